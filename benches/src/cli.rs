@@ -1,0 +1,234 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use osr_engine::{Settings, Tier};
+
+use crate::error::Error;
+use crate::size::Size;
+use crate::stress::{Stress, StressItem};
+
+const ABOUT: &str = "Runs programs on the osr-engine, shows frame maps, and measures frame replacement.";
+
+const LONG_ABOUT: &str = "\
+Runs WebAssembly (.wasm, .wat) and textual IR (.ir) programs on an engine that replaces the frames of \
+active functions by redirecting their return addresses.
+
+Without a command it runs the main job: every bundled program in the interpreter, in optimized code, and \
+in optimized code whose frames are replaced again and again. The results must agree; the table says what \
+a replacement costs.";
+
+const EXAMPLES: &str = "\
+Examples:
+  osr-bench                                         the main job, as a table
+  osr-bench --only fib,richards --json              some programs, for machines
+  osr-bench run tests/programs/wasm/fib.wasm 24     call `run(24)`, print the result
+  osr-bench maps tests/programs/wasm/fib.wasm       frame maps beside the disassembly
+
+Exit codes: 0; 1 after a trap, or if results of the main job differ; 2 for bad input.";
+
+const RUN_EXAMPLES: &str = "\
+Arguments are signed decimals or hexadecimal bits (0x..) for i32 and i64, decimals, inf or nan for f32 and \
+f64, null for funcref. Each result is printed on a line of its own; what the program prints goes to stderr.
+
+Examples:
+  osr-bench run fib.wasm 24
+  osr-bench run cases.wat --invoke shift -- -5 3
+  osr-bench run fib.wasm 24 --tier optimized --stress hijack=100 --stats -
+  osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
+
+Exit codes: 0; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input.";
+
+const MAPS_EXAMPLES: &str = "\
+Each instruction is printed with its offset in the version's code. Where control returns from a call, the \
+frame map follows: the point of the body, and where each live register of the body is. Slots are relative \
+to rbp, the frame base.
+
+Examples:
+  osr-bench maps fib.wasm
+  osr-bench maps richards.wasm --function schedule --continuations
+  osr-bench maps fib.wasm --json";
+
+/// What was asked for.
+#[derive(Debug, Parser)]
+#[command(name = "osr-bench", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// The command, if it is not the main job.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Options of the main job.
+    #[command(flatten)]
+    pub(crate) main_job: MainJobOptions,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Call an exported function of a program and print its results.
+    Run(RunOptions),
+    /// Compile a program's functions and print their frame maps beside the disassembly.
+    Maps(MapsOptions),
+}
+
+/// Options of the main job.
+#[derive(Debug, Args)]
+pub(crate) struct MainJobOptions {
+    /// Only these programs, by name.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Under invalidation, every Nth safepoint reached in compiled code invalidates all active versions.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunOptions {
+    /// The program: a .wasm, .wat or .ir file.
+    pub(crate) program: PathBuf,
+    /// Arguments of the function.
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+    /// The exported function to call [default: `run`, else `_start`, else `main`, else the only one].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+    /// Options of the engine.
+    #[command(flatten)]
+    pub(crate) engine: EngineOptions,
+    /// Write statistics as JSON to FILE, which is replaced at once or not at all; `-` means stderr.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+    /// Do not show what the program prints.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// Options that choose how the engine executes.
+#[derive(Debug, Args)]
+pub(crate) struct EngineOptions {
+    /// Which tiers execute.
+    #[arg(long, value_enum, default_value_t = TierName::Auto)]
+    pub(crate) tier: TierName,
+    /// Function entries plus back-edges in the interpreter before a function tiers up. For `--tier auto`.
+    #[arg(long, value_name = "N", help = threshold_help())]
+    pub(crate) threshold: Option<u32>,
+    /// Force transitions; may be repeated. `hijack=N`: every Nth safepoint reached in compiled code
+    /// invalidates every version active on the stack, hijacks its frames and releases its code.
+    #[arg(long, value_name = "KIND=N")]
+    pub(crate) stress: Vec<StressItem>,
+    /// Native stack of the guest, and as much again for interpreter frames. With k, M or G.
+    #[arg(long, value_name = "BYTES", default_value_t = Size::DEFAULT_STACK)]
+    pub(crate) stack_size: Size,
+    /// Check invariants while running: stack scans before each release, released code inaccessible,
+    /// dead registers and slots poisoned.
+    #[arg(long)]
+    pub(crate) checked: bool,
+}
+
+fn threshold_help() -> String {
+    format!(
+        "Function entries plus back-edges in the interpreter before a function tiers up, with --tier auto \
+         [default: {}]",
+        Settings::DEFAULT_THRESHOLD
+    )
+}
+
+/// Names of [`Tier`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierName {
+    /// The interpreter only.
+    Interpreter,
+    /// Optimized code from the first call on; landed frames pass through the interpreter.
+    Optimized,
+    /// Start in the interpreter, tier up what is hot.
+    Auto,
+}
+
+impl TierName {
+    /// The name as it is given.
+    fn name(self) -> &'static str {
+        match self {
+            TierName::Interpreter => "interpreter",
+            TierName::Optimized => "optimized",
+            TierName::Auto => "auto",
+        }
+    }
+}
+
+impl EngineOptions {
+    /// The engine's settings, if the options agree.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let stress = Stress::of(&self.stress)?;
+        let mut settings = Settings {
+            value_stack_bytes: self.stack_size.bytes(),
+            stress_hijack: stress.hijack,
+            ..Settings::default()
+        };
+        settings.checked |= self.checked;
+        (settings.tier, settings.threshold) = match self.tier {
+            TierName::Interpreter => (Tier::Interpreter, self.no_threshold()?),
+            TierName::Optimized => (Tier::Optimized, self.no_threshold()?),
+            TierName::Auto => (Tier::Auto, self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD)),
+        };
+        if settings.tier == Tier::Interpreter && settings.stress_hijack.is_some() {
+            return Err(Error::NothingToHijack);
+        }
+        if self.stack_size < Size::MINIMUM_STACK {
+            return Err(Error::SmallStack { given: self.stack_size, minimum: Size::MINIMUM_STACK });
+        }
+        Ok(settings)
+    }
+
+    /// The threshold of the tiers that do not tier up: none but 0, if that is given.
+    fn no_threshold(&self) -> Result<u32, Error> {
+        match self.threshold {
+            None | Some(0) => Ok(0),
+            Some(_) => Err(Error::ThresholdWithoutTierUp { tier: self.tier.name() }),
+        }
+    }
+}
+
+/// Options of `maps`.
+#[derive(Debug, Args)]
+#[command(after_help = MAPS_EXAMPLES)]
+pub(crate) struct MapsOptions {
+    /// The program: a .wasm, .wat or .ir file.
+    pub(crate) program: PathBuf,
+    /// Only this function, by its name, its export name, or its index.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function: Option<String>,
+    /// Also the continuations: versions that are entered at loop headers.
+    #[arg(long)]
+    pub(crate) continuations: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads the command line; exits if it is not understood.
+pub(crate) fn parse() -> Cli {
+    Cli::parse_from(std::env::args_os().map(protect_number))
+}
+
+/// Numbers that the parser would take for options (`-inf`, `-0x1`) get a real minus sign, U+2212, which
+/// [`crate::number`] reads.
+fn protect_number(argument: OsString) -> OsString {
+    let looks_like_number = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["-inf", "-nan", "-0x", "-."].iter().any(|prefix| text.starts_with(prefix))
+    };
+    match argument.to_str() {
+        Some(text) if looks_like_number(text) => format!("\u{2212}{}", &text[1..]).into(),
+        _ => argument,
+    }
+}

@@ -1,0 +1,203 @@
+//! What can go wrong, where, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
+use osr_engine::{InstantiationError, ThreadError, Trap};
+use osr_ir::Type;
+use osr_ir::wasm::ImportError;
+use thiserror::Error as ThisError;
+
+use crate::size::Size;
+
+/// Why `osr-bench` ends without success.
+#[derive(Debug, ThisError, Diagnostic)]
+pub(crate) enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    #[diagnostic(help("give the path of a .wasm, .wat or .ir file"))]
+    Read { path: PathBuf, source: io::Error },
+    /// A file name does not say what the file is.
+    #[error("{}: cannot tell what kind of program this is", path.display())]
+    #[diagnostic(help("name the file .wasm (binary WebAssembly), .wat (its text form) or .ir (textual IR)"))]
+    UnknownFormat { path: PathBuf },
+    /// A text file is not text.
+    #[error("{}: not UTF-8 text (at offset {offset:#x})", path.display())]
+    #[diagnostic(help("a .wat or .ir file is text; a binary module is named .wasm"))]
+    NotText { path: PathBuf, offset: usize },
+    /// A WebAssembly module is not valid, or not supported.
+    #[error("{}: {source}", path.display())]
+    #[diagnostic(help("{}", wasm_help(source)))]
+    Wasm { path: PathBuf, source: ImportError },
+    /// A text does not parse.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Text(Box<TextError>),
+    /// A textual module breaks a rule.
+    #[error("{}: {message}", path.display())]
+    #[diagnostic(help("`function, bB:I` is instruction I, from 0, of block bB; the terminator is the last"))]
+    Verify { path: PathBuf, message: String },
+    /// A module imports what nobody provides.
+    #[error("{}: import {import} of type {ty} is not provided", path.display())]
+    #[diagnostic(help("provided are {provided}"))]
+    UnknownImport { path: PathBuf, import: String, ty: String, provided: String },
+    /// A module cannot be made into an instance.
+    #[error("{}: {source}", path.display())]
+    Instantiate { path: PathBuf, source: InstantiationError },
+    /// The instance cannot be executed here.
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
+    /// No function is exported under the name.
+    #[error("{}: there is no exported function `{name}`", path.display())]
+    #[diagnostic(help("exported are {exported}"))]
+    NoSuchExport { path: PathBuf, name: String, exported: String },
+    /// Nothing says which function to call.
+    #[error("{}: there is no exported function `run`, `_start` or `main`", path.display())]
+    #[diagnostic(help("name one with --invoke; exported are {exported}"))]
+    NoDefaultExport { path: PathBuf, exported: String },
+    /// The number of arguments is wrong.
+    #[error("`{function}` takes {expected} argument(s), {given} given")]
+    #[diagnostic(help("its type is {signature}"))]
+    ArgumentCount { function: String, expected: usize, given: usize, signature: String },
+    /// An argument is not a value of the parameter's type.
+    #[error("argument {position} of `{function}`: `{text}` {problem} {ty}")]
+    #[diagnostic(help("{}", crate::number::how_to_write(*ty)))]
+    Argument { function: String, position: usize, text: String, problem: &'static str, ty: Type },
+    /// A kind of stress was given twice.
+    #[error("--stress {kind}=.. is given more than once")]
+    #[diagnostic(help("give each kind of stress once"))]
+    RepeatedStress { kind: &'static str },
+    /// Stress of compiled frames where nothing is compiled.
+    #[error("--stress hijack=.. with --tier interpreter: there are no compiled frames to hijack")]
+    #[diagnostic(help("use --tier optimized or --tier auto, or leave the stress out"))]
+    NothingToHijack,
+    /// A threshold where nothing tiers up.
+    #[error("--threshold with --tier {tier}: nothing waits to tier up")]
+    #[diagnostic(help("use --tier auto, or leave the threshold out"))]
+    ThresholdWithoutTierUp { tier: &'static str },
+    /// The stack cannot hold the runtime.
+    #[error("--stack-size {given} is too small")]
+    #[diagnostic(help("give at least {minimum}: the runtime keeps part of it in reserve"))]
+    SmallStack { given: Size, minimum: Size },
+    /// The guest's thread cannot be made.
+    #[error("cannot make a thread with a stack of {stack} bytes: {source}")]
+    #[diagnostic(help("give a smaller --stack-size"))]
+    Spawn { stack: usize, source: io::Error },
+    /// The engine failed in a way that it should not.
+    #[error("the engine panicked; this is a bug of the engine")]
+    Panicked,
+    /// Statistics cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    #[diagnostic(help("name a file in a directory that you can write to, or - for stderr"))]
+    WriteStats { path: PathBuf, source: io::Error },
+    /// Standard output cannot be written.
+    #[error("cannot write the results: {0}")]
+    Output(io::Error),
+    /// Whoever read standard output does not read on.
+    #[error("standard output is closed")]
+    OutputClosed,
+    /// The guest trapped.
+    #[error("{0}")]
+    Trap(Trap),
+    /// `maps` was asked for a function that is not there.
+    #[error("{}: there is no function `{name}` with a body", path.display())]
+    #[diagnostic(help("there are {functions}"))]
+    NoSuchFunction { path: PathBuf, name: String, functions: String },
+    /// The compiler refused.
+    #[error("{}: `{function}` cannot be compiled: {message}", path.display())]
+    #[diagnostic(help("it runs in the interpreter; choose other functions with --function"))]
+    Compile { path: PathBuf, function: String, message: String },
+    /// `--only` names a program that is not bundled.
+    #[error("there is no bundled program `{name}`")]
+    #[diagnostic(help("there are {programs}"))]
+    NoSuchProgram { name: String, programs: String },
+    /// A bundled program gave an unexpected result.
+    #[error("results differ: {0}")]
+    #[diagnostic(help(
+        "run it alone: osr-bench run tests/programs/wasm/NAME.wasm ARG --tier optimized --checked"
+    ))]
+    ResultsDiffer(String),
+}
+
+/// A text does not parse, with the place that shows it.
+#[derive(Debug, ThisError, Diagnostic)]
+#[error("{name}:{line}:{column}: {message}")]
+pub(crate) struct TextError {
+    /// The file.
+    pub(crate) name: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1.
+    pub(crate) column: usize,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What the file says.
+    #[source_code]
+    pub(crate) text: NamedSource<String>,
+    /// The place in it, in bytes.
+    #[label("here")]
+    pub(crate) span: SourceSpan,
+    /// What to do.
+    #[help]
+    pub(crate) help: &'static str,
+}
+
+impl From<TextError> for Error {
+    fn from(error: TextError) -> Error {
+        Error::Text(Box::new(error))
+    }
+}
+
+impl Error {
+    /// What the process exits with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Error::OutputClosed => 0,
+            Error::Trap(_) | Error::ResultsDiffer(_) => 1,
+            Error::Panicked => 101,
+            _ => 2,
+        }
+    }
+
+    /// Shows it on standard error.
+    pub(crate) fn show(&self) {
+        match self {
+            Error::Trap(trap) => show_trap(trap),
+            other => crate::output::to_stderr(format_args!("{}", other.rendered())),
+        }
+    }
+
+    fn rendered(&self) -> String {
+        use std::io::IsTerminal;
+        let plain = !io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+        let mut theme = if plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
+        theme.characters.error = "error:".into();
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_wrap_lines(false)
+            .with_links(false)
+            .without_cause_chain();
+        let mut text = String::new();
+        match handler.render_report(&mut text, self) {
+            Ok(()) => text,
+            Err(_) => format!("error: {self}\n"),
+        }
+    }
+}
+
+fn show_trap(trap: &Trap) {
+    crate::output::to_stderr(format_args!("{trap}\n"));
+    if let Some(message) = &trap.message {
+        crate::output::to_stderr(format_args!("  the host says: {message}\n"));
+    }
+}
+
+fn wasm_help(error: &ImportError) -> &'static str {
+    match error {
+        ImportError::Unsupported { .. } => "build the program without this WebAssembly feature",
+        ImportError::Malformed { .. } => {
+            "offsets are in the binary module; check that the file is complete (wasm-validate may say more)"
+        }
+        ImportError::Text { .. } => "see the WebAssembly text format",
+    }
+}

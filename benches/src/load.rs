@@ -1,0 +1,72 @@
+//! Reading program files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use miette::NamedSource;
+use osr_ir::Module;
+use osr_ir::wasm::ImportError;
+
+use crate::error::{Error, TextError};
+
+/// A program: a verified module with the file it is from.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What is in it.
+    pub(crate) module: Module,
+}
+
+/// Reads, imports and verifies the program at `path`.
+pub(crate) fn load(path: &Path) -> Result<Program, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let module = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("wasm") => import(path, &bytes)?,
+        Some("wat") => parse_wat(path, text_of(path, bytes)?)?,
+        Some("ir") => parse_ir(path, text_of(path, bytes)?)?,
+        _ if bytes.starts_with(b"\0asm") => import(path, &bytes)?,
+        _ => return Err(Error::UnknownFormat { path: path.to_owned() }),
+    };
+    osr_ir::verifier::verify(&module)
+        .map_err(|error| Error::Verify { path: path.to_owned(), message: error.to_string() })?;
+    Ok(Program { path: path.to_owned(), module })
+}
+
+fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
+    osr_ir::wasm::import(bytes).map_err(|source| Error::Wasm { path: path.to_owned(), source })
+}
+
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes)
+        .map_err(|error| Error::NotText { path: path.to_owned(), offset: error.utf8_error().valid_up_to() })
+}
+
+fn parse_ir(path: &Path, text: String) -> Result<Module, Error> {
+    osr_ir::text::parse(&text).map_err(|error| {
+        let name = path.display().to_string();
+        let (line, column, span, message) = (error.line, error.column, error.span, error.kind.to_string());
+        let text = NamedSource::new(&name, text);
+        TextError { name, line, column, message, text, span, help: "see ir/src/text/mod.rs for the grammar" }
+            .into()
+    })
+}
+
+fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {
+    osr_ir::wasm::import_text(&text).map_err(|error| match error {
+        ImportError::Text { message, line, column } => {
+            let name = path.display().to_string();
+            let span = offset_of(&text, line, column).into();
+            let text = NamedSource::new(&name, text);
+            TextError { name, line, column, message, text, span, help: "this is WebAssembly's text format" }
+                .into()
+        }
+        source => Error::Wasm { path: path.to_owned(), source },
+    })
+}
+
+/// The offset of a place in `text` that is given by line and column, both from 1, the column in bytes.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    (start + column - 1).min(text.len())
+}

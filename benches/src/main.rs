@@ -1,0 +1,50 @@
+//! `osr-bench`: runs programs on the engine, shows frame maps, and measures what replacing frames costs.
+//!
+//! ```text
+//!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats
+//!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
+//!         └─> main_job ───> suite, descent ────> report
+//! ```
+//!
+//! Exit codes: 0, 1 for a trap or a main job whose results differ, 2 for what the user can mend.
+
+mod cli;
+mod descent;
+mod entry;
+mod error;
+mod host;
+mod load;
+mod main_job;
+mod maps;
+mod native_stack;
+mod number;
+mod output;
+mod report;
+mod run;
+mod session;
+mod size;
+mod stats;
+mod stress;
+mod suite;
+
+use std::process::ExitCode;
+
+use cli::Command;
+use error::Error;
+
+fn main() -> ExitCode {
+    let cli = cli::parse();
+    let done = match &cli.command {
+        Some(Command::Run(options)) => run::run(options),
+        Some(Command::Maps(options)) => maps::maps(options),
+        None => main_job::run(&cli.main_job),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::OutputClosed) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.show();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Writing to standard output and error without panicking when they are closed.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+
+use crate::error::Error;
+
+/// Writes all of `text` to standard output.
+pub(crate) fn to_stdout(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Error::OutputClosed,
+        _ => Error::Output(error),
+    })
+}
+
+/// Writes to standard error; if that is closed there is nobody to tell.
+pub(crate) fn to_stderr(text: Arguments<'_>) {
+    let _ = io::stderr().lock().write_fmt(text);
+}
+
+/// Writes `value` as JSON to standard output.
+pub(crate) fn json_to_stdout(value: &impl serde::Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).expect("our data has string keys");
+    to_stdout(&(text + "\n"))
+}

@@ -1,0 +1,108 @@
+//! `osr-bench maps`, the main job, and the help.
+
+mod support;
+
+use serde_json::Value;
+use support::{Scratch, osr_bench, program};
+
+#[test]
+fn maps_stand_beside_the_calls() {
+    let fib = program("wasm/fib.wasm");
+    let done = osr_bench(&["maps", &fib]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for part in
+        ["entered at: function", "  0000  push", "(after call, ", "(entry, b0:0)", "call ", "i64     rax"]
+    {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+    assert!(!done.stdout.contains("loop header b"));
+    let continued = osr_bench(&["maps", &fib, "--continuations"]);
+    assert!(continued.stdout.contains("loop header b"), "{}", continued.stdout);
+    assert_eq!(osr_bench(&["maps", &fib]).stdout, done.stdout, "listings hold no addresses");
+}
+
+#[test]
+fn maps_are_data_too() {
+    let done = osr_bench(&["maps", &program("wasm/richards.wasm"), "--json", "--continuations"]);
+    let listings: Vec<Value> = serde_json::from_str(&done.stdout).unwrap();
+    assert!(listings.len() > 1);
+    for listing in &listings {
+        let lines = listing["instructions"].as_array().unwrap();
+        let maps: Vec<&Value> = lines.iter().filter_map(|line| line.get("frame_map")).collect();
+        assert!(!maps.is_empty(), "{listing}");
+        for map in maps {
+            assert!(map["return_offset"].as_u64() <= listing["code_bytes"].as_u64());
+            assert!(map["values"].is_array() && map["point"].is_string());
+        }
+    }
+}
+
+#[test]
+fn one_function_is_found_by_name_export_or_index() {
+    let scratch = Scratch::new("named");
+    let wat = scratch.file("named.wat", "(module (func $a) (func $b (export \"out\") (call $a)))");
+    for name in ["b", "out", "1"] {
+        let done = osr_bench(&["maps", &wat, "--function", name]);
+        assert!(done.stdout.starts_with("b (f1) () -> ()"), "{name}: {} {}", done.stdout, done.stderr);
+        assert!(!done.stdout.contains("(f0)"));
+    }
+    osr_bench(&["maps", &wat, "--function", "c"]).refused(&["no function `c`", "`a`, `b`"]);
+}
+
+#[test]
+fn maps_of_all_programs_can_be_made() {
+    for folder in ["wasm", "wasm-ssa", "wat"] {
+        for file in std::fs::read_dir(program(folder)).unwrap() {
+            let path = file.unwrap().path();
+            let done = osr_bench(&["maps", path.to_str().unwrap(), "--continuations"]);
+            assert_eq!(done.code, 0, "{}: {}", path.display(), done.stderr);
+        }
+    }
+}
+
+#[test]
+fn maps_need_nobody_to_provide_imports() {
+    let scratch = Scratch::new("unprovided");
+    let wat = "(module (import \"a\" \"b\" (func $b (param f32))) (import \"a\" \"g\" (global i64))
+      (func (call $b (f32.const 1))))";
+    assert_eq!(osr_bench(&["maps", &scratch.file("unprovided.wat", wat)]).code, 0);
+}
+
+#[test]
+fn the_main_job_compares_and_measures() {
+    let done = osr_bench(&["--only", "fib,sort", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(done.stderr, "");
+    let findings: Value = serde_json::from_str(&done.stdout).unwrap();
+    let rows = findings["programs"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(row["agrees"], true, "{row}");
+        assert!(row["invalidated"]["landings"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!(row["interpreter"]["versions_compiled"], 0);
+    }
+    for descent in findings["descents"].as_array().unwrap() {
+        assert_eq!(descent["frames"].as_u64().unwrap(), descent["depth"].as_u64().unwrap() + 1);
+        assert!(descent["hijack_ns"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn the_main_job_prints_tables() {
+    let done = osr_bench(&["--only", "fib"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for part in ["program", "fib", "equal", "landing", "depth"] {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+    osr_bench(&["--only", "doom"]).refused(&["`doom`", "fib"]);
+}
+
+#[test]
+fn help_has_examples() {
+    for arguments in [&["--help"][..], &["run", "--help"], &["maps", "--help"]] {
+        let done = osr_bench(arguments);
+        assert_eq!(done.code, 0);
+        assert!(done.stdout.contains("Examples:"), "{}", done.stdout);
+    }
+    assert!(osr_bench(&["run", "--help"]).stdout.contains("[default: 1000]"));
+}

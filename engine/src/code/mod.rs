@@ -1,0 +1,11 @@
+//! Compiled code in memory: the arena that holds it, versions, and their registry.
+
+pub(crate) mod arena;
+mod callee_saves;
+pub(crate) mod registry;
+pub(crate) mod version;
+
+pub use callee_saves::CalleeSaves;
+pub use registry::CodeStatistics;
+pub(crate) use registry::{Registry, StubTable};
+pub use version::{CodeVersion, State, VersionId};

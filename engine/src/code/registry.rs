@@ -1,0 +1,313 @@
+//! The registry: all code versions of an instance, and which of them an address belongs to.
+//!
+//! Looking up a PC takes two loads: the arena is divided into granules, a table says which version each
+//! granule belongs to. Lookups take no lock, so that walks and the fault handler may make them.
+
+use std::io;
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gimli::write::Address;
+use osr_ir::FunctionIndex;
+use osr_stackwalk::{CfiRows, UnwindSection};
+use osr_stubs::Context;
+use serde::Serialize;
+
+use super::arena::{Allocation, Arena, GRANULE};
+use super::callee_saves::CalleeSaves;
+use super::version::{CodeVersion, State, VersionId};
+use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
+use crate::instance::Instance;
+use crate::reservation::Reservation;
+
+/// Bytes of the stub of an interpreted function.
+const STUB_BYTES: usize = 16;
+
+/// All code versions of an instance.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    compiler: Compiler,
+    base: u64,
+    bytes: u64,
+    /// Per granule of the arena, the number of its version's slot plus one.
+    granules: Reservation,
+    /// Per slot, the version.
+    slots: Reservation,
+    inner: Mutex<Inner>,
+    epoch: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    arena: Arena,
+    free_slots: Vec<u32>,
+    next_slot: u32,
+    next_id: u64,
+    compiled: u64,
+    released: u64,
+    released_bytes: u64,
+    frame_map_bytes: u64,
+    stubs: Option<Allocation>,
+}
+
+/// How much code there is and was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CodeStatistics {
+    /// Versions compiled so far.
+    pub versions_compiled: u64,
+    /// Versions whose memory was given back.
+    pub versions_released: u64,
+    /// Bytes of the code of those.
+    pub released_bytes: u64,
+    /// Bytes of the arena in use, alignment included.
+    pub live_bytes: u64,
+    /// The most bytes that were in use at once.
+    pub peak_bytes: u64,
+    /// Bytes of the frame maps that are in memory.
+    pub frame_map_bytes: u64,
+}
+
+impl Registry {
+    /// An empty registry with an arena of `bytes`.
+    pub(crate) fn new(bytes: usize, checked: bool) -> io::Result<Registry> {
+        let arena = Arena::new(bytes, checked)?;
+        let granules = arena.bytes() / GRANULE;
+        let table = |entry_bytes: usize| {
+            let reservation = Reservation::new(granules * entry_bytes)?;
+            reservation.commit(reservation.bytes())?;
+            io::Result::Ok(reservation)
+        };
+        Ok(Registry {
+            compiler: Compiler::new(),
+            base: arena.base(),
+            bytes: arena.bytes() as u64,
+            granules: table(size_of::<AtomicU32>())?,
+            slots: table(size_of::<AtomicPtr<CodeVersion>>())?,
+            inner: Mutex::new(Inner {
+                arena,
+                free_slots: Vec::new(),
+                next_slot: 0,
+                next_id: 0,
+                compiled: 0,
+                released: 0,
+                released_bytes: 0,
+                frame_map_bytes: 0,
+                stubs: None,
+            }),
+            epoch: AtomicU64::new(0),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the stubs of interpreted functions: `mov eax, function; jmp [rdi + interpreter_stub]`.
+    /// Gives the address of the first; the others follow, one for each of `functions`.
+    pub(crate) fn install_stubs(&self, functions: usize) -> io::Result<StubTable> {
+        let mut code = Vec::with_capacity(functions * STUB_BYTES);
+        for function in 0..functions as u32 {
+            code.push(0xb8);
+            code.extend(function.to_le_bytes());
+            code.extend([0xff, 0xa7]);
+            code.extend((offset_of!(Context, interpreter_stub) as u32).to_le_bytes());
+            code.resize(code.len().next_multiple_of(STUB_BYTES), 0xcc);
+        }
+        let mut inner = self.inner();
+        let allocation =
+            inner.arena.install(&code).ok_or_else(|| io::Error::other("the code arena is too small"))?;
+        inner.stubs = Some(allocation);
+        Ok(StubTable { base: self.base + allocation.offset as u64 })
+    }
+
+    /// Compiles `function` to be entered at `entry`, and installs the code. Nothing enters it yet.
+    pub(crate) fn compile(
+        &self,
+        instance: &Instance,
+        function: FunctionIndex,
+        entry: EntryPoint,
+    ) -> Result<&CodeVersion, CompileError> {
+        let body = self.compiler.compile(instance, function, entry)?;
+        self.install(function, entry, body)
+    }
+
+    fn install(
+        &self,
+        function: FunctionIndex,
+        entry: EntryPoint,
+        body: CompiledBody,
+    ) -> Result<&CodeVersion, CompileError> {
+        let rows = CfiRows::new(self.compiler.common_unwind(), body.unwind.to_fde(Address::Constant(0)))
+            .map_err(|error| CompileError::Cranelift(error.to_string()))?;
+        let callee_saves = CalleeSaves::of(rows.body())
+            .ok_or_else(|| CompileError::Cranelift("its frames do not keep a frame pointer".into()))?;
+        let mut inner = self.inner();
+        let allocation = inner.arena.install(&body.code).ok_or(CompileError::NoCodeMemory)?;
+        let slot = inner.free_slots.pop().unwrap_or_else(|| {
+            inner.next_slot += 1;
+            inner.next_slot - 1
+        });
+        inner.next_id += 1;
+        inner.compiled += 1;
+        inner.frame_map_bytes += body.frame_maps.bytes();
+        let version = Box::new(CodeVersion {
+            id: VersionId(inner.next_id),
+            function,
+            entry,
+            start: self.base + allocation.offset as u64,
+            code_bytes: body.code.len() as u32,
+            frame_maps: body.frame_maps,
+            trap_sites: body.trap_sites,
+            callee_saves,
+            unwind: body.unwind,
+            allocation,
+            slot,
+            state: AtomicU8::new(State::Current as u8),
+            records: AtomicU64::new(0),
+        });
+        let version = Box::into_raw(version);
+        self.slot(slot).store(version, Ordering::Release);
+        self.mark(allocation, slot + 1);
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: just made; it lives until it is released and no record names it.
+        Ok(unsafe { &*version })
+    }
+
+    fn slot(&self, slot: u32) -> &AtomicPtr<CodeVersion> {
+        // SAFETY: there are as many slots as granules, and each version has a granule. All zero is a
+        // valid null pointer.
+        unsafe { &*self.slots.base().cast::<AtomicPtr<CodeVersion>>().add(slot as usize) }
+    }
+
+    fn mark(&self, allocation: Allocation, mark: u32) {
+        for granule in 0..allocation.bytes / GRANULE {
+            self.granule(allocation.offset / GRANULE + granule).store(mark, Ordering::Release);
+        }
+    }
+
+    fn granule(&self, granule: usize) -> &AtomicU32 {
+        // SAFETY: callers pass a granule of the arena.
+        unsafe { &*self.granules.base().cast::<AtomicU32>().add(granule) }
+    }
+
+    /// Whether `pc` is in the arena.
+    pub(crate) fn contains(&self, pc: u64) -> bool {
+        pc.wrapping_sub(self.base) < self.bytes
+    }
+
+    /// The addresses of the arena.
+    pub(crate) fn range(&self) -> std::ops::Range<u64> {
+        self.base..self.base + self.bytes
+    }
+
+    /// The version whose code the instruction at `pc` belongs to. For return PCs ask about `pc - 1`.
+    #[inline]
+    pub(crate) fn find(&self, pc: u64) -> Option<&CodeVersion> {
+        let offset = pc.wrapping_sub(self.base);
+        if offset >= self.bytes {
+            return None;
+        }
+        let mark = self.granule(offset as usize / GRANULE).load(Ordering::Acquire);
+        let version = self.slot(mark.checked_sub(1)?).load(Ordering::Acquire);
+        // SAFETY: marked granules belong to versions that are not released.
+        Some(unsafe { &*version })
+    }
+
+    /// Gives back the code of `version`, which nothing can enter or return into any more.
+    pub(crate) fn release(&self, version: &CodeVersion) {
+        assert_eq!(version.state(), State::Retired, "{} is released once, after it is retired", version.id);
+        let mut inner = self.inner();
+        self.mark(version.allocation, 0);
+        inner.arena.release(version.allocation);
+        inner.released += 1;
+        inner.released_bytes += u64::from(version.code_bytes);
+        version.state.store(State::Released as u8, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        let unnamed = version.records.load(Ordering::Acquire) == 0;
+        drop(inner);
+        if unnamed {
+            self.forget(version);
+        }
+    }
+
+    /// Takes away one ledger record of `version`; forgets the version if that was what kept it.
+    #[inline]
+    pub(crate) fn drop_record(&self, version: &CodeVersion) {
+        if version.records.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
+            self.forget(version);
+        }
+    }
+
+    /// Drops what outlived the code of a released version.
+    #[cold]
+    fn forget(&self, version: &CodeVersion) {
+        let mut inner = self.inner();
+        inner.frame_map_bytes -= version.frame_maps.bytes();
+        inner.free_slots.push(version.slot);
+        let version = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: made by `Box::into_raw`; released, and no record names it: this was the last pointer.
+        drop(unsafe { Box::from_raw(version) });
+    }
+
+    /// All versions whose code is in memory.
+    pub(crate) fn live(&self) -> Vec<&CodeVersion> {
+        let slots = self.inner().next_slot;
+        let versions = (0..slots).map(|slot| self.slot(slot).load(Ordering::Acquire));
+        // SAFETY: occupied slots hold versions that are not forgotten.
+        let versions = versions.filter(|version| !version.is_null()).map(|version| unsafe { &*version });
+        versions.filter(|version| version.state() != State::Released).collect()
+    }
+
+    /// Changes whenever code comes or goes.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The unwind rows of all code in memory, as an `.eh_frame` section.
+    pub(crate) fn unwind_section(&self) -> Result<Vec<u8>, osr_stackwalk::Error> {
+        let mut section = UnwindSection::new();
+        for version in self.live() {
+            section.add(self.compiler.common_unwind(), version.unwind_rows());
+        }
+        section.to_bytes()
+    }
+
+    /// How much code there is and was.
+    pub(crate) fn statistics(&self) -> CodeStatistics {
+        let inner = self.inner();
+        CodeStatistics {
+            versions_compiled: inner.compiled,
+            versions_released: inner.released,
+            released_bytes: inner.released_bytes,
+            live_bytes: inner.arena.live_bytes() as u64,
+            peak_bytes: inner.arena.peak_bytes() as u64,
+            frame_map_bytes: inner.frame_map_bytes,
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        for slot in 0..self.inner().next_slot {
+            let version = self.slot(slot).load(Ordering::Acquire);
+            if !version.is_null() {
+                // SAFETY: as in `forget`; the instance is gone, so no thread and no record is left.
+                drop(unsafe { Box::from_raw(version) });
+            }
+        }
+    }
+}
+
+/// The stubs of interpreted functions: what a cell holds while its function is not compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StubTable {
+    base: u64,
+}
+
+impl StubTable {
+    /// The stub of `function`.
+    pub(crate) fn stub(&self, function: FunctionIndex) -> *mut u8 {
+        (self.base + (function.index() * STUB_BYTES) as u64) as *mut u8
+    }
+}

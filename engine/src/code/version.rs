@@ -1,0 +1,108 @@
+//! Code versions: one compiled body each, from installation to release.
+//!
+//! ```text
+//!   current ──retire──> retired ──last frame hijacked──> released ──last ledger record gone──> dropped
+//!           (nothing new enters)      (memory given back)        (frame maps and unwind rows, too)
+//! ```
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use super::callee_saves::CalleeSaves;
+use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
+use gimli::write::{Address, FrameDescriptionEntry};
+use osr_ir::FunctionIndex;
+
+use super::arena::Allocation;
+use crate::compiler::{EntryPoint, TrapSite};
+use crate::frame_map::FrameMaps;
+
+/// The number of a version: unique in its instance, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionId(pub u64);
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "v{}", self.0)
+    }
+}
+
+/// Where a version is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// New calls or landings may enter it.
+    Current = 0,
+    /// Nothing new enters it; frames of it may still be active.
+    Retired = 1,
+    /// Its code is gone. Ledger records may still name its frame maps.
+    Released = 2,
+}
+
+/// A compiled body with everything that is known of it.
+#[derive(Debug)]
+pub struct CodeVersion {
+    /// Its number.
+    pub id: VersionId,
+    /// What it is code of.
+    pub function: FunctionIndex,
+    /// Where it is entered.
+    pub entry: EntryPoint,
+    /// The address of its first instruction.
+    pub start: u64,
+    /// Bytes of code.
+    pub code_bytes: u32,
+    /// Where the frame state is at each call.
+    pub frame_maps: FrameMaps,
+    /// What traps.
+    pub trap_sites: Box<[TrapSite]>,
+    /// Where its frames keep the callee-saved registers of their callers.
+    pub callee_saves: CalleeSaves,
+    pub(crate) unwind: UnwindInfo,
+    pub(crate) allocation: Allocation,
+    /// Its place in the registry.
+    pub(crate) slot: u32,
+    pub(crate) state: AtomicU8,
+    /// Ledger records that name it.
+    pub(crate) records: AtomicU64,
+}
+
+impl CodeVersion {
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            0 => State::Current,
+            1 => State::Retired,
+            _ => State::Released,
+        }
+    }
+
+    /// Whether `pc` is in its code, or just past its last call.
+    pub fn contains(&self, pc: u64) -> bool {
+        pc.wrapping_sub(self.start) <= u64::from(self.code_bytes)
+    }
+
+    /// A copy of its code; `None` once that is released.
+    pub fn code(&self) -> Option<Vec<u8>> {
+        // SAFETY: the code of a version that is not released is readable.
+        let bytes =
+            || unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_bytes as usize) };
+        (self.state() != State::Released).then(|| bytes().to_vec())
+    }
+
+    /// The offset of `pc` in its code.
+    pub fn offset(&self, pc: u64) -> u32 {
+        (pc - self.start) as u32
+    }
+
+    /// The unwind rows of its code where it is.
+    pub(crate) fn unwind_rows(&self) -> FrameDescriptionEntry {
+        self.unwind.to_fde(Address::Constant(self.start))
+    }
+
+    /// Why the instruction at `pc` traps, if it is one that does.
+    pub fn trap_site(&self, pc: u64) -> Option<&TrapSite> {
+        let found = self.trap_sites.binary_search_by_key(&self.offset(pc), |site| site.offset).ok()?;
+        Some(&self.trap_sites[found])
+    }
+}

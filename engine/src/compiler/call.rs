@@ -1,0 +1,327 @@
+//! Calls, polls and memory: where compiled code touches the world.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, AbiParam, DebugTag, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, types,
+};
+use cranelift_codegen::isa::CallConv;
+use osr_ir::{Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind};
+use osr_stubs::{Context, TableView};
+
+use super::safepoint::{Recorded, Safepoint};
+use super::translate::{Translator, call_signature, clif_type, is_memory};
+use super::{load_trap_code, trap_code};
+use crate::calling_convention::Place;
+use crate::frame_map::Location;
+use crate::hooks::RuntimeOperation;
+
+impl Translator<'_, '_> {
+    /// Translates an instruction that calls.
+    pub(super) fn call(&mut self, instruction: &Instruction, point: Point) {
+        use Instruction as I;
+        use RuntimeOperation as R;
+        match instruction {
+            I::Call { function, arguments, results } => {
+                let signature = self.instance.module().function(*function).signature;
+                let index = self.builder.ins().iconst(types::I64, function.index() as i64);
+                self.guest_call(signature, index, arguments, results, point);
+            }
+            I::CallIndirect { table, signature, index, arguments, results } => {
+                let function = self.checked_callee(*table, *signature, *index);
+                self.guest_call(*signature, function, arguments, results, point);
+            }
+            I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
+            I::MemoryFill { address, value, length } => {
+                self.runtime_call(R::MemoryFill, &[*address, *value, *length], 0, None, point);
+            }
+            I::MemoryCopy { destination, source, length } => {
+                self.runtime_call(R::MemoryCopy, &[*destination, *source, *length], 0, None, point);
+            }
+            I::MemoryInit { segment, destination, source, length } => {
+                let operands = [*destination, *source, *length];
+                self.runtime_call(R::MemoryInit, &operands, segment.as_u32().into(), None, point);
+            }
+            I::DataDrop { segment } => {
+                self.runtime_call(R::DataDrop, &[], segment.as_u32().into(), None, point)
+            }
+            I::TableGrow { table, dst, value, delta } => {
+                self.runtime_call(R::TableGrow, &[*value, *delta], table.as_u32().into(), Some(*dst), point);
+            }
+            I::TableFill { table, index, value, length } => {
+                self.runtime_call(
+                    R::TableFill,
+                    &[*index, *value, *length],
+                    table.as_u32().into(),
+                    None,
+                    point,
+                );
+            }
+            I::TableCopy { destination_table, source_table, destination, source, length } => {
+                let tables = u64::from(destination_table.as_u32()) << 32 | u64::from(source_table.as_u32());
+                self.runtime_call(R::TableCopy, &[*destination, *source, *length], tables, None, point);
+            }
+            I::TableInit { table, segment, destination, source, length } => {
+                let both = u64::from(table.as_u32()) << 32 | u64::from(segment.as_u32());
+                self.runtime_call(R::TableInit, &[*destination, *source, *length], both, None, point);
+            }
+            I::ElementDrop { segment } => {
+                self.runtime_call(R::ElementDrop, &[], segment.as_u32().into(), None, point);
+            }
+            _ => unreachable!("not a call: {instruction:?}"),
+        }
+    }
+
+    /// A call of guest code through its cell, which holds whatever the current version is.
+    fn guest_call(
+        &mut self,
+        signature: SignatureIndex,
+        function: ir::Value,
+        arguments: &[Register],
+        results: &[Register],
+        point: Point,
+    ) {
+        let cells = self.context_field(offset_of!(Context, cells));
+        let offset = self.builder.ins().ishl_imm_u(function, 3);
+        let cell = self.builder.ins().iadd(cells, offset);
+        let code = self.builder.ins().load(types::I64, MemFlagsData::trusted(), cell, 0);
+        let mut values = vec![self.context];
+        values.extend(arguments.iter().map(|&argument| self.read(argument)));
+        let places = self.instance.layout(signature).results.clone();
+        let state = self.record(point, results, &places);
+        let clif_signature = self.builder.import_signature(call_signature(self.instance, signature));
+        let call = self.builder.ins().call_indirect(clif_signature, code, &values);
+        self.tag(call, point, state);
+        let mut returned = self.builder.inst_results(call).to_vec().into_iter();
+        for (&register, &place) in results.iter().zip(&places) {
+            let value = if let Place::Memory(n) = place {
+                let words = self.context_field(offset_of!(Context, results));
+                let ty = clif_type(self.body.ty(register));
+                self.builder.ins().load(ty, MemFlagsData::trusted(), words, n as i32 * 8)
+            } else {
+                returned.next().expect("one value for each result in a register")
+            };
+            self.write(register, value);
+        }
+        debug_assert!(places.iter().filter(|place| !is_memory(**place)).count() >= results.len().min(1));
+    }
+
+    /// The function that `table[index]` refers to; traps if there is none of that signature.
+    fn checked_callee(&mut self, table: TableIndex, signature: SignatureIndex, index: Register) -> ir::Value {
+        let address = self.table_entry(table, index, TrapKind::UndefinedElement);
+        let entry = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);
+        let found = self.builder.ins().ushr_imm_u(entry, 32);
+        let expected = i64::from(signature.as_u32()) + 1;
+        let matches = self.builder.ins().icmp_imm_u(IntCC::Equal, found, expected);
+        let (good, bad) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(bad);
+        self.builder.ins().brif(matches, good, &[], bad, &[]);
+        self.builder.switch_to_block(bad);
+        self.builder.ins().trapz(entry, trap_code(TrapKind::UninitializedElement));
+        self.builder.ins().trap(trap_code(TrapKind::IndirectCallTypeMismatch));
+        self.builder.switch_to_block(good);
+        self.builder.ins().band_imm_u(entry, 0xffff_ffff)
+    }
+
+    /// A call of the runtime.
+    fn runtime_call(
+        &mut self,
+        operation: RuntimeOperation,
+        operands: &[Register],
+        immediate: u64,
+        result: Option<Register>,
+        point: Point,
+    ) {
+        let mut values = vec![self.context];
+        for &operand in operands {
+            let value = self.read(operand);
+            values.push(self.word(value));
+        }
+        let zero = self.builder.ins().iconst(types::I64, 0);
+        values.resize(4, zero);
+        values.push(self.builder.ins().iconst(types::I64, immediate as i64));
+        values.push(self.builder.ins().iconst(types::I64, operation as i64));
+        let state = self.record(point, result.as_slice(), &[Place::Integer(0)]);
+        let stub = self.context_field(offset_of!(Context, runtime_stub));
+        let mut signature = ir::Signature::new(CallConv::SystemV);
+        signature.params = vec![AbiParam::new(types::I64); 6];
+        signature.returns = vec![AbiParam::new(types::I32)];
+        let signature = self.builder.import_signature(signature);
+        let call = self.builder.ins().call_indirect(signature, stub, &values);
+        self.tag(call, point, state);
+        if let Some(register) = result {
+            let value = self.builder.inst_results(call)[0];
+            self.write(register, value);
+        }
+    }
+
+    /// A poll, which is the stack check too: one comparison with the thread's limit. The cold block
+    /// stores the frame state and calls a stub that preserves every register, so that the hot path
+    /// pays for nothing but the comparison. The load is atomic: an ordinary one would be merged with
+    /// an earlier one, and the poll would silently disappear.
+    pub(super) fn poll(&mut self, point: Point) {
+        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let offset = offset_of!(Context, stack_limit) as i64;
+        let address =
+            if offset == 0 { self.context } else { self.builder.ins().iadd_imm_u(self.context, offset) };
+        let limit = self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address);
+        let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
+        let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
+        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(cold);
+        self.builder.ins().brif(below, cold, &[], next, &[]);
+        self.builder.switch_to_block(cold);
+        let good = self.good.clone();
+        let state = self.record(point, &[], &[]);
+        let flags = MemFlagsData::trusted();
+        let stub =
+            self.builder.ins().load(types::I64, flags, self.context, offset_of!(Context, poll_stub) as i32);
+        let mut signature = ir::Signature::new(CallConv::PreserveAll);
+        signature.params.push(AbiParam::new(types::I64));
+        let signature = self.builder.import_signature(signature);
+        let call = self.builder.ins().call_indirect(signature, stub, &[self.context]);
+        self.tag(call, point, state);
+        self.builder.ins().jump(next, &[]);
+        self.builder.switch_to_block(next);
+        self.good = good;
+    }
+
+    /// Stores what is live at `point` and not yet in its slot; says where everything is. `results`
+    /// will be written by the call itself.
+    fn record(&mut self, point: Point, results: &[Register], places: &[Place]) -> Vec<(Register, Recorded)> {
+        let analysis = self.analysis;
+        let mut state = Vec::new();
+        for &register in analysis.liveness.at(point) {
+            let recorded = if let Some(position) = results.iter().position(|&result| result == register) {
+                Recorded::Result(Location::of_result(places[position]))
+            } else if let Some(bits) = self.constants[register.index()] {
+                Recorded::Constant(bits)
+            } else {
+                Recorded::Slot(self.stored(register))
+            };
+            state.push((register, recorded));
+        }
+        state
+    }
+
+    /// The slot of `register`, holding its value.
+    fn stored(&mut self, register: Register) -> ir::StackSlot {
+        let builder = &mut self.builder;
+        let slot = *self.slots[register.index()].get_or_insert_with(|| {
+            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
+        });
+        if !self.good.contains(register) {
+            let value = self.read(register);
+            self.builder.ins().stack_store(types::I64, value, slot, 0);
+            self.good.insert(register);
+        }
+        slot
+    }
+
+    fn tag(&mut self, call: ir::Inst, point: Point, state: Vec<(Register, Recorded)>) {
+        let number = self.safepoints.len() as u32;
+        self.safepoints.push(Safepoint { point, state });
+        self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
+    }
+
+    fn table_field(
+        &mut self,
+        table: TableIndex,
+        field: usize,
+        ty: ir::Type,
+        flags: MemFlagsData,
+    ) -> ir::Value {
+        let tables = self.context_field(offset_of!(Context, tables));
+        let offset = table.index() * size_of::<TableView>() + field;
+        self.builder.ins().load(ty, flags, tables, offset as i32)
+    }
+
+    /// Entries of `table` now.
+    pub(super) fn table_length(&mut self, table: TableIndex) -> ir::Value {
+        self.table_field(table, offset_of!(TableView, length), types::I32, MemFlagsData::trusted())
+    }
+
+    /// The address of `table[index]`; traps with `kind` beyond the end.
+    pub(super) fn table_entry(&mut self, table: TableIndex, index: Register, kind: TrapKind) -> ir::Value {
+        let index = self.read(index);
+        let length = self.table_length(table);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        self.builder.ins().trapnz(outside, trap_code(kind));
+        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+        let entries = self.table_field(table, offset_of!(TableView, entries), types::I64, flags);
+        let index = self.builder.ins().uextend(types::I64, index);
+        let offset = self.builder.ins().ishl_imm_u(index, 3);
+        self.builder.ins().iadd(entries, offset)
+    }
+
+    /// The machine address of guest address `address + offset`, and the offset that is left for the
+    /// access itself. Whatever it is lies in the memory's reservation: no check, the fault is the trap.
+    fn guest_address(&mut self, address: Register, offset: u32) -> (ir::Value, i32) {
+        let address = self.read(address);
+        let address = self.builder.ins().uextend(types::I64, address);
+        let base = self.context_field(offset_of!(Context, memory_base));
+        let sum = self.builder.ins().iadd(base, address);
+        match i32::try_from(offset) {
+            Ok(offset) => (sum, offset),
+            Err(_) => (self.builder.ins().iadd_imm_u(sum, i64::from(offset)), 0),
+        }
+    }
+
+    /// A load from linear memory. Its trap code is not a store's: it may be merged into the instruction
+    /// that uses the value, but not into a store to the same address, which may trap by itself.
+    pub(super) fn load(
+        &mut self,
+        op: LoadOp,
+        address: Register,
+        offset: u32,
+        point: Option<Point>,
+    ) -> ir::Value {
+        let (base, offset) = self.guest_address(address, offset);
+        self.at(point);
+        let flags = MemFlagsData::new()
+            .with_endianness(ir::Endianness::Little)
+            .with_trap_code(Some(load_trap_code()));
+        let ins = self.builder.ins();
+        match op {
+            LoadOp::I32Load => ins.load(types::I32, flags, base, offset),
+            LoadOp::I64Load => ins.load(types::I64, flags, base, offset),
+            LoadOp::F32Load => ins.load(types::F32, flags, base, offset),
+            LoadOp::F64Load => ins.load(types::F64, flags, base, offset),
+            LoadOp::I32Load8S => ins.sload8(types::I32, flags, base, offset),
+            LoadOp::I32Load8U => ins.uload8(types::I32, flags, base, offset),
+            LoadOp::I32Load16S => ins.sload16(types::I32, flags, base, offset),
+            LoadOp::I32Load16U => ins.uload16(types::I32, flags, base, offset),
+            LoadOp::I64Load8S => ins.sload8(types::I64, flags, base, offset),
+            LoadOp::I64Load8U => ins.uload8(types::I64, flags, base, offset),
+            LoadOp::I64Load16S => ins.sload16(types::I64, flags, base, offset),
+            LoadOp::I64Load16U => ins.uload16(types::I64, flags, base, offset),
+            LoadOp::I64Load32S => ins.sload32(flags, base, offset),
+            LoadOp::I64Load32U => ins.uload32(flags, base, offset),
+        }
+    }
+
+    /// A store to linear memory.
+    pub(super) fn store(
+        &mut self,
+        op: StoreOp,
+        address: Register,
+        value: Register,
+        offset: u32,
+        point: Option<Point>,
+    ) {
+        let (base, offset) = self.guest_address(address, offset);
+        self.at(point);
+        let value = self.read(value);
+        let flags = MemFlagsData::new().with_endianness(ir::Endianness::Little);
+        let ins = self.builder.ins();
+        match op {
+            StoreOp::I32Store | StoreOp::I64Store | StoreOp::F32Store | StoreOp::F64Store => {
+                ins.store(flags, value, base, offset)
+            }
+            StoreOp::I32Store8 | StoreOp::I64Store8 => ins.istore8(flags, value, base, offset),
+            StoreOp::I32Store16 | StoreOp::I64Store16 => ins.istore16(flags, value, base, offset),
+            StoreOp::I64Store32 => ins.istore32(flags, value, base, offset),
+        };
+    }
+}

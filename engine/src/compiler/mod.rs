@@ -1,0 +1,207 @@
+//! The compiler: a body to machine code with frame maps, by Cranelift.
+//!
+//! ```text
+//!   Body ──recording──> what each safepoint must store
+//!    └────translate───> CLIF ──Cranelift──> code, unwind rows
+//!                        └──safepoints────> frame maps, trap sites
+//! ```
+//!
+//! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
+//! address (everything outside comes through the context), so it runs wherever it is put; every call
+//! has a frame map.
+
+mod call;
+mod numeric;
+mod recording;
+mod safepoint;
+mod translate;
+
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir;
+use cranelift_codegen::isa;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc};
+use cranelift_frontend::FunctionBuilderContext;
+use gimli::write::CommonInformationEntry;
+use osr_ir::{Body, FunctionIndex, Instruction, Point, Points, Position, TrapKind};
+use thiserror::Error;
+
+use crate::frame_map::FrameMaps;
+use crate::instance::Instance;
+
+/// Where a version is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryPoint {
+    /// At the function's entry, with arguments.
+    Function,
+    /// At a point, with a frame state: a *continuation*.
+    Continuation(Point),
+}
+
+/// An instruction that may trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrapSite {
+    /// Its offset in the code.
+    pub offset: u32,
+    /// Why it traps.
+    pub kind: TrapKind,
+    /// The point of the body that it belongs to.
+    pub point: Point,
+}
+
+/// What the compiler makes: everything of a version but its place in memory.
+#[derive(Debug)]
+pub(crate) struct CompiledBody {
+    /// Position-independent machine code.
+    pub(crate) code: Box<[u8]>,
+    /// A frame map for every call.
+    pub(crate) frame_maps: FrameMaps,
+    /// By ascending offset.
+    pub(crate) trap_sites: Box<[TrapSite]>,
+    /// Unwind rows.
+    pub(crate) unwind: UnwindInfo,
+}
+
+/// A body could not be compiled; it stays in the interpreter.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// Cranelift refused.
+    #[error("code generation failed: {0}")]
+    Cranelift(String),
+    /// The arena is full.
+    #[error("no code memory is left")]
+    NoCodeMemory,
+    /// The frame would not fit the stack reserve.
+    #[error("its frame of {bytes} bytes exceeds the limit of {limit}")]
+    FrameTooLarge {
+        /// What it would take.
+        bytes: u32,
+        /// What is allowed.
+        limit: u32,
+    },
+}
+
+/// Compiles bodies for one machine.
+pub(crate) struct Compiler {
+    isa: OwnedTargetIsa,
+    common_unwind: CommonInformationEntry,
+}
+
+impl std::fmt::Debug for Compiler {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Compiler({})", self.isa.triple())
+    }
+}
+
+impl Compiler {
+    /// A compiler for this machine.
+    pub(crate) fn new() -> Compiler {
+        let mut flags = settings::builder();
+        for (name, value) in [
+            ("opt_level", "speed"),
+            ("preserve_frame_pointers", "true"),
+            ("unwind_info", "true"),
+            ("enable_probestack", "false"),
+            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ] {
+            flags.set(name, value).expect("Cranelift knows the setting");
+        }
+        let isa = cranelift_native::builder()
+            .expect("x86-64 is supported")
+            .finish(settings::Flags::new(flags))
+            .expect("the settings agree");
+        let common_unwind = isa.create_systemv_cie().expect("x86-64 has System V unwind information");
+        Compiler { isa, common_unwind }
+    }
+
+    /// The common part of all versions' unwind rows.
+    pub(crate) fn common_unwind(&self) -> &CommonInformationEntry {
+        &self.common_unwind
+    }
+
+    /// Compiles `function` of `instance` to be entered at `entry`.
+    pub(crate) fn compile(
+        &self,
+        instance: &Instance,
+        function: FunctionIndex,
+        entry: EntryPoint,
+    ) -> Result<CompiledBody, CompileError> {
+        let body = instance.module().function(function).body().expect("only defined functions are compiled");
+        let mut cranelift = Cranelift::new();
+        let mut builder_context = FunctionBuilderContext::new();
+        let frontend = self.isa.frontend_config();
+        let clif = &mut cranelift.func;
+        let safepoints =
+            translate::translate(instance, function, entry, frontend, clif, &mut builder_context);
+        let mut control = ControlPlane::default();
+        let compiled = cranelift
+            .compile(&*self.isa, &mut control)
+            .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
+        check(compiled, instance)?;
+        let unwind = match compiled.create_unwind_info(&*self.isa) {
+            Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
+            other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}"))),
+        };
+        Ok(CompiledBody {
+            code: compiled.code_buffer().into(),
+            frame_maps: safepoint::frame_maps(body, &safepoints, compiled),
+            trap_sites: trap_sites(body, &instance.analysis(function).points, compiled),
+            unwind,
+        })
+    }
+}
+
+/// What the engine relies on and Cranelift decides.
+fn check(compiled: &CompiledCode, instance: &Instance) -> Result<(), CompileError> {
+    let relocations: &[FinalizedMachReloc] = compiled.buffer.relocs();
+    assert!(relocations.is_empty(), "compiled code must not need relocation: {relocations:?}");
+    // The frame is allocated before the stack check, and a landing needs some of the reserve.
+    let limit = (instance.settings().stack_reserve_bytes / 2) as u32;
+    let bytes = compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
+    if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Box<[TrapSite]> {
+    let locations = compiled.buffer.get_srclocs_sorted();
+    let site = |trap: &cranelift_codegen::MachTrap| {
+        let after = locations.partition_point(|location| location.start <= trap.offset);
+        let point = after.checked_sub(1).map_or(0, |before| locations[before].loc.bits());
+        let point = Point::new(point as usize);
+        let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
+        TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) }
+    };
+    compiled.buffer.traps().iter().map(site).collect()
+}
+
+/// The load that traps at `point`: the instruction there, or the last load before it, merged into one
+/// that has a point of its own.
+fn load_at(body: &Body, points: &Points, point: Point) -> Option<Point> {
+    let Position { block, index } = points.position(point);
+    let instructions = &body.block(block).instructions;
+    let until = instructions.len().min(index + 1);
+    let load = instructions[..until].iter().rposition(|found| matches!(found, Instruction::Load { .. }))?;
+    points.at(block, load)
+}
+
+/// Cranelift's code for the trap of a load: stores have Cranelift's own.
+fn load_trap_code() -> ir::TrapCode {
+    trap_code(TrapKind::MemoryOutOfBounds)
+}
+
+/// Cranelift's code for a trap of `kind`.
+fn trap_code(kind: TrapKind) -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(kind.code() + 1)
+}
+
+fn trap_kind(code: ir::TrapCode) -> TrapKind {
+    match code {
+        ir::TrapCode::HEAP_OUT_OF_BOUNDS => TrapKind::MemoryOutOfBounds,
+        ir::TrapCode::INTEGER_OVERFLOW => TrapKind::IntegerOverflow,
+        ir::TrapCode::INTEGER_DIVISION_BY_ZERO => TrapKind::IntegerDivideByZero,
+        ir::TrapCode::BAD_CONVERSION_TO_INTEGER => TrapKind::InvalidConversionToInteger,
+        ir::TrapCode::STACK_OVERFLOW => TrapKind::StackExhausted,
+        user => TrapKind::from_code(user.as_raw().get() - 1).expect("a code of ours"),
+    }
+}

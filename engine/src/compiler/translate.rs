@@ -1,0 +1,383 @@
+//! A body to CLIF.
+//!
+//! Every register of the body is a variable of the front end, which turns them into SSA values. The
+//! function is entered with arguments, or, as a continuation, with the address of a frame state (an
+//! interpreter frame: one word per register), from which it loads what is live.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use osr_ir::liveness::RegisterSet;
+use osr_ir::{
+    Block, Body, FunctionIndex, Instruction, PointKind, Points, Register, Terminator, TrapKind, Type,
+};
+use osr_stubs::Context;
+
+use super::recording::{Recording, constant_registers};
+use super::safepoint::Safepoint;
+use super::{EntryPoint, trap_code};
+use crate::calling_convention::Place;
+use crate::function::Analysis;
+use crate::instance::Instance;
+
+/// The state of translating one body.
+pub(super) struct Translator<'a, 'b> {
+    pub(super) instance: &'a Instance,
+    pub(super) function: FunctionIndex,
+    pub(super) body: &'a Body,
+    pub(super) analysis: &'a Analysis,
+    pub(super) builder: FunctionBuilder<'b>,
+    pub(super) context: ir::Value,
+    pub(super) safepoints: Vec<Safepoint>,
+    /// The registers whose slots hold their values, here.
+    pub(super) good: RegisterSet,
+    /// The constants that registers are known to hold, here.
+    pub(super) constants: Vec<Option<u64>>,
+    /// Those that they hold everywhere.
+    always: Vec<Option<u64>>,
+    pub(super) slots: Vec<Option<ir::StackSlot>>,
+    variables: Vec<Variable>,
+    blocks: Vec<Option<ir::Block>>,
+    pending: Vec<Block>,
+}
+
+/// Builds the CLIF of `function`, entered at `entry`, and gives its safepoints.
+pub(super) fn translate<'b>(
+    instance: &Instance,
+    function: FunctionIndex,
+    entry: EntryPoint,
+    frontend: TargetFrontendConfig,
+    clif: &'b mut ir::Function,
+    builder_context: &'b mut FunctionBuilderContext,
+) -> Vec<Safepoint> {
+    let body = instance.module().function(function).body().expect("only defined functions are compiled");
+    let analysis = instance.analysis(function);
+    clif.signature = signature(instance, function, entry);
+    let mut builder = FunctionBuilder::new(clif, builder_context);
+    let start = builder.create_block();
+    builder.append_block_params_for_function_params(start);
+    builder.switch_to_block(start);
+    // Cranelift keeps locations relative to the first one, where -1 means none.
+    builder.set_srcloc(ir::SourceLoc::new(0));
+    let variables = body.registers.iter().map(|&ty| builder.declare_var(clif_type(ty))).collect();
+    let context = builder.block_params(start)[0];
+    let parameters = instance.module().signature_of(function).parameters.len();
+    let always = constant_registers(body, parameters);
+    let recording = Recording::of(body, analysis, entry, &always);
+    let mut translator = Translator {
+        instance,
+        function,
+        body,
+        analysis,
+        builder,
+        context,
+        safepoints: Vec::new(),
+        good: RegisterSet::new(body.registers.len()),
+        constants: always.clone(),
+        always: always.clone(),
+        slots: vec![None; body.registers.len()],
+        variables,
+        blocks: vec![None; body.blocks.len()],
+        pending: Vec::new(),
+    };
+    match entry {
+        EntryPoint::Function => translator.enter_function(start),
+        EntryPoint::Continuation(point) => translator.enter_continuation(start, point),
+    }
+    translator.translate_pending(&recording);
+    translator.builder.seal_all_blocks();
+    translator.builder.finalize(frontend);
+    translator.safepoints
+}
+
+/// The machine signature: the context, then arguments or a frame state; results as far as registers go.
+fn signature(instance: &Instance, function: FunctionIndex, entry: EntryPoint) -> ir::Signature {
+    let guest = instance.module().function(function).signature;
+    let mut signature = call_signature(instance, guest);
+    if let EntryPoint::Continuation(_) = entry {
+        signature.params.truncate(1);
+        signature.params.push(AbiParam::new(types::I64));
+    }
+    signature
+}
+
+/// The machine signature of a guest function.
+pub(super) fn call_signature(instance: &Instance, guest: osr_ir::SignatureIndex) -> ir::Signature {
+    let types = instance.module().signature(guest);
+    let layout = instance.layout(guest);
+    let mut signature = ir::Signature::new(CallConv::SystemV);
+    signature.params.push(AbiParam::new(types::I64));
+    signature.params.extend(types.parameters.iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    let in_registers = types.results.iter().zip(&layout.results).filter(|(_, place)| !is_memory(**place));
+    signature.returns.extend(in_registers.map(|(&ty, _)| AbiParam::new(clif_type(ty))));
+    signature
+}
+
+/// Whether a result does not fit the return registers.
+pub(super) fn is_memory(place: Place) -> bool {
+    matches!(place, Place::Memory(_))
+}
+
+/// The machine type of a value.
+pub(super) fn clif_type(ty: Type) -> ir::Type {
+    match ty {
+        Type::I32 => types::I32,
+        Type::I64 | Type::Funcref => types::I64,
+        Type::F32 => types::F32,
+        Type::F64 => types::F64,
+    }
+}
+
+impl Translator<'_, '_> {
+    fn enter_function(&mut self, start: ir::Block) {
+        let parameters = self.builder.block_params(start)[1..].to_vec();
+        for (position, value) in parameters.into_iter().enumerate() {
+            self.builder.def_var(self.variables[position], value);
+        }
+        self.poll(Points::entry());
+        self.forget();
+        let entry = self.block(Block::new(Body::ENTRY));
+        self.builder.ins().jump(entry, &[]);
+    }
+
+    fn enter_continuation(&mut self, start: ir::Block, point: osr_ir::Point) {
+        let state = self.builder.block_params(start)[1];
+        for &register in self.analysis.liveness.at(point) {
+            let ty = clif_type(self.body.ty(register));
+            let offset = register.index() as i32 * 8;
+            let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
+            self.write(register, value);
+        }
+        let position = self.analysis.points.position(point);
+        if self.analysis.points.kind(point) == PointKind::LoopHeader {
+            let header = self.block(position.block);
+            self.builder.ins().jump(header, &[]);
+        } else {
+            // The rest of the block is a copy of its own: the block itself may be reached again.
+            self.translate_from(position.block, position.index + 1);
+        }
+    }
+
+    /// The CLIF block of `block`, which will be translated if it is not yet.
+    pub(super) fn block(&mut self, block: Block) -> ir::Block {
+        *self.blocks[block.index()].get_or_insert_with(|| {
+            self.pending.push(block);
+            self.builder.create_block()
+        })
+    }
+
+    fn translate_pending(&mut self, recording: &Recording<'_>) {
+        while let Some(block) = self.pending.pop() {
+            let clif_block = self.block(block);
+            self.builder.switch_to_block(clif_block);
+            self.forget();
+            self.good = recording.at_start(self.body, block);
+            if let Some(header) = self.analysis.points.header(block) {
+                self.poll(header);
+            }
+            self.translate_from(block, 0);
+        }
+    }
+
+    /// At a join nothing local is known.
+    fn forget(&mut self) {
+        self.constants.clone_from(&self.always);
+        self.good = RegisterSet::new(self.body.registers.len());
+    }
+
+    fn translate_from(&mut self, block: Block, from: usize) {
+        let body = self.body;
+        let basic_block = body.block(block);
+        for (index, instruction) in basic_block.instructions.iter().enumerate().skip(from) {
+            let point = self.analysis.points.at(block, index);
+            // The address of an access is computed before it: an earlier load may be merged into that.
+            if !matches!(instruction, Instruction::Load { .. } | Instruction::Store { .. }) {
+                self.at(point);
+            }
+            self.instruction(instruction, point);
+        }
+        self.at(self.analysis.points.at(block, basic_block.instructions.len()));
+        self.terminator(&basic_block.terminator);
+    }
+
+    /// What follows belongs to `point`, and without one to the point before: where a load is merged
+    /// into the instruction that uses its value, and nothing that can trap is between them, that
+    /// instruction traps for the load.
+    pub(super) fn at(&mut self, point: Option<osr_ir::Point>) {
+        if let Some(point) = point {
+            self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        }
+    }
+
+    /// The value of `register`.
+    pub(super) fn read(&mut self, register: Register) -> ir::Value {
+        self.builder.use_var(self.variables[register.index()])
+    }
+
+    /// Makes `value` that of `register`.
+    pub(super) fn write(&mut self, register: Register, value: ir::Value) {
+        self.good.remove(register);
+        self.constants[register.index()] = None;
+        self.builder.def_var(self.variables[register.index()], value);
+    }
+
+    /// Loads a field of the context that does not change while the thread exists.
+    pub(super) fn context_field(&mut self, offset: usize) -> ir::Value {
+        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+        self.builder.ins().load(types::I64, flags, self.context, offset as i32)
+    }
+
+    fn instruction(&mut self, instruction: &Instruction, point: Option<osr_ir::Point>) {
+        use Instruction as I;
+        match *instruction {
+            I::Const { dst, value } => {
+                let bits = value.to_bits();
+                let value = match value.ty() {
+                    Type::I32 => self.builder.ins().iconst(types::I32, bits as i64),
+                    Type::I64 | Type::Funcref => self.builder.ins().iconst(types::I64, bits as i64),
+                    Type::F32 => self.builder.ins().f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
+                    Type::F64 => self.builder.ins().f64const(ir::immediates::Ieee64::with_bits(bits)),
+                };
+                self.write(dst, value);
+                self.constants[dst.index()] = Some(bits);
+            }
+            I::Copy { dst, src } => {
+                let value = self.read(src);
+                let constant = self.constants[src.index()];
+                self.write(dst, value);
+                self.constants[dst.index()] = constant;
+            }
+            I::Unary { op, dst, src } => {
+                let operand = self.read(src);
+                let value = self.unary(op, operand);
+                self.write(dst, value);
+            }
+            I::Binary { op, dst, lhs, rhs } => {
+                let operands = (self.read(lhs), self.read(rhs));
+                let value = self.binary(op, operands);
+                self.write(dst, value);
+            }
+            I::Select { dst, condition, if_true, if_false } => {
+                let (condition, yes, no) = (self.read(condition), self.read(if_true), self.read(if_false));
+                let value = self.builder.ins().select(condition, yes, no);
+                self.write(dst, value);
+            }
+            I::Load { op, dst, address, offset } => {
+                let value = self.load(op, address, offset, point);
+                self.write(dst, value);
+            }
+            I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
+            I::GlobalGet { dst, global } => {
+                let globals = self.context_field(offset_of!(Context, globals));
+                let ty = clif_type(self.body.ty(dst));
+                let offset = global.index() as i32 * 8;
+                let value = self.builder.ins().load(ty, MemFlagsData::trusted(), globals, offset);
+                self.write(dst, value);
+            }
+            I::GlobalSet { global, src } => self.global_set(global, src),
+            I::MemorySize { dst } => {
+                let pages = self.context_field(offset_of!(Context, memory_pages));
+                let value = self.builder.ins().load(types::I32, MemFlagsData::trusted(), pages, 0);
+                self.write(dst, value);
+            }
+            I::TableSize { table, dst } => {
+                let length = self.table_length(table);
+                self.write(dst, length);
+            }
+            I::TableGet { table, dst, index } => {
+                let address = self.table_entry(table, index, TrapKind::TableOutOfBounds);
+                let value = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);
+                self.write(dst, value);
+            }
+            I::TableSet { table, index, value } => {
+                let address = self.table_entry(table, index, TrapKind::TableOutOfBounds);
+                let value = self.read(value);
+                self.builder.ins().store(MemFlagsData::trusted(), value, address, 0);
+            }
+            I::RefFunc { dst, function } => {
+                let word = crate::table::function_reference(self.instance.module(), function);
+                let value = self.builder.ins().iconst(types::I64, word as i64);
+                self.write(dst, value);
+            }
+            _ => self.call(instruction, point.expect("calls have points")),
+        }
+    }
+
+    /// Globals are words whose high half is zero where the type has 32 bits.
+    fn global_set(&mut self, global: osr_ir::GlobalIndex, src: Register) {
+        let globals = self.context_field(offset_of!(Context, globals));
+        let value = self.read(src);
+        self.store_word(value, globals, global.index() as i32 * 8);
+    }
+
+    /// Stores `value` as a whole word at `base + offset`.
+    pub(super) fn store_word(&mut self, value: ir::Value, base: ir::Value, offset: i32) {
+        let word = self.word(value);
+        self.builder.ins().store(MemFlagsData::trusted(), word, base, offset);
+    }
+
+    /// `value` as a word whose high half is zero where the type has 32 bits.
+    pub(super) fn word(&mut self, value: ir::Value) -> ir::Value {
+        match self.builder.func.dfg.value_type(value) {
+            types::I32 => self.builder.ins().uextend(types::I64, value),
+            types::F32 => {
+                let bits = self.builder.ins().bitcast(types::I32, MemFlagsData::new(), value);
+                self.builder.ins().uextend(types::I64, bits)
+            }
+            _ => value,
+        }
+    }
+
+    fn terminator(&mut self, terminator: &Terminator) {
+        match terminator {
+            Terminator::Jump { target } => {
+                let target = self.block(*target);
+                self.builder.ins().jump(target, &[]);
+            }
+            Terminator::Branch { condition, if_true, if_false } => {
+                let condition = self.read(*condition);
+                let (yes, no) = (self.block(*if_true), self.block(*if_false));
+                self.builder.ins().brif(condition, yes, &[], no, &[]);
+            }
+            Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
+            Terminator::Return { values } => self.return_values(values),
+            Terminator::Unreachable => {
+                // Emits nothing. A block that only traps would be folded into the branches that lead
+                // to it, and the trap would be at their points.
+                self.builder.ins().sequence_point();
+                self.builder.ins().trap(trap_code(TrapKind::Unreachable));
+            }
+        }
+    }
+
+    fn switch(&mut self, index: Register, targets: &[Block], default: Block) {
+        let index = self.read(index);
+        let default = self.block(default);
+        let targets: Vec<ir::Block> = targets.iter().map(|&target| self.block(target)).collect();
+        let pool = &mut self.builder.func.dfg.value_lists;
+        let default = ir::BlockCall::new(default, [], pool);
+        let targets: Vec<_> =
+            targets.into_iter().map(|target| ir::BlockCall::new(target, [], pool)).collect();
+        let data = ir::JumpTableData::new(default, &targets);
+        let table = self.builder.create_jump_table(data);
+        self.builder.ins().br_table(index, table);
+    }
+
+    fn return_values(&mut self, values: &[Register]) {
+        let guest = self.instance.module().function(self.function).signature;
+        let places = &self.instance.layout(guest).results;
+        let mut returned = Vec::new();
+        for (&register, &place) in values.iter().zip(places) {
+            let value = self.read(register);
+            if let Place::Memory(n) = place {
+                let results = self.context_field(offset_of!(Context, results));
+                self.store_word(value, results, n as i32 * 8);
+            } else {
+                returned.push(value);
+            }
+        }
+        self.builder.ins().return_(&returned);
+    }
+}

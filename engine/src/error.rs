@@ -1,0 +1,136 @@
+//! How guest code, and asking for it, can fail.
+
+use osr_ir::{FunctionIndex, ImportName, Point, TrapKind, Type};
+use thiserror::Error;
+
+/// Guest code stopped without returning.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("trap: {kind} in {function_name} at {point}")]
+pub struct Trap {
+    /// Why.
+    pub kind: TrapKind,
+    /// The function whose code trapped.
+    pub function: FunctionIndex,
+    /// Its name.
+    pub function_name: String,
+    /// The point in it: the instruction's, or the call's. For stack exhaustion the entry.
+    pub point: Point,
+    /// What the host says about it, for [`TrapKind::HostError`].
+    pub message: Option<String>,
+}
+
+/// A module could not be made into an instance.
+#[derive(Debug, Error)]
+pub enum InstantiationError {
+    /// The module breaks a rule.
+    #[error("the module is not valid: {0}")]
+    Invalid(String),
+    /// The host provides nothing under that name, or something of another type.
+    #[error("import {}.{} is not provided as {expected}", name.module, name.name)]
+    MissingImport {
+        /// The import.
+        name: ImportName,
+        /// What the module asks for.
+        expected: String,
+    },
+    /// An import of a kind that the engine does not take.
+    #[error("import {}.{}: {what} cannot be imported", name.module, name.name)]
+    UnsupportedImport {
+        /// The import.
+        name: ImportName,
+        /// What it is, in the plural.
+        what: &'static str,
+    },
+    /// A function has more of something than the engine has room for.
+    #[error("function `{function}` has {count} {what}, and {limit} is the limit")]
+    FunctionTooLarge {
+        /// Its name.
+        function: String,
+        /// What there is too much of.
+        what: &'static str,
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// An active data segment does not fit the memory.
+    #[error("data segment {segment} is out of bounds of the memory")]
+    DataOutOfBounds {
+        /// Its number.
+        segment: usize,
+    },
+    /// An active element segment does not fit its table.
+    #[error("element segment {segment} is out of bounds of its table")]
+    ElementsOutOfBounds {
+        /// Its number.
+        segment: usize,
+    },
+    /// The operating system refused memory or address space.
+    #[error("out of memory: {what}: {source}")]
+    OutOfMemory {
+        /// What it was for.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A thread could not be made.
+#[derive(Debug, Error)]
+pub enum ThreadError {
+    /// The instance has a thread already. Invalidation walks the stack of one thread only, so a second
+    /// one could execute code that is released.
+    #[error("the instance has a thread already: drop it first, or make another instance")]
+    InUse,
+    /// The processor keeps a shadow stack: a swapped return address would end the process.
+    #[error(
+        "this process runs with a hardware shadow stack (CET), under which return addresses cannot be hijacked: turn it off, for instance with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK"
+    )]
+    ShadowStack,
+    /// The operating system refused memory or address space, or does not tell the stack's bounds.
+    #[error("{what}: {source}")]
+    System {
+        /// What it was for.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A function could not be called, or trapped.
+#[derive(Debug, Error)]
+pub enum InvokeError {
+    /// No exported function has that name.
+    #[error("there is no exported function `{name}` (exported: {available})")]
+    NoSuchFunction {
+        /// The name asked for.
+        name: String,
+        /// The names that are there.
+        available: String,
+    },
+    /// Wrong number of arguments.
+    #[error("`{function}` takes {expected} argument(s), {given} given")]
+    ArgumentCount {
+        /// The function.
+        function: String,
+        /// What it takes.
+        expected: usize,
+        /// What was given.
+        given: usize,
+    },
+    /// An argument of the wrong type.
+    #[error("argument {position} of `{function}` must be {expected}, not {given}")]
+    ArgumentType {
+        /// The function.
+        function: String,
+        /// Position, from 1.
+        position: usize,
+        /// What it takes.
+        expected: Type,
+        /// What was given.
+        given: Type,
+    },
+    /// Guest code trapped.
+    #[error(transparent)]
+    Trap(#[from] Trap),
+}

@@ -1,0 +1,104 @@
+//! Faults: what the machine notices in compiled code becomes a trap.
+//!
+//! The handler runs on the faulting thread, between two instructions of compiled code. It looks up why
+//! the instruction traps (no locks), notes it in the thread, and makes the thread continue in the stub
+//! that unwinds to the nearest entry. Faults that are not the guest's go to whoever handled them before.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Once;
+
+use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
+use osr_stubs::x86_64 as stubs;
+
+use crate::thread::{Fault, Thread};
+
+const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+static mut PREVIOUS: [MaybeUninit<sigaction>; 4] = [MaybeUninit::uninit(); 4];
+
+/// Installs the handler, once per process.
+pub(crate) fn install_handler() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        for (position, signal) in SIGNALS.into_iter().enumerate() {
+            // SAFETY: a zeroed action is valid, and is filled in; `PREVIOUS` is written here only, once,
+            // before the handler can read it.
+            unsafe {
+                let mut action: sigaction = std::mem::zeroed();
+                action.sa_sigaction = handle as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+                let previous = (&raw mut PREVIOUS).cast::<sigaction>().add(position);
+                assert_eq!(libc::sigaction(signal, &action, previous), 0, "sigaction");
+            }
+        }
+    });
+}
+
+extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a ucontext.
+    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
+    let pc = registers[libc::REG_RIP as usize] as u64;
+    let current = stubs::current();
+    if !current.is_null() {
+        // SAFETY: the current context is that of a live thread, this one.
+        let thread = unsafe { &*current.cast::<Thread>() };
+        // SAFETY: a valid siginfo has an address for these signals.
+        let address = unsafe { (*info).si_addr() } as u64;
+        if let Some(fault) = guest_fault(thread, signal, pc, address) {
+            thread.set_fault(fault);
+            registers[libc::REG_RIP as usize] = stubs::unwind_to_entry as *const () as i64;
+            registers[libc::REG_RDI as usize] = current as i64;
+            return;
+        }
+        if thread.instance().registry().contains(pc) {
+            name_stray(thread, pc);
+        }
+    }
+    chain(signal, info, context);
+}
+
+/// What the guest did, if it was the guest.
+fn guest_fault(thread: &Thread, signal: c_int, pc: u64, address: u64) -> Option<Fault> {
+    let version = thread.instance().registry().find(pc)?;
+    let site = version.trap_site(pc)?;
+    if signal == libc::SIGSEGV || signal == libc::SIGBUS {
+        thread.instance().memory().filter(|memory| memory.reaches(address))?;
+    }
+    Some(Fault { kind: site.kind, function: version.function, point: site.point })
+}
+
+/// Compiled code faulted where it must not: most likely a return into released code.
+#[cold]
+fn name_stray(thread: &Thread, pc: u64) {
+    match thread.instance().registry().find(pc) {
+        Some(version) => {
+            eprintln!("osr-engine: fault at {pc:#x}, offset {} of {}", version.offset(pc), version.id)
+        }
+        None => eprintln!("osr-engine: stray return: {pc:#x} is in the code arena, but in no version's code"),
+    }
+}
+
+/// Lets the handler that was there before have the signal.
+fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let position = SIGNALS.iter().position(|&ours| ours == signal).expect("only installed for these");
+    // SAFETY: written before this handler was installed.
+    let previous = unsafe { *(&raw const PREVIOUS).cast::<sigaction>().add(position) };
+    match previous.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the default action is restored; the instruction faults again and ends the process.
+            unsafe { libc::sigaction(signal, &previous, ptr::null_mut()) };
+        }
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: its owner installed it with this type.
+            let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+                unsafe { std::mem::transmute(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: its owner installed it with this type.
+            let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
+            handler(signal);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
+
+use std::ptr;
+
+use crate::code::{CodeVersion, Registry};
+use crate::ledger::{LedgerPcs, Record};
+use crate::thread::Thread;
+
+/// What a hijack did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hijacked {
+    /// Slots that were swapped.
+    pub frames: u64,
+    /// Chosen frames whose slot was hijacked already: they keep their record.
+    pub again: u64,
+}
+
+impl Thread {
+    /// Hijacks all compiled frames of versions that `choose` picks. The innermost frame is among them:
+    /// it is in a call of the runtime, which returns through a slot like any other.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked; then, and if `choose` panics, nothing is hijacked.
+    pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, osr_stackwalk::Error> {
+        let mut ledger = self.ledger().borrow_mut();
+        let mut fresh = Fresh(ledger.buffer());
+        let mut again = 0;
+        let mut sites = SiteCache::new(self.instance().registry());
+        let landing = osr_stubs::x86_64::landing_pc();
+        let pcs = LedgerPcs::new(&ledger);
+        self.walk(&pcs).visit(|frame| {
+            let slot = frame.return_slot as *mut u64;
+            // SAFETY: the walk vouches for the slot.
+            if unsafe { *slot } != frame.pc {
+                again += u64::from(pcs.found().is_some_and(|record| choose(record.version())));
+                return;
+            }
+            let (version, site) = sites.find(frame.pc);
+            if choose(version) {
+                fresh.0.push(Record::new(frame.return_slot, frame.pc, frame.frame_base, version, site));
+                // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
+                // it before the return, Rust code above never its own; the ledger is ours until then.
+                unsafe { *slot = landing };
+            }
+        })?;
+        let hijacked = Hijacked { frames: fresh.0.len() as u64, again };
+        ledger.add(fresh.keep());
+        drop(ledger);
+        self.count(|statistics| {
+            statistics.hijacked_frames += hijacked.frames;
+            statistics.rehijacked += hijacked.again;
+        });
+        Ok(hijacked)
+    }
+
+    /// Puts the original return PCs back where the code they lead into is still there. Gives the number
+    /// of slots.
+    pub fn unhijack(&self) -> u64 {
+        let registry = self.instance().registry();
+        let gone = |record: &Record| record.version().state() == crate::code::State::Released;
+        let records = self.ledger().borrow_mut().extract(gone);
+        for record in &records {
+            restore_slot(record);
+            registry.drop_record(record.version());
+        }
+        records.len() as u64
+    }
+
+    /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper
+    /// in the stack than the caller.
+    pub(crate) fn drop_frames(&self) {
+        let here = 0u8;
+        let depth = (&raw const here) as u64;
+        let registry = self.instance().registry();
+        let mut ledger = self.ledger().borrow_mut();
+        while ledger.innermost().is_some_and(|record| record.slot < depth) {
+            let record = ledger.pop().expect("just seen");
+            registry.drop_record(record.version());
+        }
+    }
+}
+
+/// The records of a hijack until the ledger has them. If that never happens, because the walk failed or
+/// the choice panicked, the slots are as they were.
+struct Fresh(Vec<Record>);
+
+impl Fresh {
+    fn keep(mut self) -> Vec<Record> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        self.0.iter().for_each(restore_slot);
+    }
+}
+
+/// Makes the slot of `record` lead where it led before.
+fn restore_slot(record: &Record) {
+    // SAFETY: the slot is that of a live frame: records of dropped frames are dropped with them.
+    unsafe { *(record.slot as *mut u64) = record.pc };
+}
+
+/// A few return PCs with what they lead into. Stacks repeat few PCs many times; a search for each would
+/// cost more than the walk.
+struct SiteCache<'r> {
+    registry: &'r Registry,
+    last: (u64, *const CodeVersion, u32),
+    pcs: [u64; SiteCache::ENTRIES],
+    sites: [(*const CodeVersion, u32); SiteCache::ENTRIES],
+}
+
+impl<'r> SiteCache<'r> {
+    const ENTRIES: usize = 32;
+
+    fn new(registry: &'r Registry) -> SiteCache<'r> {
+        SiteCache {
+            registry,
+            last: (0, ptr::null(), 0),
+            pcs: [0; Self::ENTRIES],
+            sites: [(ptr::null(), 0); Self::ENTRIES],
+        }
+    }
+
+    /// The version and the number of the site that `pc` returns to.
+    #[inline(always)]
+    fn find(&mut self, pc: u64) -> (&'r CodeVersion, u32) {
+        if self.last.0 != pc {
+            self.switch(pc);
+        }
+        let (_, version, site) = self.last;
+        // SAFETY: found during this walk, in which no version is released.
+        (unsafe { &*version }, site)
+    }
+
+    #[inline(never)]
+    fn switch(&mut self, pc: u64) {
+        // Return PCs differ in all bits; the product spreads them.
+        let entry = (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
+        if self.pcs[entry] != pc {
+            self.fill(entry, pc);
+        }
+        let (version, site) = self.sites[entry];
+        self.last = (pc, version, site);
+    }
+
+    #[cold]
+    fn fill(&mut self, entry: usize, pc: u64) {
+        let version = self.registry.find(pc - 1).expect("compiled frames are of versions in memory");
+        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
+        self.pcs[entry] = pc;
+        self.sites[entry] = (version, site as u32);
+    }
+}

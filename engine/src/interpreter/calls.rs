@@ -1,0 +1,144 @@
+//! What the dispatch loop does out of line: leaving interpreted code, and trapping.
+
+use osr_ir::{FunctionIndex, FunctionKind, Point, Points, TrapKind};
+
+use super::code::Code;
+use super::decode::decode;
+use super::op::Op;
+use crate::function::FunctionState;
+use crate::instance::Instance;
+use crate::thread::Thread;
+use crate::tiering;
+
+/// The code of `function`, whose state is `state`.
+#[inline(always)]
+pub(super) fn code_of<'a>(
+    instance: &'a Instance,
+    state: &'a FunctionState,
+    function: FunctionIndex,
+) -> &'a Code {
+    state.code(|| decode(instance, function))
+}
+
+/// The code of a function that is executing.
+#[inline(always)]
+pub(super) fn executing(state: &FunctionState) -> &Code {
+    state.code(|| unreachable!("it was decoded before it began"))
+}
+
+/// Words at a window through which `function` is called from outside the interpreter.
+fn transfer_words(instance: &Instance, function: FunctionIndex) -> usize {
+    let signature = instance.module().signature_of(function);
+    signature.parameters.len().max(signature.results.len())
+}
+
+/// Makes the trap `kind` at the operation `op` of the executing function pending.
+#[cold]
+#[inline(never)]
+pub(super) fn trap(thread: &Thread, state: &FunctionState, op: *const Op, kind: TrapKind) {
+    let code = executing(state);
+    thread.set_trap(kind, code.function, code.trap_point(op));
+}
+
+/// Makes stack exhaustion at the entry of `function` pending.
+#[cold]
+#[inline(never)]
+pub(super) fn exhausted(thread: &Thread, function: FunctionIndex) {
+    thread.set_trap(TrapKind::StackExhausted, function, Points::entry());
+}
+
+/// Asks for compiled code of `function`, which has been entered often. `top` is the first free word.
+#[cold]
+#[inline(never)]
+pub(super) fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> *const u8 {
+    if matches!(thread.instance().module().function(function).kind, FunctionKind::Import(_)) {
+        return std::ptr::null();
+    }
+    thread.values().set_top(top);
+    tiering::entry(thread, function).unwrap_or(std::ptr::null())
+}
+
+/// Whether a call of `function` from outside finds room for its words at `window` and on the native
+/// stack; otherwise that is pending as a trap.
+#[inline(never)]
+pub(super) fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u64) -> bool {
+    let words = transfer_words(thread.instance(), function);
+    let has_room = thread.has_native_stack() && thread.values().fits(window, words);
+    if has_room {
+        thread.values().set_top(window.wrapping_add(words));
+    } else {
+        exhausted(thread, function);
+    }
+    has_room
+}
+
+/// Calls compiled code of `function`, for which there [is room](has_room), and puts a single result
+/// into `result`. False if it trapped.
+///
+/// # Safety
+/// The arguments are at `window`; `code` is code of `function`; `result` is a word of the value stack.
+#[inline(never)]
+pub(super) unsafe fn call_native(
+    thread: &Thread,
+    function: FunctionIndex,
+    code: *const u8,
+    window: *mut u64,
+    result: *mut u64,
+) -> bool {
+    if !thread.call_native(function, code, window) {
+        return false;
+    }
+    if has_single_result(thread.instance(), function) {
+        // SAFETY: the caller vouches for both words.
+        unsafe { *result = *window };
+    }
+    true
+}
+
+fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {
+    instance.module().signature_of(function).results.len() == 1
+}
+
+/// What becomes of a function that arrived at a loop header often.
+pub(super) enum Arrival {
+    /// It goes on in the interpreter.
+    Stays,
+    /// It is the activation's only guest frame, and goes on in this continuation.
+    Leaves(*const u8),
+    /// It went on in a continuation, and has returned; its results are in its window.
+    Returned {
+        /// Whether there is exactly one.
+        single: bool,
+    },
+    /// It went on in a continuation, and trapped.
+    Trapped,
+}
+
+/// Asks for a continuation of the executing function at the loop header `point`. If the frame is the
+/// activation's `only` one the caller enters it, else it is run here.
+#[cold]
+#[inline(never)]
+pub(super) fn arrive(
+    thread: &Thread,
+    state: &FunctionState,
+    point: Point,
+    window: *mut u64,
+    only: bool,
+) -> Arrival {
+    let code = executing(state);
+    thread.values().set_top(window.wrapping_add(code.frame_words));
+    let Some(continuation) = tiering::loop_header(thread, code.function, point) else {
+        return Arrival::Stays;
+    };
+    if only {
+        return Arrival::Leaves(continuation);
+    }
+    if !thread.has_native_stack() {
+        return Arrival::Stays;
+    }
+    if thread.call_continuation(code.function, continuation, window, window) {
+        Arrival::Returned { single: has_single_result(thread.instance(), code.function) }
+    } else {
+        Arrival::Trapped
+    }
+}

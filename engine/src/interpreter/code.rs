@@ -1,0 +1,52 @@
+//! A function's code as the interpreter executes it.
+
+use osr_ir::{FunctionIndex, Instruction, Point};
+
+use super::op::Op;
+
+/// Words between two windows: where to resume, the caller's window and function, and the register for
+/// a single result.
+pub(super) const HEADER_WORDS: usize = 4;
+
+/// A function's code, pre-decoded.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(super) function: FunctionIndex,
+    pub(super) ops: Box<[Op]>,
+    /// Words of a window: registers, and scratch words for returning several results.
+    pub(super) frame_words: usize,
+    /// Per point, the operation at which execution resumes; [`Code::NOWHERE`] if it cannot.
+    pub(super) starts: Box<[u32]>,
+    /// The points of operations that may trap, by operation.
+    pub(super) traps: Box<[(u32, Point)]>,
+    /// What [`Op::Runtime`] refers to.
+    pub(super) instructions: Box<[Instruction]>,
+}
+
+impl Code {
+    /// Not an operation.
+    pub(super) const NOWHERE: u32 = u32::MAX;
+
+    /// The operation at which execution that starts at `point` begins.
+    ///
+    /// # Panics
+    /// If `point` is not resumable.
+    pub(super) fn start(&self, point: Point) -> *const Op {
+        let start = self.starts[point.index()];
+        assert!(start != Code::NOWHERE, "{point} of {} is not resumable", self.function);
+        &raw const self.ops[start as usize]
+    }
+
+    /// The entry.
+    #[inline(always)]
+    pub(super) fn entry(&self) -> *const Op {
+        self.ops.as_ptr()
+    }
+
+    /// The point of the operation `op`, which may trap.
+    pub(super) fn trap_point(&self, op: *const Op) -> Point {
+        let number = ((op as usize - self.ops.as_ptr() as usize) / size_of::<Op>()) as u32;
+        let found = self.traps.binary_search_by_key(&number, |&(op, _)| op);
+        self.traps[found.expect("an operation that traps has a point")].1
+    }
+}

@@ -1,0 +1,110 @@
+//! From a body to [`Code`]: lays out the blocks in order and resolves branches.
+
+use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind, Signature};
+
+use super::code::{Code, HEADER_WORDS};
+use super::op::{Op, Slot};
+use super::select::Selector;
+use crate::instance::Instance;
+
+/// The interpreter's code of `function`.
+#[cold]
+pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
+    let module = instance.module();
+    match &module.function(function).kind {
+        FunctionKind::Import(_) => import(function, module.signature_of(function)),
+        FunctionKind::Defined(body) => Layout::of(instance, function, body).code(body),
+    }
+}
+
+/// An imported function: one operation, and the return.
+fn import(function: FunctionIndex, signature: &Signature) -> Code {
+    let leave = if signature.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 };
+    Code {
+        function,
+        ops: Box::new([Op::Host, leave]),
+        frame_words: signature.parameters.len().max(signature.results.len()),
+        starts: Box::new([0]),
+        traps: Box::default(),
+        instructions: Box::default(),
+    }
+}
+
+/// Operations of the blocks laid out so far.
+struct Layout<'a> {
+    selector: Selector<'a>,
+    function: FunctionIndex,
+    frame_words: usize,
+    ops: Vec<Op>,
+    starts: Vec<u32>,
+    traps: Vec<(u32, Point)>,
+    /// Per block, its first operation.
+    blocks: Vec<u32>,
+    /// Operations that jump, and the block they jump to.
+    jumps: Vec<(u32, Block)>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(instance: &'a Instance, function: FunctionIndex, body: &'a Body) -> Layout<'a> {
+        let analysis = instance.analysis(function);
+        let registers = body.registers.len();
+        assert!(registers <= usize::from(Slot::MAX) + 1, "{function} has {registers} registers");
+        let results = instance.module().signature_of(function).results.len();
+        let frame_words = registers + if results > 1 { results } else { 0 };
+        let frame_words = frame_words.max(results);
+        Layout {
+            selector: Selector::new(instance.module(), body, analysis, frame_words + HEADER_WORDS),
+            function,
+            frame_words,
+            ops: Vec::with_capacity(body.instruction_count()),
+            starts: vec![Code::NOWHERE; analysis.points.len()],
+            traps: Vec::new(),
+            blocks: Vec::with_capacity(body.blocks.len()),
+            jumps: Vec::new(),
+        }
+    }
+
+    fn code(mut self, body: &Body) -> Code {
+        for block in body.block_indices() {
+            self.block(block);
+        }
+        self.resolve_jumps();
+        self.starts[0] = 0;
+        Code {
+            function: self.function,
+            ops: self.ops.into(),
+            frame_words: self.frame_words,
+            starts: self.starts.into(),
+            traps: self.traps.into(),
+            instructions: self.selector.instructions.into(),
+        }
+    }
+
+    fn block(&mut self, block: Block) {
+        self.blocks.push(self.ops.len() as u32);
+        if let Some(point) = self.selector.analysis.points.header(block) {
+            self.ops.push(Op::LoopHeader { point: point.as_u32() });
+            self.starts[point.index()] = self.ops.len() as u32;
+        }
+        let analysis = self.selector.analysis;
+        let selected = self.selector.select(block);
+        let begin = self.ops.len() as u32;
+        let end = begin + selected.ops.len() as u32;
+        self.ops.extend(selected.ops.iter().rev());
+        for &(following, point) in &selected.resumes {
+            debug_assert_eq!(analysis.points.kind(point), PointKind::AfterCall);
+            self.starts[point.index()] = end - following;
+        }
+        self.traps
+            .extend(selected.traps.iter().rev().map(|&(following, point)| (end - 1 - following, point)));
+        self.jumps.extend(selected.jumps.iter().map(|&(following, block)| (end - 1 - following, block)));
+    }
+
+    fn resolve_jumps(&mut self) {
+        for &(op, block) in &self.jumps {
+            let distance = i64::from(self.blocks[block.index()]) - i64::from(op);
+            let bytes = i32::try_from(distance * size_of::<Op>() as i64).expect("a body of less than 2 GiB");
+            *self.ops[op as usize].target_mut().expect("a jump") = bytes;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The interpreter: the definition of correct for everything else.
+//!
+//! ```text
+//!   Body ── decode ──> Code: 16-byte operations ── execute ──> Outcome
+//!            │ select, block by block, backwards      │
+//!            │ (fuses, folds constants)               └─ calls, runtime: what is out of line
+//! ```
+//!
+//! A guest frame is a *window* of the thread's value stack, one word per register, so it is a frame
+//! state by itself. Calls from interpreted code to interpreted code push a window and stay in the same
+//! native frame:
+//!
+//! ```text
+//!    | window of f: r0 r1 ... | scratch | resume window function dst | window of g: r0 r1 ... |
+//!      ^ base of the activation            header of g's frame         ^ window
+//! ```
+//!
+//! What may be relied on: at every resumable point (entry, loop header, after a call) each register
+//! that is live there is in its word, whatever was fused; 32-bit values leave the upper half of their
+//! word zero; the window of a call out of the interpreter lies beyond all of the activation's frames.
+
+mod calls;
+mod code;
+mod decode;
+mod execute;
+mod numeric;
+mod op;
+mod runtime;
+mod select;
+#[cfg(test)]
+mod tests;
+
+use osr_ir::Point;
+
+pub(crate) use code::Code;
+pub(crate) use execute::run;
+
+/// Where an activation begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    /// At the function's entry; the window begins with the arguments.
+    Entry,
+    /// At a loop header or after a call; the window holds the frame state.
+    Point(Point),
+}
+
+/// How an activation ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    /// It returned; the results are the first words of its window.
+    Done,
+    /// It trapped; the trap is pending in the thread.
+    Trap,
+    /// Its only guest frame continues in compiled code.
+    Continue {
+        /// The continuation.
+        code: *const u8,
+        /// The frame state that it takes.
+        state: *const u64,
+    },
+}

@@ -1,0 +1,291 @@
+//! Selection of operations for a block, from its end to its beginning.
+//!
+//! Going backwards, `needed` says which registers must be in the window at this place: because a later
+//! operation reads them there, or because a point between here and there may be observed and they are
+//! live at it. An instruction without effects whose result is not needed is left out. So fusing is
+//! simple: an operation that takes a constant in itself just does not need that register, and the
+//! instruction that defined it for this one use disappears when its turn comes. One that computes an
+//! operand by itself takes the instruction that would have; that one is left out, too.
+
+mod address;
+mod arithmetic;
+mod branch;
+mod reaching;
+
+use osr_ir::liveness::RegisterSet;
+use osr_ir::{Block, Body, Instruction, Module, Point, Register, Terminator, UnaryOp};
+
+use super::op::{Op, Slot};
+use crate::function::Analysis;
+use crate::table::function_reference;
+use reaching::Reaching;
+
+/// The operations of a block, in *reverse*. Places are counted from the end: the number of operations
+/// that follow.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    /// The operations.
+    pub(super) ops: Vec<Op>,
+    /// Points after calls, and where they resume: before the last that many operations.
+    pub(super) resumes: Vec<(u32, Point)>,
+    /// Operations that may trap.
+    pub(super) traps: Vec<(u32, Point)>,
+    /// Operations that jump.
+    pub(super) jumps: Vec<(u32, Block)>,
+}
+
+/// Selects operations, block by block.
+pub(super) struct Selector<'a> {
+    module: &'a Module,
+    body: &'a Body,
+    /// Points and liveness of the body.
+    pub(super) analysis: &'a Analysis,
+    /// Instructions for [`Op::Runtime`].
+    pub(super) instructions: Vec<Instruction>,
+    /// From a window to that of a callee.
+    callee_window: u32,
+    block: Block,
+    reaching: Reaching,
+    needed: RegisterSet,
+    /// Per instruction of the block, whether a later operation does its work. Its register may be needed
+    /// all the same, where it reads and writes the same one.
+    taken: Vec<bool>,
+    out: Selected,
+}
+
+/// A register's word in the window. Decoding has checked that there are not too many.
+fn slot(register: Register) -> Slot {
+    register.index() as Slot
+}
+
+impl<'a> Selector<'a> {
+    /// A selector for `body`, whose callees' windows lie `callee_window` words beyond its own.
+    pub(super) fn new(
+        module: &'a Module,
+        body: &'a Body,
+        analysis: &'a Analysis,
+        callee_window: usize,
+    ) -> Selector<'a> {
+        let registers = body.registers.len();
+        Selector {
+            module,
+            body,
+            analysis,
+            instructions: Vec::new(),
+            callee_window: callee_window as u32,
+            block: Block::new(Body::ENTRY),
+            reaching: Reaching::new(registers),
+            needed: RegisterSet::new(registers),
+            taken: Vec::new(),
+            out: Selected::default(),
+        }
+    }
+
+    /// The operations of `block`, except the one that marks a loop header.
+    pub(super) fn select(&mut self, block: Block) -> &Selected {
+        let body = self.body;
+        let basic_block = body.block(block);
+        self.block = block;
+        self.out = Selected::default();
+        self.taken = vec![false; basic_block.instructions.len()];
+        self.reaching.enter(basic_block);
+        self.needed = RegisterSet::new(body.registers.len());
+        basic_block.terminator.each_successor(|next| self.needed.union(self.analysis.liveness.live_in(next)));
+        self.terminator(&basic_block.terminator);
+        for (index, instruction) in basic_block.instructions.iter().enumerate().rev() {
+            self.instruction(index, instruction);
+        }
+        &self.out
+    }
+
+    fn terminator(&mut self, terminator: &Terminator) {
+        match terminator {
+            Terminator::Jump { target } => self.jump(*target),
+            Terminator::Branch { condition, if_true, if_false } => {
+                self.branch(*condition, *if_true, *if_false)
+            }
+            Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
+            Terminator::Return { values } => self.leave(values),
+            Terminator::Unreachable => {
+                self.note_trap(self.body.block(self.block).instructions.len());
+                self.emit(Op::Unreachable);
+            }
+        }
+    }
+
+    fn leave(&mut self, values: &[Register]) {
+        match values {
+            [] => self.emit(Op::Return0),
+            [value] => {
+                let src = self.read(*value);
+                self.emit(Op::Return1 { src });
+            }
+            _ => {
+                self.emit_list(values);
+                values.iter().for_each(|value| self.needed.insert(*value));
+                let scratch = self.body.registers.len() as u32;
+                self.emit(Op::Return { count: values.len() as u16, scratch });
+            }
+        }
+    }
+
+    fn instruction(&mut self, index: usize, instruction: &Instruction) {
+        let is_dead = is_removable(instruction) && !self.needed.contains(instruction.definitions()[0]);
+        if is_dead || self.taken[index] {
+            return;
+        }
+        if instruction.is_call() {
+            let point = self.point(index);
+            self.out.resumes.push((self.out.ops.len() as u32, point));
+            self.analysis.liveness.at(point).iter().for_each(|live| self.needed.insert(*live));
+        }
+        instruction.definitions().iter().for_each(|defined| self.needed.remove(*defined));
+        self.effect(index, instruction);
+    }
+
+    /// Emits the operation of `instruction`; its definitions are no longer needed.
+    fn effect(&mut self, index: usize, instruction: &Instruction) {
+        use Instruction as I;
+        match *instruction {
+            I::Const { dst, value } => self.emit(Op::Const { dst: slot(dst), value: value.to_bits() }),
+            I::Copy { dst, src } => self.copy(index, dst, src),
+            I::Unary { op, dst, src } => self.unary(index, op, dst, src),
+            I::Binary { op, dst, lhs, rhs } => self.binary(index, op, dst, [lhs, rhs]),
+            I::Select { dst, condition, if_true, if_false } => {
+                let [condition, if_true, if_false] = [condition, if_true, if_false].map(|r| self.read(r));
+                self.emit(Op::Select { dst: slot(dst), condition, if_true, if_false });
+            }
+            I::Load { op, dst, address, offset } => self.load(index, op, dst, address, offset),
+            I::Store { op, address, value, offset } => self.store(index, op, (address, offset), value),
+            I::GlobalGet { dst, global } => {
+                self.emit(Op::GlobalGet { dst: slot(dst), global: global.as_u32() })
+            }
+            I::GlobalSet { global, src } => {
+                let src = self.read(src);
+                self.emit(Op::GlobalSet { src, global: global.as_u32() });
+            }
+            I::MemorySize { dst } => self.emit(Op::MemorySize { dst: slot(dst) }),
+            I::RefFunc { dst, function } => {
+                let value = function_reference(self.module, function);
+                self.emit(Op::Const { dst: slot(dst), value });
+            }
+            I::Call { .. } | I::CallIndirect { .. } => self.call(index, instruction),
+            _ => self.runtime(index, instruction),
+        }
+    }
+
+    /// An instruction that is executed as it is.
+    fn runtime(&mut self, index: usize, instruction: &Instruction) {
+        instruction.each_use(|register| self.needed.insert(register));
+        if self.analysis.points.at(self.block, index).is_some() {
+            self.note_trap(index);
+        }
+        self.instructions.push(instruction.clone());
+        self.emit(Op::Runtime { instruction: self.instructions.len() as u32 - 1 });
+    }
+
+    fn copy(&mut self, index: usize, dst: Register, src: Register) {
+        if let Some(value) = self.constant(index, 0) {
+            return self.emit(Op::Const { dst: slot(dst), value: value.to_bits() });
+        }
+        let (dst, src) = (slot(dst), self.read(src));
+        self.emit_copy(dst, src);
+    }
+
+    fn emit_copy(&mut self, dst: Slot, src: Slot) {
+        match self.next_op() {
+            Some(next @ &mut Op::Copy { dst: dst2, src: src2 }) => *next = Op::Copy2 { dst, src, dst2, src2 },
+            _ => self.emit(Op::Copy { dst, src }),
+        }
+    }
+
+    /// The operation that follows, if execution cannot resume just before it.
+    fn next_op(&mut self) -> Option<&mut Op> {
+        let is_resumed = self.out.resumes.last().is_some_and(|&(at, _)| at as usize == self.out.ops.len());
+        if is_resumed { None } else { self.out.ops.last_mut() }
+    }
+
+    fn unary(&mut self, index: usize, op: UnaryOp, dst: Register, src: Register) {
+        let (dst, src) = (slot(dst), self.read(src));
+        if op.may_trap() {
+            self.note_trap(index);
+        }
+        match Op::unary(op, dst, src) {
+            Op::Copy { dst, src } => self.emit_copy(dst, src),
+            op => self.emit(op),
+        }
+    }
+
+    fn call(&mut self, index: usize, instruction: &Instruction) {
+        let window = self.callee_window;
+        let (arguments, results) = match instruction {
+            Instruction::Call { arguments, results, .. } => (arguments, results),
+            Instruction::CallIndirect { arguments, results, .. } => (arguments, results),
+            _ => unreachable!("not a call"),
+        };
+        if results.len() > 1 {
+            self.emit_list(results);
+            self.emit(Op::Results { count: results.len() as u16, window });
+        }
+        let dst = if let [result] = **results { slot(result) } else { 0 };
+        self.emit_list(arguments);
+        instruction.each_use(|register| self.needed.insert(register));
+        let count = arguments.len() as u16;
+        match instruction {
+            Instruction::Call { function, .. } => {
+                self.emit(Op::Call { dst, arguments: count, function: function.as_u32(), window });
+            }
+            Instruction::CallIndirect { table, signature, index: entry, .. } => {
+                self.emit(Op::Table { table: table.as_u32(), expected: signature.as_u32() + 1 });
+                self.note_trap(index);
+                self.emit(Op::CallIndirect { dst, arguments: count, index: slot(*entry), window });
+            }
+            _ => unreachable!("not a call"),
+        }
+    }
+
+    /// Makes the window hold `register` here.
+    fn read(&mut self, register: Register) -> Slot {
+        self.needed.insert(register);
+        slot(register)
+    }
+
+    fn emit(&mut self, op: Op) {
+        self.out.ops.push(op);
+    }
+
+    fn emit_list(&mut self, registers: &[Register]) {
+        for chunk in registers.chunks(7).rev() {
+            let mut list = [0; 7];
+            chunk.iter().zip(&mut list).for_each(|(register, entry)| *entry = slot(*register));
+            self.emit(Op::Registers(list));
+        }
+    }
+
+    /// The next operation to be emitted may trap, for the instruction at `index`.
+    fn note_trap(&mut self, index: usize) {
+        self.out.traps.push((self.out.ops.len() as u32, self.point(index)));
+    }
+
+    fn point(&self, index: usize) -> Point {
+        self.analysis.points.at(self.block, index).expect("a call or trapping instruction has a point")
+    }
+}
+
+/// Whether `instruction` does nothing but define its one register.
+fn is_removable(instruction: &Instruction) -> bool {
+    use Instruction as I;
+    let is_pure = matches!(
+        instruction,
+        I::Const { .. }
+            | I::Copy { .. }
+            | I::Unary { .. }
+            | I::Binary { .. }
+            | I::Select { .. }
+            | I::GlobalGet { .. }
+            | I::MemorySize { .. }
+            | I::TableSize { .. }
+            | I::RefFunc { .. }
+    );
+    is_pure && !instruction.may_trap()
+}

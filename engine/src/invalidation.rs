@@ -1,0 +1,103 @@
+//! Invalidation: retiring versions, hijacking their frames, and giving their code back.
+//!
+//! Three steps, in this order:
+//! 1. *retire*: the incoming edges are cut, so that nothing new enters;
+//! 2. *hijack* every frame of a retired version, so that nothing returns into it;
+//! 3. *release* the code at once. Frame maps and unwind rows stay until the last record is gone.
+
+use std::sync::atomic::Ordering;
+
+use crate::code::{CodeVersion, State};
+use crate::compiler::EntryPoint;
+use crate::instance::Instance;
+use crate::ledger::LedgerPcs;
+use crate::thread::Thread;
+
+/// What an invalidation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Invalidated {
+    /// Versions whose code was given back.
+    pub versions: u64,
+    /// Frames that were hijacked.
+    pub frames: u64,
+    /// Bytes of code that were given back.
+    pub code_bytes: u64,
+}
+
+impl Thread {
+    /// Invalidates every version that has a frame on this thread's stack. To be asked from the runtime:
+    /// a host function, a poll.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked; then nothing happened.
+    pub fn invalidate_active(&self) -> Result<Invalidated, osr_stackwalk::Error> {
+        let versions = self.active_versions()?;
+        self.invalidate(&versions)
+    }
+
+    /// Invalidates all code of the instance.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked; then nothing happened.
+    pub fn invalidate_all(&self) -> Result<Invalidated, osr_stackwalk::Error> {
+        let versions = self.instance().registry().live();
+        self.invalidate(&versions)
+    }
+
+    fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, osr_stackwalk::Error> {
+        for version in versions {
+            self.instance().retire(version);
+        }
+        let hijacked = self.hijack(|version| version.state() == State::Retired)?;
+        let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
+        if self.instance().settings().checked {
+            self.scan_before_release(versions);
+        }
+        for version in versions {
+            self.instance().registry().release(version);
+        }
+        Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
+    }
+
+    /// The versions that have a frame on this thread's stack whose return slot is not hijacked.
+    fn active_versions(&self) -> Result<Vec<&CodeVersion>, osr_stackwalk::Error> {
+        let ledger = self.ledger().borrow();
+        let registry = self.instance().registry();
+        let mut versions: Vec<&CodeVersion> = Vec::new();
+        let mut last_pc = 0;
+        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+            let frame = frame?;
+            if frame.pc == last_pc {
+                continue;
+            }
+            last_pc = frame.pc;
+            // Hijacked frames return to the landing stub, not into their version's code.
+            // SAFETY: the walk vouches for the slot.
+            if unsafe { *(frame.return_slot as *const u64) } != frame.pc {
+                continue;
+            }
+            let version = registry.find(frame.lookup_pc()).expect("compiled frames are of versions");
+            if version.state() == State::Current && !versions.iter().any(|known| known.id == version.id) {
+                versions.push(version);
+            }
+        }
+        Ok(versions)
+    }
+}
+
+impl Instance {
+    /// Cuts the incoming edges of `version`: nothing new enters it.
+    fn retire(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        match version.entry {
+            EntryPoint::Function => {
+                state.compiled.store(std::ptr::null_mut(), Ordering::Release);
+                let stub = self.stubs().stub(version.function);
+                self.cells()[version.function.index()].store(stub, Ordering::Release);
+            }
+            EntryPoint::Continuation(point) => state.remove_continuation(point),
+        }
+        state.counter.store(0, Ordering::Relaxed);
+        version.state.store(State::Retired as u8, Ordering::Release);
+    }
+}

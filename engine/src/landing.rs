@@ -1,0 +1,144 @@
+//! Landing: control returns through a hijacked slot, and the frame it would have entered is rebuilt.
+//!
+//! Everything here but the last step is plain data: the record says which frame, its frame map says
+//! where each value is, the values go to a window of the value stack, which is the interpreter's frame.
+//! All sources are read before `rsp` is raised over the old frame, which the stub does last.
+
+use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
+
+use crate::code::CodeVersion;
+use crate::frame_map::{FrameMapEntry, Location, MachineRegister, Site};
+use crate::ledger::Record;
+use crate::thread::Thread;
+
+/// What dead registers and slots hold in checked runs.
+pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
+
+/// A landed frame that waits to be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landed {
+    /// The function.
+    pub(crate) function: FunctionIndex,
+    /// Where it resumes. Its frame state is at the value stack's top.
+    pub(crate) point: Point,
+}
+
+/// The hook behind the landing stub.
+///
+/// # Safety
+/// Called by the stub, with the context of a thread.
+pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
+    // SAFETY: the context is the first field of its thread.
+    let thread = unsafe { &*context.cast::<Thread>() };
+    // SAFETY: the stub has saved the registers and does not touch them before we are done.
+    let registers = unsafe { &mut (*context).landing };
+    let record = take_record(thread, registers.stack_pointer - 8);
+    let version = record.version();
+    let site = &version.frame_maps.sites()[record.site as usize];
+    let window = thread.values().top();
+    let body = thread.instance().body(version.function);
+    let words = body.registers.len();
+    let fits = thread.values().fits(window, words);
+    if fits {
+        if thread.instance().settings().checked {
+            poison_window(window, words);
+        }
+        // SAFETY: the frame is whole until the stub raises `rsp`, and the window fits.
+        unsafe { rebuild(version, site, record.frame_base, registers, thread.results(), window) };
+    } else {
+        thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
+    }
+    // SAFETY: the frame is of the version, and whole.
+    registers.callee_saved =
+        unsafe { version.callee_saves.restore(record.frame_base, &registers.callee_saved) };
+    if thread.instance().settings().checked {
+        // SAFETY: everything was read.
+        unsafe { poison_frame(record.slot, record.frame_base) };
+    }
+    registers.stack_pointer = record.frame_base + 8;
+    thread.landed(Landed { function: version.function, point: site.point });
+    thread.cover(version, record.site);
+    thread.instance().registry().drop_record(version);
+    if fits { stubs::resume_interpreter as *const u8 } else { stubs::unwind_to_entry as *const u8 }
+}
+
+/// The record of the slot that was just returned through: the innermost.
+#[inline(always)]
+fn take_record(thread: &Thread, slot: u64) -> Record {
+    match thread.ledger().borrow_mut().pop() {
+        Some(record) if record.slot == slot => record,
+        other => broken_ledger(slot, other),
+    }
+}
+
+#[cold]
+fn broken_ledger(slot: u64, record: Option<Record>) -> ! {
+    eprintln!("osr-engine: landed through slot {slot:#x}, but the innermost record is {record:#x?}");
+    std::process::abort()
+}
+
+/// Reads every value of the frame state from where `site`'s frame map says, and writes it to `window`.
+///
+/// # Safety
+/// `frame_base` is that of a whole frame of `version` which waits at `site`, and `registers` and
+/// `results` are as the callee left them; `window` has a word for each register of the body.
+#[inline(always)]
+unsafe fn rebuild(
+    version: &CodeVersion,
+    site: &Site,
+    frame_base: u64,
+    registers: &LandingRegisters,
+    results: *const u64,
+    window: *mut u64,
+) {
+    for entry in version.frame_maps.entries(site) {
+        let FrameMapEntry { register, location, wide } = *entry;
+        // SAFETY: the map says that it is there.
+        let word = unsafe {
+            match location {
+                Location::FrameSlot(offset) => {
+                    *(frame_base.wrapping_add_signed(i64::from(offset)) as *const u64)
+                }
+                Location::Register(register) => read_register(registers, register),
+                Location::Constant(n) => version.frame_maps.constant(n),
+                Location::Result(n) => *results.add(n as usize),
+            }
+        };
+        let word = if wide { word } else { word & 0xffff_ffff };
+        // SAFETY: the window has a word for each register.
+        unsafe { *window.add(register.index()) = word };
+    }
+}
+
+fn read_register(registers: &LandingRegisters, register: MachineRegister) -> u64 {
+    match register {
+        MachineRegister::Rax => registers.results.integer[0],
+        MachineRegister::Rdx => registers.results.integer[1],
+        MachineRegister::Xmm0 => registers.results.float[0],
+        MachineRegister::Xmm1 => registers.results.float[1],
+        MachineRegister::Rbx => registers.callee_saved.rbx,
+        MachineRegister::R12 => registers.callee_saved.r12,
+        MachineRegister::R13 => registers.callee_saved.r13,
+        MachineRegister::R14 => registers.callee_saved.r14,
+        MachineRegister::R15 => registers.callee_saved.r15,
+    }
+}
+
+/// A register that the frame map leaves out is dead: whoever reads it all the same gets poison.
+fn poison_window(window: *mut u64, words: usize) {
+    // SAFETY: the caller has checked that the window fits.
+    unsafe { std::slice::from_raw_parts_mut(window, words) }.fill(POISON);
+}
+
+/// The popped frame is dead: whoever reads it all the same gets poison. Its saved frame pointer and
+/// return slot stay.
+///
+/// # Safety
+/// The frame between `slot` and `frame_base` is popped; `slot` is below it.
+unsafe fn poison_frame(slot: u64, frame_base: u64) {
+    let first = slot + 8;
+    let words = (frame_base - first) / 8;
+    // SAFETY: the words of the popped frame.
+    unsafe { std::slice::from_raw_parts_mut(first as *mut u64, words as usize) }.fill(POISON);
+}

@@ -1,0 +1,230 @@
+//! The ledger: which return slots of a thread are hijacked, and what they held.
+//!
+//! Records are kept in stack order, so that a landing takes the innermost one. A record is written
+//! before its slot; while a slot is hijacked it has exactly one record.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use osr_stackwalk::ReturnPcs;
+
+use crate::code::CodeVersion;
+
+/// A hijacked return slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// The address of the slot.
+    pub(crate) slot: u64,
+    /// The return PC that it held.
+    pub(crate) pc: u64,
+    /// The frame base of the frame that the slot returns into.
+    pub(crate) frame_base: u64,
+    /// The version that the frame is of. Kept by the record; its code may be gone.
+    version: *const CodeVersion,
+    /// Which of its sites the slot returns to.
+    pub(crate) site: u32,
+}
+
+impl Record {
+    /// A record of the slot at `slot` that returns to `pc`: site number `site` of `version`.
+    #[inline(always)]
+    pub(crate) fn new(slot: u64, pc: u64, frame_base: u64, version: &CodeVersion, site: u32) -> Record {
+        Record { slot, pc, frame_base, version, site }
+    }
+
+    /// The version that the frame is of.
+    #[inline(always)]
+    pub(crate) fn version(&self) -> &CodeVersion {
+        // SAFETY: a version is not forgotten while a record names it: `Ledger::add` counts it.
+        unsafe { &*self.version }
+    }
+}
+
+/// The records of one thread, in batches: one for each hijack, as its walk found them.
+///
+/// ```text
+///   stack    outermost                                              innermost
+///   batches  | first hijack: ... r1 r0 |   | second hijack: ... r2 r1 r0 |
+///                                   next ^                          next ^   where landings take from
+/// ```
+///
+/// A batch is filled innermost frame first and emptied in the same order, so neither end of its life
+/// moves a record.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The last one holds the innermost records; none is exhausted.
+    batches: Vec<Batch>,
+    /// Exhausted buffers, kept so that a hijack does not allocate.
+    spare: Vec<Vec<Record>>,
+}
+
+/// The records of one hijack.
+#[derive(Debug, Default)]
+struct Batch {
+    /// By ascending slot: innermost first.
+    records: Vec<Record>,
+    /// The first that is still pending.
+    next: usize,
+}
+
+impl Batch {
+    fn pending(&self) -> &[Record] {
+        &self.records[self.next..]
+    }
+}
+
+impl Ledger {
+    /// How many slots are hijacked.
+    pub(crate) fn len(&self) -> usize {
+        self.batches.iter().map(|batch| batch.pending().len()).sum()
+    }
+
+    /// The record of `slot`.
+    pub(crate) fn find(&self, slot: u64) -> Option<&Record> {
+        let batch =
+            self.batches.iter().rev().find(|batch| batch.records.last().is_some_and(|r| r.slot >= slot))?;
+        let position = batch.pending().binary_search_by_key(&slot, |record| record.slot).ok()?;
+        Some(&batch.pending()[position])
+    }
+
+    /// The innermost record.
+    #[inline(always)]
+    pub(crate) fn innermost(&self) -> Option<&Record> {
+        self.batches.last().map(|batch| &batch.records[batch.next])
+    }
+
+    /// Takes the innermost record out. Its version still counts it.
+    #[inline(always)]
+    pub(crate) fn pop(&mut self) -> Option<Record> {
+        let batch = self.batches.last_mut()?;
+        let record = batch.records[batch.next];
+        batch.next += 1;
+        if batch.next == batch.records.len() {
+            self.drop_batch();
+        }
+        Some(record)
+    }
+
+    #[cold]
+    fn drop_batch(&mut self) {
+        let batch = self.batches.pop().expect("the one that is exhausted");
+        self.recycle(batch.records);
+    }
+
+    fn recycle(&mut self, mut records: Vec<Record>) {
+        records.clear();
+        if self.spare.len() < 4 {
+            self.spare.push(records);
+        }
+    }
+
+    /// An empty buffer for new records; [`Self::add`] takes it back.
+    pub(crate) fn buffer(&mut self) -> Vec<Record> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Adds `fresh` records, innermost first, of slots that have no record yet.
+    pub(crate) fn add(&mut self, fresh: Vec<Record>) {
+        let Some(outermost) = fresh.last() else { return self.recycle(fresh) };
+        count_versions(&fresh);
+        let is_innermost = self.innermost().is_none_or(|innermost| outermost.slot < innermost.slot);
+        self.batches.push(Batch { records: fresh, next: 0 });
+        if !is_innermost {
+            self.merge();
+        }
+    }
+
+    /// Makes one batch of all: a hijack chose frames between those of earlier ones.
+    #[cold]
+    fn merge(&mut self) {
+        let mut records: Vec<Record> = self.batches.iter().flat_map(Batch::pending).copied().collect();
+        records.sort_unstable_by_key(|record| record.slot);
+        self.batches.clear();
+        self.batches.push(Batch { records, next: 0 });
+    }
+
+    /// Takes all records out that `keep` refuses. Their versions still count them.
+    pub(crate) fn extract(&mut self, keep: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let mut extracted = Vec::new();
+        for batch in std::mem::take(&mut self.batches) {
+            let (kept, taken): (Vec<_>, Vec<_>) = batch.pending().iter().partition(|record| keep(record));
+            extracted.extend(taken);
+            if kept.is_empty() {
+                self.recycle(batch.records);
+            } else {
+                self.batches.push(Batch { records: kept, next: 0 });
+            }
+        }
+        extracted
+    }
+}
+
+/// Counts each record at its version. Runs of frames of one version, as in recursion, count at once.
+fn count_versions(fresh: &[Record]) {
+    for run in fresh.chunk_by(|a, b| std::ptr::eq(a.version, b.version)) {
+        run[0].version().records.fetch_add(run.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// The return PCs of a thread, as its walkers need to know them. Walks go outwards, so the records of
+/// the hijacked slots that they meet come in order, too.
+#[derive(Debug)]
+pub(crate) struct LedgerPcs<'l> {
+    ledger: &'l Ledger,
+    /// Batches not yet passed, and the next record of the last of them.
+    position: Cell<(usize, usize)>,
+    /// The record that was found last.
+    found: Cell<Option<&'l Record>>,
+    boundary: u64,
+    landing: u64,
+}
+
+impl<'l> LedgerPcs<'l> {
+    /// For one walk of the thread that `ledger` belongs to.
+    pub(crate) fn new(ledger: &'l Ledger) -> LedgerPcs<'l> {
+        LedgerPcs {
+            ledger,
+            position: Cell::new((ledger.batches.len(), 0)),
+            found: Cell::new(None),
+            boundary: osr_stubs::x86_64::entry_return(),
+            landing: osr_stubs::x86_64::landing_pc(),
+        }
+    }
+
+    /// The record of the hijacked slot that the walk has met last.
+    #[inline(always)]
+    pub(crate) fn found(&self) -> Option<&'l Record> {
+        self.found.get()
+    }
+
+    /// The record of `slot`, if it is the one after the last that was asked for.
+    #[inline]
+    fn in_order(&self, slot: u64) -> Option<&'l Record> {
+        let (batches, next) = self.position.get();
+        let record = self.ledger.batches[..batches].last()?.pending().get(next)?;
+        if record.slot != slot {
+            return None;
+        }
+        let exhausted = self.ledger.batches[batches - 1].pending().len() == next + 1;
+        self.position.set(if exhausted { (batches - 1, 0) } else { (batches, next + 1) });
+        Some(record)
+    }
+}
+
+impl ReturnPcs for LedgerPcs<'_> {
+    #[inline(always)]
+    fn is_boundary(&self, pc: u64) -> bool {
+        pc == self.boundary
+    }
+
+    #[inline(always)]
+    fn is_landing(&self, pc: u64) -> bool {
+        pc == self.landing
+    }
+
+    #[inline]
+    fn original(&self, slot: u64, _pc: u64) -> Option<u64> {
+        self.found.set(self.in_order(slot).or_else(|| self.ledger.find(slot)));
+        self.found().map(|record| record.pc)
+    }
+}

@@ -1,0 +1,56 @@
+//! The engine: runs a module's functions in an interpreter and in compiled tiers, and replaces
+//! frames of compiled code while they are active.
+//!
+//! ```text
+//!   Instance ── the module's state: memory, tables, globals, call cells, code versions
+//!   Thread ──── what executes: stack bounds, value stack, entry chain, ledger
+//!
+//!   interpreter/ ──tier-up──> compiler/ ──> code/ (versions)
+//!        ^                                    │ invalidate
+//!        └── landing <── ledger <── hijack <──┘
+//! ```
+
+mod calling_convention;
+mod code;
+mod compiler;
+mod coverage;
+mod error;
+mod fault;
+mod frame_map;
+mod function;
+mod hijack;
+mod hooks;
+mod host;
+mod instance;
+mod interpreter;
+mod invalidation;
+mod landing;
+mod ledger;
+mod memory;
+mod reservation;
+mod runtime;
+mod safepoint;
+mod settings;
+mod shadow_stack;
+mod stack_scan;
+mod statistics;
+mod table;
+mod thread;
+mod tiering;
+mod value_stack;
+mod walk;
+
+pub use code::{CalleeSaves, CodeStatistics, CodeVersion, State, VersionId};
+pub use compiler::{CompileError, EntryPoint, TrapSite};
+pub use coverage::CoveredSite;
+pub use error::{InstantiationError, InvokeError, ThreadError, Trap};
+pub use frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
+pub use hijack::Hijacked;
+pub use host::{HostCall, HostCode, HostError, HostFunction, Imports};
+pub use instance::Instance;
+pub use invalidation::Invalidated;
+pub use memory::LinearMemory;
+pub use settings::{Settings, Tier};
+pub use statistics::Transitions;
+pub use thread::Thread;
+pub use walk::CompiledFrame;

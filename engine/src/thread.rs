@@ -1,0 +1,411 @@
+//! Threads: everything that one thread of guest execution owns.
+//!
+//! The struct starts with the machine-visible [`Context`], so that the address that compiled code
+//! passes around is the thread's own. Its other parts are the runtime's. All of it is reached through
+//! shared references, because the runtime nests (guest calls host calls guest): state is in cells.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::io;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use osr_ir::{FunctionIndex, Point, Points, TrapKind, Type, Value};
+use osr_stackwalk::{DwarfWalker, StackBounds};
+use osr_stubs::{Context, LandingRegisters, NativeArguments, NativeCall, NativeResults, x86_64 as stubs};
+
+use crate::calling_convention::canonical;
+use crate::code::CodeVersion;
+use crate::error::{InvokeError, ThreadError, Trap};
+use crate::fault;
+use crate::hooks;
+use crate::host::{HostCall, HostError};
+use crate::instance::{Instance, MAXIMUM_VALUES};
+use crate::landing::Landed;
+use crate::ledger::Ledger;
+use crate::shadow_stack;
+use crate::statistics::Transitions;
+use crate::value_stack::ValueStack;
+
+/// One thread of guest execution: bound to the native thread that made it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Thread {
+    /// Must stay first: compiled code's pointer to the context is the pointer to the thread.
+    context: UnsafeCell<Context>,
+    instance: Arc<Instance>,
+    values: ValueStack,
+    results: Box<[Cell<u64>]>,
+    stack_high: u64,
+    stack_limit: u64,
+    ledger: RefCell<Ledger>,
+    dwarf_walker: RefCell<Option<DwarfWalker>>,
+    landed: Cell<Option<Landed>>,
+    trap: RefCell<Option<Trap>>,
+    fault: Cell<Option<Fault>>,
+    transitions: Cell<Transitions>,
+}
+
+/// A trap that the machine noticed in compiled code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// Why.
+    pub(crate) kind: TrapKind,
+    /// The function whose code it is.
+    pub(crate) function: FunctionIndex,
+    /// The point of the instruction.
+    pub(crate) point: Point,
+}
+
+impl Thread {
+    /// A thread that executes `instance` on the current native thread, whose stack it shares. An
+    /// instance has one thread at a time.
+    ///
+    /// # Errors
+    /// If there is one already, return addresses cannot be hijacked, or the system gives no memory.
+    pub fn new(instance: &Arc<Instance>) -> Result<Box<Thread>, ThreadError> {
+        if shadow_stack::is_enabled() {
+            return Err(ThreadError::ShadowStack);
+        }
+        let settings = instance.settings();
+        let values = ValueStack::new(settings.value_stack_bytes)
+            .map_err(|source| ThreadError::System { what: "no memory for the value stack", source })?;
+        let bounds = StackBounds::current().map_err(|error| ThreadError::System {
+            what: "the bounds of the native stack are unknown",
+            source: io::Error::other(error),
+        })?;
+        if !instance.attach_thread() {
+            return Err(ThreadError::InUse);
+        }
+        let stack_limit = bounds.low + settings.stack_reserve_bytes as u64;
+        let results: Box<[Cell<u64>]> = (0..MAXIMUM_VALUES).map(|_| Cell::new(0)).collect();
+        let context = Context {
+            stack_limit: AtomicU64::new(stack_limit),
+            memory_base: instance.memory().map_or(ptr::null_mut(), |memory| memory.base()),
+            memory_pages: instance.memory().map_or(ptr::null(), |memory| memory.pages_cell()),
+            globals: instance.globals().as_ptr().cast_mut().cast(),
+            cells: instance.cells().as_ptr(),
+            tables: instance.table_views().as_ptr(),
+            results: results.as_ptr().cast_mut().cast(),
+            poll_stub: stubs::poll as *const u8,
+            runtime_stub: stubs::runtime_call as *const u8,
+            interpreter_stub: stubs::enter_interpreter as *const u8,
+            exit_slot: 0,
+            exit_frame: 0,
+            entry: ptr::null(),
+            landing: LandingRegisters::default(),
+            hooks: hooks::HOOKS,
+        };
+        fault::install_handler();
+        let thread = Box::new(Thread {
+            context: UnsafeCell::new(context),
+            instance: Arc::clone(instance),
+            values,
+            results,
+            stack_high: bounds.high,
+            stack_limit,
+            ledger: RefCell::default(),
+            dwarf_walker: RefCell::default(),
+            landed: Cell::new(None),
+            trap: RefCell::new(None),
+            fault: Cell::new(None),
+            transitions: Cell::default(),
+        });
+        thread.request_polls(instance.settings().has_stress());
+        Ok(thread)
+    }
+
+    /// The instance that it executes.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The stack of interpreter frames.
+    pub(crate) fn values(&self) -> &ValueStack {
+        &self.values
+    }
+
+    /// The hijacked slots.
+    pub(crate) fn ledger(&self) -> &RefCell<Ledger> {
+        &self.ledger
+    }
+
+    /// The walker through everything, made on first use.
+    pub(crate) fn dwarf_walker(&self) -> &RefCell<Option<DwarfWalker>> {
+        &self.dwarf_walker
+    }
+
+    /// The words of results that do not fit the return registers.
+    pub(crate) fn results(&self) -> *mut u64 {
+        self.results.as_ptr().cast_mut().cast()
+    }
+
+    /// What happened so far.
+    pub fn transitions(&self) -> Transitions {
+        self.transitions.get()
+    }
+
+    /// The most bytes that interpreter frames took.
+    pub fn peak_value_stack_bytes(&self) -> u64 {
+        self.values.peak_bytes()
+    }
+
+    /// Slots that are hijacked now.
+    pub fn hijacked_slots(&self) -> usize {
+        self.ledger.borrow().len()
+    }
+
+    /// Counts what happened.
+    #[inline(always)]
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Transitions)) {
+        let mut transitions = self.transitions.get();
+        change(&mut transitions);
+        self.transitions.set(transitions);
+    }
+
+    /// A frame has landed, and waits to be resumed.
+    #[inline(always)]
+    pub(crate) fn landed(&self, landed: Landed) {
+        self.count(|transitions| transitions.landings += 1);
+        self.landed.set(Some(landed));
+    }
+
+    /// The frame that has landed.
+    #[inline(always)]
+    pub(crate) fn take_landed(&self) -> Landed {
+        self.landed.take().expect("resumed after a landing")
+    }
+
+    /// Notes for the coverage of landings.
+    #[inline(always)]
+    pub(crate) fn cover(&self, version: &CodeVersion, site: u32) {
+        if let Some(coverage) = self.instance.coverage() {
+            coverage.landed(version, site);
+        }
+    }
+
+    /// The machine-visible part.
+    pub(crate) fn context(&self) -> *mut Context {
+        self.context.get()
+    }
+
+    /// Runs the module's start function, if it has one.
+    ///
+    /// # Errors
+    /// If it traps.
+    pub fn start(&self) -> Result<(), InvokeError> {
+        match self.instance.module().start {
+            Some(function) => self.call(function, &[]).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls the exported function `name`.
+    ///
+    /// # Errors
+    /// If there is none, the arguments do not fit its signature, or it traps.
+    pub fn invoke(&self, name: &str, arguments: &[Value]) -> Result<Vec<u64>, InvokeError> {
+        let function = self.instance.exported_function(name).ok_or_else(|| self.no_such_function(name))?;
+        let expected = &self.instance.module().signature_of(function).parameters;
+        if expected.len() != arguments.len() {
+            let (function, expected) = (name.to_owned(), expected.len());
+            return Err(InvokeError::ArgumentCount { function, expected, given: arguments.len() });
+        }
+        for (position, (&expected, given)) in expected.iter().zip(arguments).enumerate() {
+            if expected != given.ty() {
+                let (function, given) = (name.to_owned(), given.ty());
+                return Err(InvokeError::ArgumentType { function, position: position + 1, expected, given });
+            }
+        }
+        let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+        self.call(function, &words)
+    }
+
+    fn no_such_function(&self, name: &str) -> InvokeError {
+        let exports = &self.instance.module().exports;
+        let functions =
+            exports.iter().filter(|export| matches!(export.item, osr_ir::ExportItem::Function(_)));
+        let available = functions.map(|export| export.name.as_str()).collect::<Vec<_>>().join(", ");
+        InvokeError::NoSuchFunction { name: name.to_owned(), available }
+    }
+
+    /// Calls `function` with `arguments`, one word each.
+    ///
+    /// # Errors
+    /// If it traps. The number of arguments must be right.
+    pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
+        let signature = self.instance.module().signature_of(function);
+        assert_eq!(signature.parameters.len(), arguments.len(), "one word per parameter");
+        let words = arguments.len().max(signature.results.len());
+        let window = self.values.top();
+        if !self.has_native_stack() || !self.values.fits(window, words) {
+            return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
+        }
+        // SAFETY: `fits` says that the window is there.
+        unsafe { write_words(&signature.parameters, arguments, window) };
+        let code = self.instance.cells()[function.index()].load(Ordering::Acquire);
+        let outer = stubs::current();
+        // SAFETY: the thread outlives the call, and the outer context is put back.
+        unsafe { stubs::set_current(self.context()) };
+        self.values.set_top(window.wrapping_add(words));
+        let returned = self.call_native(function, code, window);
+        self.values.set_top(window);
+        // SAFETY: whoever entered with the outer context is still there.
+        unsafe { stubs::set_current(outer) };
+        if !returned {
+            return Err(self.take_trap().into());
+        }
+        // SAFETY: `call_native` wrote the results there.
+        Ok(unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec())
+    }
+
+    /// Calls `code`, which is that of `function`: arguments and results in `window`. The value stack's
+    /// top must be beyond the window. False if it trapped: then the trap is pending.
+    pub(crate) fn call_native(&self, function: FunctionIndex, code: *const u8, window: *mut u64) -> bool {
+        let layout = self.instance.layout_of(function);
+        let mut few = [0u64; 8];
+        let mut many = Vec::new();
+        let stack = if layout.stack_words as usize <= few.len() {
+            few.as_mut_ptr()
+        } else {
+            many.resize(layout.stack_words as usize, 0u64);
+            many.as_mut_ptr()
+        };
+        // SAFETY: the window holds the arguments; `stack` is large enough.
+        let arguments = unsafe { layout.write_arguments(window, stack) };
+        self.enter(function, code, arguments, window)
+    }
+
+    /// Enters a continuation natively: `code` takes `state` and returns what `function` returns, to
+    /// `window`. Otherwise like [`Self::call_native`].
+    pub(crate) fn call_continuation(
+        &self,
+        function: FunctionIndex,
+        code: *const u8,
+        state: *const u64,
+        window: *mut u64,
+    ) -> bool {
+        let integer = [state as u64, 0, 0, 0, 0];
+        let arguments = NativeArguments { integer, float: [0; 8], stack: ptr::null(), stack_words: 0 };
+        self.enter(function, code, arguments, window)
+    }
+
+    fn enter(
+        &self,
+        function: FunctionIndex,
+        code: *const u8,
+        arguments: NativeArguments,
+        window: *mut u64,
+    ) -> bool {
+        let mut call = NativeCall { arguments, results: NativeResults::default(), code, state: ptr::null() };
+        // SAFETY: this thread's context is current while guest code runs; the code takes such arguments.
+        if !unsafe { stubs::enter(self.context(), &mut call) } {
+            self.drop_frames();
+            return false;
+        }
+        let layout = self.instance.layout_of(function);
+        let types = &self.instance.module().signature_of(function).results;
+        for (position, &ty) in types.iter().enumerate() {
+            // SAFETY: the window has room for the results; the context's words are this thread's.
+            unsafe {
+                *window.add(position) = layout.read_result(position, ty, &call.results, self.results())
+            };
+        }
+        true
+    }
+
+    /// Calls the host's `function`: arguments and results in `window`. False if it failed: then the
+    /// trap is pending. A panic of the host's code is a failure, too.
+    pub(crate) fn call_host(&self, function: FunctionIndex, window: *mut u64) -> bool {
+        let signature = self.instance.module().signature_of(function);
+        let host = self.instance.host_function(function).expect("an imported function");
+        // SAFETY: the window holds the arguments. They are copied, for the results go there too.
+        let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
+        let mut results = vec![0; signature.results.len()];
+        let call = HostCall::new(self);
+        let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
+        let panicked = |_| Err(HostError::Failed("the host function panicked".into()));
+        let outcome = std::panic::catch_unwind(run).unwrap_or_else(panicked);
+        match outcome {
+            Ok(()) => {
+                // SAFETY: the window has room for the results.
+                unsafe { write_words(&signature.results, &results, window) };
+                true
+            }
+            Err(error) => {
+                self.trap.replace(Some(self.trap_of(function, error)));
+                false
+            }
+        }
+    }
+
+    /// What the failure of the host's `function` is to the guest.
+    fn trap_of(&self, function: FunctionIndex, error: HostError) -> Trap {
+        match error {
+            HostError::Trap(trap) => trap,
+            HostError::Failed(message) => {
+                let trap = self.trap_at(TrapKind::HostError, function, Points::entry());
+                Trap { message: Some(message), ..trap }
+            }
+        }
+    }
+
+    /// Whether there is enough native stack for the runtime to go deeper.
+    pub(crate) fn has_native_stack(&self) -> bool {
+        let here = 0u8;
+        (&raw const here) as u64 > self.stack_limit
+    }
+
+    /// The real stack limit, whether or not a poll is requested.
+    pub(crate) fn stack_limit(&self) -> u64 {
+        self.stack_limit
+    }
+
+    /// Where the native stack ends outwards.
+    pub(crate) fn stack_high(&self) -> u64 {
+        self.stack_high
+    }
+
+    /// Notes what the machine noticed. Called by the fault handler.
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+    }
+
+    /// The pending trap.
+    fn take_trap(&self) -> Trap {
+        match self.fault.take() {
+            Some(Fault { kind, function, point }) => self.trap_at(kind, function, point),
+            None => self.trap.take().expect("a trap is pending"),
+        }
+    }
+
+    /// Makes a trap pending.
+    #[cold]
+    pub(crate) fn set_trap(&self, kind: TrapKind, function: FunctionIndex, point: Point) {
+        let trap = self.trap_at(kind, function, point);
+        self.trap.replace(Some(trap));
+    }
+
+    fn trap_at(&self, kind: TrapKind, function: FunctionIndex, point: Point) -> Trap {
+        let function_name = self.instance.module().function(function).name.clone();
+        Trap { kind, function, function_name, point, message: None }
+    }
+}
+
+/// Writes the host's `words`, values of `types`, to `window`; whatever the host left in the high half of
+/// those that have 32 bits.
+///
+/// # Safety
+/// The window has room for them.
+unsafe fn write_words(types: &[Type], words: &[u64], window: *mut u64) {
+    for (position, (&ty, &word)) in types.iter().zip(words).enumerate() {
+        // SAFETY: see above.
+        unsafe { *window.add(position) = canonical(ty, word) };
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.instance.detach_thread();
+    }
+}

@@ -1,0 +1,300 @@
+//! Bodies: the register code of one function.
+//!
+//! ```text
+//! function sum (r0: i32) -> (i32) {
+//!   r1: i32, r2: i32
+//! b0:
+//!   r1 = i32.const 0
+//!   jump b1
+//! b1:                          ; a loop header
+//!   r1 = i32.add r1, r0
+//!   r2 = i32.const 1
+//!   r0 = i32.sub r0, r2
+//!   branch r0, b1, b2
+//! b2:
+//!   return r1
+//! }
+//! ```
+//!
+//! What the rest may rely on, once the verifier has passed: operands have the types that operations
+//! ask for; a register is assigned on every path before it is read; the entry block (`b0`) has no
+//! predecessors, so that a loop header is never the function's entry.
+
+use crate::index::{
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+};
+use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
+use crate::value::{Type, Value};
+
+/// The code of a function: typed registers and basic blocks. Block 0 is the entry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Body {
+    /// The type of each register. The first ones are the parameters.
+    pub registers: Vec<Type>,
+    /// The blocks; control enters at the first.
+    pub blocks: Vec<BasicBlock>,
+}
+
+impl Body {
+    /// The entry block.
+    pub const ENTRY: usize = 0;
+
+    /// The block at `block`.
+    pub fn block(&self, block: Block) -> &BasicBlock {
+        &self.blocks[block.index()]
+    }
+
+    /// The type of `register`.
+    pub fn ty(&self, register: Register) -> Type {
+        self.registers[register.index()]
+    }
+
+    /// The indices of all blocks, in order.
+    pub fn block_indices(&self) -> impl DoubleEndedIterator<Item = Block> + use<> {
+        (0..self.blocks.len()).map(Block::new)
+    }
+
+    /// Instructions and terminators in the body.
+    pub fn instruction_count(&self) -> usize {
+        self.blocks.iter().map(|block| block.instructions.len() + 1).sum()
+    }
+}
+
+/// A straight run of instructions, left by one terminator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BasicBlock {
+    /// Executed in order.
+    pub instructions: Vec<Instruction>,
+    /// How control leaves.
+    pub terminator: Terminator,
+}
+
+/// One operation. Registers are read before any is written.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "fields are named as in WebAssembly's own descriptions")]
+pub enum Instruction {
+    /// `dst = value`
+    Const { dst: Register, value: Value },
+    /// `dst = src`
+    Copy { dst: Register, src: Register },
+    /// `dst = op src`
+    Unary { op: UnaryOp, dst: Register, src: Register },
+    /// `dst = op lhs, rhs`
+    Binary { op: BinaryOp, dst: Register, lhs: Register, rhs: Register },
+    /// `dst = condition != 0 ? if_true : if_false`
+    Select { dst: Register, condition: Register, if_true: Register, if_false: Register },
+    /// `dst = memory[address + offset]`; the sum does not wrap.
+    Load { op: LoadOp, dst: Register, address: Register, offset: u32 },
+    /// `memory[address + offset] = value`; the sum does not wrap.
+    Store { op: StoreOp, address: Register, value: Register, offset: u32 },
+    /// `dst = global`
+    GlobalGet { dst: Register, global: GlobalIndex },
+    /// `global = src`
+    GlobalSet { global: GlobalIndex, src: Register },
+    /// `dst =` pages of linear memory
+    MemorySize { dst: Register },
+    /// Grow linear memory by `delta` pages; `dst` is the old size, or -1.
+    MemoryGrow { dst: Register, delta: Register },
+    /// Set `length` bytes at `address` to the low byte of `value`.
+    MemoryFill { address: Register, value: Register, length: Register },
+    /// Copy `length` bytes; ranges may overlap.
+    MemoryCopy { destination: Register, source: Register, length: Register },
+    /// Copy `length` bytes from a data segment.
+    MemoryInit { segment: DataIndex, destination: Register, source: Register, length: Register },
+    /// Empty a data segment.
+    DataDrop { segment: DataIndex },
+    /// `dst = table[index]`
+    TableGet { table: TableIndex, dst: Register, index: Register },
+    /// `table[index] = value`
+    TableSet { table: TableIndex, index: Register, value: Register },
+    /// `dst =` entries of the table
+    TableSize { table: TableIndex, dst: Register },
+    /// Grow by `delta` entries of `value`; `dst` is the old size, or -1.
+    TableGrow { table: TableIndex, dst: Register, value: Register, delta: Register },
+    /// Set `length` entries at `index` to `value`.
+    TableFill { table: TableIndex, index: Register, value: Register, length: Register },
+    /// Copy `length` entries between tables (or within one; ranges may overlap).
+    TableCopy {
+        destination_table: TableIndex,
+        source_table: TableIndex,
+        destination: Register,
+        source: Register,
+        length: Register,
+    },
+    /// Copy `length` entries from an element segment.
+    TableInit {
+        table: TableIndex,
+        segment: ElementIndex,
+        destination: Register,
+        source: Register,
+        length: Register,
+    },
+    /// Empty an element segment.
+    ElementDrop { segment: ElementIndex },
+    /// `dst =` a reference to `function`
+    RefFunc { dst: Register, function: FunctionIndex },
+    /// `results = function(arguments)`
+    Call { function: FunctionIndex, arguments: Vec<Register>, results: Vec<Register> },
+    /// `results = table[index](arguments)`, if that function has `signature`.
+    CallIndirect {
+        table: TableIndex,
+        signature: SignatureIndex,
+        index: Register,
+        arguments: Vec<Register>,
+        results: Vec<Register>,
+    },
+}
+
+impl Instruction {
+    /// Whether this calls other guest code or the runtime, so that the world outside can observe the
+    /// frame: there is a [point](crate::point) after it.
+    pub fn is_call(&self) -> bool {
+        use Instruction as I;
+        matches!(
+            self,
+            I::Call { .. }
+                | I::CallIndirect { .. }
+                | I::MemoryGrow { .. }
+                | I::MemoryFill { .. }
+                | I::MemoryCopy { .. }
+                | I::MemoryInit { .. }
+                | I::DataDrop { .. }
+                | I::TableGrow { .. }
+                | I::TableFill { .. }
+                | I::TableCopy { .. }
+                | I::TableInit { .. }
+                | I::ElementDrop { .. }
+        )
+    }
+
+    /// Whether this may trap by itself, without calling anything.
+    pub fn may_trap(&self) -> bool {
+        match self {
+            Instruction::Unary { op, .. } => op.may_trap(),
+            Instruction::Binary { op, .. } => op.may_trap(),
+            Instruction::Load { .. }
+            | Instruction::Store { .. }
+            | Instruction::TableGet { .. }
+            | Instruction::TableSet { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Calls `visit` for each register that is read, in operand order.
+    pub fn each_use(&self, mut visit: impl FnMut(Register)) {
+        use Instruction as I;
+        match self {
+            I::Const { .. }
+            | I::GlobalGet { .. }
+            | I::MemorySize { .. }
+            | I::DataDrop { .. }
+            | I::TableSize { .. }
+            | I::ElementDrop { .. }
+            | I::RefFunc { .. } => {}
+            I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
+            I::Binary { lhs, rhs, .. } => [lhs, rhs].into_iter().for_each(|r| visit(*r)),
+            I::Select { condition, if_true, if_false, .. } => {
+                [condition, if_true, if_false].into_iter().for_each(|r| visit(*r));
+            }
+            I::Load { address, .. } => visit(*address),
+            I::Store { address, value, .. } => [address, value].into_iter().for_each(|r| visit(*r)),
+            I::MemoryGrow { delta, .. } => visit(*delta),
+            I::MemoryFill { address, value, length } => {
+                [address, value, length].into_iter().for_each(|r| visit(*r))
+            }
+            I::MemoryCopy { destination, source, length }
+            | I::MemoryInit { destination, source, length, .. }
+            | I::TableCopy { destination, source, length, .. }
+            | I::TableInit { destination, source, length, .. } => {
+                [destination, source, length].into_iter().for_each(|r| visit(*r));
+            }
+            I::TableGet { index, .. } => visit(*index),
+            I::TableSet { index, value, .. } => [index, value].into_iter().for_each(|r| visit(*r)),
+            I::TableGrow { value, delta, .. } => [value, delta].into_iter().for_each(|r| visit(*r)),
+            I::TableFill { index, value, length, .. } => {
+                [index, value, length].into_iter().for_each(|r| visit(*r))
+            }
+            I::Call { arguments, .. } => arguments.iter().for_each(|r| visit(*r)),
+            I::CallIndirect { index, arguments, .. } => {
+                visit(*index);
+                arguments.iter().for_each(|r| visit(*r));
+            }
+        }
+    }
+
+    /// The registers that are written, in order.
+    pub fn definitions(&self) -> &[Register] {
+        use Instruction as I;
+        match self {
+            I::Const { dst, .. }
+            | I::Copy { dst, .. }
+            | I::Unary { dst, .. }
+            | I::Binary { dst, .. }
+            | I::Select { dst, .. }
+            | I::Load { dst, .. }
+            | I::GlobalGet { dst, .. }
+            | I::MemorySize { dst }
+            | I::MemoryGrow { dst, .. }
+            | I::TableGet { dst, .. }
+            | I::TableSize { dst, .. }
+            | I::TableGrow { dst, .. }
+            | I::RefFunc { dst, .. } => std::slice::from_ref(dst),
+            I::Call { results, .. } | I::CallIndirect { results, .. } => results,
+            I::Store { .. }
+            | I::GlobalSet { .. }
+            | I::MemoryFill { .. }
+            | I::MemoryCopy { .. }
+            | I::MemoryInit { .. }
+            | I::DataDrop { .. }
+            | I::TableSet { .. }
+            | I::TableFill { .. }
+            | I::TableCopy { .. }
+            | I::TableInit { .. }
+            | I::ElementDrop { .. } => &[],
+        }
+    }
+}
+
+/// How control leaves a block.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "fields say what they are")]
+pub enum Terminator {
+    /// Go to `target`.
+    Jump { target: Block },
+    /// Go to `if_true` if `condition` is not zero, else to `if_false`.
+    Branch { condition: Register, if_true: Block, if_false: Block },
+    /// Go to `targets[index]`, or to `default` if `index` (unsigned) is beyond them.
+    Switch { index: Register, targets: Vec<Block>, default: Block },
+    /// Leave the function.
+    Return { values: Vec<Register> },
+    /// Trap: [`Unreachable`](crate::TrapKind::Unreachable).
+    Unreachable,
+}
+
+impl Terminator {
+    /// Calls `visit` for each register that is read.
+    pub fn each_use(&self, mut visit: impl FnMut(Register)) {
+        match self {
+            Terminator::Jump { .. } | Terminator::Unreachable => {}
+            Terminator::Branch { condition, .. } => visit(*condition),
+            Terminator::Switch { index, .. } => visit(*index),
+            Terminator::Return { values } => values.iter().for_each(|r| visit(*r)),
+        }
+    }
+
+    /// Calls `visit` for each block that control may go to; a block may be visited more than once.
+    pub fn each_successor(&self, mut visit: impl FnMut(Block)) {
+        match self {
+            Terminator::Jump { target } => visit(*target),
+            Terminator::Branch { if_true, if_false, .. } => {
+                visit(*if_true);
+                visit(*if_false);
+            }
+            Terminator::Switch { targets, default, .. } => {
+                targets.iter().for_each(|target| visit(*target));
+                visit(*default);
+            }
+            Terminator::Return { .. } | Terminator::Unreachable => {}
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Points: the numbered program positions of a body.
+//!
+//! A *point* is where execution can be observed and resumed: the function's entry, each loop header,
+//! and after each call (of guest code or of the runtime). Instructions that may trap have a point too,
+//! so that a trap can say where it happened; execution does not resume at those.
+//!
+//! Numbering is a function of the body alone: point 0 is the entry, then block by block the loop
+//! header (if the block is one) and the block's instructions in order.
+
+use std::fmt;
+
+use crate::body::{Body, Terminator};
+use crate::index::Block;
+
+crate::index::index!(
+    /// The number of a point in its body.
+    Point, "p"
+);
+
+/// What kind of position a point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PointKind {
+    /// Before the first instruction of the function.
+    Entry,
+    /// Before the first instruction of a block that a back-edge leads to.
+    LoopHeader,
+    /// After a call: its effects have happened, its results are in their registers.
+    AfterCall,
+    /// At an instruction or terminator that may trap. Not resumable.
+    Trap,
+}
+
+/// Where in a body a point is: *before* the instruction at `index` of `block`, where the terminator
+/// counts as the last instruction; for [`PointKind::AfterCall`], *after* it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    /// The block.
+    pub block: Block,
+    /// The position of the instruction in the block.
+    pub index: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.block, self.index)
+    }
+}
+
+/// The points of a body.
+#[derive(Clone, Debug)]
+pub struct Points {
+    points: Vec<(PointKind, Position)>,
+    headers: Vec<Option<Point>>,
+    /// Per block, the points of its instructions: sorted by position.
+    instructions: Vec<Vec<(usize, Point)>>,
+}
+
+impl Points {
+    /// Point 0.
+    pub fn entry() -> Point {
+        Point::new(0)
+    }
+
+    /// Numbers the points of `body`.
+    pub fn of(body: &Body) -> Points {
+        let is_header = loop_headers(body);
+        let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
+        let mut headers = vec![None; body.blocks.len()];
+        let mut instructions = vec![Vec::new(); body.blocks.len()];
+        let mut add = |kind, block, index| {
+            points.push((kind, Position { block, index }));
+            Point::new(points.len() - 1)
+        };
+        for block in body.block_indices() {
+            if is_header[block.index()] {
+                headers[block.index()] = Some(add(PointKind::LoopHeader, block, 0));
+            }
+            let basic_block = body.block(block);
+            let numbered = &mut instructions[block.index()];
+            for (index, instruction) in basic_block.instructions.iter().enumerate() {
+                if instruction.is_call() {
+                    numbered.push((index, add(PointKind::AfterCall, block, index)));
+                } else if instruction.may_trap() {
+                    numbered.push((index, add(PointKind::Trap, block, index)));
+                }
+            }
+            if basic_block.terminator == Terminator::Unreachable {
+                let index = basic_block.instructions.len();
+                numbered.push((index, add(PointKind::Trap, block, index)));
+            }
+        }
+        Points { points, headers, instructions }
+    }
+
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Never: there is always the entry.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    /// All points, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Point, PointKind, Position)> + '_ {
+        self.points.iter().enumerate().map(|(i, &(kind, position))| (Point::new(i), kind, position))
+    }
+
+    /// Whether `point` is one of this body's.
+    pub fn contains(&self, point: Point) -> bool {
+        point.index() < self.points.len()
+    }
+
+    /// The kind of `point`.
+    pub fn kind(&self, point: Point) -> PointKind {
+        self.points[point.index()].0
+    }
+
+    /// Where `point` is.
+    pub fn position(&self, point: Point) -> Position {
+        self.points[point.index()].1
+    }
+
+    /// The point of `block` as a loop header, if it is one.
+    pub fn header(&self, block: Block) -> Option<Point> {
+        self.headers[block.index()]
+    }
+
+    /// The point of the instruction (or terminator) at `index` of `block`, if it has one.
+    pub fn at(&self, block: Block, index: usize) -> Option<Point> {
+        let numbered = &self.instructions[block.index()];
+        numbered.binary_search_by_key(&index, |&(i, _)| i).ok().map(|found| numbered[found].1)
+    }
+}
+
+/// Which blocks are loop headers: targets of an edge that does not go forward in a reverse postorder
+/// of the blocks. Every cycle contains at least one such edge, also where loops are irreducible.
+fn loop_headers(body: &Body) -> Vec<bool> {
+    let order = reverse_postorder(body);
+    let mut number = vec![usize::MAX; body.blocks.len()];
+    order.iter().enumerate().for_each(|(i, block)| number[block.index()] = i);
+    let mut headers = vec![false; body.blocks.len()];
+    for &block in &order {
+        body.block(block).terminator.each_successor(|successor| {
+            if number[successor.index()] <= number[block.index()] {
+                headers[successor.index()] = true;
+            }
+        });
+    }
+    headers
+}
+
+/// The blocks that the entry reaches, each before its successors except along back-edges.
+pub fn reverse_postorder(body: &Body) -> Vec<Block> {
+    let successors = |block: Block| {
+        let mut list = Vec::new();
+        body.block(block).terminator.each_successor(|successor| list.push(successor));
+        list
+    };
+    let entry = Block::new(Body::ENTRY);
+    let mut seen = vec![false; body.blocks.len()];
+    seen[entry.index()] = true;
+    let mut postorder = Vec::with_capacity(body.blocks.len());
+    let mut stack = vec![(entry, successors(entry))];
+    while let Some((block, rest)) = stack.last_mut() {
+        match rest.pop() {
+            Some(next) if !seen[next.index()] => {
+                seen[next.index()] = true;
+                let list = successors(next);
+                stack.push((next, list));
+            }
+            Some(_) => {}
+            None => {
+                postorder.push(*block);
+                stack.pop();
+            }
+        }
+    }
+    postorder.reverse();
+    postorder
+}

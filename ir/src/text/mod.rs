@@ -1,0 +1,112 @@
+//! The textual form of modules, `.ir` files: reading and printing.
+//!
+//! ```text
+//! source ──lexer──> tokens ──parser──> Module ──printer──> source
+//! ```
+//!
+//! A file is a list of items. Blanks and line ends only separate tokens; a comment runs from `;` to
+//! the end of its line.
+//!
+//! ```text
+//! signature s0 (i32) -> (i32)         ; optional: fixes the order of the module's signatures
+//! memory 1 16                         ; pages: minimum, maximum; or: memory import "env" "mem" 1
+//! global g0: i32 = 1024               ; a constant, `null`, an earlier global, or a function
+//! global g1: mut f64 = import "env" "x"
+//! table t0: 10 20                     ; or: table t0: import "env" "table" 10
+//! data d0 at g0 "bytes\00"            ; or: data d0 passive "one string" "and one more"
+//! element e0 t0 at 0 [fib, null]      ; or: element e0 passive [..], element e0 declared [..]
+//! import print (i32) = "env" "print_i32"
+//! export "run" function fib           ; or: memory, global g0, table t0
+//! start main
+//! function main () {
+//!   r0: i32
+//! b0:
+//!   r0 = i32.const 20
+//!   r0 = call fib (r0)
+//!   call print (r0)
+//!   return
+//! }
+//! function fib (r0: i32) -> (i32) {
+//!   r1: i32, r2: i32                  ; the registers that are not parameters
+//! b0:
+//!   r1 = i32.const 2
+//!   r2 = i32.lt_s r0, r1
+//!   branch r2, b1, b2
+//! b1:
+//!   return r0
+//! b2:
+//!   r2 = i32.sub r0, r1
+//!   r2 = call fib (r2)
+//!   i32.store r1 + 8, r2
+//!   return r2
+//! }
+//! ```
+//!
+//! The grammar, with `x,*` for any number of `x` with commas between:
+//!
+//! ```text
+//! module      = item*
+//! item        = "signature" sN types
+//!             | "memory" origin? size
+//!             | "global" gN ":" "mut"? type "=" (origin | constant)
+//!             | "table" tN ":" origin? size
+//!             | "data" dN ("at" constant | "passive") string+
+//!             | "element" eN (tN "at" constant | "passive" | "declared") "[" constant,* "]"
+//!             | "import" name types "=" string string
+//!             | "export" string ("function" name | "global" gN | "table" tN | "memory")
+//!             | "start" name
+//!             | "function" name "(" register,* ")" results? "{" register,* block* "}"
+//! types       = "(" type,* ")" results?
+//! results     = "->" "(" type,* ")"
+//! register    = rN ":" type
+//! origin      = "import" string string
+//! size        = number number?
+//! constant    = number | "null" | gN | name
+//! block       = bN ":" instruction* terminator
+//! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
+//!             | "switch" rN "," "[" bN,* "]" "," bN
+//! instruction = (rN,* "=")? operation
+//! operation   = T ".const" number | "ref.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
+//!             | unary rN | binary rN "," rN | load rN ("+" number)? | store rN ("+" number)? "," rN
+//!             | "global.get" gN | "global.set" gN "," rN
+//!             | "memory.size" | "memory.grow" rN | "memory.fill" rN "," rN "," rN
+//!             | "memory.copy" rN "," rN "," rN | "memory.init" dN "," rN "," rN "," rN | "data.drop" dN
+//!             | "table.get" tN "," rN | "table.set" tN "," rN "," rN | "table.size" tN
+//!             | "table.grow" tN "," rN "," rN | "table.fill" tN "," rN "," rN "," rN
+//!             | "table.copy" tN "," tN "," rN "," rN "," rN
+//!             | "table.init" tN "," eN "," rN "," rN "," rN | "elem.drop" eN
+//!             | "call" name "(" rN,* ")"
+//!             | "call_indirect" tN types "[" rN "]" "(" rN,* ")"
+//! ```
+//!
+//! - Names of unary, binary, load and store operations are WebAssembly's; so is the order of operands
+//!   (table and segment first).
+//! - Everything that is numbered is defined in the order of the numbers, and may be used before.
+//!   Functions have names instead: a word (a letter, `_` or `$`, then also digits and dots), or a
+//!   string. `null`, `import` and `g0` must be quoted to name functions.
+//! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
+//!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads
+//!   back as the same bits.
+//! - In a string, a backslash and two hexadecimal digits are a byte; `\n \r \t \" \\` as in C.
+//! - The parser resolves names and numbers. Whether the module is well formed is the
+//!   [verifier's](crate::verifier) business: types, for instance, are not checked here.
+//!
+//! For every verified module, `parse(&print(&module))` is an equal module.
+
+mod error;
+mod lexer;
+mod literal;
+mod parser;
+mod printer;
+
+pub use error::{ParseError, ParseErrorKind};
+pub use printer::{print, print_body, print_function, print_with_points};
+
+use crate::module::Module;
+
+/// Reads a module from its textual form.
+pub fn parse(source: &str) -> Result<Module, ParseError> {
+    parser::Parser::new(source)
+        .and_then(parser::Parser::module)
+        .map_err(|failure| ParseError::new(failure, source))
+}

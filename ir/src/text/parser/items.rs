@@ -1,0 +1,273 @@
+//! What stands at the top of a file.
+
+use super::super::error::{Failure, ParseErrorKind};
+use super::super::lexer::Token;
+use super::super::literal;
+use super::Parser;
+use super::code::Code;
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::module::{
+    ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
+    GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+};
+use crate::value::{Type, Value};
+
+impl Parser<'_> {
+    /// Reads the whole source.
+    pub(in crate::text) fn module(mut self) -> Result<Module, Failure> {
+        while self.token != Token::End {
+            self.item()?;
+        }
+        self.uses.check(&self.module)?;
+        self.functions.resolve(&mut self.module)?;
+        Ok(self.module)
+    }
+
+    fn item(&mut self) -> Result<(), Failure> {
+        let expected = "signature, memory, global, table, data, element, import, export, start or function";
+        let Token::Word(keyword) = self.token else { return Err(self.unexpected(expected)) };
+        match keyword {
+            "signature" => self.signature_item(),
+            "memory" => self.memory_item(),
+            "global" => self.global_item(),
+            "table" => self.table_item(),
+            "data" => self.data_item(),
+            "element" => self.element_item(),
+            "import" => self.import_item(),
+            "export" => self.export_item(),
+            "start" => self.start_item(),
+            "function" => self.function_item(),
+            _ => Err(self.unexpected(expected)),
+        }
+    }
+
+    fn signature_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        let next = self.module.signatures.len();
+        self.definition('s', next, "a signature such as `s0`")?;
+        let span = self.span;
+        let signature = self.signature()?;
+        let index = self.module.intern_signature(signature);
+        if index.index() != next {
+            return Err(span.error(ParseErrorKind::DuplicateSignature(index.to_string())));
+        }
+        Ok(())
+    }
+
+    fn memory_item(&mut self) -> Result<(), Failure> {
+        let (_, span) = self.advance()?;
+        if self.module.memory.is_some() {
+            return Err(span.error(ParseErrorKind::Duplicate("memory")));
+        }
+        let import = self.origin()?;
+        let (minimum, maximum) = self.size()?;
+        self.module.memory = Some(Memory { minimum, maximum, import });
+        Ok(())
+    }
+
+    fn global_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        self.definition('g', self.module.globals.len(), "a global such as `g0`")?;
+        self.expect(":")?;
+        let mutable = self.accept_word("mut")?;
+        let ty = self.ty()?;
+        self.expect("=")?;
+        let initial = match self.origin()? {
+            Some(import) => GlobalInitial::Import(import),
+            None => GlobalInitial::Expression(self.constant(ty)?),
+        };
+        self.module.globals.push(Global { ty, mutable, initial });
+        Ok(())
+    }
+
+    fn table_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        self.definition('t', self.module.tables.len(), "a table such as `t0`")?;
+        self.expect(":")?;
+        let import = self.origin()?;
+        let (minimum, maximum) = self.size()?;
+        self.module.tables.push(Table { minimum, maximum, import });
+        Ok(())
+    }
+
+    fn data_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        self.definition('d', self.module.data.len(), "a data segment such as `d0`")?;
+        let mode = match self.token {
+            Token::Word("at") => SegmentMode::Active { target: (), offset: self.offset()? },
+            Token::Word("passive") => self.advance().map(|_| SegmentMode::Passive)?,
+            _ => return Err(self.unexpected("`at` or `passive`")),
+        };
+        let (mut bytes, _) = self.bytes()?;
+        while matches!(self.token, Token::Bytes(_)) {
+            bytes.append(&mut self.bytes()?.0);
+        }
+        self.module.data.push(DataSegment { mode, bytes });
+        Ok(())
+    }
+
+    fn element_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        self.definition('e', self.module.elements.len(), "an element segment such as `e0`")?;
+        let mode = match self.token {
+            Token::Word("passive") => self.advance().map(|_| SegmentMode::Passive)?,
+            Token::Word("declared") => self.advance().map(|_| SegmentMode::Declared)?,
+            _ if self.peek_index('t').is_some() => {
+                SegmentMode::Active { target: self.table()?, offset: self.offset()? }
+            }
+            _ => return Err(self.unexpected("a table, `passive` or `declared`")),
+        };
+        self.expect("[")?;
+        let items = self.list_until("]", |parser| parser.constant(Type::Funcref))?;
+        self.module.elements.push(ElementSegment { mode, items });
+        Ok(())
+    }
+
+    fn import_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        let name = self.defined_name()?;
+        let signature = self.signature()?;
+        let signature = self.module.intern_signature(signature);
+        self.expect("=")?;
+        let import = self.import_name()?;
+        self.module.functions.push(Function { name, signature, kind: FunctionKind::Import(import) });
+        Ok(())
+    }
+
+    fn export_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        let name = self.name()?;
+        let item = match self.token {
+            Token::Word("function") => {
+                self.advance()?;
+                ExportItem::Function(self.function()?)
+            }
+            Token::Word("global") => {
+                self.advance()?;
+                ExportItem::Global(self.global()?)
+            }
+            Token::Word("table") => {
+                self.advance()?;
+                ExportItem::Table(self.table()?)
+            }
+            Token::Word("memory") => self.advance().map(|_| ExportItem::Memory)?,
+            _ => return Err(self.unexpected("function, global, table or memory")),
+        };
+        self.module.exports.push(Export { name, item });
+        Ok(())
+    }
+
+    fn start_item(&mut self) -> Result<(), Failure> {
+        let (_, span) = self.advance()?;
+        if self.module.start.is_some() {
+            return Err(span.error(ParseErrorKind::Duplicate("start")));
+        }
+        self.module.start = Some(self.function()?);
+        Ok(())
+    }
+
+    fn function_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        let name = self.defined_name()?;
+        self.expect("(")?;
+        let mut code = Code::new(self);
+        code.parameters()?;
+        let parameters = code.body.registers.clone();
+        let results = code.parser.results()?;
+        // Interned before the body's own signatures: the printer relies on that order.
+        let signature = code.parser.module.intern_signature(Signature { parameters, results });
+        code.blocks()?;
+        let kind = FunctionKind::Defined(code.body);
+        self.module.functions.push(Function { name, signature, kind });
+        Ok(())
+    }
+
+    /// The name of the function that is being defined.
+    fn defined_name(&mut self) -> Result<String, Failure> {
+        let (name, span) = self.function_name()?;
+        self.functions.define(&name, span, FunctionIndex::new(self.module.functions.len()))?;
+        Ok(name)
+    }
+
+    fn signature(&mut self) -> Result<Signature, Failure> {
+        self.expect("(")?;
+        let parameters = self.list_until(")", Self::ty)?;
+        Ok(Signature { parameters, results: self.results()? })
+    }
+
+    /// A signature that is used by a body.
+    pub(super) fn interned_signature(&mut self) -> Result<SignatureIndex, Failure> {
+        let signature = self.signature()?;
+        Ok(self.module.intern_signature(signature))
+    }
+
+    fn results(&mut self) -> Result<Vec<Type>, Failure> {
+        if !self.accept("->")? {
+            return Ok(Vec::new());
+        }
+        self.expect("(")?;
+        self.list_until(")", Self::ty)
+    }
+
+    /// `import "module" "name"`, if that is what follows.
+    fn origin(&mut self) -> Result<Option<ImportName>, Failure> {
+        if self.accept_word("import")? { self.import_name().map(Some) } else { Ok(None) }
+    }
+
+    fn import_name(&mut self) -> Result<ImportName, Failure> {
+        Ok(ImportName { module: self.name()?, name: self.name()? })
+    }
+
+    fn size(&mut self) -> Result<(u32, Option<u32>), Failure> {
+        let minimum = self.u32()?;
+        let maximum = if matches!(self.token, Token::Number(_)) { Some(self.u32()?) } else { None };
+        Ok((minimum, maximum))
+    }
+
+    /// `at` and an offset.
+    fn offset(&mut self) -> Result<ConstantExpression, Failure> {
+        if !self.accept_word("at")? {
+            return Err(self.unexpected("`at`"));
+        }
+        self.constant(Type::I32)
+    }
+
+    /// A constant expression; numbers in it are of type `ty`.
+    fn constant(&mut self, ty: Type) -> Result<ConstantExpression, Failure> {
+        if let Token::Number(text) = self.token {
+            let (_, span) = self.advance()?;
+            let value = literal::read_value(text, ty).map_err(|kind| span.error(kind))?;
+            return Ok(ConstantExpression::Value(value));
+        }
+        if self.accept_word("null")? {
+            return Ok(ConstantExpression::Value(Value::NullFuncref));
+        }
+        if self.peek_index('g').is_some() {
+            return Ok(ConstantExpression::Global(self.global()?));
+        }
+        if !matches!(self.token, Token::Word(_) | Token::Bytes(_)) {
+            return Err(self.unexpected("a constant"));
+        }
+        Ok(ConstantExpression::Function(self.function()?))
+    }
+
+    /// A mention of a function; the index is provisional.
+    pub(super) fn function(&mut self) -> Result<FunctionIndex, Failure> {
+        let (name, span) = self.function_name()?;
+        Ok(self.functions.mention(name, span))
+    }
+
+    /// A mention of a global.
+    pub(super) fn global(&mut self) -> Result<GlobalIndex, Failure> {
+        let (index, span) = self.index('g', "a global such as `g0`")?;
+        self.uses.globals.note(index, span);
+        Ok(GlobalIndex::new(index))
+    }
+
+    /// A mention of a table.
+    pub(super) fn table(&mut self) -> Result<TableIndex, Failure> {
+        let (index, span) = self.index('t', "a table such as `t0`")?;
+        self.uses.tables.note(index, span);
+        Ok(TableIndex::new(index))
+    }
+}

@@ -1,0 +1,222 @@
+//! One instruction: an operation's name decides what follows it.
+
+use super::super::error::{Failure, ParseErrorKind, Span};
+use super::super::literal;
+use super::code::{Code, Results};
+use crate::body::Instruction;
+use crate::index::{DataIndex, ElementIndex, TableIndex};
+use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
+use crate::value::{Type, Value};
+
+impl Code<'_, '_> {
+    /// The instruction named `name`, which stands at `span` and has been taken.
+    pub(super) fn instruction(
+        &mut self,
+        name: &str,
+        span: Span,
+        results: Results,
+    ) -> Result<Instruction, Failure> {
+        if let Some(op) = BinaryOp::from_name(name) {
+            let ([dst], [lhs, rhs]) = (results.take(name)?, self.registers()?);
+            return Ok(Instruction::Binary { op, dst, lhs, rhs });
+        }
+        if let Some(op) = UnaryOp::from_name(name) {
+            let ([dst], [src]) = (results.take(name)?, self.registers()?);
+            return Ok(Instruction::Unary { op, dst, src });
+        }
+        if let Some(op) = LoadOp::from_name(name) {
+            let ([dst], address) = (results.take(name)?, self.register()?);
+            return Ok(Instruction::Load { op, dst, address, offset: self.displacement()? });
+        }
+        if let Some(op) = StoreOp::from_name(name) {
+            let [] = results.take(name)?;
+            let (address, offset) = (self.register()?, self.displacement()?);
+            self.parser.expect(",")?;
+            return Ok(Instruction::Store { op, address, value: self.register()?, offset });
+        }
+        if let Some(ty) = name.strip_suffix(".const").and_then(Type::from_name) {
+            return self.constant(name, ty, results);
+        }
+        match name.split_once('.').map_or(name, |(family, _)| family) {
+            "memory" | "data" => self.memory_instruction(name, span, results),
+            "table" | "elem" => self.table_instruction(name, span, results),
+            _ => self.other_instruction(name, span, results),
+        }
+    }
+
+    fn constant(&mut self, name: &str, ty: Type, results: Results) -> Result<Instruction, Failure> {
+        let [dst] = results.take(name)?;
+        let (text, span) = self.number()?;
+        let value = literal::read_value(text, ty).map_err(|kind| span.error(kind))?;
+        Ok(Instruction::Const { dst, value })
+    }
+
+    fn other_instruction(
+        &mut self,
+        name: &str,
+        span: Span,
+        results: Results,
+    ) -> Result<Instruction, Failure> {
+        Ok(match name {
+            "copy" => {
+                let ([dst], [src]) = (results.take(name)?, self.registers()?);
+                Instruction::Copy { dst, src }
+            }
+            "select" => {
+                let [dst] = results.take(name)?;
+                let [condition, if_true, if_false] = self.registers()?;
+                Instruction::Select { dst, condition, if_true, if_false }
+            }
+            "global.get" => {
+                let [dst] = results.take(name)?;
+                Instruction::GlobalGet { dst, global: self.parser.global()? }
+            }
+            "global.set" => {
+                let [] = results.take(name)?;
+                let global = self.parser.global()?;
+                self.parser.expect(",")?;
+                Instruction::GlobalSet { global, src: self.register()? }
+            }
+            "ref.null" => {
+                let [dst] = results.take(name)?;
+                Instruction::Const { dst, value: Value::NullFuncref }
+            }
+            "ref.func" => {
+                let [dst] = results.take(name)?;
+                Instruction::RefFunc { dst, function: self.parser.function()? }
+            }
+            "call" => {
+                let (function, arguments) = (self.parser.function()?, self.arguments()?);
+                Instruction::Call { function, arguments, results: results.into_registers() }
+            }
+            "call_indirect" => self.call_indirect(results)?,
+            _ => return Err(span.error(ParseErrorKind::UnknownOperation(name.to_owned()))),
+        })
+    }
+
+    fn call_indirect(&mut self, results: Results) -> Result<Instruction, Failure> {
+        let table = self.parser.table()?;
+        let signature = self.parser.interned_signature()?;
+        self.parser.expect("[")?;
+        let index = self.register()?;
+        self.parser.expect("]")?;
+        let arguments = self.arguments()?;
+        Ok(Instruction::CallIndirect {
+            table,
+            signature,
+            index,
+            arguments,
+            results: results.into_registers(),
+        })
+    }
+
+    fn memory_instruction(
+        &mut self,
+        name: &str,
+        span: Span,
+        results: Results,
+    ) -> Result<Instruction, Failure> {
+        Ok(match name {
+            "memory.size" => {
+                let [dst] = results.take(name)?;
+                Instruction::MemorySize { dst }
+            }
+            "memory.grow" => {
+                let ([dst], [delta]) = (results.take(name)?, self.registers()?);
+                Instruction::MemoryGrow { dst, delta }
+            }
+            "memory.fill" => {
+                let ([], [address, value, length]) = (results.take(name)?, self.registers()?);
+                Instruction::MemoryFill { address, value, length }
+            }
+            "memory.copy" => {
+                let ([], [destination, source, length]) = (results.take(name)?, self.registers()?);
+                Instruction::MemoryCopy { destination, source, length }
+            }
+            "memory.init" => {
+                let ([], segment) = (results.take(name)?, self.data()?);
+                let [destination, source, length] = self.more_registers()?;
+                Instruction::MemoryInit { segment, destination, source, length }
+            }
+            "data.drop" => {
+                let [] = results.take(name)?;
+                Instruction::DataDrop { segment: self.data()? }
+            }
+            _ => return Err(span.error(ParseErrorKind::UnknownOperation(name.to_owned()))),
+        })
+    }
+
+    fn table_instruction(
+        &mut self,
+        name: &str,
+        span: Span,
+        results: Results,
+    ) -> Result<Instruction, Failure> {
+        Ok(match name {
+            "table.get" => {
+                let ([dst], table, [index]) = (results.take(name)?, self.table()?, self.more_registers()?);
+                Instruction::TableGet { table, dst, index }
+            }
+            "table.set" => {
+                let ([], table) = (results.take(name)?, self.table()?);
+                let [index, value] = self.more_registers()?;
+                Instruction::TableSet { table, index, value }
+            }
+            "table.size" => {
+                let [dst] = results.take(name)?;
+                Instruction::TableSize { table: self.table()?, dst }
+            }
+            "table.grow" => {
+                let ([dst], table) = (results.take(name)?, self.table()?);
+                let [value, delta] = self.more_registers()?;
+                Instruction::TableGrow { table, dst, value, delta }
+            }
+            "table.fill" => {
+                let ([], table) = (results.take(name)?, self.table()?);
+                let [index, value, length] = self.more_registers()?;
+                Instruction::TableFill { table, index, value, length }
+            }
+            "table.copy" => {
+                let ([], destination_table) = (results.take(name)?, self.table()?);
+                self.parser.expect(",")?;
+                let source_table = self.table()?;
+                let [destination, source, length] = self.more_registers()?;
+                Instruction::TableCopy { destination_table, source_table, destination, source, length }
+            }
+            "table.init" => {
+                let ([], table) = (results.take(name)?, self.table()?);
+                self.parser.expect(",")?;
+                let segment = self.element()?;
+                let [destination, source, length] = self.more_registers()?;
+                Instruction::TableInit { table, segment, destination, source, length }
+            }
+            "elem.drop" => {
+                let [] = results.take(name)?;
+                Instruction::ElementDrop { segment: self.element()? }
+            }
+            _ => return Err(span.error(ParseErrorKind::UnknownOperation(name.to_owned()))),
+        })
+    }
+
+    /// `N` registers, each after a comma.
+    fn more_registers<const N: usize>(&mut self) -> Result<[crate::Register; N], Failure> {
+        self.parser.expect(",")?;
+        self.registers()
+    }
+
+    fn table(&mut self) -> Result<TableIndex, Failure> {
+        self.parser.table()
+    }
+
+    fn data(&mut self) -> Result<DataIndex, Failure> {
+        let (index, span) = self.parser.index('d', "a data segment such as `d0`")?;
+        self.parser.uses.data.note(index, span);
+        Ok(DataIndex::new(index))
+    }
+
+    fn element(&mut self) -> Result<ElementIndex, Failure> {
+        let (index, span) = self.parser.index('e', "an element segment such as `e0`")?;
+        self.parser.uses.elements.note(index, span);
+        Ok(ElementIndex::new(index))
+    }
+}

@@ -1,0 +1,160 @@
+//! Function bodies as text.
+
+use std::fmt::{self, Display, Write};
+
+use super::super::literal::write_value;
+use super::{to_string, write_function_reference, write_signature};
+use crate::body::{Body, Instruction, Terminator};
+use crate::index::{Block, Register};
+use crate::liveness::Liveness;
+use crate::module::Module;
+use crate::point::{Point, PointKind, Points};
+use crate::value::Value;
+
+/// The column at which comments begin, unless the line is longer.
+const COMMENT_COLUMN: usize = 40;
+
+/// Writes the blocks of `body`, with comments at points if there are analyses of it.
+pub(super) fn write_body(
+    out: &mut impl Write,
+    module: &Module,
+    body: &Body,
+    analyses: Option<(&Points, &Liveness)>,
+) -> fmt::Result {
+    let comment = |point: Option<Point>| {
+        let (points, liveness) = analyses?;
+        point.map(|point| describe(points, liveness, point))
+    };
+    let at = |block: Block, index: usize| comment(analyses.and_then(|(points, _)| points.at(block, index)));
+    for block in body.block_indices() {
+        let entry = analyses.filter(|_| block.index() == Body::ENTRY).map(|_| Points::entry());
+        let header = analyses.and_then(|(points, _)| points.header(block));
+        write_line(out, &format!("{block}:"), comment(entry.or(header)))?;
+        let basic_block = body.block(block);
+        for (index, instruction) in basic_block.instructions.iter().enumerate() {
+            let text = to_string(|line| write_instruction(line, module, instruction));
+            write_line(out, &format!("  {text}"), at(block, index))?;
+        }
+        let text = terminator_text(&basic_block.terminator);
+        write_line(out, &format!("  {text}"), at(block, basic_block.instructions.len()))?;
+    }
+    Ok(())
+}
+
+fn describe(points: &Points, liveness: &Liveness, point: Point) -> String {
+    let kind = match points.kind(point) {
+        PointKind::Entry => "entry",
+        PointKind::LoopHeader => "loop header",
+        PointKind::AfterCall => "after call",
+        PointKind::Trap => "trap",
+    };
+    format!("{point} {kind}, live: {}", list(liveness.at(point)))
+}
+
+fn write_line(out: &mut impl Write, line: &str, comment: Option<String>) -> fmt::Result {
+    match comment {
+        Some(comment) => writeln!(out, "{line:COMMENT_COLUMN$} ; {}", comment.trim_end()),
+        None => writeln!(out, "{line}"),
+    }
+}
+
+fn list<T: Display>(elements: &[T]) -> String {
+    elements.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn terminator_text(terminator: &Terminator) -> String {
+    match terminator {
+        Terminator::Jump { target } => format!("jump {target}"),
+        Terminator::Branch { condition, if_true, if_false } => {
+            format!("branch {condition}, {if_true}, {if_false}")
+        }
+        Terminator::Switch { index, targets, default } => {
+            format!("switch {index}, [{}], {default}", list(targets))
+        }
+        Terminator::Return { values } if values.is_empty() => "return".to_owned(),
+        Terminator::Return { values } => format!("return {}", list(values)),
+        Terminator::Unreachable => "unreachable".to_owned(),
+    }
+}
+
+fn write_instruction(out: &mut String, module: &Module, instruction: &Instruction) -> fmt::Result {
+    use Instruction as I;
+    let definitions = instruction.definitions();
+    if !definitions.is_empty() {
+        write!(out, "{} = ", list(definitions))?;
+    }
+    match instruction {
+        I::Const { value: Value::NullFuncref, .. } => write!(out, "ref.null"),
+        I::Const { value, .. } => {
+            write!(out, "{}.const ", value.ty())?;
+            write_value(out, *value)
+        }
+        I::Copy { src, .. } => write!(out, "copy {src}"),
+        I::Unary { op, src, .. } => write!(out, "{} {src}", op.name()),
+        I::Binary { op, lhs, rhs, .. } => write!(out, "{} {lhs}, {rhs}", op.name()),
+        I::Select { condition, if_true, if_false, .. } => {
+            write!(out, "select {condition}, {if_true}, {if_false}")
+        }
+        I::Load { op, address, offset, .. } => write!(out, "{} {}", op.name(), place(*address, *offset)),
+        I::Store { op, address, value, offset } => {
+            write!(out, "{} {}, {value}", op.name(), place(*address, *offset))
+        }
+        I::GlobalGet { global, .. } => write!(out, "global.get {global}"),
+        I::GlobalSet { global, src } => write!(out, "global.set {global}, {src}"),
+        I::RefFunc { function, .. } => {
+            write!(out, "ref.func ")?;
+            write_function_reference(out, module, *function)
+        }
+        I::Call { function, arguments, .. } => {
+            write!(out, "call ")?;
+            write_function_reference(out, module, *function)?;
+            write!(out, " ({})", list(arguments))
+        }
+        I::CallIndirect { table, signature, index, arguments, .. } => {
+            write!(out, "call_indirect {table} ")?;
+            match module.signatures.get(signature.index()) {
+                Some(signature) => write_signature(out, signature)?,
+                None => write!(out, "{signature}")?,
+            }
+            write!(out, " [{index}] ({})", list(arguments))
+        }
+        _ => write_bulk_instruction(out, instruction),
+    }
+}
+
+/// Memory as a whole, tables and segments.
+fn write_bulk_instruction(out: &mut String, instruction: &Instruction) -> fmt::Result {
+    use Instruction as I;
+    match instruction {
+        I::MemorySize { .. } => write!(out, "memory.size"),
+        I::MemoryGrow { delta, .. } => write!(out, "memory.grow {delta}"),
+        I::MemoryFill { address, value, length } => write!(out, "memory.fill {address}, {value}, {length}"),
+        I::MemoryCopy { destination, source, length } => {
+            write!(out, "memory.copy {destination}, {source}, {length}")
+        }
+        I::MemoryInit { segment, destination, source, length } => {
+            write!(out, "memory.init {segment}, {destination}, {source}, {length}")
+        }
+        I::DataDrop { segment } => write!(out, "data.drop {segment}"),
+        I::TableGet { table, index, .. } => write!(out, "table.get {table}, {index}"),
+        I::TableSet { table, index, value } => write!(out, "table.set {table}, {index}, {value}"),
+        I::TableSize { table, .. } => write!(out, "table.size {table}"),
+        I::TableGrow { table, value, delta, .. } => write!(out, "table.grow {table}, {value}, {delta}"),
+        I::TableFill { table, index, value, length } => {
+            write!(out, "table.fill {table}, {index}, {value}, {length}")
+        }
+        I::TableCopy { destination_table, source_table, destination, source, length } => {
+            write!(out, "table.copy {destination_table}, {source_table}, {destination}, {source}, {length}")
+        }
+        I::TableInit { table, segment, destination, source, length } => {
+            write!(out, "table.init {table}, {segment}, {destination}, {source}, {length}")
+        }
+        I::ElementDrop { segment } => write!(out, "elem.drop {segment}"),
+        _ => unreachable!("{instruction:?} is written by write_instruction"),
+    }
+}
+
+/// An address and what is added to it.
+fn place(address: Register, offset: u32) -> String {
+    if offset == 0 { address.to_string() } else { format!("{address} + {offset}") }
+}

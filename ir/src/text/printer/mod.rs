@@ -1,0 +1,316 @@
+//! The printer: a module as text that reads back as an equal module.
+//!
+//! - here: the entry points, and what stands at the top of a file;
+//! - [`code`]: function bodies.
+//!
+//! It prints every module, also one that the verifier rejects: what is out of range is printed as its
+//! number (`f7`), so that it can be looked at.
+
+mod code;
+
+use std::fmt::{self, Write};
+
+use super::literal::{write_bytes, write_function_name, write_name, write_value};
+use crate::body::{Body, Instruction};
+use crate::index::{FunctionIndex, SignatureIndex};
+use crate::liveness::Liveness;
+use crate::module::{
+    ConstantExpression, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module, SegmentMode,
+    Signature,
+};
+use crate::point::Points;
+use crate::value::Type;
+use code::write_body;
+
+/// Bytes of a data segment that are printed on one line.
+const BYTES_PER_LINE: usize = 64;
+
+/// `module` in the textual form.
+pub fn print(module: &Module) -> String {
+    module.to_string()
+}
+
+/// `module` in the textual form, with a comment at each [point](crate::point): its number, its kind,
+/// and the registers that are live there.
+///
+/// # Panics
+/// May panic if the verifier has not passed `module`.
+pub fn print_with_points(module: &Module) -> String {
+    to_string(|out| write_module(out, module, true))
+}
+
+/// One function of `module` with comments as in [`print_with_points`].
+///
+/// # Panics
+/// May panic if the verifier has not passed `module`.
+pub fn print_function(module: &Module, function: FunctionIndex) -> String {
+    to_string(|out| write_function(out, module, module.function(function), true))
+}
+
+/// The registers and blocks of `body`, which need not be a function's current body but whose indices
+/// refer to `module`, with comments as in [`print_with_points`].
+///
+/// # Panics
+/// May panic if `body` would not be verified as a body in `module`.
+pub fn print_body(module: &Module, body: &Body) -> String {
+    let (points, liveness) = analyses(body);
+    to_string(|out| {
+        write_registers(out, body, 0)?;
+        write_body(out, module, body, Some((&points, &liveness)))
+    })
+}
+
+impl fmt::Display for Module {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_module(formatter, self, false)
+    }
+}
+
+fn to_string(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
+    let mut text = String::new();
+    write(&mut text).expect("a string takes all text");
+    text
+}
+
+fn analyses(body: &Body) -> (Points, Liveness) {
+    let points = Points::of(body);
+    let liveness = Liveness::of(body, &points);
+    (points, liveness)
+}
+
+fn write_module(out: &mut impl Write, module: &Module, with_points: bool) -> fmt::Result {
+    if signatures_in_text_order(module) != (0..module.signatures.len()).collect::<Vec<_>>() {
+        for (i, signature) in module.signatures.iter().enumerate() {
+            write!(out, "signature {} ", SignatureIndex::new(i))?;
+            write_signature(out, signature)?;
+            writeln!(out)?;
+        }
+    }
+    write_state(out, module)?;
+    write_segments(out, module)?;
+    // Functions keep their order; the imports that come first stand before their uses.
+    let is_import = |function: &&Function| matches!(function.kind, FunctionKind::Import(_));
+    let imports = module.functions.iter().take_while(is_import).count();
+    let (imports, functions) = module.functions.split_at(imports);
+    imports.iter().try_for_each(|import| write_function(out, module, import, with_points))?;
+    write_exports(out, module)?;
+    functions.iter().try_for_each(|function| write_function(out, module, function, with_points))
+}
+
+/// The signatures in the order in which reading the functions would intern them, each once.
+fn signatures_in_text_order(module: &Module) -> Vec<usize> {
+    let mut seen = vec![false; module.signatures.len()];
+    let mut order = Vec::new();
+    let mut note = |signature: SignatureIndex| {
+        if seen.get(signature.index()) == Some(&false) {
+            seen[signature.index()] = true;
+            order.push(signature.index());
+        }
+    };
+    for function in &module.functions {
+        note(function.signature);
+        let blocks = function.body().map_or(&[][..], |body| &body.blocks);
+        for instruction in blocks.iter().flat_map(|block| &block.instructions) {
+            if let Instruction::CallIndirect { signature, .. } = instruction {
+                note(*signature);
+            }
+        }
+    }
+    order
+}
+
+fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
+    if let Some(memory) = &module.memory {
+        out.write_str("memory ")?;
+        write_origin(out, memory.import.as_ref())?;
+        write_size(out, memory.minimum, memory.maximum)?;
+    }
+    for (i, global) in module.globals.iter().enumerate() {
+        let mutable = if global.mutable { "mut " } else { "" };
+        write!(out, "global g{i}: {mutable}{} = ", global.ty)?;
+        match &global.initial {
+            GlobalInitial::Import(import) => {
+                out.write_str("import ")?;
+                write_import_name(out, import)?;
+            }
+            GlobalInitial::Expression(expression) => write_constant(out, module, expression)?,
+        }
+        writeln!(out)?;
+    }
+    for (i, table) in module.tables.iter().enumerate() {
+        write!(out, "table t{i}: ")?;
+        write_origin(out, table.import.as_ref())?;
+        write_size(out, table.minimum, table.maximum)?;
+    }
+    Ok(())
+}
+
+fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
+    for (i, data) in module.data.iter().enumerate() {
+        write!(out, "data d{i} ")?;
+        write_mode(out, module, &data.mode, |_| String::new())?;
+        let mut lines = data.bytes.chunks(BYTES_PER_LINE);
+        write_bytes(out, lines.next().unwrap_or_default())?;
+        for line in lines {
+            out.write_str("\n  ")?;
+            write_bytes(out, line)?;
+        }
+        writeln!(out)?;
+    }
+    for (i, element) in module.elements.iter().enumerate() {
+        write!(out, "element e{i} ")?;
+        write_mode(out, module, &element.mode, |table| format!("{table} "))?;
+        out.write_char('[')?;
+        for (i, item) in element.items.iter().enumerate() {
+            out.write_str(if i == 0 { "" } else { ", " })?;
+            write_constant(out, module, item)?;
+        }
+        writeln!(out, "]")?;
+    }
+    Ok(())
+}
+
+fn write_mode<Target>(
+    out: &mut impl Write,
+    module: &Module,
+    mode: &SegmentMode<Target>,
+    target_text: impl FnOnce(&Target) -> String,
+) -> fmt::Result {
+    match mode {
+        SegmentMode::Active { target, offset } => {
+            write!(out, "{}at ", target_text(target))?;
+            write_constant(out, module, offset)?;
+            out.write_char(' ')
+        }
+        SegmentMode::Passive => out.write_str("passive "),
+        SegmentMode::Declared => out.write_str("declared "),
+    }
+}
+
+fn write_exports(out: &mut impl Write, module: &Module) -> fmt::Result {
+    for export in &module.exports {
+        out.write_str("export ")?;
+        write_name(out, &export.name)?;
+        match export.item {
+            ExportItem::Function(function) => {
+                out.write_str(" function ")?;
+                write_function_reference(out, module, function)?;
+            }
+            ExportItem::Global(global) => write!(out, " global {global}")?,
+            ExportItem::Table(table) => write!(out, " table {table}")?,
+            ExportItem::Memory => out.write_str(" memory")?,
+        }
+        writeln!(out)?;
+    }
+    if let Some(start) = module.start {
+        out.write_str("start ")?;
+        write_function_reference(out, module, start)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_function(
+    out: &mut impl Write,
+    module: &Module,
+    function: &Function,
+    with_points: bool,
+) -> fmt::Result {
+    let unknown = Signature::default();
+    let signature = module.signatures.get(function.signature.index()).unwrap_or(&unknown);
+    match &function.kind {
+        FunctionKind::Import(import) => {
+            out.write_str("import ")?;
+            write_function_name(out, &function.name)?;
+            out.write_char(' ')?;
+            write_signature(out, signature)?;
+            out.write_str(" = ")?;
+            write_import_name(out, import)?;
+            writeln!(out)
+        }
+        FunctionKind::Defined(body) => {
+            out.write_str("function ")?;
+            write_function_name(out, &function.name)?;
+            out.write_str(" (")?;
+            for (i, ty) in signature.parameters.iter().enumerate() {
+                write!(out, "{}r{i}: {ty}", if i == 0 { "" } else { ", " })?;
+            }
+            out.write_char(')')?;
+            write_results(out, &signature.results)?;
+            writeln!(out, " {{")?;
+            write_registers(out, body, signature.parameters.len())?;
+            let analyses = with_points.then(|| analyses(body));
+            let analyses = analyses.as_ref().map(|(points, liveness)| (points, liveness));
+            write_body(out, module, body, analyses)?;
+            writeln!(out, "}}")
+        }
+    }
+}
+
+/// Declares the registers from number `first` on, several on a line.
+fn write_registers(out: &mut impl Write, body: &Body, first: usize) -> fmt::Result {
+    const PER_LINE: usize = 8;
+    let declared = body.registers.iter().enumerate().skip(first);
+    for (i, ty) in declared {
+        let separator = match (i - first, (i - first) % PER_LINE) {
+            (0, _) => "  ",
+            (_, 0) => ",\n  ",
+            _ => ", ",
+        };
+        write!(out, "{separator}r{i}: {ty}")?;
+    }
+    if body.registers.len() > first { writeln!(out) } else { Ok(()) }
+}
+
+fn write_origin(out: &mut impl Write, import: Option<&ImportName>) -> fmt::Result {
+    let Some(import) = import else { return Ok(()) };
+    out.write_str("import ")?;
+    write_import_name(out, import)?;
+    out.write_char(' ')
+}
+
+fn write_import_name(out: &mut impl Write, import: &ImportName) -> fmt::Result {
+    write_name(out, &import.module)?;
+    out.write_char(' ')?;
+    write_name(out, &import.name)
+}
+
+fn write_size(out: &mut impl Write, minimum: u32, maximum: Option<u32>) -> fmt::Result {
+    match maximum {
+        Some(maximum) => writeln!(out, "{minimum} {maximum}"),
+        None => writeln!(out, "{minimum}"),
+    }
+}
+
+fn write_constant(out: &mut impl Write, module: &Module, expression: &ConstantExpression) -> fmt::Result {
+    match expression {
+        ConstantExpression::Value(value) => write_value(out, *value),
+        ConstantExpression::Global(global) => write!(out, "{global}"),
+        ConstantExpression::Function(function) => write_function_reference(out, module, *function),
+    }
+}
+
+fn write_function_reference(out: &mut impl Write, module: &Module, function: FunctionIndex) -> fmt::Result {
+    match module.functions.get(function.index()) {
+        Some(Function { name, .. }) => write_function_name(out, name),
+        None => write!(out, "{function}"),
+    }
+}
+
+fn write_signature(out: &mut impl Write, signature: &Signature) -> fmt::Result {
+    write_types(out, &signature.parameters)?;
+    write_results(out, &signature.results)
+}
+
+fn write_results(out: &mut impl Write, results: &[Type]) -> fmt::Result {
+    if results.is_empty() {
+        return Ok(());
+    }
+    out.write_str(" -> ")?;
+    write_types(out, results)
+}
+
+fn write_types(out: &mut impl Write, types: &[Type]) -> fmt::Result {
+    let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
+    write!(out, "({})", names.join(", "))
+}

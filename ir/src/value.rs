@@ -1,0 +1,100 @@
+//! Value types and constants.
+
+use std::fmt;
+
+/// The type of a register, parameter, result or global.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Type {
+    /// 32-bit integer, no sign of its own.
+    I32,
+    /// 64-bit integer, no sign of its own.
+    I64,
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary64.
+    F64,
+    /// A reference to a function, or null.
+    Funcref,
+}
+
+impl Type {
+    /// Every type.
+    pub const ALL: [Type; 5] = [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref];
+
+    /// The name in the textual form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::I32 => "i32",
+            Type::I64 => "i64",
+            Type::F32 => "f32",
+            Type::F64 => "f64",
+            Type::Funcref => "funcref",
+        }
+    }
+
+    /// The type of that name.
+    pub fn from_name(name: &str) -> Option<Type> {
+        Type::ALL.into_iter().find(|t| t.name() == name)
+    }
+
+    /// Whether values travel in floating-point registers of the machine.
+    pub fn is_float(self) -> bool {
+        matches!(self, Type::F32 | Type::F64)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A typed constant. Floats are held as bits, so that equality is equality of bits and NaNs survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// An `i32`.
+    I32(i32),
+    /// An `i64`.
+    I64(i64),
+    /// The bits of an `f32`.
+    F32(u32),
+    /// The bits of an `f64`.
+    F64(u64),
+    /// The null function reference.
+    NullFuncref,
+}
+
+impl Value {
+    /// The zero (or null) of a type: what WebAssembly locals start as.
+    pub fn zero(of: Type) -> Value {
+        match of {
+            Type::I32 => Value::I32(0),
+            Type::I64 => Value::I64(0),
+            Type::F32 => Value::F32(0),
+            Type::F64 => Value::F64(0),
+            Type::Funcref => Value::NullFuncref,
+        }
+    }
+
+    /// The type of the constant.
+    pub fn ty(self) -> Type {
+        match self {
+            Value::I32(_) => Type::I32,
+            Value::I64(_) => Type::I64,
+            Value::F32(_) => Type::F32,
+            Value::F64(_) => Type::F64,
+            Value::NullFuncref => Type::Funcref,
+        }
+    }
+
+    /// The 64-bit word that holds the value in a frame state: 32-bit values are zero-extended.
+    pub fn to_bits(self) -> u64 {
+        match self {
+            Value::I32(value) => u64::from(value as u32),
+            Value::I64(value) => value as u64,
+            Value::F32(bits) => u64::from(bits),
+            Value::F64(bits) => bits,
+            Value::NullFuncref => 0,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Instructions and terminators, each by itself: indices, types and counts.
+
+use super::error::{CodeError, Item, List};
+use crate::body::{Body, Instruction, Terminator};
+use crate::index::{Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, TableIndex};
+use crate::module::{Global, Module, Signature};
+use crate::point::Position;
+use crate::value::Type::{self, Funcref, I32};
+
+/// Checks all of `body`, a body with `signature` in `module`, reached or not.
+pub(super) fn verify(
+    module: &Module,
+    signature: &Signature,
+    body: &Body,
+) -> Result<(), (Position, CodeError)> {
+    let checker = Checker { module, signature, body };
+    for block in body.block_indices() {
+        let at = |index| move |error| (Position { block, index }, error);
+        let basic_block = body.block(block);
+        for (index, instruction) in basic_block.instructions.iter().enumerate() {
+            checker.instruction(instruction).map_err(at(index))?;
+        }
+        checker.terminator(&basic_block.terminator).map_err(at(basic_block.instructions.len()))?;
+    }
+    Ok(())
+}
+
+struct Checker<'a> {
+    module: &'a Module,
+    signature: &'a Signature,
+    body: &'a Body,
+}
+
+impl Checker<'_> {
+    fn instruction(&self, instruction: &Instruction) -> Result<(), CodeError> {
+        use Instruction as I;
+        match *instruction {
+            I::Const { dst, value } => self.register(dst, value.ty()),
+            I::Copy { dst, src } => self.register(src, self.type_of(dst)?),
+            I::Unary { op, dst, src } => {
+                self.registers(&[src], op.operands())?;
+                self.register(dst, op.result())
+            }
+            I::Binary { op, dst, lhs, rhs } => {
+                self.registers(&[lhs, rhs], op.operands())?;
+                self.register(dst, op.result())
+            }
+            I::Select { dst, condition, if_true, if_false } => {
+                let ty = self.type_of(dst)?;
+                self.registers(&[condition, if_true, if_false], &[I32, ty, ty])
+            }
+            I::GlobalGet { dst, global } => self.register(dst, self.global(global)?.ty),
+            I::GlobalSet { global, src } => {
+                let Global { ty, mutable, .. } = *self.global(global)?;
+                self.register(src, ty)?;
+                if mutable { Ok(()) } else { Err(CodeError::ImmutableGlobal(global)) }
+            }
+            I::RefFunc { dst, function } => {
+                self.function(function)?;
+                self.register(dst, Funcref)
+            }
+            I::Call { function, ref arguments, ref results } => {
+                self.call(self.function(function)?, arguments, results)
+            }
+            I::CallIndirect { table, signature, index, ref arguments, ref results } => {
+                self.table(table)?;
+                self.register(index, I32)?;
+                let callee = self.module.signatures.get(signature.index());
+                self.call(callee.ok_or(no(Item::Signature(signature)))?, arguments, results)
+            }
+            I::TableGet { .. }
+            | I::TableSet { .. }
+            | I::TableSize { .. }
+            | I::TableGrow { .. }
+            | I::TableFill { .. }
+            | I::TableCopy { .. }
+            | I::TableInit { .. }
+            | I::ElementDrop { .. } => self.table_instruction(instruction),
+            _ => self.memory_instruction(instruction),
+        }
+    }
+
+    fn memory_instruction(&self, instruction: &Instruction) -> Result<(), CodeError> {
+        use Instruction as I;
+        if let I::DataDrop { segment } = *instruction {
+            return self.data(segment);
+        }
+        if self.module.memory.is_none() {
+            return Err(no(Item::Memory));
+        }
+        match *instruction {
+            I::Load { op, dst, address, .. } => {
+                self.registers(&[address], op.operands())?;
+                self.register(dst, op.result())
+            }
+            I::Store { op, address, value, .. } => self.registers(&[address, value], op.operands()),
+            I::MemorySize { dst } => self.register(dst, I32),
+            I::MemoryGrow { dst, delta } => self.registers(&[dst, delta], &[I32, I32]),
+            I::MemoryFill { address, value, length } => {
+                self.registers(&[address, value, length], &[I32, I32, I32])
+            }
+            I::MemoryCopy { destination, source, length } => {
+                self.registers(&[destination, source, length], &[I32, I32, I32])
+            }
+            I::MemoryInit { segment, destination, source, length } => {
+                self.data(segment)?;
+                self.registers(&[destination, source, length], &[I32, I32, I32])
+            }
+            _ => unreachable!("{instruction:?} is not about memory"),
+        }
+    }
+
+    fn table_instruction(&self, instruction: &Instruction) -> Result<(), CodeError> {
+        use Instruction as I;
+        match *instruction {
+            I::TableGet { table, dst, index } => {
+                self.table(table)?;
+                self.registers(&[dst, index], &[Funcref, I32])
+            }
+            I::TableSet { table, index, value } => {
+                self.table(table)?;
+                self.registers(&[index, value], &[I32, Funcref])
+            }
+            I::TableSize { table, dst } => {
+                self.table(table)?;
+                self.register(dst, I32)
+            }
+            I::TableGrow { table, dst, value, delta } => {
+                self.table(table)?;
+                self.registers(&[dst, value, delta], &[I32, Funcref, I32])
+            }
+            I::TableFill { table, index, value, length } => {
+                self.table(table)?;
+                self.registers(&[index, value, length], &[I32, Funcref, I32])
+            }
+            I::TableCopy { destination_table, source_table, destination, source, length } => {
+                self.table(destination_table)?;
+                self.table(source_table)?;
+                self.registers(&[destination, source, length], &[I32, I32, I32])
+            }
+            I::TableInit { table, segment, destination, source, length } => {
+                self.table(table)?;
+                self.element(segment)?;
+                self.registers(&[destination, source, length], &[I32, I32, I32])
+            }
+            I::ElementDrop { segment } => self.element(segment),
+            _ => unreachable!("{instruction:?} is not about tables"),
+        }
+    }
+
+    fn terminator(&self, terminator: &Terminator) -> Result<(), CodeError> {
+        match terminator {
+            Terminator::Jump { .. } | Terminator::Unreachable => {}
+            Terminator::Branch { condition, .. } => self.register(*condition, I32)?,
+            Terminator::Switch { index, .. } => self.register(*index, I32)?,
+            Terminator::Return { values } => self.list(List::Returned, values, &self.signature.results)?,
+        }
+        let mut targets = Ok(());
+        terminator.each_successor(|block| targets = targets.clone().and_then(|()| self.target(block)));
+        targets
+    }
+
+    fn target(&self, block: Block) -> Result<(), CodeError> {
+        match block.index() {
+            Body::ENTRY => Err(CodeError::EntryTarget),
+            index if index >= self.body.blocks.len() => Err(no(Item::Block(block))),
+            _ => Ok(()),
+        }
+    }
+
+    fn call(
+        &self,
+        callee: &Signature,
+        arguments: &[Register],
+        results: &[Register],
+    ) -> Result<(), CodeError> {
+        self.list(List::Arguments, arguments, &callee.parameters)?;
+        self.list(List::Results, results, &callee.results)?;
+        let mut sorted = results.to_vec();
+        sorted.sort_unstable();
+        match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(CodeError::DuplicateResult(pair[0])),
+            None => Ok(()),
+        }
+    }
+
+    fn list(&self, list: List, registers: &[Register], types: &[Type]) -> Result<(), CodeError> {
+        if registers.len() != types.len() {
+            return Err(CodeError::Count { list, expected: types.len(), found: registers.len() });
+        }
+        self.registers(registers, types)
+    }
+
+    fn registers(&self, registers: &[Register], types: &[Type]) -> Result<(), CodeError> {
+        registers.iter().zip(types).try_for_each(|(register, ty)| self.register(*register, *ty))
+    }
+
+    fn register(&self, register: Register, expected: Type) -> Result<(), CodeError> {
+        let found = self.type_of(register)?;
+        if found == expected { Ok(()) } else { Err(CodeError::Type { register, expected, found }) }
+    }
+
+    fn type_of(&self, register: Register) -> Result<Type, CodeError> {
+        self.body.registers.get(register.index()).copied().ok_or(no(Item::Register(register)))
+    }
+
+    fn function(&self, function: FunctionIndex) -> Result<&Signature, CodeError> {
+        let found = self.module.functions.get(function.index()).ok_or(no(Item::Function(function)))?;
+        Ok(self.module.signature(found.signature))
+    }
+
+    fn global(&self, global: GlobalIndex) -> Result<&Global, CodeError> {
+        self.module.globals.get(global.index()).ok_or(no(Item::Global(global)))
+    }
+
+    fn table(&self, table: TableIndex) -> Result<(), CodeError> {
+        self.module.tables.get(table.index()).map(|_| ()).ok_or(no(Item::Table(table)))
+    }
+
+    fn data(&self, data: DataIndex) -> Result<(), CodeError> {
+        self.module.data.get(data.index()).map(|_| ()).ok_or(no(Item::Data(data)))
+    }
+
+    fn element(&self, element: ElementIndex) -> Result<(), CodeError> {
+        self.module.elements.get(element.index()).map(|_| ()).ok_or(no(Item::Element(element)))
+    }
+}
+
+fn no(item: Item) -> CodeError {
+    CodeError::NoSuch(item)
+}

@@ -1,0 +1,246 @@
+//! What can be wrong with a module, and where.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::index::{
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+};
+use crate::point::Position;
+use crate::value::Type;
+
+/// Something in a module that refers to others or is referred to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A register of the body at hand.
+    Register(Register),
+    /// A block of the body at hand.
+    Block(Block),
+    /// A function.
+    Function(FunctionIndex),
+    /// A signature.
+    Signature(SignatureIndex),
+    /// A global.
+    Global(GlobalIndex),
+    /// A table.
+    Table(TableIndex),
+    /// The linear memory.
+    Memory,
+    /// A data segment.
+    Data(DataIndex),
+    /// An element segment.
+    Element(ElementIndex),
+    /// The export of this name.
+    Export(String),
+    /// The start function.
+    Start,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Register(register) => write!(formatter, "register {register}"),
+            Item::Block(block) => write!(formatter, "block {block}"),
+            Item::Function(function) => write!(formatter, "function {function}"),
+            Item::Signature(signature) => write!(formatter, "signature {signature}"),
+            Item::Global(global) => write!(formatter, "global {global}"),
+            Item::Table(table) => write!(formatter, "table {table}"),
+            Item::Memory => formatter.write_str("memory"),
+            Item::Data(data) => write!(formatter, "data segment {data}"),
+            Item::Element(element) => write!(formatter, "element segment {element}"),
+            Item::Export(name) => write!(formatter, "export {name:?}"),
+            Item::Start => formatter.write_str("start"),
+        }
+    }
+}
+
+/// Why a module is not well formed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum VerifyError {
+    /// Two signatures are equal, so that their indices say nothing.
+    #[error("signatures {first} and {second} are equal")]
+    DuplicateSignature {
+        /// The first of them.
+        first: SignatureIndex,
+        /// The second.
+        second: SignatureIndex,
+    },
+    /// A function's name is empty.
+    #[error("function {function} has no name")]
+    UnnamedFunction {
+        /// The function.
+        function: FunctionIndex,
+    },
+    /// Two functions have one name.
+    #[error("functions {first} and {second} are both named `{name}`")]
+    DuplicateFunction {
+        /// The name.
+        name: String,
+        /// The first of them.
+        first: FunctionIndex,
+        /// The second.
+        second: FunctionIndex,
+    },
+    /// Something refers to what the module does not have.
+    #[error("{user}: there is no {item}")]
+    NoSuch {
+        /// What refers.
+        user: Item,
+        /// What is not there.
+        item: Item,
+    },
+    /// A memory or table starts larger than it may become.
+    #[error("{item}: the minimum {minimum} is above the maximum {maximum}")]
+    Size {
+        /// The memory or table.
+        item: Item,
+        /// Its minimum.
+        minimum: u32,
+        /// Its maximum.
+        maximum: u32,
+    },
+    /// The memory is larger than 32-bit addresses reach.
+    #[error("memory: {pages} pages are more than 65536")]
+    TooManyPages {
+        /// The pages asked for.
+        pages: u32,
+    },
+    /// An initializer has another type than what it initializes.
+    #[error("{of}: the initializer has type {found}, not {expected}")]
+    InitializerType {
+        /// What is initialized.
+        of: Item,
+        /// The type it needs.
+        expected: Type,
+        /// The type it gets.
+        found: Type,
+    },
+    /// An initializer reads a global that may have changed.
+    #[error("{of}: the initializer reads {global}, which is mutable")]
+    InitializerMutable {
+        /// What is initialized.
+        of: Item,
+        /// The mutable global.
+        global: GlobalIndex,
+    },
+    /// A global's initializer reads a global that has no value yet.
+    #[error("{of}: the initializer reads {global}, which is not an earlier global")]
+    InitializerLater {
+        /// What is initialized.
+        of: Item,
+        /// The later global.
+        global: GlobalIndex,
+    },
+    /// Only element segments can be declared.
+    #[error("data segment {data}: only element segments can be declared")]
+    DeclaredData {
+        /// The data segment.
+        data: DataIndex,
+    },
+    /// Two exports have one name.
+    #[error("there are two exports {name:?}")]
+    DuplicateExport {
+        /// The name.
+        name: String,
+    },
+    /// The start function has parameters or results.
+    #[error("start: `{name}` has parameters or results")]
+    StartSignature {
+        /// The name of the function.
+        name: String,
+    },
+    /// A body has no blocks.
+    #[error("function `{function}`: there is no entry block")]
+    NoEntry {
+        /// The name of the function.
+        function: String,
+    },
+    /// A body's first registers are not its parameters.
+    #[error("function `{function}`: {register} is a parameter of type {expected}, but {}", register_type(*found))]
+    Parameter {
+        /// The name of the function.
+        function: String,
+        /// The register that should be a parameter.
+        register: Register,
+        /// The type of the parameter.
+        expected: Type,
+        /// The type of the register, if there is one.
+        found: Option<Type>,
+    },
+    /// An instruction or terminator is wrong.
+    #[error("function `{function}`, {position}: {error}")]
+    Code {
+        /// The name of the function.
+        function: String,
+        /// The instruction; the terminator counts as the last of its block.
+        position: Position,
+        /// What is wrong with it.
+        error: CodeError,
+    },
+}
+
+fn register_type(found: Option<Type>) -> String {
+    found.map_or("is not declared".to_owned(), |ty| format!("is declared as {ty}"))
+}
+
+/// A list of registers whose length is given by a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Arguments of a call.
+    Arguments,
+    /// Results of a call.
+    Results,
+    /// Values of a return.
+    Returned,
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            List::Arguments => "arguments",
+            List::Results => "results",
+            List::Returned => "returned values",
+        })
+    }
+}
+
+/// Why an instruction or a terminator is wrong.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CodeError {
+    /// It refers to what the body or the module does not have.
+    #[error("there is no {0}")]
+    NoSuch(Item),
+    /// A register has another type than the operation needs.
+    #[error("{register} has type {found}, not {expected}")]
+    Type {
+        /// The register.
+        register: Register,
+        /// The type that is needed.
+        expected: Type,
+        /// The type of the register.
+        found: Type,
+    },
+    /// A list of registers has another length than the signature.
+    #[error("{found} {list}, not {expected}")]
+    Count {
+        /// Which list.
+        list: List,
+        /// The length that the signature asks for.
+        expected: usize,
+        /// The length of the list.
+        found: usize,
+    },
+    /// A call assigns one register twice.
+    #[error("{0} is assigned twice")]
+    DuplicateResult(Register),
+    /// An assignment to a global that is not mutable.
+    #[error("{0} is not mutable")]
+    ImmutableGlobal(GlobalIndex),
+    /// A terminator leads to the entry block.
+    #[error("the entry block cannot be a target")]
+    EntryTarget,
+    /// A register is read that some path from the entry leaves without a value.
+    #[error("{0} may be read before it is assigned")]
+    Unassigned(Register),
+}

@@ -1,0 +1,195 @@
+//! The verifier: what makes a module well formed. Every module is verified before it runs, wherever
+//! it came from, and everything after may rely on what is checked here.
+//!
+//! ```text
+//! module ──> items (this file, initializers) ──> each body: code ──> assignment
+//! ```
+//!
+//! A verified module keeps these promises:
+//! - every index is in range, signatures are distinct, names of functions and exports are unique;
+//! - operands, results, arguments and initializers have the types that are asked for;
+//! - a body has an entry block without predecessors, its first registers are the parameters, and on
+//!   every path from the entry a register is assigned before it is read;
+//! - memory is touched only if there is one; sizes are ordered and within limits.
+//!
+//! It is not checked that segments are in bounds (instantiation does, and traps), that blocks can be
+//! reached, or that functions named by `ref.func` are declared.
+
+mod assignment;
+mod code;
+mod error;
+mod initializer;
+
+use std::collections::{HashMap, HashSet};
+
+pub use error::{CodeError, Item, List, VerifyError};
+
+use crate::body::Body;
+use crate::index::{
+    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+};
+use crate::module::{
+    ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
+};
+use crate::value::Type;
+use initializer::Initializer;
+
+/// Checks that `module` is well formed, and reports the first thing that is not.
+pub fn verify(module: &Module) -> Result<(), VerifyError> {
+    verify_signatures(module)?;
+    verify_functions(module)?;
+    verify_memory(module)?;
+    verify_tables(module)?;
+    verify_globals(module)?;
+    verify_segments(module)?;
+    verify_exports(module)?;
+    verify_start(module)?;
+    for function in &module.functions {
+        if let FunctionKind::Defined(body) = &function.kind {
+            verify_body(module, function, body)?;
+        }
+    }
+    Ok(())
+}
+
+fn verify_signatures(module: &Module) -> Result<(), VerifyError> {
+    let mut seen = HashMap::new();
+    for (i, signature) in module.signatures.iter().enumerate() {
+        let second = SignatureIndex::new(i);
+        if let Some(first) = seen.insert(signature, second) {
+            return Err(VerifyError::DuplicateSignature { first, second });
+        }
+    }
+    Ok(())
+}
+
+fn verify_functions(module: &Module) -> Result<(), VerifyError> {
+    let mut seen = HashMap::new();
+    for (i, function) in module.functions.iter().enumerate() {
+        let second = FunctionIndex::new(i);
+        if function.name.is_empty() {
+            return Err(VerifyError::UnnamedFunction { function: second });
+        }
+        if let Some(first) = seen.insert(&function.name, second) {
+            return Err(VerifyError::DuplicateFunction { name: function.name.clone(), first, second });
+        }
+        let item = Item::Signature(function.signature);
+        exists(module.signatures.len(), function.signature.index(), Item::Function(second), item)?;
+    }
+    Ok(())
+}
+
+fn verify_memory(module: &Module) -> Result<(), VerifyError> {
+    let Some(memory) = &module.memory else { return Ok(()) };
+    verify_size(Item::Memory, memory.minimum, memory.maximum)?;
+    match memory.minimum.max(memory.maximum.unwrap_or(0)) {
+        0..=MAXIMUM_PAGES => Ok(()),
+        pages => Err(VerifyError::TooManyPages { pages }),
+    }
+}
+
+fn verify_tables(module: &Module) -> Result<(), VerifyError> {
+    for (i, table) in module.tables.iter().enumerate() {
+        verify_size(Item::Table(TableIndex::new(i)), table.minimum, table.maximum)?;
+    }
+    Ok(())
+}
+
+fn verify_size(item: Item, minimum: u32, maximum: Option<u32>) -> Result<(), VerifyError> {
+    match maximum {
+        Some(maximum) if maximum < minimum => Err(VerifyError::Size { item, minimum, maximum }),
+        _ => Ok(()),
+    }
+}
+
+fn verify_globals(module: &Module) -> Result<(), VerifyError> {
+    for (i, global) in module.globals.iter().enumerate() {
+        if let GlobalInitial::Expression(expression) = &global.initial {
+            let of = || Item::Global(GlobalIndex::new(i));
+            Initializer { module, globals: i, of: &of }.verify(expression, global.ty)?;
+        }
+    }
+    Ok(())
+}
+
+fn verify_segments(module: &Module) -> Result<(), VerifyError> {
+    let globals = module.globals.len();
+    for (i, data) in module.data.iter().enumerate() {
+        let index = DataIndex::new(i);
+        match &data.mode {
+            SegmentMode::Active { .. } if module.memory.is_none() => {
+                return Err(VerifyError::NoSuch { user: Item::Data(index), item: Item::Memory });
+            }
+            SegmentMode::Active { offset, .. } => {
+                Initializer { module, globals, of: &|| Item::Data(index) }.verify(offset, Type::I32)?;
+            }
+            SegmentMode::Passive => {}
+            SegmentMode::Declared => return Err(VerifyError::DeclaredData { data: index }),
+        }
+    }
+    for (i, element) in module.elements.iter().enumerate() {
+        let index = ElementIndex::new(i);
+        let initializer = Initializer { module, globals, of: &|| Item::Element(index) };
+        if let SegmentMode::Active { target, offset } = &element.mode {
+            exists(module.tables.len(), target.index(), Item::Element(index), Item::Table(*target))?;
+            initializer.verify(offset, Type::I32)?;
+        }
+        element.items.iter().try_for_each(|item| initializer.verify(item, Type::Funcref))?;
+    }
+    Ok(())
+}
+
+fn verify_exports(module: &Module) -> Result<(), VerifyError> {
+    let mut seen = HashSet::new();
+    for export in &module.exports {
+        if !seen.insert(&export.name) {
+            return Err(VerifyError::DuplicateExport { name: export.name.clone() });
+        }
+        let user = Item::Export(export.name.clone());
+        match export.item {
+            ExportItem::Function(function) => {
+                exists(module.functions.len(), function.index(), user, Item::Function(function))?;
+            }
+            ExportItem::Global(global) => {
+                exists(module.globals.len(), global.index(), user, Item::Global(global))?;
+            }
+            ExportItem::Table(table) => {
+                exists(module.tables.len(), table.index(), user, Item::Table(table))?;
+            }
+            ExportItem::Memory => exists(usize::from(module.memory.is_some()), 0, user, Item::Memory)?,
+        }
+    }
+    Ok(())
+}
+
+fn verify_start(module: &Module) -> Result<(), VerifyError> {
+    let Some(start) = module.start else { return Ok(()) };
+    exists(module.functions.len(), start.index(), Item::Start, Item::Function(start))?;
+    if *module.signature_of(start) != Signature::default() {
+        return Err(VerifyError::StartSignature { name: module.function(start).name.clone() });
+    }
+    Ok(())
+}
+
+/// Checks that there is a member `index` among `count`.
+fn exists(count: usize, index: usize, user: Item, item: Item) -> Result<(), VerifyError> {
+    if index < count { Ok(()) } else { Err(VerifyError::NoSuch { user, item }) }
+}
+
+fn verify_body(module: &Module, function: &Function, body: &Body) -> Result<(), VerifyError> {
+    let name = || function.name.clone();
+    if body.blocks.is_empty() {
+        return Err(VerifyError::NoEntry { function: name() });
+    }
+    let signature = module.signature(function.signature);
+    for (i, &expected) in signature.parameters.iter().enumerate() {
+        let found = body.registers.get(i).copied();
+        if found != Some(expected) {
+            let register = Register::new(i);
+            return Err(VerifyError::Parameter { function: name(), register, expected, found });
+        }
+    }
+    let located = |(position, error)| VerifyError::Code { function: name(), position, error };
+    code::verify(module, signature, body).map_err(located)?;
+    assignment::verify(body, signature.parameters.len()).map_err(located)
+}

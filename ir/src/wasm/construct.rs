@@ -1,0 +1,152 @@
+//! Constructs: `block`, `loop`, `if`, `else` and `end`.
+//!
+//! Entries of the operand stack that lie below a construct stay as they are throughout it, so that its
+//! ways out need not agree on them: an entry that is a local which the construct assigns is copied to
+//! its slot before. Where ways meet, the values that they bring are in the slots of their heights.
+
+use wasmparser::{BlockType, Operator};
+
+use super::control::{Frame, FrameKind, FrameType};
+use super::error::ImportError;
+use super::function::Translator;
+use super::operands::Operand;
+use super::sections::value_type;
+use crate::body::{Instruction, Terminator};
+use crate::index::Block;
+
+impl Translator<'_> {
+    /// Follows the nesting; says whether `operator` is one of it.
+    pub(super) fn construct(&mut self, operator: &Operator<'_>, offset: u64) -> Result<bool, ImportError> {
+        match *operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }
+                if !self.control.is_reachable =>
+            {
+                self.control.skip();
+            }
+            Operator::Block { blockty } => self.begin_block(self.frame_type(blockty, offset)?, offset),
+            Operator::Loop { blockty } => self.begin_loop(self.frame_type(blockty, offset)?, offset),
+            Operator::If { blockty } => self.begin_if(self.frame_type(blockty, offset)?, offset),
+            Operator::Else => {
+                if !self.control.is_skipped(false) {
+                    self.begin_else();
+                }
+            }
+            Operator::End => {
+                if !self.control.is_skipped(true) {
+                    self.end();
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn frame_type(&self, ty: BlockType, offset: u64) -> Result<FrameType, ImportError> {
+        Ok(match ty {
+            BlockType::Empty => FrameType::Result(None),
+            BlockType::Type(ty) => FrameType::Result(Some(value_type(ty, offset)?)),
+            BlockType::FuncType(index) => FrameType::Signature(self.types[index as usize]),
+        })
+    }
+
+    fn begin_block(&mut self, ty: FrameType, offset: u64) {
+        let base = self.base_below(ty);
+        self.save_assigned(base, offset);
+        let label = self.code.block();
+        self.control.push(Frame { kind: FrameKind::Block, ty, base, label, is_label_used: false });
+    }
+
+    /// Control meets at the start of a loop, so its parameters have to be in their slots.
+    fn begin_loop(&mut self, ty: FrameType, offset: u64) {
+        let base = self.base_below(ty);
+        self.save_assigned(base, offset);
+        let parameters = ty.parameters(self.module);
+        let moves = self.moves(base, parameters.len());
+        moves.into_iter().for_each(|instruction| self.code.emit(instruction));
+        self.operands.truncate(base);
+        self.operands.push_slots(parameters);
+        let label = self.code.block();
+        self.code.terminate(Terminator::Jump { target: label });
+        self.code.start(label);
+        self.control.push(Frame { kind: FrameKind::Loop, ty, base, label, is_label_used: false });
+    }
+
+    fn begin_if(&mut self, ty: FrameType, offset: u64) {
+        let condition = self.pop_condition();
+        let base = self.base_below(ty);
+        self.save_assigned(base, offset);
+        let [then, otherwise, label] = std::array::from_fn(|_| self.code.block());
+        self.code.terminate(condition.branch(then, otherwise));
+        self.code.start(then);
+        let kind = FrameKind::If { otherwise, parameters: self.operands.above(base).to_vec() };
+        self.control.push(Frame { kind, ty, base, label, is_label_used: false });
+    }
+
+    fn begin_else(&mut self) {
+        let mut frame = self.control.pop();
+        self.meet(&mut frame);
+        if let FrameKind::If { otherwise, parameters } = std::mem::replace(&mut frame.kind, FrameKind::Block)
+        {
+            self.start_with(otherwise, frame.base, parameters);
+        }
+        self.control.push(frame);
+    }
+
+    fn end(&mut self) {
+        let mut frame = self.control.pop();
+        match std::mem::replace(&mut frame.kind, FrameKind::Block) {
+            FrameKind::Function => return self.end_function(frame),
+            // Branches go to the start: here is only where the loop falls through.
+            FrameKind::Loop => frame.is_label_used = false,
+            FrameKind::Block => {}
+            FrameKind::If { otherwise, parameters } => {
+                self.meet(&mut frame);
+                self.start_with(otherwise, frame.base, parameters);
+            }
+        }
+        if frame.is_label_used {
+            self.meet(&mut frame);
+            self.start_with(frame.label, frame.base, vec![]);
+            self.operands.push_slots(frame.ty.results(self.module));
+        } else if !self.control.is_reachable {
+            self.operands.truncate(frame.base);
+        }
+    }
+
+    fn end_function(&mut self, frame: Frame) {
+        if self.control.is_reachable {
+            let results = frame.ty.results(self.module).len();
+            let (loads, terminator) = self.return_values(results);
+            loads.into_iter().for_each(|instruction| self.code.emit(instruction));
+            self.leave(terminator);
+        }
+    }
+
+    /// Goes to the end of `frame` with its results, if control gets here.
+    fn meet(&mut self, frame: &mut Frame) {
+        if self.control.is_reachable {
+            frame.is_label_used = true;
+            let moves = self.moves(frame.base, frame.ty.results(self.module).len());
+            moves.into_iter().for_each(|instruction| self.code.emit(instruction));
+            self.leave(Terminator::Jump { target: frame.label });
+        }
+    }
+
+    /// Continues in `block`, with `entries` on the stack above `base`.
+    fn start_with(&mut self, block: Block, base: usize, entries: Vec<Operand>) {
+        self.code.start(block);
+        self.control.is_reachable = true;
+        self.operands.truncate(base);
+        entries.into_iter().for_each(|operand| self.operands.push(operand));
+    }
+
+    fn base_below(&self, ty: FrameType) -> usize {
+        self.operands.height() - ty.parameters(self.module).len()
+    }
+
+    /// Saves the entries below `base` whose local the construct at `offset` assigns.
+    fn save_assigned(&mut self, base: usize, offset: u64) {
+        let copies = self.operands.settle(base, |local| self.assignments.within(offset, local));
+        copies.into_iter().for_each(|(dst, src)| self.code.emit(Instruction::Copy { dst, src }));
+    }
+}

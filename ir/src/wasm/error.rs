@@ -1,0 +1,124 @@
+//! Why a module is refused: what is wrong, and where.
+
+use std::fmt;
+
+/// Why a WebAssembly module is not imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The module may be valid, but uses what is not supported.
+    #[error("{feature} is not supported (at offset {offset:#x})")]
+    Unsupported {
+        /// What is not supported.
+        feature: Feature,
+        /// Bytes from the start of the binary module to where it is used.
+        offset: u64,
+    },
+    /// The module is not valid WebAssembly.
+    #[error("{message} (at offset {offset:#x})")]
+    Malformed {
+        /// What is wrong.
+        message: String,
+        /// Bytes from the start of the binary module to what is wrong.
+        offset: u64,
+    },
+    /// The text form does not parse.
+    #[error("{message} (line {line}, column {column})")]
+    Text {
+        /// What is wrong.
+        message: String,
+        /// Line in the text, from 1.
+        line: usize,
+        /// Column in the line, from 1.
+        column: usize,
+    },
+}
+
+impl ImportError {
+    /// Reads the place out of the text parser's message, which ends in `--> file:line:column` and a
+    /// picture of the line: the parser's error has no accessor for it.
+    pub(super) fn from_text_error(error: &wat::Error) -> ImportError {
+        let shown = error.to_string();
+        let (message, place) = shown.split_once("\n").unwrap_or((&shown, ""));
+        let place = place.lines().next().unwrap_or("");
+        let mut numbers = place.rsplit(':').map(|number| number.trim().parse().unwrap_or(1));
+        let column = numbers.next().unwrap_or(1);
+        let line = numbers.next().unwrap_or(1);
+        ImportError::Text { message: message.trim().to_owned(), line, column }
+    }
+}
+
+impl From<wasmparser::Error> for ImportError {
+    fn from(error: wasmparser::Error) -> ImportError {
+        ImportError::Malformed { message: error.message().to_owned(), offset: error.offset() }
+    }
+}
+
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident $text:literal,)*) => {
+        /// A WebAssembly feature that is not supported, named as its proposal is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Feature { $($(#[$doc])* $name,)* }
+
+        impl Feature {
+            /// The proposal's name.
+            pub fn name(self) -> &'static str {
+                match self { $(Feature::$name => $text,)* }
+            }
+        }
+    };
+}
+
+features! {
+    /// 128-bit vectors.
+    Simd "simd",
+    /// Vectors with results that depend on the machine.
+    RelaxedSimd "relaxed-simd",
+    /// Shared memories and atomic operations.
+    Threads "threads",
+    /// Shared globals, tables and functions.
+    SharedEverythingThreads "shared-everything-threads",
+    /// Calls that replace their caller.
+    TailCall "tail-call",
+    /// More than one linear memory.
+    MultiMemory "multi-memory",
+    /// Tags, `throw`, `try_table`.
+    Exceptions "exception-handling",
+    /// The first form of exceptions: `try`, `catch`.
+    LegacyExceptions "legacy-exception-handling",
+    /// Memories and tables of 64-bit size.
+    Memory64 "memory64",
+    /// Arithmetic in initializers.
+    ExtendedConst "extended-const",
+    /// References with a function type, or that are never null.
+    FunctionReferences "function-references",
+    /// References to values of the host.
+    ExternalReferences "externref",
+    /// Structures, arrays, subtypes.
+    GarbageCollection "gc",
+    /// Memory pages that are discarded or protected.
+    MemoryControl "memory-control",
+    /// Pages of other sizes than 64 KiB.
+    CustomPageSizes "custom-page-sizes",
+    /// Continuations.
+    StackSwitching "stack-switching",
+    /// 128-bit arithmetic.
+    WideArithmetic "wide-arithmetic",
+    /// Types with descriptors.
+    CustomDescriptors "custom-descriptors",
+    /// The compact import section.
+    CompactImports "compact-import-section",
+    /// Memory orderings of atomic operations.
+    AcquireReleaseAtomics "acquire-release-atomics",
+    /// Wide accesses to arrays of bytes.
+    MultibyteArrayAccess "multibyte-array-access",
+    /// Components rather than modules.
+    ComponentModel "component-model",
+    /// Something newer that has no name here.
+    Unknown "an unknown feature",
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,349 @@
+//! Functions: one pass over the operators of a body, which makes register code of them.
+//!
+//! Here are variables, calls, memory and tables; constructs are in [`construct`](super::construct),
+//! branches in [`branch`](super::branch).
+
+use wasmparser::Operator;
+
+use super::branch::load;
+use super::cleanup;
+use super::code::Code;
+use super::control::{Control, Frame, FrameKind, FrameType};
+use super::error::{Feature, ImportError};
+use super::locals::{self, Assignments};
+use super::operands::{Operand, Operands};
+use super::operators::{Computation, computation};
+use super::sections::SourceBody;
+use crate::body::{Body, Instruction, Terminator};
+use crate::index::{
+    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+};
+use crate::module::{FunctionKind, Module};
+use crate::value::{Type, Value};
+
+/// Translates `source` and makes it the body of its function.
+pub(super) fn translate(module: &mut Module, source: &SourceBody<'_>) -> Result<(), ImportError> {
+    let body = Translator::new(module, source)?.body(source)?;
+    module.functions[source.function.index()].kind = FunctionKind::Defined(body);
+    Ok(())
+}
+
+/// A function being translated.
+pub(super) struct Translator<'m> {
+    pub(super) module: &'m Module,
+    pub(super) types: &'m [SignatureIndex],
+    pub(super) code: Code,
+    pub(super) operands: Operands,
+    pub(super) control: Control,
+    pub(super) assignments: Assignments,
+    /// Types of the locals; local *n* is register *n*.
+    locals: Vec<Type>,
+    parameters: usize,
+}
+
+impl<'m> Translator<'m> {
+    fn new(module: &'m Module, source: &'m SourceBody<'_>) -> Result<Translator<'m>, ImportError> {
+        let signature = module.function(source.function).signature;
+        let mut locals = module.signature(signature).parameters.clone();
+        let parameters = locals.len();
+        locals::declared(&source.code, &mut locals)?;
+        let mut code = Code::new();
+        let frame = Frame {
+            kind: FrameKind::Function,
+            ty: FrameType::Signature(signature),
+            base: 0,
+            label: code.block(),
+            is_label_used: false,
+        };
+        Ok(Translator {
+            module,
+            types: &source.types,
+            code,
+            operands: Operands::new(locals.clone()),
+            control: Control::new(frame),
+            assignments: Assignments::of(&source.code)?,
+            locals,
+            parameters,
+        })
+    }
+
+    fn body(mut self, source: &SourceBody<'_>) -> Result<Body, ImportError> {
+        let mut reader = source.code.get_operators_reader()?;
+        while !reader.eof() {
+            let (operator, offset) = reader.read_with_offset()?;
+            self.operator(&operator, offset)?;
+        }
+        let registers = self.operands.into_registers();
+        let (body, layout) = self.code.finish(registers);
+        Ok(cleanup::clean(body, &layout, self.parameters..self.locals.len()))
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>, offset: u64) -> Result<(), ImportError> {
+        if self.construct(operator, offset)? || !self.control.is_reachable {
+            return Ok(());
+        }
+        if let Some(computation) = computation(operator) {
+            self.compute(&computation);
+            return Ok(());
+        }
+        if self.constant(operator)
+            || self.transfer_operator(operator)?
+            || self.variable(operator)
+            || self.memory(operator)
+            || self.table(operator)
+        {
+            return Ok(());
+        }
+        Err(ImportError::Unsupported { feature: Feature::Unknown, offset })
+    }
+
+    fn compute(&mut self, computation: &Computation) {
+        match *computation {
+            Computation::Unary(op) => {
+                let src = self.pop_register();
+                let dst = self.operands.push_temporary(op.result());
+                self.code.emit(Instruction::Unary { op, dst, src });
+            }
+            Computation::Binary(op) => {
+                let [lhs, rhs] = self.pop_registers();
+                let dst = self.operands.push_temporary(op.result());
+                self.code.emit(Instruction::Binary { op, dst, lhs, rhs });
+            }
+            Computation::Load(op, offset) => {
+                let address = self.pop_register();
+                let dst = self.operands.push_temporary(op.result());
+                self.code.emit(Instruction::Load { op, dst, address, offset });
+            }
+            Computation::Store(op, offset) => {
+                let [address, value] = self.pop_registers();
+                self.code.emit(Instruction::Store { op, address, value, offset });
+            }
+        }
+    }
+
+    fn constant(&mut self, operator: &Operator<'_>) -> bool {
+        self.operands.push(Operand::Constant(match *operator {
+            Operator::I32Const { value } => Value::I32(value),
+            Operator::I64Const { value } => Value::I64(value),
+            Operator::F32Const { value } => Value::F32(value.bits()),
+            Operator::F64Const { value } => Value::F64(value.bits()),
+            Operator::RefNull { .. } => Value::NullFuncref,
+            _ => return false,
+        }));
+        true
+    }
+
+    fn transfer_operator(&mut self, operator: &Operator<'_>) -> Result<bool, ImportError> {
+        match *operator {
+            Operator::Nop => {}
+            Operator::Unreachable => self.leave(Terminator::Unreachable),
+            Operator::Br { relative_depth } => self.branch(relative_depth),
+            Operator::BrIf { relative_depth } => self.branch_if(relative_depth),
+            Operator::BrTable { ref targets } => self.branch_table(targets)?,
+            Operator::Return => self.branch(self.control.outermost()),
+            Operator::Call { function_index } => self.call(function_index),
+            Operator::CallIndirect { type_index, table_index } => {
+                self.call_indirect(type_index, table_index);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn call(&mut self, function: u32) {
+        let function = FunctionIndex::new(function as usize);
+        let (arguments, results) = self.call_registers(self.module.function(function).signature);
+        self.code.emit(Instruction::Call { function, arguments, results });
+    }
+
+    fn call_indirect(&mut self, ty: u32, table: u32) {
+        let index = self.pop_register();
+        let signature = self.types[ty as usize];
+        let table = TableIndex::new(table as usize);
+        let (arguments, results) = self.call_registers(signature);
+        self.code.emit(Instruction::CallIndirect { table, signature, index, arguments, results });
+    }
+
+    fn call_registers(&mut self, signature: SignatureIndex) -> (Vec<Register>, Vec<Register>) {
+        let signature = self.module.signature(signature);
+        let base = self.operands.height() - signature.parameters.len();
+        let arguments = (base..self.operands.height())
+            .map(|height| self.read(self.operands.get(height), height))
+            .collect();
+        self.operands.truncate(base);
+        let results = signature.results.iter().map(|&ty| self.operands.push_temporary(ty)).collect();
+        (arguments, results)
+    }
+
+    fn variable(&mut self, operator: &Operator<'_>) -> bool {
+        match *operator {
+            Operator::LocalGet { local_index } => self.local_get(local(local_index)),
+            Operator::LocalSet { local_index } => self.local_set(local(local_index)),
+            Operator::LocalTee { local_index } => {
+                self.local_set(local(local_index));
+                self.local_get(local(local_index));
+            }
+            Operator::GlobalGet { global_index } => {
+                let global = GlobalIndex::new(global_index as usize);
+                let dst = self.operands.push_temporary(self.module.globals[global.index()].ty);
+                self.code.emit(Instruction::GlobalGet { dst, global });
+            }
+            Operator::GlobalSet { global_index } => {
+                let src = self.pop_register();
+                self.code
+                    .emit(Instruction::GlobalSet { global: GlobalIndex::new(global_index as usize), src });
+            }
+            Operator::Drop => drop(self.operands.pop()),
+            Operator::Select | Operator::TypedSelect { .. } => self.select(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn local_get(&mut self, local: Register) {
+        if self.operands.is_pending_full() {
+            let dst = self.operands.push_temporary(self.locals[local.index()]);
+            self.code.emit(Instruction::Copy { dst, src: local });
+        } else {
+            self.operands.push(Operand::Local(local));
+        }
+    }
+
+    /// Assigns a local. If the value was computed by the instruction before, that one now defines the
+    /// local; then what still wants the local's old value must be saved before it.
+    fn local_set(&mut self, local: Register) {
+        let value = self.operands.pop();
+        if value == Operand::Local(local) {
+            return;
+        }
+        let saved = self.operands.settle(usize::MAX, |pending| pending == local);
+        let saves = saved.into_iter().map(|(dst, src)| Instruction::Copy { dst, src });
+        match value {
+            Operand::Temporary(temporary) if self.code.can_retarget(temporary, local) => {
+                saves.for_each(|save| self.code.emit_before_last(save));
+                self.code.retarget(temporary, local);
+            }
+            _ => {
+                saves.chain(load(local, value)).for_each(|instruction| self.code.emit(instruction));
+            }
+        }
+    }
+
+    fn select(&mut self) {
+        let condition = self.pop_condition();
+        let ty = self.operands.ty(self.operands.get(self.operands.height() - 1));
+        let [first, second] = self.pop_registers();
+        let dst = self.operands.push_temporary(ty);
+        let (if_true, if_false) = condition.order(first, second);
+        self.code.emit(Instruction::Select { dst, condition: condition.register, if_true, if_false });
+    }
+
+    fn memory(&mut self, operator: &Operator<'_>) -> bool {
+        let instruction = match *operator {
+            Operator::MemorySize { .. } => {
+                Instruction::MemorySize { dst: self.operands.push_temporary(Type::I32) }
+            }
+            Operator::MemoryGrow { .. } => {
+                let delta = self.pop_register();
+                Instruction::MemoryGrow { dst: self.operands.push_temporary(Type::I32), delta }
+            }
+            Operator::MemoryFill { .. } => {
+                let [address, value, length] = self.pop_registers();
+                Instruction::MemoryFill { address, value, length }
+            }
+            Operator::MemoryCopy { .. } => {
+                let [destination, source, length] = self.pop_registers();
+                Instruction::MemoryCopy { destination, source, length }
+            }
+            Operator::MemoryInit { data_index, .. } => {
+                let [destination, source, length] = self.pop_registers();
+                let segment = DataIndex::new(data_index as usize);
+                Instruction::MemoryInit { segment, destination, source, length }
+            }
+            Operator::DataDrop { data_index } => {
+                Instruction::DataDrop { segment: DataIndex::new(data_index as usize) }
+            }
+            _ => return false,
+        };
+        self.code.emit(instruction);
+        true
+    }
+
+    fn table(&mut self, operator: &Operator<'_>) -> bool {
+        let table = |index: u32| TableIndex::new(index as usize);
+        let instruction = match *operator {
+            Operator::RefFunc { function_index } => Instruction::RefFunc {
+                dst: self.operands.push_temporary(Type::Funcref),
+                function: FunctionIndex::new(function_index as usize),
+            },
+            Operator::TableGet { table: of } => {
+                let index = self.pop_register();
+                let dst = self.operands.push_temporary(Type::Funcref);
+                Instruction::TableGet { table: table(of), dst, index }
+            }
+            Operator::TableSet { table: of } => {
+                let [index, value] = self.pop_registers();
+                Instruction::TableSet { table: table(of), index, value }
+            }
+            Operator::TableSize { table: of } => {
+                Instruction::TableSize { table: table(of), dst: self.operands.push_temporary(Type::I32) }
+            }
+            Operator::TableGrow { table: of } => {
+                let [value, delta] = self.pop_registers();
+                let dst = self.operands.push_temporary(Type::I32);
+                Instruction::TableGrow { table: table(of), dst, value, delta }
+            }
+            Operator::TableFill { table: of } => {
+                let [index, value, length] = self.pop_registers();
+                Instruction::TableFill { table: table(of), index, value, length }
+            }
+            Operator::TableCopy { dst_table, src_table } => {
+                let [destination, source, length] = self.pop_registers();
+                let (destination_table, source_table) = (table(dst_table), table(src_table));
+                Instruction::TableCopy { destination_table, source_table, destination, source, length }
+            }
+            Operator::TableInit { elem_index, table: of } => {
+                let [destination, source, length] = self.pop_registers();
+                let segment = ElementIndex::new(elem_index as usize);
+                Instruction::TableInit { table: table(of), segment, destination, source, length }
+            }
+            Operator::ElemDrop { elem_index } => {
+                Instruction::ElementDrop { segment: ElementIndex::new(elem_index as usize) }
+            }
+            _ => return false,
+        };
+        self.code.emit(instruction);
+        true
+    }
+
+    /// The register that holds the value of `operand`, an entry of `height`.
+    pub(super) fn read(&mut self, operand: Operand, height: usize) -> Register {
+        match operand {
+            Operand::Local(register) | Operand::Temporary(register) => register,
+            Operand::Constant(value) => {
+                let dst = self.operands.slot(height, value.ty());
+                self.code.emit(Instruction::Const { dst, value });
+                dst
+            }
+        }
+    }
+
+    /// Takes the top entry, in a register.
+    pub(super) fn pop_register(&mut self) -> Register {
+        let operand = self.operands.pop();
+        let height = self.operands.height();
+        self.read(operand, height)
+    }
+
+    /// Takes the top `N` entries, deepest first.
+    fn pop_registers<const N: usize>(&mut self) -> [Register; N] {
+        let base = self.operands.height() - N;
+        let registers = std::array::from_fn(|i| self.read(self.operands.get(base + i), base + i));
+        self.operands.truncate(base);
+        registers
+    }
+}
+
+fn local(index: u32) -> Register {
+    Register::new(index as usize)
+}

@@ -1,0 +1,65 @@
+//! Import of WebAssembly: a binary module, or its text form, becomes a [`Module`] of register code.
+//!
+//! ```text
+//!  text ─ wat ─> bytes ─ features ──> sections ────────────> Module without bodies
+//!                  (validated)           │                        │
+//!                                        │ function bodies        │ names
+//!                                        v                        v
+//!                 locals, operands, control ── function ──> Body, made small by `cleanup`
+//! ```
+//!
+//! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
+//! multi-value, bulk memory and reference types (function references only; several tables). Anything
+//! else is refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
+//! would accept is [`ImportError::Malformed`]. Custom sections other than names are ignored, and a
+//! broken name section is too, as WebAssembly has it.
+//!
+//! What may be relied on: bytes are validated before anything else, bodies included, so translation
+//! never meets ill-typed code. Locals keep their order: the parameters are the first registers.
+
+mod branch;
+mod cleanup;
+mod code;
+mod construct;
+mod control;
+mod error;
+mod features;
+mod function;
+mod locals;
+mod names;
+mod operands;
+mod operators;
+mod sections;
+
+pub use error::{Feature, ImportError};
+
+use crate::module::Module;
+
+/// Imports a module in WebAssembly's binary format.
+///
+/// ```
+/// let module = osr_ir::wasm::import(b"\0asm\x01\0\0\0").unwrap();
+/// assert!(module.functions.is_empty());
+/// ```
+///
+/// # Errors
+/// If the bytes are not a valid module, or one that uses an unsupported feature.
+pub fn import(bytes: &[u8]) -> Result<Module, ImportError> {
+    features::validate(bytes)?;
+    let mut sections = sections::read(bytes)?;
+    names::assign(&mut sections.module, &sections.names);
+    for body in &sections.bodies {
+        function::translate(&mut sections.module, body)?;
+    }
+    Ok(sections.module)
+}
+
+/// Imports a module in WebAssembly's text format.
+///
+/// # Errors
+/// [`ImportError::Text`] with line and column if the text is not well formed, else as [`import`] (with
+/// offsets into the binary form).
+pub fn import_text(source: &str) -> Result<Module, ImportError> {
+    let bytes = wat::parse_str(source).map_err(|error| ImportError::from_text_error(&error))?;
+    import(&bytes)
+}

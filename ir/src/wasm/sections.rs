@@ -1,0 +1,274 @@
+//! Sections: everything of a module but its function bodies, which are only collected.
+//!
+//! The bytes have been validated: indices are in range and types agree.
+
+use std::collections::HashMap;
+
+use wasmparser::{
+    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Import, KnownCustom,
+    MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
+};
+
+use super::error::{Feature, ImportError};
+use crate::body::Body;
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::module::{
+    ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
+    GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+};
+use crate::value::{Type, Value};
+
+type Result<T, E = ImportError> = std::result::Result<T, E>;
+
+/// What the sections say.
+pub(super) struct Sections<'a> {
+    /// The module; defined functions have empty bodies and no function has a name.
+    pub(super) module: Module,
+    /// The bodies of the defined functions.
+    pub(super) bodies: Vec<SourceBody<'a>>,
+    /// The function names of the name section.
+    pub(super) names: HashMap<u32, String>,
+}
+
+/// A function body as the module has it.
+pub(super) struct SourceBody<'a> {
+    /// Which function it is.
+    pub(super) function: FunctionIndex,
+    /// The module's types, as interned signatures: types are numbered otherwise than signatures.
+    pub(super) types: std::rc::Rc<[SignatureIndex]>,
+    /// Locals and operators.
+    pub(super) code: FunctionBody<'a>,
+}
+
+/// Reads the sections of a validated module.
+pub(super) fn read(bytes: &[u8]) -> Result<Sections<'_>> {
+    let mut reader = Reader::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        reader.payload(payload?)?;
+    }
+    let imported = reader.module.functions.len() - reader.bodies.len();
+    let types: std::rc::Rc<[SignatureIndex]> = reader.types.into();
+    let bodies = reader.bodies.into_iter().enumerate().map(|(i, code)| SourceBody {
+        function: FunctionIndex::new(imported + i),
+        types: types.clone(),
+        code,
+    });
+    Ok(Sections { bodies: bodies.collect(), module: reader.module, names: reader.names })
+}
+
+/// The type of the textual and register code that `ty` is.
+pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
+    match ty {
+        ValType::I32 => Ok(Type::I32),
+        ValType::I64 => Ok(Type::I64),
+        ValType::F32 => Ok(Type::F32),
+        ValType::F64 => Ok(Type::F64),
+        ValType::FUNCREF => Ok(Type::Funcref),
+        ValType::V128 => Err(ImportError::Unsupported { feature: Feature::Simd, offset }),
+        ValType::EXTERNREF => Err(ImportError::Unsupported { feature: Feature::ExternalReferences, offset }),
+        ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
+    }
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    module: Module,
+    interned: HashMap<Signature, SignatureIndex>,
+    types: Vec<SignatureIndex>,
+    bodies: Vec<FunctionBody<'a>>,
+    names: HashMap<u32, String>,
+}
+
+impl<'a> Reader<'a> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<()> {
+        match payload {
+            Payload::TypeSection(section) => {
+                let offset = section.range().start;
+                for ty in section.into_iter_err_on_gc_types() {
+                    self.add_type(&ty?, offset)?;
+                }
+            }
+            Payload::ImportSection(section) => {
+                let offset = section.range().start;
+                section.into_imports().try_for_each(|import| self.add_import(&import?, offset))?;
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    self.add_function(ty?, FunctionKind::Defined(Body::default()));
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    self.module.tables.push(table_of(&table?.ty, None));
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    self.module.memory = Some(memory_of(&memory?, None));
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for item in section.into_iter_with_offsets() {
+                    let (offset, global) = item?;
+                    let ty = value_type(global.ty.content_type, offset)?;
+                    let initial = GlobalInitial::Expression(constant(&global.init_expr)?);
+                    self.module.globals.push(Global { ty, mutable: global.ty.mutable, initial });
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    self.add_export(&export?);
+                }
+            }
+            Payload::StartSection { func, .. } => self.module.start = Some(function_index(func)),
+            Payload::ElementSection(section) => {
+                for element in section {
+                    self.module.elements.push(element_segment(element?)?);
+                }
+            }
+            Payload::DataSection(section) => {
+                for data in section {
+                    self.add_data(&data?)?;
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    self.add_names(names);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_type(&mut self, ty: &wasmparser::FuncType, offset: u64) -> Result<()> {
+        let list =
+            |types: &[ValType]| types.iter().map(|&ty| value_type(ty, offset)).collect::<Result<Vec<_>>>();
+        let signature = Signature { parameters: list(ty.params())?, results: list(ty.results())? };
+        // Not `Module::intern_signature`, which searches linearly: modules may have a million types.
+        let signatures = &mut self.module.signatures;
+        let index = *self.interned.entry(signature).or_insert_with_key(|signature| {
+            signatures.push(signature.clone());
+            SignatureIndex::new(signatures.len() - 1)
+        });
+        self.types.push(index);
+        Ok(())
+    }
+
+    fn add_function(&mut self, ty: u32, kind: FunctionKind) {
+        let signature = self.types[ty as usize];
+        self.module.functions.push(Function { name: String::new(), signature, kind });
+    }
+
+    fn add_import(&mut self, import: &Import<'_>, offset: u64) -> Result<()> {
+        let name = ImportName { module: import.module.to_owned(), name: import.name.to_owned() };
+        match import.ty {
+            TypeRef::Func(ty) => self.add_function(ty, FunctionKind::Import(name)),
+            TypeRef::Table(ty) => self.module.tables.push(table_of(&ty, Some(name))),
+            TypeRef::Memory(ty) => self.module.memory = Some(memory_of(&ty, Some(name))),
+            TypeRef::Global(ty) => self.module.globals.push(Global {
+                ty: value_type(ty.content_type, offset)?,
+                mutable: ty.mutable,
+                initial: GlobalInitial::Import(name),
+            }),
+            TypeRef::Tag(_) => {
+                return Err(ImportError::Unsupported { feature: Feature::Exceptions, offset });
+            }
+            TypeRef::FuncExact(_) => {
+                return Err(ImportError::Unsupported { feature: Feature::CustomDescriptors, offset });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_export(&mut self, export: &wasmparser::Export<'_>) {
+        let index = export.index as usize;
+        let item = match export.kind {
+            ExternalKind::Func | ExternalKind::FuncExact => ExportItem::Function(FunctionIndex::new(index)),
+            ExternalKind::Table => ExportItem::Table(TableIndex::new(index)),
+            ExternalKind::Global => ExportItem::Global(GlobalIndex::new(index)),
+            ExternalKind::Memory => ExportItem::Memory,
+            // There are no tags to export: validation refuses them.
+            ExternalKind::Tag => return,
+        };
+        self.module.exports.push(Export { name: export.name.to_owned(), item });
+    }
+
+    fn add_data(&mut self, data: &wasmparser::Data<'_>) -> Result<()> {
+        let mode = match &data.kind {
+            DataKind::Passive => SegmentMode::Passive,
+            DataKind::Active { offset_expr, .. } => {
+                SegmentMode::Active { target: (), offset: constant(offset_expr)? }
+            }
+        };
+        self.module.data.push(DataSegment { mode, bytes: data.data.to_vec() });
+        Ok(())
+    }
+
+    /// Keeps the names up to where the section is broken, if it is: a custom section is never an error.
+    fn add_names(&mut self, section: NameSectionReader<'_>) {
+        for subsection in section.into_iter().map_while(std::result::Result::ok) {
+            if let Name::Function(names) = subsection {
+                let names = names.map_while(std::result::Result::ok);
+                self.names.extend(names.map(|naming| (naming.index, naming.name.to_owned())));
+            }
+        }
+    }
+}
+
+fn function_index(index: u32) -> FunctionIndex {
+    FunctionIndex::new(index as usize)
+}
+
+/// Sizes of 32-bit memories and tables fit: that is part of being valid.
+fn size(of: u64) -> u32 {
+    u32::try_from(of).expect("validated 32-bit limits")
+}
+
+fn table_of(ty: &TableType, import: Option<ImportName>) -> Table {
+    Table { minimum: size(ty.initial), maximum: ty.maximum.map(size), import }
+}
+
+fn memory_of(ty: &MemoryType, import: Option<ImportName>) -> Memory {
+    Memory { minimum: size(ty.initial), maximum: ty.maximum.map(size), import }
+}
+
+fn element_segment(element: Element<'_>) -> Result<ElementSegment> {
+    let mode = match &element.kind {
+        ElementKind::Passive => SegmentMode::Passive,
+        ElementKind::Declared => SegmentMode::Declared,
+        ElementKind::Active { table_index, offset_expr } => SegmentMode::Active {
+            target: TableIndex::new(table_index.unwrap_or(0) as usize),
+            offset: constant(offset_expr)?,
+        },
+    };
+    let items = match element.items {
+        ElementItems::Functions(functions) => functions
+            .into_iter()
+            .map(|function| Ok(ConstantExpression::Function(function_index(function?))))
+            .collect::<Result<_>>()?,
+        ElementItems::Expressions(_, expressions) => {
+            expressions.into_iter().map(|expression| constant(&expression?)).collect::<Result<_>>()?
+        }
+    };
+    Ok(ElementSegment { mode, items })
+}
+
+/// An initializer: one operator and `end`, since arithmetic in initializers is refused.
+fn constant(expression: &ConstExpr<'_>) -> Result<ConstantExpression> {
+    let mut operators = expression.get_operators_reader();
+    let (operator, offset) = operators.read_with_offset()?;
+    Ok(match operator {
+        Operator::I32Const { value } => ConstantExpression::Value(Value::I32(value)),
+        Operator::I64Const { value } => ConstantExpression::Value(Value::I64(value)),
+        Operator::F32Const { value } => ConstantExpression::Value(Value::F32(value.bits())),
+        Operator::F64Const { value } => ConstantExpression::Value(Value::F64(value.bits())),
+        Operator::RefNull { .. } => ConstantExpression::Value(Value::NullFuncref),
+        Operator::RefFunc { function_index: index } => ConstantExpression::Function(function_index(index)),
+        Operator::GlobalGet { global_index } => {
+            ConstantExpression::Global(GlobalIndex::new(global_index as usize))
+        }
+        _ => return Err(ImportError::Unsupported { feature: Feature::ExtendedConst, offset }),
+    })
+}

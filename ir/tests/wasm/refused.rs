@@ -1,0 +1,152 @@
+//! What is refused: unsupported features by name and offset, malformed bytes by offset, never a panic.
+
+use osr_ir::wasm::{self, Feature, ImportError};
+use proptest::prelude::*;
+
+/// The error for `source`, which parses as text.
+fn refusal(source: &str) -> ImportError {
+    wasm::import_text(source).expect_err(source)
+}
+
+#[track_caller]
+fn is_unsupported(source: &str, feature: Feature) {
+    match refusal(source) {
+        ImportError::Unsupported { feature: found, offset } => {
+            assert_eq!(found, feature, "{source}");
+            assert!(offset >= 4, "{source}: offset {offset}");
+        }
+        other => panic!("{source}: {other}"),
+    }
+}
+
+#[test]
+fn unsupported_features_are_named() {
+    let cases = [
+        ("(module (func (local v128)))", Feature::Simd),
+        ("(module (func (drop (i32x4.splat (i32.const 1)))))", Feature::Simd),
+        (
+            "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
+            Feature::Simd,
+        ),
+        ("(module (memory 1 1 shared))", Feature::Threads),
+        ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", Feature::Threads),
+        ("(module (func $f return_call $f))", Feature::TailCall),
+        ("(module (memory 1) (memory 1))", Feature::MultiMemory),
+        (r#"(module (import "m" "n" (memory 1)) (memory 1))"#, Feature::MultiMemory),
+        ("(module (memory i64 1))", Feature::Memory64),
+        ("(module (table i64 1 funcref))", Feature::Memory64),
+        ("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", Feature::ExtendedConst),
+        ("(module (tag))", Feature::Exceptions),
+        (r#"(module (import "m" "t" (tag)))"#, Feature::Exceptions),
+        ("(module (func (try_table)))", Feature::Exceptions),
+        ("(module (func (param exnref)))", Feature::Exceptions),
+        ("(module (func try end))", Feature::LegacyExceptions),
+        ("(module (func (param externref)))", Feature::ExternalReferences),
+        ("(module (table 1 externref))", Feature::ExternalReferences),
+        ("(module (func (drop (ref.null extern))))", Feature::ExternalReferences),
+        ("(module (func (param (ref func))))", Feature::FunctionReferences),
+        ("(module (type $t (func)) (func (param (ref null $t))))", Feature::FunctionReferences),
+        ("(module (type (struct)))", Feature::GarbageCollection),
+        ("(module (type (array i8)))", Feature::GarbageCollection),
+        ("(module (func (param anyref)))", Feature::GarbageCollection),
+        ("(module (rec (type (func)) (type (func))))", Feature::GarbageCollection),
+        ("(module (memory 1 (pagesize 1)))", Feature::CustomPageSizes),
+        (
+            "(module (func (param i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1)) drop drop))",
+            Feature::WideArithmetic,
+        ),
+        ("(component)", Feature::ComponentModel),
+    ];
+    for (source, feature) in cases {
+        is_unsupported(source, feature);
+    }
+}
+
+#[test]
+fn the_offset_is_that_of_the_operator() {
+    let bytes = wat::parse_str("(module (func nop nop i32.const 1 i32x4.splat drop))").expect("text");
+    let splat = bytes.windows(2).position(|pair| pair == [0xfd, 0x11]).expect("the operator") as u64;
+    let expected = ImportError::Unsupported { feature: Feature::Simd, offset: splat };
+    assert_eq!(wasm::import(&bytes), Err(expected.clone()));
+    assert_eq!(expected.to_string(), format!("simd is not supported (at offset {splat:#x})"));
+}
+
+#[test]
+fn ill_typed_code_is_malformed_even_beside_newer_features() {
+    for source in [
+        "(module (func (result i32)))",
+        "(module (func i32.const 1))",
+        "(module (func (drop (i32.add (i64.const 1) (i32.const 1)))))",
+        "(module (func br 1))",
+        "(module (func local.get 0 drop))",
+    ] {
+        assert!(matches!(refusal(source), ImportError::Malformed { .. }), "{source}");
+    }
+    let both = "(module (func i32.const 1) (func (param v128)))";
+    assert!(matches!(refusal(both), ImportError::Unsupported { feature: Feature::Simd, .. }));
+}
+
+#[test]
+fn text_errors_have_a_line_and_a_column() {
+    let error = refusal("(module\n  (func\n    i32.bogus))");
+    let ImportError::Text { line, column, message } = error else { panic!("{error}") };
+    assert_eq!((line, column), (3, 5), "{message}");
+}
+
+/// A module with every section.
+const EVERYTHING: &str = r#"(module $m
+    (type $t (func (param i32) (result i32)))
+    (import "env" "f" (func $f (type $t)))
+    (table $table 2 funcref) (memory 1) (global $g (mut i32) (i32.const 1))
+    (export "run" (func $run)) (start $start)
+    (elem (i32.const 0) $f $run) (elem declare func $run)
+    (func $start)
+    (func $run (type $t) (local i64)
+        block (result i32) local.get 0 local.get 0 br_if 0 call $f end
+        loop i32.const 0 br_if 0 end
+        if (result i32) ref.func $run ref.is_null else i32.const 2 end)
+    (data (i32.const 0) "abc") (data "passive"))"#;
+
+#[test]
+fn every_prefix_is_an_error_unless_it_ends_with_a_section() {
+    let bytes = wat::parse_str(EVERYTHING).expect("text");
+    wasm::import(&bytes).expect("the whole module");
+    let ends = section_ends(&bytes);
+    for length in 0..bytes.len() {
+        let result = wasm::import(&bytes[..length]);
+        assert!(result.is_err() || ends.contains(&length), "{length} bytes");
+        assert!(!matches!(result, Err(ImportError::Unsupported { .. })), "{length} bytes: {result:?}");
+    }
+}
+
+fn section_ends(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = vec![8];
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        if let Some((_, range)) = payload.expect("valid").as_section() {
+            ends.push(range.end as usize);
+        }
+    }
+    ends
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = wasm::import(&bytes);
+        let _ = wasm::import(&[b"\0asm\x01\0\0\0", bytes.as_slice()].concat());
+    }
+
+    #[test]
+    fn no_damaged_module_panics(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4)) {
+        let mut bytes = wat::parse_str(EVERYTHING).expect("text");
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        if let Ok(module) = wasm::import(&bytes) {
+            prop_assert!(osr_ir::verifier::verify(&module).is_ok(), "{module}");
+        }
+    }
+}

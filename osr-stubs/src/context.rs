@@ -1,0 +1,179 @@
+//! The data that compiled code, the stubs and the runtime share: everything here is `#[repr(C)]`, and
+//! everyone gets at it by `offset_of!`.
+
+use std::sync::atomic::{AtomicPtr, AtomicU64};
+
+/// The machine-visible part of a thread that runs guest code. Compiled code receives its address as
+/// the first argument of every call.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Context {
+    /// Compiled code takes its slow path where `rsp` is below this: at function entry and at loop
+    /// headers. The real limit most of the time; `u64::MAX` requests a poll.
+    pub stack_limit: AtomicU64,
+    /// First byte of linear memory. It never moves: its address space is reserved.
+    pub memory_base: *mut u8,
+    /// Pages of linear memory now.
+    pub memory_pages: *const AtomicU64,
+    /// The globals, one word each.
+    pub globals: *mut u64,
+    /// The call cells: per function, the code that new calls enter.
+    pub cells: *const AtomicPtr<u8>,
+    /// The tables.
+    pub tables: *const TableView,
+    /// Results that do not fit the machine's return registers, by position.
+    pub results: *mut u64,
+    /// Address of the `poll` stub.
+    pub poll_stub: *const u8,
+    /// Address of the `runtime_call` stub.
+    pub runtime_stub: *const u8,
+    /// Address of the `enter_interpreter` stub.
+    pub interpreter_stub: *const u8,
+
+    /// Address of the return slot that leads into the innermost compiled frame; 0 if there is none.
+    /// Valid while the runtime executes.
+    pub exit_slot: u64,
+    /// The frame base (`rbp`) of that frame.
+    pub exit_frame: u64,
+    /// The nearest entry from Rust into compiled code; null if there is none.
+    pub entry: *const EntryRecord,
+
+    /// What the landing stub saves and restores.
+    pub landing: LandingRegisters,
+    /// The runtime's side of the stubs.
+    pub hooks: Hooks,
+}
+
+/// A table as compiled code sees it. Entries never move: their address space is reserved.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TableView {
+    /// The first entry. An entry is a function reference: 0 is null, otherwise the function's index in
+    /// the low half and its signature's index plus one in the high half.
+    pub entries: *mut u64,
+    /// Entries now.
+    pub length: AtomicU64,
+}
+
+/// What the entry stub leaves on the stack, at the address in [`Context::entry`]: where the walk
+/// continues beyond the Rust frames, and what a trap returns to.
+#[repr(C)]
+#[derive(Debug)]
+pub struct EntryRecord {
+    /// The next entry outwards.
+    pub previous: *const EntryRecord,
+    /// [`Context::exit_slot`] at the time of entry.
+    pub exit_slot: u64,
+    /// [`Context::exit_frame`] at the time of entry.
+    pub exit_frame: u64,
+}
+
+/// Arguments by the place where System V passes them, after the context in `rdi`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NativeArguments {
+    /// `rsi`, `rdx`, `rcx`, `r8`, `r9`.
+    pub integer: [u64; 5],
+    /// `xmm0` to `xmm7`.
+    pub float: [u64; 8],
+    /// The words on the stack, first argument first.
+    pub stack: *const u64,
+    /// How many words there are on the stack.
+    pub stack_words: u64,
+}
+
+/// The registers that carry results.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NativeResults {
+    /// `rax`, `rdx`.
+    pub integer: [u64; 2],
+    /// `xmm0`, `xmm1`.
+    pub float: [u64; 2],
+}
+
+/// A call from Rust of compiled code, or from compiled code of Rust.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NativeCall {
+    /// The arguments.
+    pub arguments: NativeArguments,
+    /// The results.
+    pub results: NativeResults,
+    /// For [`Exit::Continue`] and [`Exit::Enter`], and for calls from Rust: the code that is entered.
+    pub code: *const u8,
+    /// For [`Exit::Continue`]: the frame state that the code takes.
+    pub state: *const u64,
+}
+
+/// How the runtime leaves the thunk that called it.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The function is done; its results are in the call's [`NativeResults`].
+    Done = 0,
+    /// A trap: everything up to the nearest entry is dropped.
+    Trap = 1,
+    /// The thunk's frame is replaced: [`NativeCall::code`] continues with [`NativeCall::state`].
+    Continue = 2,
+    /// The thunk's frame is replaced: [`NativeCall::code`] is called with the very arguments that the
+    /// thunk was called with. Not for a landing, which has none.
+    Enter = 3,
+}
+
+/// Registers that a callee must preserve, with the frame pointer: `rbx`, `r12` to `r15`, `rbp`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CalleeSaved {
+    /// `rbx`.
+    pub rbx: u64,
+    /// `r12`.
+    pub r12: u64,
+    /// `r13`.
+    pub r13: u64,
+    /// `r14`.
+    pub r14: u64,
+    /// `r15`.
+    pub r15: u64,
+    /// `rbp`.
+    pub rbp: u64,
+}
+
+/// The registers of a landing: saved on arrival, changed by the runtime, loaded on departure.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LandingRegisters {
+    /// What the callee returned. On arrival only.
+    pub results: NativeResults,
+    /// On arrival as the callee left them, on departure as the popped frame's caller expects them.
+    pub callee_saved: CalleeSaved,
+    /// On arrival the stack pointer after the return (the hijacked slot is one word below); on
+    /// departure the address of the popped frame's own return slot.
+    pub stack_pointer: u64,
+    /// The frame state for the code that is jumped to. On departure only.
+    pub state: u64,
+}
+
+/// The functions of the runtime that the stubs call. None of them may unwind.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks {
+    /// Compiled code called a function that is not compiled (interpreted, or the host's).
+    pub call: unsafe extern "C" fn(context: *mut Context, function: u32, call: *mut NativeCall) -> Exit,
+    /// A landing in the interpreter continues.
+    pub resume: unsafe extern "C" fn(context: *mut Context, call: *mut NativeCall) -> Exit,
+    /// A hijacked slot was returned through. Gives the code to jump to.
+    pub land: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// A poll took its slow path. False: trap.
+    pub poll: unsafe extern "C" fn(context: *mut Context, stack_pointer: u64) -> bool,
+    /// An operation of the runtime: three operands, an immediate, and its number. The low half is the
+    /// result; negative: trap.
+    pub runtime: unsafe extern "C" fn(
+        context: *mut Context,
+        a: u64,
+        b: u64,
+        c: u64,
+        immediate: u64,
+        operation: u64,
+    ) -> i64,
+}

@@ -1,0 +1,165 @@
+//! Entering compiled code from Rust, and leaving it by return or by trap.
+//!
+//! ```text
+//!              | return address into Rust    |
+//!   rbp ──────>| Rust's rbp                  |
+//!              | rbx                         |
+//!              | r12                         |  callee-saved registers of Rust: a trap restores
+//!              | r13                         |  them from here, whatever compiled code did
+//!              | r14                         |
+//!              | r15                         |
+//!              | NativeCall*                 |
+//!              | Context*                    |
+//!              | EntryRecord.exit_frame      |
+//!              | EntryRecord.exit_slot       |
+//!   entry ────>| EntryRecord.previous        |  Context::entry points here
+//!              | (padding, so that rsp is a  |
+//!              |  multiple of 16 at the call)|
+//!              | last stack argument         |
+//!              | ...                         |
+//!   rsp ──────>| first stack argument        |
+//!              | entry_return                |  the return slot of the first compiled frame: walks
+//!              :                             :  of the segment end where they find this pc
+//! ```
+//!
+//! A trap ([`unwind_to_entry`]) sets `rsp` to `Context::entry` and goes the same way out, with another
+//! status: the compiled frames below are dropped without being visited.
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+use crate::context::{Context, EntryRecord, NativeArguments, NativeCall, NativeResults};
+
+/// Bytes from `rbp` down to the entry record.
+const RECORD_BELOW_FRAME: usize = 7 * 8 + size_of::<EntryRecord>();
+
+/// Calls `call.code` with the context and `call.arguments`; puts what it returns into `call.results`.
+/// True if it returned, false if it trapped.
+///
+/// # Safety
+/// `context` is the thread's current context, and `call.code` is compiled code that expects such
+/// arguments. Rust frames between this entry and the next must not be left by anything but returning.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> bool {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        ".cfi_offset rbx, -24",
+        "push r12",
+        ".cfi_offset r12, -32",
+        "push r13",
+        ".cfi_offset r13, -40",
+        "push r14",
+        ".cfi_offset r14, -48",
+        "push r15",
+        ".cfi_offset r15, -56",
+        "push rsi",
+        "push rdi",
+        // The entry record: links, so that walks and traps nest.
+        "push qword ptr [rdi + {exit_frame}]",
+        "push qword ptr [rdi + {exit_slot}]",
+        "push qword ptr [rdi + {entry}]",
+        "mov qword ptr [rdi + {entry}], rsp",
+        // Stack arguments, last first. The record ends 16-byte aligned (2 + 5 + 2 + 3 words below the
+        // return address make 12 with it), so only an odd number of words needs padding.
+        "mov r10, rsi",
+        "mov rcx, qword ptr [r10 + {stack_words}]",
+        "mov rax, qword ptr [r10 + {stack}]",
+        "test cl, 1",
+        "jz 2f",
+        "push 0",
+        "2:",
+        "test rcx, rcx",
+        "jz 3f",
+        "push qword ptr [rax + rcx * 8 - 8]",
+        "dec rcx",
+        "jmp 2b",
+        "3:",
+        "movsd xmm0, qword ptr [r10 + {float} + 0]",
+        "movsd xmm1, qword ptr [r10 + {float} + 8]",
+        "movsd xmm2, qword ptr [r10 + {float} + 16]",
+        "movsd xmm3, qword ptr [r10 + {float} + 24]",
+        "movsd xmm4, qword ptr [r10 + {float} + 32]",
+        "movsd xmm5, qword ptr [r10 + {float} + 40]",
+        "movsd xmm6, qword ptr [r10 + {float} + 48]",
+        "movsd xmm7, qword ptr [r10 + {float} + 56]",
+        "mov rsi, qword ptr [r10 + {integer} + 0]",
+        "mov rdx, qword ptr [r10 + {integer} + 8]",
+        "mov rcx, qword ptr [r10 + {integer} + 16]",
+        "mov r8, qword ptr [r10 + {integer} + 24]",
+        "mov r9, qword ptr [r10 + {integer} + 32]",
+        "call qword ptr [r10 + {code}]",
+        ".globl osr_entry_return",
+        ".hidden osr_entry_return",
+        "osr_entry_return:",
+        "lea rsp, [rbp - {record_below_frame}]",
+        "mov rsi, qword ptr [rsp + {saved_call}]",
+        "mov qword ptr [rsi + {result_integer} + 0], rax",
+        "mov qword ptr [rsi + {result_integer} + 8], rdx",
+        "movsd qword ptr [rsi + {result_float} + 0], xmm0",
+        "movsd qword ptr [rsi + {result_float} + 8], xmm1",
+        "mov eax, 1",
+        // Both ways out: rsp is at the record, eax is the status, nothing else is relied on.
+        ".globl osr_entry_leave",
+        ".hidden osr_entry_leave",
+        "osr_entry_leave:",
+        "mov rdi, qword ptr [rsp + {saved_context}]",
+        "pop qword ptr [rdi + {entry}]",
+        "pop qword ptr [rdi + {exit_slot}]",
+        "pop qword ptr [rdi + {exit_frame}]",
+        "add rsp, 16",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        exit_frame = const offset_of!(Context, exit_frame),
+        exit_slot = const offset_of!(Context, exit_slot),
+        entry = const offset_of!(Context, entry),
+        stack_words = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, stack_words),
+        stack = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, stack),
+        float = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, float),
+        integer = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, integer),
+        code = const offset_of!(NativeCall, code),
+        result_integer = const offset_of!(NativeCall, results) + offset_of!(NativeResults, integer),
+        result_float = const offset_of!(NativeCall, results) + offset_of!(NativeResults, float),
+        record_below_frame = const RECORD_BELOW_FRAME,
+        saved_context = const size_of::<EntryRecord>(),
+        saved_call = const size_of::<EntryRecord>() + 8,
+    )
+}
+
+/// Drops everything down to the nearest entry, and makes that [`enter`] give false.
+///
+/// # Safety
+/// Jumped to, with the context in `rdi`, where all frames above the nearest entry are compiled code or
+/// stubs: no Rust frame may be among them.
+#[unsafe(naked)]
+pub unsafe extern "C" fn unwind_to_entry() {
+    naked_asm!(
+        ".cfi_startproc",
+        "mov rsp, qword ptr [rdi + {entry}]",
+        "xor eax, eax",
+        "jmp osr_entry_leave",
+        ".cfi_endproc",
+        entry = const offset_of!(Context, entry),
+    )
+}
+
+/// The return PC at which every segment of compiled frames ends.
+pub fn entry_return() -> u64 {
+    unsafe extern "C" {
+        #[link_name = "osr_entry_return"]
+        static ENTRY_RETURN: u8;
+    }
+    &raw const ENTRY_RETURN as u64
+}

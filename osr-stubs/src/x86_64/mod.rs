@@ -1,0 +1,30 @@
+//! The stubs for x86-64, System V.
+//!
+//! Conventions of all files here:
+//! - assembly is Intel syntax; offsets come from `offset_of!`, never from counting;
+//! - pictures show the stack with high addresses on top, one line per 8 bytes;
+//! - every stub has call frame information for its whole length (`.cfi_*`), so that debuggers,
+//!   profilers and system unwinders pass through. Naked functions get none from the compiler.
+//!
+//! | file | stubs |
+//! |---|---|
+//! | [`mod@enter`] | Rust into compiled code, and out again by return or by trap |
+//! | [`mod@interpret`] | compiled code calls an interpreted function; a landed frame resumes there |
+//! | [`mod@landing`] | a hijacked return arrives |
+//! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
+//! | [`mod@current`] | the thread's context in thread-local storage |
+//! | [`mod@here`] | where a Rust caller is on its stack |
+
+pub mod current;
+pub mod enter;
+pub mod exit;
+pub mod here;
+pub mod interpret;
+pub mod landing;
+
+pub use current::{current, set_current};
+pub use enter::{enter, entry_return, unwind_to_entry};
+pub use exit::{poll, runtime_call};
+pub use here::visit_here;
+pub use interpret::{enter_interpreter, resume_interpreter};
+pub use landing::landing_pc;

@@ -1,0 +1,125 @@
+//! The one way raw stack memory is read, so that a stack can be an array in a test.
+//!
+//! Only [`LiveStack`] is unsafe to make, and only this file dereferences an address.
+
+use crate::{Error, StackBounds};
+
+/// Stack memory, read one aligned word at a time.
+pub trait StackMemory {
+    /// The eight bytes at `address`; nothing if they are out of reach or misaligned.
+    fn read(&self, address: u64) -> Option<u64>;
+
+    /// The eight bytes at `address`, or an error that names it.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`].
+    #[inline(always)]
+    fn word(&self, address: u64) -> Result<u64, Error> {
+        self.read(address).ok_or(Error::Unreadable { address })
+    }
+}
+
+impl<F: Fn(u64) -> Option<u64>> StackMemory for F {
+    #[inline(always)]
+    fn read(&self, address: u64) -> Option<u64> {
+        self(address)
+    }
+}
+
+/// An array that plays the stack: `words[0]` is at address `base`.
+#[derive(Clone, Copy, Debug)]
+pub struct ArrayStack<'w> {
+    /// The address of the first word.
+    pub base: u64,
+    /// The words, lowest address first.
+    pub words: &'w [u64],
+}
+
+impl StackMemory for ArrayStack<'_> {
+    fn read(&self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(self.base)?;
+        if offset % 8 != 0 {
+            return None;
+        }
+        self.words.get(usize::try_from(offset / 8).ok()?).copied()
+    }
+}
+
+/// The stack of a thread that runs or is stopped in this process.
+///
+/// A word costs one load and one predictable comparison. The reads are volatile: the memory belongs to
+/// frames whose contents the compiler knows nothing of.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveStack {
+    low: u64,
+    words: u64,
+}
+
+impl LiveStack {
+    /// The memory within `bounds`.
+    ///
+    /// # Safety
+    /// Every word within `bounds` must be mapped and readable for as long as the value is used, and
+    /// the thread that owns the stack must not write to the words read meanwhile: it is the calling
+    /// thread, or it is stopped.
+    #[must_use]
+    pub unsafe fn new(bounds: StackBounds) -> Self {
+        let low = bounds.low.next_multiple_of(8);
+        Self { low, words: bounds.high.saturating_sub(low) / 8 }
+    }
+}
+
+impl StackMemory for LiveStack {
+    #[inline(always)]
+    fn read(&self, address: u64) -> Option<u64> {
+        // The rotation moves the three low bits of the distance to the top, so that one comparison
+        // refuses what is below, above and misaligned alike.
+        if address.wrapping_sub(self.low).rotate_right(3) >= self.words {
+            return None;
+        }
+        // SAFETY: `address` is aligned and its eight bytes are within the bounds given to `new`, whose
+        // caller promises that they are mapped and not written concurrently.
+        Some(unsafe { std::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_read_within_its_words_only() {
+        let stack = ArrayStack { base: 0x1000, words: &[7, 8, 9] };
+        assert_eq!(stack.read(0x1000), Some(7));
+        assert_eq!(stack.read(0x1010), Some(9));
+        for address in [0xff8, 0x1018, 0x1004, 0, u64::MAX] {
+            assert_eq!(stack.read(address), None, "{address:#x}");
+            assert_eq!(stack.word(address), Err(Error::Unreadable { address }));
+        }
+    }
+
+    #[test]
+    fn a_live_stack_refuses_what_is_out_of_bounds_or_misaligned() {
+        let words = [11_u64, 12, 13, 14];
+        let base = words.as_ptr().expose_provenance() as u64;
+        // The outer words are left out of the bounds, so that a wrong bound reads a wrong value, not a fault.
+        // SAFETY: the array outlives the value and nothing writes to it.
+        let stack = unsafe { LiveStack::new(StackBounds { low: base + 8, high: base + 24 }) };
+        assert_eq!(stack.read(base + 8), Some(12));
+        assert_eq!(stack.read(base + 16), Some(13));
+        for address in [base, base + 24, base + 9, base + 12, base + 15, 0, u64::MAX, u64::MAX - 7] {
+            assert_eq!(stack.read(address), None, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_not_whole_words_are_narrowed() {
+        let words = [21_u64, 22, 23];
+        let base = words.as_ptr().expose_provenance() as u64;
+        // SAFETY: the array outlives the value and nothing writes to it.
+        let stack = unsafe { LiveStack::new(StackBounds { low: base + 1, high: base + 23 }) };
+        assert_eq!(stack.read(base), None);
+        assert_eq!(stack.read(base + 8), Some(22));
+        assert_eq!(stack.read(base + 16), None);
+    }
+}

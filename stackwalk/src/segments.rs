@@ -1,0 +1,89 @@
+//! Walking a thread's whole guest stack: several segments of compiled frames, with Rust frames between.
+//!
+//! Rust frames keep no frame pointers, so they are crossed by records: each time compiled code calls
+//! out, its exit stub leaves an [`ExitRecord`], and the caller hands these over innermost first.
+
+use crate::{Error, ExitRecord, Frame, FramePointerWalk, ReturnPcs, StackMemory, WalkEnd};
+
+/// A walk over all segments of a thread, innermost frame first.
+#[derive(Clone, Debug)]
+pub struct SegmentedWalk<M, P, I> {
+    walk: Option<FramePointerWalk<M, P>>,
+    exits: I,
+    segment: usize,
+}
+
+impl<M, P, I> SegmentedWalk<M, P, I>
+where
+    M: StackMemory,
+    P: ReturnPcs,
+    I: Iterator<Item = ExitRecord>,
+{
+    /// A walk over the segments that start at `exits`, innermost first.
+    pub fn new(memory: M, pcs: P, exits: impl IntoIterator<IntoIter = I>) -> Self {
+        let mut exits = exits.into_iter();
+        let walk = exits.next().map(|exit| FramePointerWalk::new(memory, pcs, exit));
+        Self { walk, exits, segment: 0 }
+    }
+
+    /// The next frame, of this segment or of the next one that has any; nothing after the last.
+    ///
+    /// # Errors
+    /// Those of [`FramePointerWalk::next_frame`], and [`Error::SegmentOrder`].
+    #[inline(always)]
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
+        let Some(walk) = &mut self.walk else { return Ok(None) };
+        loop {
+            if let Some(frame) = walk.next_frame()? {
+                return Ok(Some(frame));
+            }
+            // Without an end the walk failed earlier, and it stays over.
+            let Some(WalkEnd::Boundary { slot: after }) = walk.end() else { return Ok(None) };
+            let Some(exit) = self.exits.next() else { return Ok(None) };
+            if exit.return_slot <= after {
+                self.walk = None;
+                return Err(Error::SegmentOrder { slot: exit.return_slot, after });
+            }
+            walk.restart(exit);
+            self.segment += 1;
+        }
+    }
+
+    /// Visits all frames that are left. Faster than asking for one frame after the other.
+    ///
+    /// # Errors
+    /// Those of [`Self::next_frame`]. The frames before were visited.
+    #[inline(always)]
+    pub fn visit(&mut self, mut visit: impl FnMut(Frame)) -> Result<(), Error> {
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        while let Some(WalkEnd::Boundary { slot: after }) = walk.visit(&mut visit)? {
+            let Some(exit) = self.exits.next() else { break };
+            if exit.return_slot <= after {
+                self.walk = None;
+                return Err(Error::SegmentOrder { slot: exit.return_slot, after });
+            }
+            walk.restart(exit);
+            self.segment += 1;
+        }
+        Ok(())
+    }
+
+    /// The number of the segment of the frame that was yielded last; the innermost is 0.
+    pub fn segment(&self) -> usize {
+        self.segment
+    }
+}
+
+impl<M, P, I> Iterator for SegmentedWalk<M, P, I>
+where
+    M: StackMemory,
+    P: ReturnPcs,
+    I: Iterator<Item = ExitRecord>,
+{
+    type Item = Result<Frame, Error>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_frame().transpose()
+    }
+}

@@ -1,0 +1,11 @@
+//! What is particular to x86-64 System V: frame-pointer chains, callee-saved registers, CFI rows.
+
+mod cfi_row;
+mod cfi_rows;
+mod frame_pointer;
+mod registers;
+
+pub use cfi_row::{CfiRow, Popped, Save};
+pub use cfi_rows::CfiRows;
+pub use frame_pointer::FramePointerWalk;
+pub use registers::{CalleeSaved, CalleeSavedRegs};

@@ -1,0 +1,199 @@
+//! The body as a graph of its instructions, and what can be asked of its paths.
+//!
+//! A *node* is a moment: before an instruction (the terminator is the last of its block). Edges lead to
+//! the moments after it. Everything here is a search along edges, one register or one point at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use osr_ir::{Block, Body, Instruction, Point, PointKind, Points, Register, Terminator};
+
+/// The moment before an instruction.
+pub(super) type Node = usize;
+
+/// A body's nodes.
+#[derive(Debug)]
+pub(super) struct Graph<'b> {
+    pub(super) body: &'b Body,
+    pub(super) points: Points,
+    /// Per block, its first node.
+    starts: Vec<Node>,
+    /// Per node, its block and its place there.
+    places: Vec<(usize, usize)>,
+    successors: Vec<Vec<Node>>,
+    predecessors: Vec<Vec<Node>>,
+    /// Per register, whether it is live at each node.
+    live: Vec<Vec<bool>>,
+}
+
+/// A moment from which code goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    /// Which.
+    pub(super) node: Node,
+    /// Whether a poll there is still to come.
+    pub(super) polls: bool,
+}
+
+/// The points at which compiled code may be seen next, each with the registers that some path there
+/// leaves alone.
+pub(super) type Ahead = BTreeMap<Point, BTreeSet<Register>>;
+
+impl<'b> Graph<'b> {
+    /// The graph of `body`.
+    pub(super) fn of(body: &'b Body) -> Graph<'b> {
+        let mut starts = Vec::new();
+        let mut places = Vec::new();
+        for (number, block) in body.blocks.iter().enumerate() {
+            starts.push(places.len());
+            places.extend((0..=block.instructions.len()).map(|index| (number, index)));
+        }
+        let mut graph = Graph {
+            body,
+            points: Points::of(body),
+            starts,
+            successors: vec![Vec::new(); places.len()],
+            predecessors: vec![Vec::new(); places.len()],
+            places,
+            live: Vec::new(),
+        };
+        graph.link();
+        graph.live = (0..body.registers.len()).map(|register| graph.live(Register::new(register))).collect();
+        graph
+    }
+
+    fn link(&mut self) {
+        for node in 0..self.places.len() {
+            let mut successors = Vec::new();
+            match self.instruction(node) {
+                Some(_) => successors.push(node + 1),
+                None => {
+                    self.terminator(node).each_successor(|block| successors.push(self.starts[block.index()]))
+                }
+            }
+            successors.iter().for_each(|&successor| self.predecessors[successor].push(node));
+            self.successors[node] = successors;
+        }
+    }
+
+    /// The instruction at `node`, unless it is a terminator.
+    pub(super) fn instruction(&self, node: Node) -> Option<&'b Instruction> {
+        let (block, index) = self.places[node];
+        self.body.blocks[block].instructions.get(index)
+    }
+
+    fn terminator(&self, node: Node) -> &'b Terminator {
+        &self.body.blocks[self.places[node].0].terminator
+    }
+
+    /// Where control goes from `node`.
+    pub(super) fn successors(&self, node: Node) -> &[Node] {
+        &self.successors[node]
+    }
+
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn reads(&self, node: Node, register: Register) -> bool {
+        let mut reads = false;
+        let note = |read| reads |= read == register;
+        match self.instruction(node) {
+            Some(instruction) => instruction.each_use(note),
+            None => self.terminator(node).each_use(note),
+        }
+        reads
+    }
+
+    fn writes(&self, node: Node, register: Register) -> bool {
+        self.instruction(node).is_some_and(|instruction| instruction.definitions().contains(&register))
+    }
+
+    /// Where `register` is live: backward from each read to the writes before it.
+    fn live(&self, register: Register) -> Vec<bool> {
+        let mut live = vec![false; self.len()];
+        let mut pending: Vec<Node> = (0..self.len()).filter(|&node| self.reads(node, register)).collect();
+        while let Some(node) = pending.pop() {
+            if !std::mem::replace(&mut live[node], true) {
+                let before = self.predecessors[node].iter();
+                pending.extend(before.filter(|&&before| !self.writes(before, register)));
+            }
+        }
+        live
+    }
+
+    /// Whether `register` is live where `point` resumes.
+    pub(super) fn is_live(&self, register: Register, point: Point) -> bool {
+        self.live[register.index()][self.node(point)]
+    }
+
+    /// The moment at which execution resumes at `point`.
+    pub(super) fn node(&self, point: Point) -> Node {
+        let position = self.points.position(point);
+        let after = usize::from(self.points.kind(point) == PointKind::AfterCall);
+        self.starts[position.block.index()] + position.index + after
+    }
+
+    /// The call before `point`, if it is after one.
+    pub(super) fn call_of(&self, point: Point) -> Option<&'b Instruction> {
+        let position = self.points.position(point);
+        let is_after = self.points.kind(point) == PointKind::AfterCall;
+        is_after.then(|| &self.body.block(position.block).instructions[position.index])
+    }
+
+    /// Whether execution can resume at `point`, if there is such a point.
+    pub(super) fn is_resumable(&self, point: Point) -> bool {
+        self.points.contains(point) && self.points.kind(point) != PointKind::Trap
+    }
+
+    /// The point of `node`'s block if it is a loop header and `node` its start.
+    fn header(&self, node: Node) -> Option<Point> {
+        let (block, index) = self.places[node];
+        self.points.header(Block::new(block)).filter(|_| index == 0)
+    }
+
+    /// The point after the call at `node`, if it is one.
+    fn after_call(&self, node: Node) -> Option<Point> {
+        let (block, index) = self.places[node];
+        let is_call = self.instruction(node).is_some_and(Instruction::is_call);
+        self.points.at(Block::new(block), index).filter(|_| is_call)
+    }
+
+    /// Whether the instruction at `node` is a call.
+    pub(super) fn is_call(&self, node: Node) -> bool {
+        self.instruction(node).is_some_and(Instruction::is_call)
+    }
+
+    /// The points at which code that comes to `at` may be seen before it does anything else: that of the
+    /// poll, if it is the start of a loop header, and that of the call, if it is one.
+    pub(super) fn seen_at(&self, at: Start) -> impl Iterator<Item = Point> + use<> {
+        let header = self.header(at.node).filter(|_| at.polls);
+        header.into_iter().chain(self.after_call(at.node))
+    }
+
+    /// What compiled code that goes on from `start` may be seen at next: polls are seen or not, calls
+    /// always are. Each point with the registers that some path there leaves alone.
+    pub(super) fn ahead(&self, start: Start) -> Ahead {
+        let mut ahead = Ahead::default();
+        let mut untouched: BTreeMap<Node, BTreeSet<Register>> = BTreeMap::new();
+        let all: BTreeSet<Register> = (0..self.body.registers.len()).map(Register::new).collect();
+        let mut pending = vec![(start, all)];
+        while let Some((at, mut kept)) = pending.pop() {
+            self.seen_at(at).for_each(|point| ahead.entry(point).or_default().extend(&kept));
+            if self.is_call(at.node) {
+                continue;
+            }
+            let known = untouched.contains_key(&at.node);
+            let before = untouched.entry(at.node).or_default();
+            if known && kept.is_subset(before) {
+                continue;
+            }
+            before.extend(&kept);
+            for written in self.instruction(at.node).map_or(&[][..], Instruction::definitions) {
+                kept.remove(written);
+            }
+            let next = self.successors(at.node).iter();
+            pending.extend(next.map(|&node| (Start { node, polls: true }, kept.clone())));
+        }
+        ahead
+    }
+}

@@ -1,0 +1,202 @@
+//! The checker of frame maps: verifies every map of a version by means independent of the compiler's.
+//!
+//! ```text
+//!   code ──machine.rs──> instructions, calls, stores ──┐
+//!                                                      ├─> segments between sites ──┐
+//!   body ──graph.rs────> liveness, next points ────────┼────────────────────────────┼─> violations
+//!   frame maps, constants ──(what is checked)──────────┴─> each site by itself ─────┘
+//! ```
+//!
+//! It reads the machine code and the body. It uses nothing of the compiler, not its liveness, not its
+//! lists of call sites, not its frame layout. What is claimed of a version without violations:
+//!
+//! - **Sites.** The call instructions that control can reach are exactly those that have a site.
+//! - **Registers.** A site's entries are the registers that some path from its point reads before it
+//!   writes them, each once, as wide as its type.
+//! - **Places.** Results of the call itself, and only they, are where System V (or, beyond its registers,
+//!   the context) returns them. Slots lie in the frame, below the saved frame pointer, apart from saved
+//!   registers and from each other; a slot is one register's in all of the version, and no instruction
+//!   writes only part of it or beyond it.
+//! - **Flow.** Where the code goes from one site to the next, the body goes from the one's point to the
+//!   other's.
+//! - **Slots.** On every path of the code from the entry to a site, a slot that its map names was written,
+//!   and written again after the last site at which the register was elsewhere or dead, or after which
+//!   every path of the body assigns it. The lattice: per slot, *written since the last site on all paths*
+//!   or *not*; the join is *not*.
+//! - **Constants.** What a map calls constant holds that constant on every path of the body from the site
+//!   before, as constant propagation (unvisited, one constant, anything) finds it.
+//!
+//! Not claimed: that what was written into a slot is the register's value (running says that: the tests
+//! of landings compare results, with dead slots poisoned), and that values which only some paths assign
+//! are written on just those.
+
+mod constants;
+mod graph;
+mod machine;
+mod places;
+mod segments;
+
+use std::fmt;
+
+use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Location};
+use osr_ir::{Body, FunctionIndex, Module, Point, Register};
+
+/// What is checked: a version, taken apart so that tests can break it.
+#[derive(Clone, Debug)]
+pub struct Subject<'m> {
+    /// The module.
+    pub module: &'m Module,
+    /// The function that it is a version of.
+    pub function: FunctionIndex,
+    /// Where it is entered.
+    pub entry: EntryPoint,
+    /// Its code.
+    pub code: Vec<u8>,
+    /// Its sites.
+    pub sites: Vec<SiteMap>,
+    /// Its constants.
+    pub constants: Vec<u64>,
+}
+
+/// A site with its frame map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteMap {
+    /// The return PC, from the start of the code.
+    pub return_offset: u32,
+    /// Where execution resumes.
+    pub point: Point,
+    /// The frame state.
+    pub entries: Vec<FrameMapEntry>,
+}
+
+impl<'m> Subject<'m> {
+    /// `version`, of a function of `module`. Its code must not be released.
+    ///
+    /// # Panics
+    /// If it is.
+    pub fn of(module: &'m Module, version: &CodeVersion) -> Subject<'m> {
+        let maps = &version.frame_maps;
+        let site = |site: &osr_engine::Site| SiteMap {
+            return_offset: site.return_offset,
+            point: site.point,
+            entries: maps.entries(site).to_vec(),
+        };
+        let named = maps.all_entries().iter().filter_map(|entry| match entry.location {
+            Location::Constant(n) => Some(n + 1),
+            _ => None,
+        });
+        Subject {
+            module,
+            function: version.function,
+            entry: version.entry,
+            code: version.code().expect("code that is not released"),
+            sites: maps.sites().iter().map(site).collect(),
+            constants: (0..named.max().unwrap_or(0)).map(|n| maps.constant(n)).collect(),
+        }
+    }
+
+    /// Makes no-operations of all stores to the slot at `offset` from the frame base; whether there were
+    /// any. Damage, for tests of the checker.
+    pub fn blank_stores(&mut self, offset: i32) -> bool {
+        let Ok(machine) = machine::Machine::read(&self.code) else { return false };
+        let stores = machine.steps.iter().filter(|(_, step)| step.write.is_some_and(|(at, _)| at == offset));
+        let ranges: Vec<_> = stores.map(|(&start, step)| start as usize..step.end as usize).collect();
+        ranges.iter().for_each(|range| self.code[range.clone()].fill(0x90));
+        !ranges.is_empty()
+    }
+
+    /// The body.
+    fn body(&self) -> &'m Body {
+        self.module.function(self.function).body().expect("versions are of defined functions")
+    }
+}
+
+/// A claim that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The return offset of the site, if it is about one.
+    pub site: Option<u32>,
+    /// What is wrong.
+    pub kind: ViolationKind,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.site {
+            Some(offset) => write!(formatter, "site {offset:#x}: {:?}", self.kind),
+            None => write!(formatter, "{:?}", self.kind),
+        }
+    }
+}
+
+/// What can be wrong with the frame maps of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViolationKind {
+    /// The code at this offset is not what the checker can read.
+    Unreadable(u32),
+    /// A call returns to this offset, which has no site, or more than one.
+    CallWithoutSite(u32),
+    /// A site where no call returns.
+    SiteWithoutCall,
+    /// The body has no such point, or execution cannot resume there.
+    NoSuchPoint(Point),
+    /// A register that is live has no entry.
+    MissingRegister(Register),
+    /// A register that is dead has an entry, or one that is live has two.
+    NeedlessRegister(Register),
+    /// An entry is not as wide as its register.
+    Width(Register),
+    /// A result of the call is not where the call leaves it, or something else is said to be there.
+    ResultPlace(Register),
+    /// A slot is not inside the frame, or not aligned.
+    OutsideFrame(Register),
+    /// A slot overlaps a saved register.
+    OverlapsSaved(Register),
+    /// Slots of two registers overlap.
+    OverlapsSlot(Register, Register),
+    /// The instruction at this offset writes a part of the register's slot, or more than it.
+    PartialWrite(Register, u32),
+    /// The register does not hold that constant.
+    NotConstant(Register),
+    /// From the site at this return offset (or from the entry) the body does not go here.
+    Flow(Option<u32>),
+    /// From the site at this return offset (or from the entry) control comes without writing the slot,
+    /// though it does not hold the register's value there.
+    StaleSlot(Register, Option<u32>),
+}
+
+/// Every claim about `subject` that does not hold.
+pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
+    let machine = match machine::Machine::read(&subject.code) {
+        Ok(machine) => machine,
+        Err(offset) => return vec![Violation { site: None, kind: ViolationKind::Unreadable(offset) }],
+    };
+    let graph = graph::Graph::of(subject.body());
+    let mut violations = Violations::default();
+    places::check_sites(subject, &machine, &mut violations);
+    places::check_registers(subject, &graph, &mut violations);
+    places::check_locations(subject, &graph, &machine, &mut violations);
+    if violations.found.is_empty() {
+        // Segments are between sites whose calls and points are right.
+        segments::check(subject, &graph, &machine, &mut violations);
+    }
+    violations.found
+}
+
+/// Collects what does not hold.
+#[derive(Debug, Default)]
+struct Violations {
+    found: Vec<Violation>,
+}
+
+impl Violations {
+    fn add(&mut self, site: impl Into<Option<u32>>, kind: ViolationKind) {
+        self.found.push(Violation { site: site.into(), kind });
+    }
+
+    fn unless(&mut self, holds: bool, site: u32, kind: ViolationKind) {
+        if !holds {
+            self.add(site, kind);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Guests that a test writes out itself, and the host functions that it gives them.
+
+use std::sync::Arc;
+
+use osr_engine::{Hijacked, HostCall, Imports, Instance, Settings, Thread, Tier};
+use osr_ir::{FunctionIndex, Module, Signature};
+
+use crate::host::imports;
+
+/// The module that `text` spells: WebAssembly if it begins with `(module`, otherwise our own form.
+///
+/// # Panics
+/// If it is not valid.
+pub fn parse(text: &str) -> Module {
+    if text.trim_start().starts_with("(module") {
+        osr_ir::wasm::import_text(text).expect("a valid module")
+    } else {
+        osr_ir::text::parse(text).expect("a valid module")
+    }
+}
+
+/// Checked, optimized code from the first call on: tier-up at once, at every loop header.
+pub fn eager() -> Settings {
+    Settings { tier: Tier::Optimized, threshold: 0, checked: true, ..Settings::default() }
+}
+
+/// The interpreter alone: the definition of correct.
+pub fn interpreted() -> Settings {
+    Settings { tier: Tier::Interpreter, ..eager() }
+}
+
+/// The usual imports, and `env.act: () -> ()`.
+pub fn acting(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) -> Imports {
+    let mut imports = imports();
+    add_act(&mut imports, "act", act);
+    imports
+}
+
+/// Provides `env.name: () -> ()`.
+pub fn add_act(imports: &mut Imports, name: &str, act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
+    let signature = Signature { parameters: vec![], results: vec![] };
+    imports.function("env", name, signature, move |call, _, _| {
+        act(call);
+        Ok(())
+    });
+}
+
+/// Hijacks the frames of the exported functions `f0`, `f1`, ... whose bits are set in `mask`.
+///
+/// # Panics
+/// If the stack cannot be walked.
+pub fn hijack_some(call: &HostCall<'_>, mask: u64) -> Hijacked {
+    let instance = call.thread().instance();
+    let numbers = (0..).map_while(|number| instance.exported_function(&format!("f{number}")));
+    let functions: Vec<FunctionIndex> = numbers.collect();
+    let chosen =
+        |function| functions.iter().position(|&known| known == function).is_some_and(|n| mask >> n & 1 == 1);
+    call.thread().hijack(|version| chosen(version.function)).expect("a walk")
+}
+
+/// An instance of the module that `text` spells, with a thread, its start function run.
+///
+/// # Panics
+/// If that fails.
+pub fn start(text: &str, settings: &Settings, imports: &Imports) -> (Arc<Instance>, Box<Thread>) {
+    let instance = Instance::new(settings.clone(), parse(text), imports).expect("an instance");
+    let thread = Thread::new(&instance).expect("a thread");
+    thread.start().expect("the start function returns");
+    (instance, thread)
+}

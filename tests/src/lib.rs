@@ -1,0 +1,15 @@
+//! What the whole-engine tests share: the programs, and running them in every way that there is.
+
+pub mod case;
+pub mod checker;
+pub mod configuration;
+pub mod guest;
+pub mod host;
+pub mod process;
+pub mod program;
+pub mod random;
+
+pub use case::{Case, Expected, cases};
+pub use configuration::{Configuration, Observed, observe};
+pub use program::{Program, programs};
+pub use random::check_random_module;

@@ -1,0 +1,346 @@
+//! The checker passes every frame map of every version of everything there is, and notices damage.
+
+#[path = "../../ir/tests/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the IR")]
+mod support;
+
+use std::sync::Arc;
+
+use osr_engine::{
+    CompileError, EntryPoint, FrameMapEntry, Imports, Instance, Location, MachineRegister, Settings,
+};
+use osr_ir::module::GlobalInitial;
+use osr_ir::point::reverse_postorder;
+use osr_ir::{Body, ConstantExpression, FunctionKind, Module, Point, PointKind, Points, Register, Value};
+use osr_tests::checker::{Subject, Violation, ViolationKind, check};
+use osr_tests::random::random_module;
+use osr_tests::{cases, programs};
+
+/// What was checked.
+#[derive(Debug, Default)]
+struct Checked {
+    versions: usize,
+    sites: usize,
+    entries: usize,
+}
+
+/// Where versions of `body` can be entered: at its entry, and at all points that control can reach and
+/// resume at.
+fn entry_points(body: &Body) -> Vec<EntryPoint> {
+    let reachable = reverse_postorder(body);
+    let continued = |kind| matches!(kind, PointKind::LoopHeader | PointKind::AfterCall);
+    let points = Points::of(body);
+    let continuations =
+        points.iter().filter(|(_, kind, at)| continued(*kind) && reachable.contains(&at.block));
+    let continuations = continuations.map(|(point, _, _)| EntryPoint::Continuation(point));
+    std::iter::once(EntryPoint::Function).chain(continuations).collect()
+}
+
+fn instantiate(name: &str, module: &Module) -> Arc<Instance> {
+    let mut imports = Imports::new();
+    for function in &module.functions {
+        if let FunctionKind::Import(import) = &function.kind {
+            let signature = module.signature(function.signature).clone();
+            imports.function(&import.module, &import.name, signature, |_, _, _| Ok(()));
+        }
+    }
+    Instance::new(Settings::default(), module.clone(), &imports)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Calls `visit` with each version of each function of `module`.
+fn each_version(name: &str, module: &Module, mut visit: impl FnMut(&str, Subject<'_>)) {
+    let instance = instantiate(name, module);
+    for function in module.function_indices() {
+        let Some(body) = module.function(function).body() else { continue };
+        for entry in entry_points(body) {
+            let name = format!("{name}: {}, {entry:?}", module.function(function).name);
+            match instance.compile(function, entry) {
+                Ok(version) => visit(&name, Subject::of(module, version)),
+                Err(CompileError::FrameTooLarge { .. }) => {}
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+    }
+}
+
+fn check_module(name: &str, module: &Module, checked: &mut Checked) {
+    each_version(name, module, |name, subject| {
+        let violations: Vec<String> = check(&subject).iter().map(Violation::to_string).collect();
+        assert!(violations.is_empty(), "{name}:\n{}", violations.join("\n"));
+        checked.versions += 1;
+        checked.sites += subject.sites.len();
+        checked.entries += subject.sites.iter().map(|site| site.entries.len()).sum::<usize>();
+    });
+}
+
+fn check_programs(ssa: bool) {
+    let mut checked = Checked::default();
+    for program in programs() {
+        check_module(&program.name, &program.module(ssa), &mut checked);
+    }
+    println!("{checked:?}");
+    assert!(checked.versions > 100 && checked.entries > 1000, "{checked:?}");
+}
+
+#[test]
+fn maps_of_optimized_wasm_programs_hold() {
+    check_programs(false);
+}
+
+#[test]
+fn maps_of_unoptimized_wasm_programs_hold() {
+    check_programs(true);
+}
+
+#[test]
+fn maps_of_cases_hold() {
+    let mut checked = Checked::default();
+    for case in cases() {
+        check_module(&case.name, &case.module, &mut checked);
+    }
+    println!("{checked:?}");
+    assert!(checked.versions > 100 && checked.entries > 200, "{checked:?}");
+}
+
+/// A module that the host can provide for: nothing but functions is imported.
+fn provided(mut module: Module) -> Module {
+    module.memory.iter_mut().for_each(|memory| memory.import = None);
+    module.tables.iter_mut().for_each(|table| table.import = None);
+    for global in &mut module.globals {
+        if let GlobalInitial::Import(_) = global.initial {
+            global.initial = GlobalInitial::Expression(ConstantExpression::Value(Value::zero(global.ty)));
+        }
+    }
+    // Segments that do not fit would keep the module from being an instance.
+    module.data.iter_mut().for_each(|data| data.mode = osr_ir::SegmentMode::Passive);
+    module.elements.iter_mut().for_each(|elements| elements.mode = osr_ir::SegmentMode::Passive);
+    // One import may be asked for with two types.
+    for (number, function) in module.functions.iter_mut().enumerate() {
+        if let FunctionKind::Import(name) = &mut function.kind {
+            name.name = format!("{}{number}", name.name);
+        }
+    }
+    module
+}
+
+/// `count` tapes of a fixed pseudo-random sequence.
+fn tapes(count: u64) -> impl Iterator<Item = Vec<u8>> {
+    let mix = |x: u64| (x ^ x >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let byte = move |i: u64| (mix(mix(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40) as u8;
+    (0..count).map(move |tape| (0..600).map(|i| byte(tape * 600 + i)).collect())
+}
+
+#[test]
+fn maps_of_random_modules_hold() {
+    let mut checked = Checked::default();
+    for (number, tape) in tapes(60).enumerate() {
+        let module = provided(support::module(&tape, support::Shape::Valid));
+        check_module(&format!("tape {number}"), &module, &mut checked);
+    }
+    println!("{checked:?}");
+    for seed in 0..40 {
+        let Some(module) = random_module(seed) else { continue };
+        check_module(&format!("seed {seed}"), &provided(module), &mut checked);
+    }
+    println!("{checked:?}");
+    assert!(checked.versions > 100 && checked.entries > 500, "{checked:?}");
+}
+
+/// Calls `damage` with every version of a few modules: it damages the maps, or leaves them if it has
+/// nothing to damage. Returns the kinds of violations found, of each version that was damaged.
+fn damaged(damage: impl Fn(&mut Subject<'_>) -> bool) -> Vec<Vec<ViolationKind>> {
+    let mut found = Vec::new();
+    let cases = cases().into_iter().map(|case| (case.name, case.module));
+    let programs = programs().into_iter().map(|program| (program.name.clone(), program.module(true)));
+    for (name, module) in cases.chain(programs) {
+        if !["many-live.wat", "multi-value.wat", "nested-loops.wat", "binary-trees"].contains(&&*name) {
+            continue;
+        }
+        each_version(&name, &module, |name, mut subject| {
+            if damage(&mut subject) {
+                let violations = check(&subject);
+                assert!(!violations.is_empty(), "{name}: the damage is not noticed");
+                found.push(violations.iter().map(|violation| violation.kind).collect());
+            }
+        });
+    }
+    assert!(found.len() >= 3, "only {} versions could be damaged so", found.len());
+    found
+}
+
+fn all_notice(damage: impl Fn(&mut Subject<'_>) -> bool, expected: impl Fn(&ViolationKind) -> bool) {
+    for kinds in damaged(damage) {
+        assert!(kinds.iter().any(&expected), "{kinds:?}");
+    }
+}
+
+/// The first site and entry at `location`.
+fn entry_at(subject: &Subject<'_>, wanted: impl Fn(Location) -> bool) -> Option<(usize, usize)> {
+    let mut sites = subject.sites.iter().enumerate();
+    sites.find_map(|(i, site)| Some((i, site.entries.iter().position(|entry| wanted(entry.location))?)))
+}
+
+fn is_slot(location: Location) -> bool {
+    matches!(location, Location::FrameSlot(_))
+}
+
+#[test]
+fn a_dropped_entry_is_noticed() {
+    let drop_one = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, |_| true) else { return false };
+        subject.sites[site].entries.remove(entry);
+        true
+    };
+    all_notice(drop_one, |kind| matches!(kind, ViolationKind::MissingRegister(_)));
+}
+
+#[test]
+fn an_entry_twice_or_of_a_dead_register_is_noticed() {
+    let twice = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        let entry = subject.sites[site].entries[entry];
+        subject.sites[site].entries.push(entry);
+        true
+    };
+    all_notice(twice, |kind| matches!(kind, ViolationKind::NeedlessRegister(_)));
+    let dead = |subject: &mut Subject<'_>| {
+        let body = subject.module.function(subject.function).body().expect("defined");
+        let registers = body.registers.len();
+        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        let is_free = |register| subject.sites[site].entries.iter().all(|entry| entry.register != register);
+        let Some(free) = (0..registers).map(Register::new).find(|&register| is_free(register)) else {
+            return false;
+        };
+        let mut entry = subject.sites[site].entries[entry];
+        entry.register = free;
+        subject.sites[site].entries.push(entry);
+        true
+    };
+    all_notice(dead, |kind| matches!(kind, ViolationKind::NeedlessRegister(_)));
+}
+
+#[test]
+fn a_shifted_slot_is_noticed() {
+    for by in [-8, -4, 4, 8, 4096, -(1 << 20)] {
+        damaged(|subject| {
+            let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+            let Location::FrameSlot(offset) = &mut subject.sites[site].entries[entry].location else {
+                unreachable!()
+            };
+            *offset += by;
+            true
+        });
+    }
+}
+
+#[test]
+fn swapped_slots_are_noticed() {
+    let swap = |subject: &mut Subject<'_>| {
+        let known = subject.sites.clone();
+        // Whose value is written is not claimed: another site must say otherwise.
+        let is_elsewhere = |site: usize, entry: &FrameMapEntry| {
+            known.iter().enumerate().any(|(other, map)| other != site && map.entries.contains(entry))
+        };
+        for (number, site) in subject.sites.iter_mut().enumerate() {
+            let slots = (0..site.entries.len()).filter(|&i| is_slot(site.entries[i].location));
+            let [one, .., other] = *slots.collect::<Vec<_>>() else { continue };
+            if is_elsewhere(number, &site.entries[one]) {
+                let location = site.entries[one].location;
+                site.entries[one].location = site.entries[other].location;
+                site.entries[other].location = location;
+                return true;
+            }
+        }
+        false
+    };
+    all_notice(swap, |kind| matches!(kind, ViolationKind::OverlapsSlot(..)));
+}
+
+#[test]
+fn a_wrong_width_is_noticed() {
+    let widen = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, |_| true) else { return false };
+        let entry = &mut subject.sites[site].entries[entry];
+        entry.wide = !entry.wide;
+        true
+    };
+    all_notice(widen, |kind| matches!(kind, ViolationKind::Width(_)));
+}
+
+#[test]
+fn wrong_sites_are_noticed() {
+    let drop_site = |subject: &mut Subject<'_>| subject.sites.pop().is_some();
+    all_notice(drop_site, |kind| matches!(kind, ViolationKind::CallWithoutSite(_)));
+    let shift =
+        |subject: &mut Subject<'_>| subject.sites.last_mut().map(|site| site.return_offset += 1).is_some();
+    all_notice(shift, |kind| matches!(kind, ViolationKind::SiteWithoutCall));
+    let repeat = |subject: &mut Subject<'_>| {
+        let Some(site) = subject.sites.first().cloned() else { return false };
+        subject.sites.push(site);
+        true
+    };
+    all_notice(repeat, |kind| matches!(kind, ViolationKind::CallWithoutSite(_)));
+}
+
+#[test]
+fn wrong_points_are_noticed() {
+    let none = |subject: &mut Subject<'_>| {
+        subject.sites.first_mut().map(|site| site.point = Point::new(10_000)).is_some()
+    };
+    all_notice(none, |kind| matches!(kind, ViolationKind::NoSuchPoint(_)));
+    // Points of other calls, with the maps that belong to them: only the flow is wrong.
+    let exchange = |subject: &mut Subject<'_>| {
+        let body = subject.module.function(subject.function).body().expect("defined");
+        let points = Points::of(body);
+        let is_call = |point| points.kind(point) == PointKind::AfterCall;
+        let calls: Vec<usize> =
+            (0..subject.sites.len()).filter(|&site| is_call(subject.sites[site].point)).collect();
+        let [first, .., last] = *calls else { return false };
+        if calls.len() < 3 || subject.sites[first].point == subject.sites[last].point {
+            return false;
+        }
+        let (one, other) = (subject.sites[first].clone(), subject.sites[last].clone());
+        subject.sites[first] =
+            osr_tests::checker::SiteMap { return_offset: one.return_offset, ..other.clone() };
+        subject.sites[last] = osr_tests::checker::SiteMap { return_offset: other.return_offset, ..one };
+        true
+    };
+    all_notice(exchange, |kind| matches!(kind, ViolationKind::Flow(_) | ViolationKind::StaleSlot(..)));
+}
+
+#[test]
+fn wrong_places_are_noticed() {
+    let to_result = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        subject.sites[site].entries[entry].location = Location::Register(MachineRegister::Rax);
+        true
+    };
+    all_notice(to_result, |kind| matches!(kind, ViolationKind::ResultPlace(_)));
+    let from_result = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, |location| matches!(location, Location::Register(_)))
+        else {
+            return false;
+        };
+        subject.sites[site].entries[entry].location = Location::Register(MachineRegister::Rbx);
+        true
+    };
+    all_notice(from_result, |kind| matches!(kind, ViolationKind::ResultPlace(_)));
+    let to_constant = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        subject.constants.push(0x1234_5678_9abc);
+        subject.sites[site].entries[entry].location = Location::Constant(subject.constants.len() as u32 - 1);
+        true
+    };
+    all_notice(to_constant, |kind| matches!(kind, ViolationKind::NotConstant(_)));
+}
+
+#[test]
+fn a_store_that_is_left_out_is_noticed() {
+    let no_store = |subject: &mut Subject<'_>| {
+        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        let Location::FrameSlot(offset) = subject.sites[site].entries[entry].location else { unreachable!() };
+        subject.blank_stores(offset)
+    };
+    all_notice(no_store, |kind| matches!(kind, ViolationKind::StaleSlot(..)));
+}

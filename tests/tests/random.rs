@@ -1,0 +1,33 @@
+//! Random modules do the same in every configuration.
+//!
+//! For longer runs, in release builds: `OSR_RANDOM_SEEDS=1000..20000 cargo test --release -p osr-tests --test random`.
+
+use std::time::{Duration, Instant};
+
+use osr_tests::check_random_module;
+use osr_tests::random::Verdict;
+
+/// The seeds that the environment asks for.
+fn seeds_asked_for() -> Option<std::ops::Range<u64>> {
+    let text = std::env::var("OSR_RANDOM_SEEDS").ok()?;
+    let (from, to) = text.split_once("..").expect("OSR_RANDOM_SEEDS=FROM..TO");
+    Some(from.parse().expect("a number")..to.parse().expect("a number"))
+}
+
+#[test]
+fn random_modules_agree() {
+    let asked = seeds_asked_for();
+    let start = Instant::now();
+    let enough = |_: &u64| asked.is_some() || start.elapsed() < Duration::from_secs(1);
+    let (mut modules, mut returns, mut traps) = (0, 0, 0);
+    for seed in asked.clone().unwrap_or(0..u64::MAX).take_while(enough) {
+        if let Verdict::Agreed { returned, trapped } = check_random_module(seed) {
+            modules += 1;
+            returns += returned;
+            traps += trapped;
+        }
+    }
+    println!("{modules} modules, {returns} calls returned, {traps} trapped");
+    assert!(modules >= 5, "{modules} modules");
+    assert!(asked.is_some() || returns >= 5, "only {returns} calls returned");
+}
