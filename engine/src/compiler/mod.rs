@@ -128,13 +128,39 @@ impl Compiler {
         function: FunctionIndex,
         entry: EntryPoint,
     ) -> Result<CompiledBody, CompileError> {
+        match self.compile_with(instance, function, entry, LoadMerging::Allowed) {
+            Err(Failure::TrapWithoutPoint) => {
+                self.compile_with(instance, function, entry, LoadMerging::Prevented)
+            }
+            result => result,
+        }
+        .map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::TrapWithoutPoint => unreachable!("instructions that trap have points"),
+        })
+    }
+
+    fn compile_with(
+        &self,
+        instance: &Instance,
+        function: FunctionIndex,
+        entry: EntryPoint,
+        load_merging: LoadMerging,
+    ) -> Result<CompiledBody, Failure> {
         let body = instance.module().function(function).body().expect("only defined functions are compiled");
         let mut cranelift = Cranelift::new();
         let mut builder_context = FunctionBuilderContext::new();
         let frontend = self.isa.frontend_config();
         let clif = &mut cranelift.func;
-        let safepoints =
-            translate::translate(instance, function, entry, frontend, clif, &mut builder_context);
+        let safepoints = translate::translate(
+            instance,
+            function,
+            entry,
+            load_merging,
+            frontend,
+            clif,
+            &mut builder_context,
+        );
         let mut control = ControlPlane::default();
         let compiled = cranelift
             .compile(&*self.isa, &mut control)
@@ -142,14 +168,36 @@ impl Compiler {
         check(compiled, instance)?;
         let unwind = match compiled.create_unwind_info(&*self.isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
-            other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}"))),
+            other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         Ok(CompiledBody {
             code: compiled.code_buffer().into(),
             frame_maps: safepoint::frame_maps(body, &safepoints, compiled),
-            trap_sites: trap_sites(body, &instance.analysis(function).points, compiled),
+            trap_sites: trap_sites(body, &instance.analysis(function).points, compiled)
+                .ok_or(Failure::TrapWithoutPoint)?,
             unwind,
         })
+    }
+}
+
+/// Whether Cranelift may merge a load into the instruction that uses its value, which then traps for it.
+/// That instruction has a point, unless an optimization made it anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LoadMerging {
+    Allowed,
+    Prevented,
+}
+
+/// Why an attempt to compile failed.
+enum Failure {
+    Refused(CompileError),
+    /// It would not be known where in the body a trap is.
+    TrapWithoutPoint,
+}
+
+impl From<CompileError> for Failure {
+    fn from(error: CompileError) -> Self {
+        Failure::Refused(error)
     }
 }
 
@@ -163,14 +211,15 @@ fn check(compiled: &CompiledCode, instance: &Instance) -> Result<(), CompileErro
     if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
 }
 
-fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Box<[TrapSite]> {
+/// What traps, or `None` if it is not known at which point something does.
+fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Option<Box<[TrapSite]>> {
     let locations = compiled.buffer.get_srclocs_sorted();
     let site = |trap: &cranelift_codegen::MachTrap| {
         let after = locations.partition_point(|location| location.start <= trap.offset);
-        let point = after.checked_sub(1).map_or(0, |before| locations[before].loc.bits());
-        let point = Point::new(point as usize);
+        let location = locations[after.checked_sub(1)?].loc;
+        let point = (!location.is_default()).then(|| Point::new(location.bits() as usize))?;
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
-        TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) }
+        Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
     };
     compiled.buffer.traps().iter().map(site).collect()
 }

@@ -17,7 +17,7 @@ use osr_stubs::Context;
 
 use super::recording::{Recording, constant_registers};
 use super::safepoint::Safepoint;
-use super::{EntryPoint, trap_code};
+use super::{EntryPoint, LoadMerging, trap_code};
 use crate::calling_convention::Place;
 use crate::function::Analysis;
 use crate::instance::Instance;
@@ -41,6 +41,7 @@ pub(super) struct Translator<'a, 'b> {
     variables: Vec<Variable>,
     blocks: Vec<Option<ir::Block>>,
     pending: Vec<Block>,
+    load_merging: LoadMerging,
 }
 
 /// Builds the CLIF of `function`, entered at `entry`, and gives its safepoints.
@@ -48,6 +49,7 @@ pub(super) fn translate<'b>(
     instance: &Instance,
     function: FunctionIndex,
     entry: EntryPoint,
+    load_merging: LoadMerging,
     frontend: TargetFrontendConfig,
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
@@ -81,6 +83,7 @@ pub(super) fn translate<'b>(
         variables,
         blocks: vec![None; body.blocks.len()],
         pending: Vec::new(),
+        load_merging,
     };
     match entry {
         EntryPoint::Function => translator.enter_function(start),
@@ -266,6 +269,10 @@ impl Translator<'_, '_> {
             }
             I::Load { op, dst, address, offset } => {
                 let value = self.load(op, address, offset, point);
+                if self.load_merging == LoadMerging::Prevented {
+                    // Emits nothing, but the load cannot be moved over it.
+                    self.builder.ins().sequence_point();
+                }
                 self.write(dst, value);
             }
             I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
