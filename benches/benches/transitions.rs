@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use osr_engine::{HostError, Imports, Instance, Settings, Thread, Tier};
+use osr_engine::{HostError, Imports, Instance, Settings, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
 /// What happens at the bottom, and what it measured.
@@ -76,7 +76,7 @@ struct Guest {
 impl Guest {
     fn new(live: usize) -> Guest {
         let settings =
-            Settings { tier: Tier::Optimized, threshold: 0, checked: false, ..Settings::default() };
+            Settings { tiers: Tiers::Optimized, threshold: 0, checked: false, ..Settings::default() };
         let instance: Arc<Instance> =
             Instance::new(settings, descent(live), &imports()).expect("a valid module");
         let thread = Thread::new(&instance).expect("a thread");

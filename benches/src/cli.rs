@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use osr_engine::{Settings, Tier};
+use osr_engine::{CompiledTier, Settings, Tiers};
 
 use crate::error::Error;
 use crate::size::Size;
-use crate::stress::{Stress, StressItem};
+use crate::stress::{self, StressItem};
 
 const ABOUT: &str = "Runs programs on the osr-engine, shows frame maps, and measures frame replacement.";
 
@@ -122,9 +122,14 @@ pub(crate) struct EngineOptions {
     /// Function entries plus back-edges in the interpreter before a function tiers up. For `--tier auto`.
     #[arg(long, value_name = "N", help = threshold_help())]
     pub(crate) threshold: Option<u32>,
+    /// Function entries plus back-edges in baseline code before a function is optimized. For `--tier auto`.
+    #[arg(long, value_name = "N", help = optimize_threshold_help())]
+    pub(crate) optimize_threshold: Option<u32>,
     /// Force transitions; may be repeated. `hijack=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
-    #[arg(long, value_name = "KIND=N")]
+    /// `redirect=N`: the same, but the code stays. `land=interpreter|baseline|optimized|random:SEED`: where
+    /// hijacked frames land. `random=SEED`: anything at any safepoint, as the seed has it.
+    #[arg(long, value_name = "KIND=VALUE")]
     pub(crate) stress: Vec<StressItem>,
     /// Native stack of the guest, and as much again for interpreter frames. With k, M or G.
     #[arg(long, value_name = "BYTES", default_value_t = Size::DEFAULT_STACK)]
@@ -143,22 +148,43 @@ fn threshold_help() -> String {
     )
 }
 
-/// Names of [`Tier`]s.
+fn optimize_threshold_help() -> String {
+    format!(
+        "Function entries plus back-edges in baseline code before a function is optimized, with --tier auto; \
+         0: there is no baseline code [default: {}]",
+        Settings::DEFAULT_OPTIMIZE_THRESHOLD
+    )
+}
+
+/// Names of [`Tiers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TierName {
     /// The interpreter only.
     Interpreter,
-    /// Optimized code from the first call on; landed frames pass through the interpreter.
+    /// Baseline code from the first call on; landed frames may pass through the interpreter.
+    Baseline,
+    /// Optimized code from the first call on; landed frames may pass through the interpreter.
     Optimized,
-    /// Start in the interpreter, tier up what is hot.
+    /// Start in the interpreter, go on in baseline code, optimize what is hot.
     Auto,
 }
 
 impl TierName {
+    /// What the engine calls it.
+    fn tiers(self) -> Tiers {
+        match self {
+            TierName::Interpreter => Tiers::Interpreter,
+            TierName::Baseline => Tiers::Baseline,
+            TierName::Optimized => Tiers::Optimized,
+            TierName::Auto => Tiers::Auto,
+        }
+    }
+
     /// The name as it is given.
     fn name(self) -> &'static str {
         match self {
             TierName::Interpreter => "interpreter",
+            TierName::Baseline => "baseline",
             TierName::Optimized => "optimized",
             TierName::Auto => "auto",
         }
@@ -168,19 +194,19 @@ impl TierName {
 impl EngineOptions {
     /// The engine's settings, if the options agree.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
-        let stress = Stress::of(&self.stress)?;
         let mut settings = Settings {
+            tiers: self.tier.tiers(),
+            threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
+            optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
+            stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),
-            stress_hijack: stress.hijack,
             ..Settings::default()
         };
         settings.checked |= self.checked;
-        (settings.tier, settings.threshold) = match self.tier {
-            TierName::Interpreter => (Tier::Interpreter, self.no_threshold()?),
-            TierName::Optimized => (Tier::Optimized, self.no_threshold()?),
-            TierName::Auto => (Tier::Auto, self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD)),
-        };
-        if settings.tier == Tier::Interpreter && settings.stress_hijack.is_some() {
+        if settings.tiers != Tiers::Auto {
+            self.check_no_thresholds()?;
+        }
+        if settings.tiers == Tiers::Interpreter && !self.stress.is_empty() {
             return Err(Error::NothingToHijack);
         }
         if self.stack_size < Size::MINIMUM_STACK {
@@ -189,11 +215,31 @@ impl EngineOptions {
         Ok(settings)
     }
 
-    /// The threshold of the tiers that do not tier up: none but 0, if that is given.
-    fn no_threshold(&self) -> Result<u32, Error> {
-        match self.threshold {
-            None | Some(0) => Ok(0),
-            Some(_) => Err(Error::ThresholdWithoutTierUp { tier: self.tier.name() }),
+    /// Where nothing waits to tier up no thresholds may be given, but 0.
+    fn check_no_thresholds(&self) -> Result<(), Error> {
+        let given = [("--threshold", self.threshold), ("--optimize-threshold", self.optimize_threshold)];
+        let senseless = given.into_iter().find(|(_, threshold)| threshold.is_some_and(|n| n > 0));
+        match senseless {
+            Some((option, _)) => Err(Error::ThresholdWithoutTierUp { option, tier: self.tier.name() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names of [`CompiledTier`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompiledTierName {
+    /// Compiled quickly, and profiling.
+    Baseline,
+    /// Optimized.
+    Optimized,
+}
+
+impl From<CompiledTierName> for CompiledTier {
+    fn from(name: CompiledTierName) -> CompiledTier {
+        match name {
+            CompiledTierName::Baseline => CompiledTier::Baseline,
+            CompiledTierName::Optimized => CompiledTier::Optimized,
         }
     }
 }
@@ -204,6 +250,9 @@ impl EngineOptions {
 pub(crate) struct MapsOptions {
     /// The program: a .wasm, .wat or .ir file.
     pub(crate) program: PathBuf,
+    /// The tier that compiles.
+    #[arg(long, value_enum, default_value_t = CompiledTierName::Optimized)]
+    pub(crate) tier: CompiledTierName,
     /// Only this function, by its name, its export name, or its index.
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,

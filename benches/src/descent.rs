@@ -10,7 +10,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use osr_engine::{HostCall, HostError, Imports, Instance, Invalidated, Settings, Thread, Tier};
+use osr_engine::{HostCall, HostError, Imports, Instance, Invalidated, Settings, Thread, Tiers};
 use osr_ir::{Module, Signature, Value};
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ impl Descents {
         let shared = Arc::clone(&probe);
         imports.function("env", "probe", Signature::default(), move |call, _, _| lock(&shared).hit(call));
         let settings = Settings {
-            tier: Tier::Optimized,
+            tiers: Tiers::Optimized,
             threshold: 0,
             checked: false,
             value_stack_bytes: STACK_BYTES,

@@ -68,14 +68,18 @@ pub(crate) enum Error {
     #[error("--stress {kind}=.. is given more than once")]
     #[diagnostic(help("give each kind of stress once"))]
     RepeatedStress { kind: &'static str },
+    /// A random schedule has everything in it.
+    #[error("--stress random=.. together with other stress")]
+    #[diagnostic(help("a random schedule chooses when to hijack and where to land: give it alone"))]
+    RandomStressWithMore,
     /// Stress of compiled frames where nothing is compiled.
-    #[error("--stress hijack=.. with --tier interpreter: there are no compiled frames to hijack")]
-    #[diagnostic(help("use --tier optimized or --tier auto, or leave the stress out"))]
+    #[error("--stress with --tier interpreter: there are no compiled frames to hijack")]
+    #[diagnostic(help("use --tier baseline, optimized or auto, or leave the stress out"))]
     NothingToHijack,
     /// A threshold where nothing tiers up.
-    #[error("--threshold with --tier {tier}: nothing waits to tier up")]
+    #[error("{option} with --tier {tier}: nothing waits to tier up")]
     #[diagnostic(help("use --tier auto, or leave the threshold out"))]
-    ThresholdWithoutTierUp { tier: &'static str },
+    ThresholdWithoutTierUp { option: &'static str, tier: &'static str },
     /// The stack cannot hold the runtime.
     #[error("--stack-size {given} is too small")]
     #[diagnostic(help("give at least {minimum}: the runtime keeps part of it in reserve"))]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use osr_engine::{Settings, Tier};
+use osr_engine::{Settings, Stress, Tiers};
 use osr_ir::{Type, Value};
 use serde::Serialize;
 
@@ -112,20 +112,14 @@ fn progress(steps: u64, quiet: bool) -> ProgressBar {
 
 fn row(recorded: &Recorded, every: u64) -> Result<Row, Error> {
     let program = recorded.load()?;
-    let sample = |tier, stress_hijack| {
-        let settings = Settings {
-            tier,
-            threshold: 0,
-            stress_hijack,
-            checked: false,
-            value_stack_bytes: STACK_BYTES,
-            ..Settings::default()
-        };
+    let sample = |tiers, stress| {
+        let settings =
+            Settings { tiers, stress, checked: false, value_stack_bytes: STACK_BYTES, ..Settings::default() };
         sample(&program, recorded, &settings)
     };
-    let interpreter = sample(Tier::Interpreter, None)?;
-    let optimized = sample(Tier::Optimized, None)?;
-    let invalidated = sample(Tier::Optimized, Some(every))?;
+    let interpreter = sample(Tiers::Interpreter, Stress::None)?;
+    let optimized = sample(Tiers::Optimized, Stress::None)?;
+    let invalidated = sample(Tiers::Optimized, Stress::hijack(every))?;
     let agrees = [&interpreter, &optimized, &invalidated]
         .iter()
         .all(|sample| sample.agrees(&recorded.expect) && sample.memory_hash == interpreter.memory_hash);

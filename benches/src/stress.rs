@@ -1,9 +1,11 @@
 //! Stress: transitions that are forced, to find out whether they change anything.
 //!
 //! Each `--stress KIND=VALUE` is one item. Items are read one by one and put together afterwards, so that
-//! a new kind is one more variant here and one more field of [`Stress`].
+//! a new kind is one more variant here.
 
 use std::str::FromStr;
+
+use osr_engine::{Land, Periodic, Stress, Tier};
 
 use crate::error::Error;
 
@@ -12,12 +14,21 @@ use crate::error::Error;
 pub(crate) enum StressItem {
     /// Every that many safepoints, what is active is invalidated.
     Hijack(u64),
+    /// Every that many safepoints, what is active is hijacked, and its code stays.
+    Redirect(u64),
+    /// Where hijacked frames land.
+    Land(Land),
+    /// Anything at any safepoint, as the seed has it.
+    Random(u64),
 }
 
 impl StressItem {
     fn kind(self) -> &'static str {
         match self {
             StressItem::Hijack(_) => "hijack",
+            StressItem::Redirect(_) => "redirect",
+            StressItem::Land(_) => "land",
+            StressItem::Random(_) => "random",
         }
     }
 }
@@ -29,7 +40,12 @@ impl FromStr for StressItem {
         let (kind, value) = text.split_once('=').unwrap_or((text, ""));
         match kind {
             "hijack" => period(kind, value).map(StressItem::Hijack),
-            _ => Err(format!("there is no stress `{kind}`; write hijack=N")),
+            "redirect" => period(kind, value).map(StressItem::Redirect),
+            "land" => land(value).map(StressItem::Land),
+            "random" => seed(value).map(StressItem::Random),
+            _ => Err(format!(
+                "there is no stress `{kind}`; write hijack=N, redirect=N, land=.. or random=SEED"
+            )),
         }
     }
 }
@@ -39,45 +55,70 @@ fn period(kind: &str, value: &str) -> Result<u64, String> {
     number.ok_or_else(|| format!("write {kind}=N with a number N from 1 up: every Nth safepoint"))
 }
 
-/// All stress of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stress {
-    /// Every that many safepoints, what is active is invalidated.
-    pub(crate) hijack: Option<u64>,
+fn seed(value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| "a seed is a number from 0 up".to_owned())
 }
 
-impl Stress {
-    /// Puts `items` together, if they agree.
-    pub(crate) fn of(items: &[StressItem]) -> Result<Stress, Error> {
-        let mut stress = Stress::default();
-        for &item in items {
-            let earlier = match item {
-                StressItem::Hijack(every) => stress.hijack.replace(every),
-            };
-            if earlier.is_some() {
-                return Err(Error::RepeatedStress { kind: item.kind() });
-            }
+fn land(value: &str) -> Result<Land, String> {
+    if let Some(tier) = Tier::ALL.into_iter().find(|tier| tier.name() == value) {
+        return Ok(Land::In(tier));
+    }
+    match value.split_once(':') {
+        Some(("random", value)) => seed(value).map(Land::Random),
+        _ => Err("write land=interpreter, land=baseline, land=optimized or land=random:SEED".to_owned()),
+    }
+}
+
+/// Puts `items` together, if they agree.
+pub(crate) fn combine(items: &[StressItem]) -> Result<Stress, Error> {
+    let mut periodic = Periodic::default();
+    let mut random = None;
+    for &item in items {
+        let repeated = match item {
+            StressItem::Hijack(every) => periodic.hijack.replace(every).is_some(),
+            StressItem::Redirect(every) => periodic.redirect.replace(every).is_some(),
+            StressItem::Land(land) => periodic.land.replace(land).is_some(),
+            StressItem::Random(seed) => random.replace(seed).is_some(),
+        };
+        if repeated {
+            return Err(Error::RepeatedStress { kind: item.kind() });
         }
-        Ok(stress)
+    }
+    match random {
+        Some(_) if items.len() > 1 => Err(Error::RandomStressWithMore),
+        Some(seed) => Ok(Stress::Random(seed)),
+        None if items.is_empty() => Ok(Stress::None),
+        None => Ok(Stress::Periodic(periodic)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Stress, StressItem};
+    use osr_engine::{Land, Periodic, Stress, Tier};
+
+    use super::{StressItem, combine};
 
     #[test]
     fn items_are_read() {
         assert_eq!("hijack=7".parse(), Ok(StressItem::Hijack(7)));
-        for text in ["", "hijack", "hijack=", "hijack=0", "hijack=-1", "hijack=x", "land=3", "=3"] {
+        assert_eq!("redirect=1".parse(), Ok(StressItem::Redirect(1)));
+        assert_eq!("land=baseline".parse(), Ok(StressItem::Land(Land::In(Tier::Baseline))));
+        assert_eq!("land=random:3".parse(), Ok(StressItem::Land(Land::Random(3))));
+        assert_eq!("random=0".parse(), Ok(StressItem::Random(0)));
+        let wrong =
+            ["", "hijack", "hijack=", "hijack=0", "hijack=-1", "hijack=x", "land=3", "=3", "random=x"];
+        for text in wrong.into_iter().chain(["land=random", "land=random:", "land=random:x", "random"]) {
             assert!(text.parse::<StressItem>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_kind_is_given_once() {
-        assert_eq!(Stress::of(&[]).unwrap(), Stress::default());
-        assert_eq!(Stress::of(&[StressItem::Hijack(7)]).unwrap().hijack, Some(7));
-        assert!(Stress::of(&[StressItem::Hijack(7), StressItem::Hijack(7)]).is_err());
+        assert!(matches!(combine(&[]), Ok(Stress::None)));
+        let both = combine(&[StressItem::Hijack(7), StressItem::Land(Land::Random(1))]);
+        let expected = Periodic { hijack: Some(7), redirect: None, land: Some(Land::Random(1)) };
+        assert!(matches!(both, Ok(Stress::Periodic(periodic)) if periodic == expected));
+        assert!(combine(&[StressItem::Hijack(7), StressItem::Hijack(7)]).is_err());
+        assert!(combine(&[StressItem::Hijack(7), StressItem::Random(7)]).is_err());
     }
 }

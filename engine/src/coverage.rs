@@ -1,7 +1,7 @@
 //! Coverage of landings: which frame-map entries of all versions compiled were landed on.
 //!
-//! Versions come and go; two versions of one function with one entry have the same code, so coverage
-//! is by function, entry and site.
+//! Versions come and go; two versions of one function, tier and entry have the same code, so coverage
+//! is by function, tier, entry and site.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,23 +10,26 @@ use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
 use crate::compiler::EntryPoint;
+use crate::settings::{CompiledTier, Tier};
 
 /// A site that was compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CoveredSite {
     /// The function.
     pub function: FunctionIndex,
+    /// The tier of the version.
+    pub tier: CompiledTier,
     /// Where the version is entered.
     pub entry: EntryPoint,
     /// Where the site resumes.
     pub point: Point,
     /// Entries of its frame map.
     pub entries: usize,
-    /// Times that it was landed on.
-    pub landings: u64,
+    /// Times that it was landed on, by the [`Tier`] that the frame went on in.
+    pub landings: [u64; 3],
 }
 
-type Key = (FunctionIndex, Option<Point>);
+type Key = (FunctionIndex, CompiledTier, Option<Point>);
 
 /// Counts landings by site.
 #[derive(Debug, Default)]
@@ -41,20 +44,21 @@ impl Coverage {
         all.entry(key(version)).or_insert_with(|| {
             let site = |site: &crate::frame_map::Site| CoveredSite {
                 function: version.function,
+                tier: version.tier,
                 entry: version.entry,
                 point: site.point,
                 entries: version.frame_maps.entries(site).len(),
-                landings: 0,
+                landings: [0; 3],
             };
             version.frame_maps.sites().iter().map(site).collect()
         });
     }
 
-    /// A frame of `version` at its `site`th site has landed.
-    pub(crate) fn landed(&self, version: &CodeVersion, site: u32) {
+    /// A frame of `version` at its `site`th site has landed in the tier `to`.
+    pub(crate) fn landed(&self, version: &CodeVersion, site: u32, to: Tier) {
         let mut all = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         let sites = all.get_mut(&key(version)).expect("compiled before it lands");
-        sites[site as usize].landings += 1;
+        sites[site as usize].landings[to as usize] += 1;
     }
 
     /// All sites.
@@ -69,5 +73,5 @@ fn key(version: &CodeVersion) -> Key {
         EntryPoint::Function => None,
         EntryPoint::Continuation(point) => Some(point),
     };
-    (version.function, point)
+    (version.function, version.tier, point)
 }

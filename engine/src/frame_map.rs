@@ -1,6 +1,6 @@
 //! Frame maps: for a return PC of compiled code, where each value of the frame state is.
 
-use osr_ir::{Point, Register};
+use osr_ir::{Point, PointKind, Register};
 
 use crate::calling_convention::Place;
 
@@ -71,6 +71,8 @@ pub struct Site {
     pub return_offset: u32,
     /// Where execution resumes when control returns.
     pub point: Point,
+    /// What kind of point that is.
+    pub kind: PointKind,
     first: u32,
     count: u32,
 }
@@ -133,14 +135,14 @@ impl FrameMapBuilder {
     pub(crate) fn site(
         &mut self,
         return_offset: u32,
-        point: Point,
+        (point, kind): (Point, PointKind),
         entries: impl Iterator<Item = FrameMapEntry>,
     ) {
         let first = self.entries.len();
         self.entries.extend(entries);
         self.entries[first..].sort_by_key(|entry| entry.register);
         let (first, count) = (first as u32, (self.entries.len() - first) as u32);
-        self.sites.push(Site { return_offset, point, first, count });
+        self.sites.push(Site { return_offset, point, kind, first, count });
     }
 
     /// The location of the constant `bits`.

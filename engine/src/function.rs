@@ -1,25 +1,51 @@
-//! What the engine knows of one function: its analyses, its interpreter code, its counter.
+//! What the engine knows of one function: its analyses, its interpreter code, its counter, its compiled
+//! code, its profile.
 
+use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use osr_ir::{Body, Liveness, Point, Points};
 
+use crate::compiler::EntryPoint;
 use crate::interpreter::Code;
+use crate::profile::Profile;
+use crate::settings::CompiledTier;
 
 /// The state of one function of an instance. Everything lazy is computed on first use.
 #[derive(Debug, Default)]
 pub(crate) struct FunctionState {
-    /// Entries plus back-edges in the interpreter since the function last tiered up or was invalidated.
+    /// Entries plus back-edges in the interpreter since the function was last invalidated.
     pub(crate) counter: AtomicU32,
-    /// The compiled code that a call enters now; null if there is none.
+    /// The compiled code that a call enters now; null if there is none: that of the best tier.
     pub(crate) compiled: AtomicPtr<u8>,
     /// The compiler refused once, and would again.
     pub(crate) never_compile: AtomicBool,
-    /// The code of continuations, by the point where they are entered.
-    continuations: Mutex<Vec<(Point, u64)>>,
+    tiers: [TierCode; 2],
     analysis: OnceLock<Analysis>,
     code: OnceLock<Code>,
+    profile: OnceLock<Profile>,
+}
+
+/// The current code of a function in one tier.
+#[derive(Debug, Default)]
+struct TierCode {
+    /// Entered by calls.
+    function: AtomicPtr<u8>,
+    /// Per point, the code that continues there.
+    continuations: OnceLock<Box<[AtomicPtr<u8>]>>,
+}
+
+impl TierCode {
+    fn cell(&self, points: usize, entry: EntryPoint) -> &AtomicPtr<u8> {
+        match entry {
+            EntryPoint::Function => &self.function,
+            EntryPoint::Continuation(point) => {
+                let cells = || (0..points).map(|_| AtomicPtr::default()).collect();
+                &self.continuations.get_or_init(cells)[point.index()]
+            }
+        }
+    }
 }
 
 /// Points and liveness of a body.
@@ -47,24 +73,45 @@ impl FunctionState {
         self.code.get_or_init(decode)
     }
 
-    /// The continuation that is entered at `point`.
-    pub(crate) fn continuation(&self, point: Point) -> Option<*const u8> {
-        let continuations = self.continuations();
-        continuations.iter().find(|(at, _)| *at == point).map(|&(_, code)| code as *const u8)
+    /// The profile, made by `new` on first use.
+    pub(crate) fn profile(&self, new: impl FnOnce() -> Profile) -> &Profile {
+        self.profile.get_or_init(new)
     }
 
-    /// From now on `point` is continued at `code`.
-    pub(crate) fn add_continuation(&self, point: Point, code: *const u8) {
-        self.continuations().push((point, code as u64));
+    /// The profile, if baseline code was compiled.
+    pub(crate) fn existing_profile(&self) -> Option<&Profile> {
+        self.profile.get()
     }
 
-    /// From now on `point` is not continued.
-    pub(crate) fn remove_continuation(&self, point: Point) {
-        self.continuations().retain(|(at, _)| *at != point);
+    /// The compiled code that a call enters now.
+    pub(crate) fn compiled(&self) -> Option<*const u8> {
+        non_null(self.compiled.load(Ordering::Acquire))
     }
 
-    fn continuations(&self) -> MutexGuard<'_, Vec<(Point, u64)>> {
-        self.continuations.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The continuation of `tier` that is entered at `point`.
+    #[inline(always)]
+    pub(crate) fn continuation(&self, tier: CompiledTier, point: Point) -> Option<*const u8> {
+        let continuations = self.tiers[tier as usize].continuations.get()?;
+        non_null(continuations[point.index()].load(Ordering::Acquire))
+    }
+
+    /// The code of `tier` that is entered at `entry`.
+    pub(crate) fn code_at(&self, tier: CompiledTier, entry: EntryPoint) -> Option<*const u8> {
+        match entry {
+            EntryPoint::Function => non_null(self.tiers[tier as usize].function.load(Ordering::Acquire)),
+            EntryPoint::Continuation(point) => self.continuation(tier, point),
+        }
+    }
+
+    /// From now on `code` is that of `tier` for `entry`. Null: there is none.
+    pub(crate) fn set_code(&self, tier: CompiledTier, entry: EntryPoint, code: *mut u8) {
+        let points = self.analysis.get().map_or(0, |analysis| analysis.points.len());
+        self.tiers[tier as usize].cell(points, entry).store(code, Ordering::Release);
+        if entry == EntryPoint::Function {
+            let of = |tier: CompiledTier| self.tiers[tier as usize].function.load(Ordering::Acquire);
+            let best = CompiledTier::ALL.into_iter().rev().map(of).find(|code| !code.is_null());
+            self.compiled.store(best.unwrap_or(ptr::null_mut()), Ordering::Release);
+        }
     }
 
     /// Counts one entry or back-edge. Counts may be lost between threads; that only delays tier-up.
@@ -74,4 +121,8 @@ impl FunctionState {
         self.counter.store(count, Ordering::Relaxed);
         count
     }
+}
+
+fn non_null(code: *mut u8) -> Option<*const u8> {
+    (!code.is_null()).then_some(code.cast_const())
 }

@@ -3,7 +3,9 @@
 use std::ptr;
 
 use crate::code::{CodeVersion, Registry};
+use crate::event::Event;
 use crate::ledger::{LedgerPcs, Record};
+use crate::settings::CompiledTier;
 use crate::thread::Thread;
 
 /// What a hijack did.
@@ -44,6 +46,9 @@ impl Thread {
             }
         })?;
         let hijacked = Hijacked { frames: fresh.0.len() as u64, again };
+        if self.is_observed() {
+            fresh.0.iter().for_each(|record| self.observe_hijack(record));
+        }
         ledger.add(fresh.keep());
         drop(ledger);
         self.count(|statistics| {
@@ -51,6 +56,27 @@ impl Thread {
             statistics.rehijacked += hijacked.again;
         });
         Ok(hijacked)
+    }
+
+    /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as
+    /// that call returns.
+    pub(crate) fn hijack_innermost(&self, version: &CodeVersion, site: u32, tier: CompiledTier) {
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        let (slot, frame_base) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
+        let mut ledger = self.ledger().borrow_mut();
+        let mut fresh = ledger.buffer();
+        // SAFETY: the slot of a compiled frame's call of the runtime.
+        let pc = unsafe { *(slot as *const u64) };
+        let mut record = Record::new(slot, pc, frame_base, version, site);
+        record.destination = Some(tier);
+        fresh.push(record);
+        ledger.add(fresh);
+        // SAFETY: as in `hijack`; the record is written.
+        unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };
+        drop(ledger);
+        self.count(|statistics| statistics.hijacked_frames += 1);
+        let point = version.frame_maps.sites()[site as usize].point;
+        self.observe(|| Event::Hijacked { version, point });
     }
 
     /// Puts the original return PCs back where the code they lead into is still there. Gives the number
@@ -64,6 +90,12 @@ impl Thread {
             registry.drop_record(record.version());
         }
         records.len() as u64
+    }
+
+    fn observe_hijack(&self, record: &Record) {
+        let version = record.version();
+        let point = version.frame_maps.sites()[record.site as usize].point;
+        self.observe(|| Event::Hijacked { version, point });
     }
 
     /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper

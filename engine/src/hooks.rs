@@ -1,11 +1,12 @@
 //! The runtime's side of the stubs: what compiled code reaches when it calls out.
 
-use osr_ir::{DataIndex, ElementIndex, FunctionIndex, TableIndex, TrapKind};
+use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TrapKind};
 use osr_stubs::{Context, Exit, Hooks, NativeCall};
 
 use crate::instance::Instance;
 use crate::interpreter::{self, Outcome, Start};
 use crate::landing::land;
+use crate::settings::Tier;
 use crate::thread::Thread;
 use crate::tiering;
 
@@ -62,7 +63,7 @@ unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut Nativ
     let types = &instance.module().signature(signature).parameters;
     let window = thread.values().top();
     if instance.module().function(function).body().is_some()
-        && instance.function(function).count() >= instance.settings().threshold
+        && instance.function(function).count() >= instance.threshold(Tier::Interpreter)
         && let Some(code) = tiering::entry(thread, function)
     {
         call.code = code;
@@ -70,7 +71,7 @@ unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut Nativ
     }
     let words = instance.window_words(function);
     if !thread.values().fits(window, words) || !thread.has_native_stack() {
-        thread.set_trap(TrapKind::StackExhausted, function, osr_ir::Points::entry());
+        thread.set_trap(TrapKind::StackExhausted, function, Points::entry());
         return Exit::Trap;
     }
     // SAFETY: the window fits, and the stub has filled the arguments.
@@ -81,6 +82,7 @@ unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut Nativ
         thread.values().set_top(window);
         if done { Outcome::Done } else { Outcome::Trap }
     } else {
+        thread.reached(function, Points::entry());
         interpreter::run(thread, function, Start::Entry, window)
     };
     leave(thread, function, outcome, window, call)
@@ -130,7 +132,7 @@ unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
         thread.set_trap(TrapKind::StackExhausted, function, point);
         return false;
     }
-    thread.safepoint();
+    thread.poll();
     true
 }
 

@@ -11,20 +11,25 @@ use osr_ir::{
 use osr_stubs::TableView;
 
 use crate::calling_convention::CallLayout;
-use crate::code::{CodeStatistics, CodeVersion, Registry, StubTable};
+use crate::code::{CodeStatistics, CodeVersion, Registry, State, StubTable};
 use crate::compiler::{CompileError, EntryPoint};
 use crate::coverage::{Coverage, CoveredSite};
 use crate::error::InstantiationError;
 use crate::function::{Analysis, FunctionState};
 use crate::host::{HostFunction, Imports};
 use crate::memory::LinearMemory;
-use crate::settings::Settings;
+use crate::profile::{Profile, Profiled};
+use crate::settings::{CompiledTier, Settings, Tier};
 use crate::table::{Table, function_reference, referenced_function};
+use crate::tiering::{Ladder, TieringPolicy};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
 #[derive(Debug)]
 pub struct Instance {
     settings: Settings,
+    policy: Arc<dyn TieringPolicy>,
+    /// Of the policy, by tier.
+    thresholds: [u32; 3],
     module: Module,
     layouts: Box<[CallLayout]>,
     memory: Option<LinearMemory>,
@@ -69,7 +74,11 @@ impl Instance {
         let out_of_memory = |source| InstantiationError::OutOfMemory { what: "compiled code", source };
         let registry = Registry::new(settings.code_bytes, settings.checked).map_err(out_of_memory)?;
         let stubs = registry.install_stubs(module.functions.len()).map_err(out_of_memory)?;
+        let policy: Arc<dyn TieringPolicy> =
+            settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
         let instance = Instance {
+            thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
+            policy,
             layouts: module.signatures.iter().map(CallLayout::of).collect(),
             memory: new_memory(&module)?,
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -210,21 +219,63 @@ impl Instance {
         &self.registry
     }
 
-    /// The stubs of interpreted functions.
-    pub(crate) fn stubs(&self) -> &StubTable {
-        &self.stubs
-    }
-
     /// Coverage of landings, if it is wanted.
     #[inline(always)]
     pub(crate) fn coverage(&self) -> Option<&Coverage> {
         self.coverage.as_ref()
     }
 
-    /// A version was compiled.
-    pub(crate) fn observe_compiled(&self, version: &CodeVersion) {
+    /// What decides where functions go on.
+    pub(crate) fn policy(&self) -> &dyn TieringPolicy {
+        &*self.policy
+    }
+
+    /// The policy's threshold of `tier`.
+    #[inline(always)]
+    pub(crate) fn threshold(&self, tier: Tier) -> u32 {
+        self.thresholds[tier as usize]
+    }
+
+    /// The counters of `function`'s baseline code.
+    pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
+        let points = &self.analysis(function).points;
+        let new = || Profile::new(self.body(function), points, self.threshold(Tier::Baseline));
+        self.function(function).profile(new)
+    }
+
+    /// What baseline code of `function` has counted; nothing if there never was any.
+    pub fn profiled(&self, function: FunctionIndex) -> Profiled {
+        self.function(function).existing_profile().map(Profile::read).unwrap_or_default()
+    }
+
+    /// From now on `version` is entered.
+    pub(crate) fn publish(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        state.set_code(version.tier, version.entry, version.start as *mut u8);
+        self.update_cell(version);
         if let Some(coverage) = &self.coverage {
             coverage.compiled(version);
+        }
+    }
+
+    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew.
+    pub(crate) fn retire(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        state.set_code(version.tier, version.entry, std::ptr::null_mut());
+        self.update_cell(version);
+        state.counter.store(0, Ordering::Relaxed);
+        if let Some(profile) = state.existing_profile() {
+            profile.reset_countdown(self.threshold(Tier::Baseline));
+        }
+        version.state.store(State::Retired as u8, Ordering::Release);
+    }
+
+    /// Calls of `version`'s function enter its best code.
+    fn update_cell(&self, version: &CodeVersion) {
+        if version.entry == EntryPoint::Function {
+            let compiled = self.function(version.function).compiled();
+            let code = compiled.map_or(self.stubs.stub(version.function), <*const u8>::cast_mut);
+            self.cells[version.function.index()].store(code, Ordering::Release);
         }
     }
 
@@ -244,7 +295,7 @@ impl Instance {
         self.registry.live()
     }
 
-    /// Compiles `function` to be entered at `entry`, and installs the code, which nothing enters: for
+    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for
     /// tools that show compiled code.
     ///
     /// # Errors
@@ -252,8 +303,13 @@ impl Instance {
     ///
     /// # Panics
     /// If the function is imported, or has no such entry.
-    pub fn compile(&self, function: FunctionIndex, entry: EntryPoint) -> Result<&CodeVersion, CompileError> {
-        self.registry.compile(self, function, entry)
+    pub fn compile(
+        &self,
+        function: FunctionIndex,
+        tier: CompiledTier,
+        entry: EntryPoint,
+    ) -> Result<&CodeVersion, CompileError> {
+        self.registry.compile(self, function, tier, entry)
     }
 
     /// The function that entry `index` of `table` refers to; `None` if it is null.

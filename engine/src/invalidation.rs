@@ -5,11 +5,8 @@
 //! 2. *hijack* every frame of a retired version, so that nothing returns into it;
 //! 3. *release* the code at once. Frame maps and unwind rows stay until the last record is gone.
 
-use std::sync::atomic::Ordering;
-
 use crate::code::{CodeVersion, State};
-use crate::compiler::EntryPoint;
-use crate::instance::Instance;
+use crate::event::Event;
 use crate::ledger::LedgerPcs;
 use crate::thread::Thread;
 
@@ -47,6 +44,7 @@ impl Thread {
     fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, osr_stackwalk::Error> {
         for version in versions {
             self.instance().retire(version);
+            self.observe(|| Event::Retired { version });
         }
         let hijacked = self.hijack(|version| version.state() == State::Retired)?;
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
@@ -54,6 +52,7 @@ impl Thread {
             self.scan_before_release(versions);
         }
         for version in versions {
+            self.observe(|| Event::Released { version });
             self.instance().registry().release(version);
         }
         Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
@@ -82,22 +81,5 @@ impl Thread {
             }
         }
         Ok(versions)
-    }
-}
-
-impl Instance {
-    /// Cuts the incoming edges of `version`: nothing new enters it.
-    fn retire(&self, version: &CodeVersion) {
-        let state = self.function(version.function);
-        match version.entry {
-            EntryPoint::Function => {
-                state.compiled.store(std::ptr::null_mut(), Ordering::Release);
-                let stub = self.stubs().stub(version.function);
-                self.cells()[version.function.index()].store(stub, Ordering::Release);
-            }
-            EntryPoint::Continuation(point) => state.remove_continuation(point),
-        }
-        state.counter.store(0, Ordering::Relaxed);
-        version.state.store(State::Retired as u8, Ordering::Release);
     }
 }

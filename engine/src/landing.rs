@@ -1,16 +1,20 @@
 //! Landing: control returns through a hijacked slot, and the frame it would have entered is rebuilt.
 //!
-//! Everything here but the last step is plain data: the record says which frame, its frame map says
-//! where each value is, the values go to a window of the value stack, which is the interpreter's frame.
+//! Everything here but the last steps is plain data: the record says which frame, its frame map says
+//! where each value is, the values go to a window of the value stack. That is the interpreter's frame, and
+//! it is what a continuation takes.
 //! All sources are read before `rsp` is raised over the old frame, which the stub does last.
 
 use osr_ir::{FunctionIndex, Point, TrapKind};
 use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
+use crate::event::Event;
 use crate::frame_map::{FrameMapEntry, Location, MachineRegister, Site};
 use crate::ledger::Record;
+use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
+use crate::tiering::{self, Destination};
 
 /// What dead registers and slots hold in checked runs.
 pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
@@ -39,16 +43,20 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let window = thread.values().top();
     let body = thread.instance().body(version.function);
     let words = body.registers.len();
-    let fits = thread.values().fits(window, words);
-    if fits {
+    let target = if thread.values().fits(window, words) {
         if thread.instance().settings().checked {
             poison_window(window, words);
         }
         // SAFETY: the frame is whole until the stub raises `rsp`, and the window fits.
         unsafe { rebuild(version, site, record.frame_base, registers, thread.results(), window) };
+        // SAFETY: just written.
+        let state = unsafe { std::slice::from_raw_parts(window, words) };
+        registers.state = window as u64;
+        resume(thread, &record, state)
     } else {
         thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
-    }
+        stubs::unwind_to_entry as *const u8
+    };
     // SAFETY: the frame is of the version, and whole.
     registers.callee_saved =
         unsafe { version.callee_saves.restore(record.frame_base, &registers.callee_saved) };
@@ -57,10 +65,55 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         unsafe { poison_frame(record.slot, record.frame_base) };
     }
     registers.stack_pointer = record.frame_base + 8;
-    thread.landed(Landed { function: version.function, point: site.point });
-    thread.cover(version, record.site);
     thread.instance().registry().drop_record(version);
-    if fits { stubs::resume_interpreter as *const u8 } else { stubs::unwind_to_entry as *const u8 }
+    target
+}
+
+/// Where the frame of `record`, whose frame state is `state`, goes on: in a continuation, or by the
+/// interpreter's thunk.
+#[inline(always)]
+fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
+    let version = record.version();
+    let site = &version.frame_maps.sites()[record.site as usize];
+    thread.count(|transitions| transitions.landings += 1);
+    let destination = destination(thread, record, site.point);
+    let continuation = tiering::landing(thread, version, site.point, destination);
+    let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
+    let place = site.kind.into();
+    let from = version.tier.into();
+    thread.count_move(from, to, place);
+    thread.observe(|| Event::Moved {
+        place,
+        from,
+        from_version: Some(version),
+        to,
+        to_code: continuation.map(|(code, _)| code as u64),
+        state: thread.frame_state(version.function, site.point, state),
+    });
+    thread.cover(version, record.site, to);
+    if record.destination.is_none() {
+        thread.record_landing(to);
+    }
+    match continuation {
+        Some((code, _)) => code,
+        None => {
+            thread.set_landed(Landed { function: version.function, point: site.point });
+            stubs::resume_interpreter as *const u8
+        }
+    }
+}
+
+/// Where the frame is to go on: as was decided when it was hijacked, or as is forced, or as the policy
+/// says.
+#[inline(always)]
+fn destination(thread: &Thread, record: &Record, point: Point) -> Destination {
+    if let Some(tier) = record.destination {
+        return Destination::Compiled(tier);
+    }
+    match thread.instance().settings().stress.land(thread.transitions().landings) {
+        Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
+        None => thread.instance().policy().land(record.version(), point),
+    }
 }
 
 /// The record of the slot that was just returned through: the innermost.

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use osr_stackwalk::ReturnPcs;
 
 use crate::code::CodeVersion;
+use crate::settings::CompiledTier;
 
 /// A hijacked return slot.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +24,15 @@ pub(crate) struct Record {
     version: *const CodeVersion,
     /// Which of its sites the slot returns to.
     pub(crate) site: u32,
+    /// The tier that the frame lands in, if that was decided when it was hijacked.
+    pub(crate) destination: Option<CompiledTier>,
 }
 
 impl Record {
     /// A record of the slot at `slot` that returns to `pc`: site number `site` of `version`.
     #[inline(always)]
     pub(crate) fn new(slot: u64, pc: u64, frame_base: u64, version: &CodeVersion, site: u32) -> Record {
-        Record { slot, pc, frame_base, version, site }
+        Record { slot, pc, frame_base, version, site, destination: None }
     }
 
     /// The version that the frame is of.

@@ -8,6 +8,7 @@
 //!   interpreter/ ──tier-up──> compiler/ ──> code/ (versions)
 //!        ^                                    │ invalidate
 //!        └── landing <── ledger <── hijack <──┘
+//!                └──────────> another version
 //! ```
 
 mod calling_convention;
@@ -15,6 +16,7 @@ mod code;
 mod compiler;
 mod coverage;
 mod error;
+mod event;
 mod fault;
 mod frame_map;
 mod function;
@@ -27,6 +29,7 @@ mod invalidation;
 mod landing;
 mod ledger;
 mod memory;
+mod profile;
 mod reservation;
 mod runtime;
 mod safepoint;
@@ -34,6 +37,7 @@ mod settings;
 mod shadow_stack;
 mod stack_scan;
 mod statistics;
+mod stress;
 mod table;
 mod thread;
 mod tiering;
@@ -44,13 +48,17 @@ pub use code::{CalleeSaves, CodeStatistics, CodeVersion, State, VersionId};
 pub use compiler::{CompileError, EntryPoint, TrapSite};
 pub use coverage::CoveredSite;
 pub use error::{InstantiationError, InvokeError, ThreadError, Trap};
+pub use event::{Event, FrameState, Observer};
 pub use frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use hijack::Hijacked;
 pub use host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::Instance;
 pub use invalidation::Invalidated;
 pub use memory::LinearMemory;
-pub use settings::{Settings, Tier};
-pub use statistics::Transitions;
+pub use profile::{IndirectCalls, Profiled};
+pub use settings::{CompiledTier, Settings, Tier, Tiers};
+pub use statistics::{Moves, Place, Transitions};
+pub use stress::{Action, Land, Periodic, Schedule, Stress};
 pub use thread::Thread;
+pub use tiering::{Destination, Ladder, TieringPolicy};
 pub use walk::CompiledFrame;

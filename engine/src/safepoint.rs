@@ -4,30 +4,57 @@ use std::sync::atomic::Ordering;
 
 use osr_ir::{FunctionIndex, Point};
 
+use crate::code::CodeVersion;
+use crate::event::Event;
+use crate::settings::CompiledTier;
+use crate::stress::Action;
 use crate::thread::Thread;
+use crate::tiering;
 
 impl Thread {
     /// Compiled code has reached the runtime.
     #[inline]
     pub(crate) fn safepoint(&self) {
-        if self.instance().settings().has_stress() {
+        if self.instance().settings().stress.wants_safepoints() {
             self.stress();
         }
     }
 
-    /// Every so manieth safepoint invalidates whatever is active, or redirects it.
+    /// Compiled code is at a poll, because someone asked, or since it has counted down.
+    pub(crate) fn poll(&self) {
+        let (version, site) = self.exit_site();
+        let point = version.frame_maps.sites()[site as usize].point;
+        self.reached(version.function, point);
+        self.safepoint();
+        if version.tier == CompiledTier::Baseline
+            && !self.exit_is_hijacked()
+            && self.instance().profile(version.function).is_due()
+            && let Some(tier) = tiering::baseline(self, version, point)
+        {
+            self.hijack_innermost(version, site, tier);
+        }
+    }
+
+    /// Execution is at the entry or at a loop header of `function`.
+    #[inline]
+    pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
+        if self.wants_points() {
+            self.observe(|| Event::Reached { function, point });
+        }
+    }
+
+    /// Does what is forced here.
     #[cold]
     fn stress(&self) {
         self.count(|transitions| transitions.safepoints += 1);
         let safepoint = self.transitions().safepoints;
-        let is_due = |every: Option<u64>| every.is_some_and(|every| safepoint.is_multiple_of(every));
-        let settings = self.instance().settings();
-        if is_due(settings.stress_hijack) {
-            self.invalidate_active().expect("a stack of compiled frames can be walked");
-        }
-        if is_due(settings.stress_redirect) {
-            self.hijack(|_| true).expect("a stack of compiled frames can be walked");
-        }
+        let Some(action) = self.instance().settings().stress.action(safepoint) else { return };
+        self.record_action(safepoint, action);
+        let hijacked = match action {
+            Action::Invalidate => self.invalidate_active().map(drop),
+            Action::Redirect => self.hijack(|_| true).map(drop),
+        };
+        hijacked.expect("a stack of compiled frames can be walked");
     }
 
     /// Asks compiled code to take the slow path of its polls, or not to.
@@ -37,14 +64,31 @@ impl Thread {
         unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);
     }
 
-    /// The function and point of the compiled frame that called the runtime.
-    pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
+    /// The return PC of the compiled frame's call of the runtime.
+    fn exit_pc(&self) -> u64 {
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let slot = unsafe { (*self.context()).exit_slot };
         // SAFETY: the slot is on this thread's stack.
-        let pc = unsafe { *(slot as *const u64) };
+        unsafe { *(slot as *const u64) }
+    }
+
+    /// Whether the compiled frame that called the runtime was hijacked meanwhile.
+    fn exit_is_hijacked(&self) -> bool {
+        self.exit_pc() == osr_stubs::x86_64::landing_pc()
+    }
+
+    /// The version of the compiled frame that called the runtime, and the number of the site. The frame
+    /// must not be hijacked.
+    fn exit_site(&self) -> (&CodeVersion, u32) {
+        let pc = self.exit_pc();
         let version = self.instance().registry().find(pc - 1).expect("compiled code called the runtime");
         let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
-        (version.function, version.frame_maps.sites()[site].point)
+        (version, site as u32)
+    }
+
+    /// The function and point of the compiled frame that called the runtime.
+    pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
+        let (version, site) = self.exit_site();
+        (version.function, version.frame_maps.sites()[site as usize].point)
     }
 }

@@ -1,14 +1,88 @@
 //! What an experiment can choose.
 
-/// Which tiers execute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Observer;
+use crate::stress::Stress;
+use crate::tiering::{Destination, TieringPolicy};
+
+/// What executes a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tier {
+    /// The interpreter.
+    Interpreter,
+    /// Code that is compiled quickly, and profiles.
+    Baseline,
+    /// Code that is optimized.
+    Optimized,
+}
+
+impl Tier {
+    /// All, slowest first.
+    pub const ALL: [Tier; 3] = [Tier::Interpreter, Tier::Baseline, Tier::Optimized];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Interpreter => "interpreter",
+            Tier::Baseline => "baseline",
+            Tier::Optimized => "optimized",
+        }
+    }
+}
+
+/// The tiers that compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CompiledTier {
+    /// [`Tier::Baseline`].
+    Baseline,
+    /// [`Tier::Optimized`].
+    Optimized,
+}
+
+impl CompiledTier {
+    /// Both, slowest first.
+    pub const ALL: [CompiledTier; 2] = [CompiledTier::Baseline, CompiledTier::Optimized];
+}
+
+impl From<CompiledTier> for Tier {
+    fn from(tier: CompiledTier) -> Tier {
+        match tier {
+            CompiledTier::Baseline => Tier::Baseline,
+            CompiledTier::Optimized => Tier::Optimized,
+        }
+    }
+}
+
+impl TryFrom<Tier> for CompiledTier {
+    type Error = ();
+
+    /// Fails for the interpreter.
+    fn try_from(tier: Tier) -> Result<CompiledTier, ()> {
+        match tier {
+            Tier::Interpreter => Err(()),
+            Tier::Baseline => Ok(CompiledTier::Baseline),
+            Tier::Optimized => Ok(CompiledTier::Optimized),
+        }
+    }
+}
+
+/// Which tiers execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tiers {
     /// The interpreter only.
     Interpreter,
-    /// Optimized code from the first call on. The interpreter executes what landings give it, up to
-    /// the next loop header or call.
+    /// Baseline code from the first call on. The interpreter executes what landings give it, up to the
+    /// next loop header or call.
+    Baseline,
+    /// Optimized code from the first call on, otherwise like [`Tiers::Baseline`].
     Optimized,
-    /// Start in the interpreter, tier up at [`Settings::threshold`].
+    /// Start in the interpreter, go on in baseline code at [`Settings::threshold`], and from there in
+    /// optimized code at [`Settings::optimize_threshold`].
     #[default]
     Auto,
 }
@@ -17,15 +91,25 @@ pub enum Tier {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which tiers execute.
-    pub tier: Tier,
-    /// Function entries plus back-edges in the interpreter before a function tiers up.
+    pub tiers: Tiers,
+    /// With [`Tiers::Auto`], function entries plus back-edges in the interpreter before a function tiers
+    /// up.
     pub threshold: u32,
-    /// Every that many safepoints reached in compiled code, all versions active on the stack are
-    /// invalidated. `None`: never.
-    pub stress_hijack: Option<u64>,
-    /// Every that many safepoints reached in compiled code, all compiled frames are hijacked; their
-    /// versions stay current, and are entered again. Lands often without compiling. `None`: never.
-    pub stress_redirect: Option<u64>,
+    /// With [`Tiers::Auto`], function entries plus back-edges in baseline code before a function is
+    /// optimized. 0: functions are optimized at [`Settings::threshold`], without baseline code before.
+    pub optimize_threshold: u32,
+    /// Where hijacked frames land, unless [`Settings::stress`] says.
+    pub landing: Destination,
+    /// Decides when and where functions tier up, and where frames land, instead of the default policy,
+    /// [`Ladder`](crate::Ladder), which the four settings above are for.
+    pub policy: Option<Arc<dyn TieringPolicy>>,
+    /// Transitions that are forced.
+    pub stress: Stress,
+    /// Keep what is forced, so that it can be [replayed](crate::Stress::Replay):
+    /// [`Thread::schedule`](crate::Thread::schedule).
+    pub record: bool,
+    /// Sees what happens.
+    pub observer: Option<Arc<dyn Observer>>,
     /// Size of the stack of interpreter frames. Address space; memory is used as it is touched.
     pub value_stack_bytes: usize,
     /// Native stack that guest code leaves free for the runtime: a landing needs more of it than
@@ -41,23 +125,26 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether something is done at every so manieth safepoint.
-    pub(crate) fn has_stress(&self) -> bool {
-        self.stress_hijack.is_some() || self.stress_redirect.is_some()
-    }
-
     /// The default of [`Settings::threshold`]: interpreting a loop this often costs about as much as
-    /// compiling a small function does.
-    pub const DEFAULT_THRESHOLD: u32 = 1_000;
+    /// compiling it quickly does.
+    pub const DEFAULT_THRESHOLD: u32 = 500;
+
+    /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
+    /// likely to save.
+    pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            tier: Tier::Auto,
+            tiers: Tiers::Auto,
             threshold: Settings::DEFAULT_THRESHOLD,
-            stress_hijack: None,
-            stress_redirect: None,
+            optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
+            landing: Destination::default(),
+            policy: None,
+            stress: Stress::default(),
+            record: false,
+            observer: None,
             value_stack_bytes: 64 << 20,
             stack_reserve_bytes: 256 << 10,
             code_bytes: 1 << 30,

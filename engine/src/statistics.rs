@@ -1,6 +1,10 @@
 //! What happened, in numbers.
 
+use std::cell::Cell;
+
 use serde::Serialize;
+
+use crate::settings::Tier;
 
 /// Transitions of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -20,4 +24,77 @@ pub struct Transitions {
     /// slots: left over by earlier calls. Checked runs only.
     #[serde(skip)]
     pub stale_words: u64,
+}
+
+/// Where in a body an activation goes over to other code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// At the function's entry.
+    Entry,
+    /// At a loop header.
+    LoopHeader,
+    /// After a call, when control comes back from it.
+    PendingReturn,
+}
+
+impl Place {
+    /// All.
+    pub const ALL: [Place; 3] = [Place::Entry, Place::LoopHeader, Place::PendingReturn];
+}
+
+impl From<osr_ir::PointKind> for Place {
+    fn from(kind: osr_ir::PointKind) -> Place {
+        match kind {
+            osr_ir::PointKind::Entry => Place::Entry,
+            osr_ir::PointKind::LoopHeader => Place::LoopHeader,
+            osr_ir::PointKind::AfterCall => Place::PendingReturn,
+            osr_ir::PointKind::Trap => unreachable!("execution does not resume at traps"),
+        }
+    }
+}
+
+/// How often activations went over from one tier to another (or to newer code of the same), by place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Moves {
+    /// The tier that was left.
+    pub from: Tier,
+    /// The tier that was entered.
+    pub to: Tier,
+    /// Where in the body.
+    pub place: Place,
+    /// Times.
+    pub count: u64,
+}
+
+/// Counts [`Moves`].
+#[derive(Debug, Default)]
+pub(crate) struct MoveCounts([[[Cell<u64>; 3]; 3]; 3]);
+
+impl MoveCounts {
+    fn cell(&self, from: Tier, to: Tier, place: Place) -> &Cell<u64> {
+        &self.0[from as usize][to as usize][place as usize]
+    }
+
+    /// Counts one.
+    #[inline(always)]
+    pub(crate) fn count(&self, from: Tier, to: Tier, place: Place) {
+        let cell = self.cell(from, to, place);
+        cell.set(cell.get() + 1);
+    }
+
+    /// Those that happened.
+    pub(crate) fn list(&self) -> Vec<Moves> {
+        let mut list = Vec::new();
+        for from in Tier::ALL {
+            for to in Tier::ALL {
+                for place in Place::ALL {
+                    let count = self.cell(from, to, place).get();
+                    list.push(Moves { from, to, place, count });
+                }
+            }
+        }
+        list.retain(|moves| moves.count > 0);
+        list
+    }
 }

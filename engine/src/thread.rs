@@ -17,14 +17,17 @@ use osr_stubs::{Context, LandingRegisters, NativeArguments, NativeCall, NativeRe
 use crate::calling_convention::canonical;
 use crate::code::CodeVersion;
 use crate::error::{InvokeError, ThreadError, Trap};
+use crate::event::{Event, FrameState};
 use crate::fault;
 use crate::hooks;
 use crate::host::{HostCall, HostError};
 use crate::instance::{Instance, MAXIMUM_VALUES};
 use crate::landing::Landed;
 use crate::ledger::Ledger;
+use crate::settings::Tier;
 use crate::shadow_stack;
-use crate::statistics::Transitions;
+use crate::statistics::{MoveCounts, Moves, Place, Transitions};
+use crate::stress::{Action, Schedule};
 use crate::value_stack::ValueStack;
 
 /// One thread of guest execution: bound to the native thread that made it.
@@ -44,6 +47,8 @@ pub struct Thread {
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
+    moves: MoveCounts,
+    schedule: RefCell<Schedule>,
 }
 
 /// A trap that the machine noticed in compiled code.
@@ -110,8 +115,10 @@ impl Thread {
             trap: RefCell::new(None),
             fault: Cell::new(None),
             transitions: Cell::default(),
+            moves: MoveCounts::default(),
+            schedule: RefCell::default(),
         });
-        thread.request_polls(instance.settings().has_stress());
+        thread.request_polls(settings.stress.wants_safepoints() || thread.wants_points());
         Ok(thread)
     }
 
@@ -163,10 +170,68 @@ impl Thread {
         self.transitions.set(transitions);
     }
 
-    /// A frame has landed, and waits to be resumed.
+    /// How often activations went over from one tier to another, and where.
+    pub fn moves(&self) -> Vec<Moves> {
+        self.moves.list()
+    }
+
+    /// Counts a move.
     #[inline(always)]
-    pub(crate) fn landed(&self, landed: Landed) {
-        self.count(|transitions| transitions.landings += 1);
+    pub(crate) fn count_move(&self, from: Tier, to: Tier, place: Place) {
+        self.moves.count(from, to, place);
+    }
+
+    /// What was forced so far, if it is [recorded](crate::Settings::record).
+    pub fn schedule(&self) -> Schedule {
+        self.schedule.borrow().clone()
+    }
+
+    /// Notes what was done at a safepoint.
+    pub(crate) fn record_action(&self, safepoint: u64, action: Action) {
+        if self.instance.settings().record {
+            self.schedule.borrow_mut().safepoints.push((safepoint, action));
+        }
+    }
+
+    /// Notes where the last landing ended.
+    #[inline(always)]
+    pub(crate) fn record_landing(&self, tier: Tier) {
+        if self.instance.settings().record && tier != Tier::Interpreter {
+            self.schedule.borrow_mut().landings.push((self.transitions().landings, tier));
+        }
+    }
+
+    /// Whether someone sees what happens.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.instance.settings().observer.is_some()
+    }
+
+    /// Whether someone wants to see arrivals at entries and loop headers.
+    pub(crate) fn wants_points(&self) -> bool {
+        self.instance.settings().observer.as_ref().is_some_and(|observer| observer.wants_points())
+    }
+
+    /// Tells the observer, if there is one.
+    #[inline(always)]
+    pub(crate) fn observe<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = &self.instance.settings().observer {
+            observer.observe(self, &event());
+        }
+    }
+
+    /// The frame state in `words`.
+    pub(crate) fn frame_state<'s>(
+        &'s self,
+        function: FunctionIndex,
+        point: Point,
+        words: &'s [u64],
+    ) -> FrameState<'s> {
+        FrameState::new(function, point, self.instance.analysis(function), words)
+    }
+
+    /// A frame has landed in the interpreter, and waits to be resumed.
+    #[inline(always)]
+    pub(crate) fn set_landed(&self, landed: Landed) {
         self.landed.set(Some(landed));
     }
 
@@ -178,9 +243,9 @@ impl Thread {
 
     /// Notes for the coverage of landings.
     #[inline(always)]
-    pub(crate) fn cover(&self, version: &CodeVersion, site: u32) {
+    pub(crate) fn cover(&self, version: &CodeVersion, site: u32, to: Tier) {
         if let Some(coverage) = self.instance.coverage() {
-            coverage.landed(version, site);
+            coverage.landed(version, site, to);
         }
     }
 
@@ -241,6 +306,7 @@ impl Thread {
         if !self.has_native_stack() || !self.values.fits(window, words) {
             return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
         }
+        self.observe(|| Event::Invoked { function, arguments });
         // SAFETY: `fits` says that the window is there.
         unsafe { write_words(&signature.parameters, arguments, window) };
         let code = self.instance.cells()[function.index()].load(Ordering::Acquire);
@@ -253,10 +319,14 @@ impl Thread {
         // SAFETY: whoever entered with the outer context is still there.
         unsafe { stubs::set_current(outer) };
         if !returned {
-            return Err(self.take_trap().into());
+            let trap = self.take_trap();
+            self.observe(|| Event::Finished { outcome: Err(&trap) });
+            return Err(trap.into());
         }
         // SAFETY: `call_native` wrote the results there.
-        Ok(unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec())
+        let results = unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec();
+        self.observe(|| Event::Finished { outcome: Ok(&results) });
+        Ok(results)
     }
 
     /// Calls `code`, which is that of `function`: arguments and results in `window`. The value stack's
@@ -330,10 +400,15 @@ impl Thread {
             Ok(()) => {
                 // SAFETY: the window has room for the results.
                 unsafe { write_words(&signature.results, &results, window) };
+                // SAFETY: just written.
+                let words = unsafe { std::slice::from_raw_parts(window, results.len()) };
+                self.observe(|| Event::HostReturned { function, outcome: Ok(words) });
                 true
             }
             Err(error) => {
-                self.trap.replace(Some(self.trap_of(function, error)));
+                let trap = self.trap_of(function, error);
+                self.observe(|| Event::HostReturned { function, outcome: Err(&trap) });
+                self.trap.replace(Some(trap));
                 false
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Instance, InvokeError, Settings, Thread, Tier};
+use osr_engine::{Instance, InvokeError, Land, Settings, Stress, Thread, Tier, Tiers};
 use osr_ir::{ExportItem, Module, Value};
 
 use crate::host::imports;
@@ -16,43 +16,69 @@ pub struct Configuration {
     pub settings: Settings,
 }
 
+/// Thresholds at which short runs go through all tiers.
+const LOW_THRESHOLDS: (u32, u32) = (20, 60);
+
 impl Configuration {
     /// The interpreter alone: the definition of correct.
     pub fn interpreter() -> Configuration {
-        Configuration::new("interpreter", Tier::Interpreter, Settings::DEFAULT_THRESHOLD, None)
+        Configuration::new("interpreter", Tiers::Interpreter, Stress::None)
     }
 
-    /// Optimized code from the first call on.
-    pub fn optimized() -> Configuration {
-        Configuration::new("optimized", Tier::Optimized, 0, None)
+    /// As `tiers` have it, under `stress`, checked.
+    pub fn new(name: &'static str, tiers: Tiers, stress: Stress) -> Configuration {
+        Configuration { name, settings: Settings { tiers, stress, checked: true, ..Settings::default() } }
     }
 
-    /// Start in the interpreter, tier up.
-    pub fn auto() -> Configuration {
-        Configuration::new("auto", Tier::Auto, Settings::DEFAULT_THRESHOLD, None)
+    /// The same with other thresholds: of the interpreter, and of baseline code.
+    #[must_use]
+    pub fn with_thresholds(mut self, (interpreter, baseline): (u32, u32)) -> Configuration {
+        (self.settings.threshold, self.settings.optimize_threshold) = (interpreter, baseline);
+        self
     }
 
-    /// As [`Self::auto`], and every `every`th safepoint invalidates.
+    /// From the interpreter to optimized code at `threshold`; every `every`th safepoint invalidates.
     pub fn stress(name: &'static str, threshold: u32, every: u64) -> Configuration {
-        Configuration::new(name, Tier::Auto, threshold, Some(every))
+        Configuration::new(name, Tiers::Auto, Stress::hijack(every)).with_thresholds((threshold, 0))
     }
 
     /// All that every program must agree in.
     pub fn all() -> Vec<Configuration> {
+        use Tiers::{Auto, Baseline, Optimized};
         let threshold = Settings::DEFAULT_THRESHOLD;
+        let low = |name, stress| Configuration::new(name, Auto, stress).with_thresholds(LOW_THRESHOLDS);
+        let land = |every, land| Stress::hijack(every).landing(land);
         vec![
             Configuration::interpreter(),
-            Configuration::optimized(),
-            Configuration::auto(),
+            Configuration::new("baseline", Baseline, Stress::None),
+            Configuration::new("optimized", Optimized, Stress::None),
+            Configuration::new("auto", Auto, Stress::None),
+            low("auto, low thresholds", Stress::None),
             Configuration::stress("auto, hijack=1", threshold, 1),
             Configuration::stress("auto, hijack=7", threshold, 7),
             Configuration::stress("auto, hijack=1000", threshold, 1000),
+            Configuration::new(
+                "baseline, hijack=50, land=baseline",
+                Baseline,
+                land(50, Land::In(Tier::Baseline)),
+            ),
+            Configuration::new(
+                "optimized, hijack=50, land=optimized",
+                Optimized,
+                land(50, Land::In(Tier::Optimized)),
+            ),
+            Configuration::new(
+                "optimized, hijack=50, land=baseline",
+                Optimized,
+                land(50, Land::In(Tier::Baseline)),
+            ),
+            low("auto, low thresholds, hijack=40, land=random", land(40, Land::Random(1))),
+            low(
+                "auto, low thresholds, redirect=5, land=random",
+                Stress::redirect(5).landing(Land::Random(2)),
+            ),
+            low("auto, low thresholds, random", Stress::Random(3)),
         ]
-    }
-
-    fn new(name: &'static str, tier: Tier, threshold: u32, stress_hijack: Option<u64>) -> Configuration {
-        let settings = Settings { tier, threshold, stress_hijack, checked: true, ..Settings::default() };
-        Configuration { name, settings }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Hijacked, HostCall, Imports, Instance, Settings, Thread, Tier};
+use osr_engine::{Hijacked, HostCall, Imports, Instance, Settings, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
 use crate::host::imports;
@@ -21,12 +21,12 @@ pub fn parse(text: &str) -> Module {
 
 /// Checked, optimized code from the first call on: tier-up at once, at every loop header.
 pub fn eager() -> Settings {
-    Settings { tier: Tier::Optimized, threshold: 0, checked: true, ..Settings::default() }
+    Settings { tiers: Tiers::Optimized, threshold: 0, checked: true, ..Settings::default() }
 }
 
 /// The interpreter alone: the definition of correct.
 pub fn interpreted() -> Settings {
-    Settings { tier: Tier::Interpreter, ..eager() }
+    Settings { tiers: Tiers::Interpreter, ..eager() }
 }
 
 /// The usual imports, and `env.act: () -> ()`.

@@ -13,7 +13,7 @@
 //! they do is exempt.
 
 use arbitrary::Unstructured;
-use osr_engine::{Instance, InvokeError, Settings, Thread, Tier};
+use osr_engine::{Instance, InvokeError, Land, Settings, Stress, Thread, Tier, Tiers};
 use osr_ir::wasm::{self, Feature, ImportError};
 use osr_ir::{ExportItem, GlobalIndex, Module, TrapKind, Type};
 
@@ -123,26 +123,37 @@ fn config(seed: u64) -> wasm_smith::Config {
 }
 
 /// All ways to run a random module, the interpreter first.
-fn configurations() -> Vec<(&'static str, Settings)> {
-    let settings = |tier, threshold, stress_hijack, stress_redirect| Settings {
-        tier,
+fn configurations(seed: u64) -> Vec<(&'static str, Settings)> {
+    let settings = |tiers, (threshold, optimize_threshold), stress| Settings {
+        tiers,
         threshold,
-        stress_hijack,
-        stress_redirect,
+        optimize_threshold,
+        stress,
         checked: true,
         code_bytes: 16 << 20,
         value_stack_bytes: 16 << 20,
         ..Settings::default()
     };
+    use Tiers::{Auto, Baseline, Interpreter, Optimized};
+    let hijack = |every, tier| Stress::hijack(every).landing(Land::In(tier));
+    let random = |every| Stress::hijack(every).landing(Land::Random(seed));
     vec![
-        ("interpreter", settings(Tier::Interpreter, 0, None, None)),
-        ("optimized", settings(Tier::Optimized, 0, None, None)),
-        ("optimized, hijack=1", settings(Tier::Optimized, 0, Some(1), None)),
-        ("optimized, redirect=2", settings(Tier::Optimized, 0, None, Some(2))),
-        ("auto, threshold 1", settings(Tier::Auto, 1, None, None)),
-        ("auto, threshold 1, hijack=1", settings(Tier::Auto, 1, Some(1), None)),
-        ("auto, threshold 2, hijack=3", settings(Tier::Auto, 2, Some(3), None)),
-        ("auto, threshold 1, redirect=1", settings(Tier::Auto, 1, None, Some(1))),
+        ("interpreter", settings(Interpreter, (0, 0), Stress::None)),
+        ("baseline", settings(Baseline, (0, 0), Stress::None)),
+        ("optimized", settings(Optimized, (0, 0), Stress::None)),
+        ("optimized, hijack=1", settings(Optimized, (0, 0), Stress::hijack(1))),
+        ("optimized, hijack=1, land=optimized", settings(Optimized, (0, 0), hijack(1, Tier::Optimized))),
+        ("baseline, hijack=1, land=baseline", settings(Baseline, (0, 0), hijack(1, Tier::Baseline))),
+        ("optimized, redirect=2", settings(Optimized, (0, 0), Stress::redirect(2))),
+        ("auto 1 1", settings(Auto, (1, 1), Stress::None)),
+        ("auto 1 0, hijack=1", settings(Auto, (1, 0), Stress::hijack(1))),
+        ("auto 1 1, hijack=1, land=random", settings(Auto, (1, 1), random(1))),
+        ("auto 2 3, hijack=3, land=random", settings(Auto, (2, 3), random(3))),
+        (
+            "auto 1 2, redirect=1, land=random",
+            settings(Auto, (1, 2), Stress::redirect(1).landing(Land::Random(!seed))),
+        ),
+        ("auto 1 2, random", settings(Auto, (1, 2), Stress::Random(seed))),
     ]
 }
 
@@ -161,7 +172,7 @@ pub fn check_random_module(seed: u64) -> Verdict {
 /// If two differ.
 pub fn check_module(name: &str, seed: u64, module: &Module) -> Verdict {
     let mut expected = None;
-    for (configuration, settings) in configurations() {
+    for (configuration, settings) in configurations(seed) {
         let Some(behavior) = behavior(module, seed, &settings) else { return Verdict::LeftOut };
         let expected = expected.get_or_insert_with(|| behavior.clone());
         assert_eq!(behavior, *expected, "{name}: {configuration}");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use osr_engine::{Hijacked, HostCall, Settings, Transitions};
+use osr_engine::{Hijacked, HostCall, Settings, Stress, Transitions};
 use osr_ir::Value;
 use osr_tests::configuration::on_large_stack;
 use osr_tests::guest::{acting, eager, interpreted, start};
@@ -131,7 +131,7 @@ fn deep_recursions_of_the_c_program_agree() {
             assert!(expected.outcome.is_ok(), "{function}: {expected:?}");
             // Each entry is a safepoint: invalidated at the bottom, in the middle, at every 997th.
             for every in [u64::from(DEPTH), u64::from(DEPTH) / 2, 997] {
-                let settings = Settings { stress_hijack: Some(every), ..eager() };
+                let settings = Settings { stress: Stress::hijack(every), ..eager() };
                 assert_eq!(run(&settings), expected, "{function} (ssa: {ssa}), hijack={every}");
             }
         }

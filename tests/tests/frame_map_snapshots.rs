@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use osr_engine::{CodeVersion, EntryPoint, Instance, Location, Settings};
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, Instance, Location, Settings};
 use osr_ir::{Module, PointKind, Points};
 use osr_tests::host::imports;
 use osr_tests::program::folder_of_programs;
@@ -51,7 +51,7 @@ fn snapshot(module: Module, function: &str) -> String {
     let entries = headers.map(|(point, ..)| EntryPoint::Continuation(point));
     let mut text = String::new();
     for entry in std::iter::once(EntryPoint::Function).chain(entries) {
-        let version = instance.compile(index, entry).expect("it compiles");
+        let version = instance.compile(index, CompiledTier::Optimized, entry).expect("it compiles");
         let name = match entry {
             EntryPoint::Function => "entered at the function".to_owned(),
             EntryPoint::Continuation(point) => format!("entered at {point}"),

@@ -7,7 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use osr_engine::{
-    CompileError, EntryPoint, FrameMapEntry, Imports, Instance, Location, MachineRegister, Settings,
+    CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Instance, Location, MachineRegister,
+    Settings,
 };
 use osr_ir::module::GlobalInitial;
 use osr_ir::point::reverse_postorder;
@@ -28,7 +29,7 @@ struct Checked {
 /// resume at.
 fn entry_points(body: &Body) -> Vec<EntryPoint> {
     let reachable = reverse_postorder(body);
-    let continued = |kind| matches!(kind, PointKind::LoopHeader | PointKind::AfterCall);
+    let continued = |kind| matches!(kind, PointKind::Entry | PointKind::LoopHeader | PointKind::AfterCall);
     let points = Points::of(body);
     let continuations =
         points.iter().filter(|(_, kind, at)| continued(*kind) && reachable.contains(&at.block));
@@ -53,9 +54,11 @@ fn each_version(name: &str, module: &Module, mut visit: impl FnMut(&str, Subject
     let instance = instantiate(name, module);
     for function in module.function_indices() {
         let Some(body) = module.function(function).body() else { continue };
-        for entry in entry_points(body) {
-            let name = format!("{name}: {}, {entry:?}", module.function(function).name);
-            match instance.compile(function, entry) {
+        let entries = entry_points(body);
+        for (tier, &entry) in CompiledTier::ALL.iter().flat_map(|tier| entries.iter().map(move |e| (tier, e)))
+        {
+            let name = format!("{name}: {}, {tier:?}, {entry:?}", module.function(function).name);
+            match instance.compile(function, *tier, entry) {
                 Ok(version) => visit(&name, Subject::of(module, version)),
                 Err(CompileError::FrameTooLarge { .. }) => {}
                 Err(error) => panic!("{name}: {error}"),

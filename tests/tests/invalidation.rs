@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use osr_engine::{EntryPoint, HostCall, Invalidated, Settings};
+use osr_engine::{EntryPoint, HostCall, Invalidated, Settings, Stress};
 use osr_ir::Value;
 use osr_tests::guest::{acting, eager, interpreted, start};
 
@@ -136,7 +136,7 @@ fn function_and_continuation_versions_of_one_function_are_invalidated_together()
 fn run_stressed(guest: &str, n: i32, every: u64) -> (u64, u64) {
     let (_, reference) = start(guest, &interpreted(), &acting(|_| ()));
     let expected = reference.invoke("f", &[Value::I32(n)]).expect("it returns");
-    let settings = Settings { stress_hijack: Some(every), ..eager() };
+    let settings = Settings { stress: Stress::hijack(every), ..eager() };
     let (_, thread) = start(guest, &settings, &acting(|_| ()));
     assert_eq!(thread.invoke("f", &[Value::I32(n)]).expect("it returns"), expected, "every {every}");
     assert_eq!(thread.hijacked_slots(), 0);

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use osr_engine::{EntryPoint, Instance, Settings, Thread, Tier};
+use osr_engine::{EntryPoint, Instance, Settings, Stress, Thread, Tiers};
 use osr_ir::{Module, Point, Value};
 use osr_tests::{Program, programs};
 
@@ -28,7 +28,7 @@ struct Run<'p> {
     program: &'p Program,
     module: &'p Module,
     argument: i32,
-    tier: Tier,
+    tiers: Tiers,
 }
 
 impl Run<'_> {
@@ -37,11 +37,12 @@ impl Run<'_> {
     }
 
     fn start(&self, every: u64) -> (std::sync::Arc<Instance>, Box<Thread>) {
-        let threshold = if self.tier == Tier::Optimized { 0 } else { 20 };
+        let threshold = if self.tiers == Tiers::Optimized { 0 } else { 20 };
         let settings = Settings {
-            tier: self.tier,
+            tiers: self.tiers,
             threshold,
-            stress_redirect: Some(every),
+            optimize_threshold: 0,
+            stress: Stress::redirect(every),
             coverage: true,
             checked: false,
             ..Settings::default()
@@ -62,7 +63,7 @@ impl Run<'_> {
         let (mut known, mut idle) = (0, 0);
         while idle < patience {
             self.call(&thread);
-            let landed = instance.covered_sites().iter().filter(|site| site.landings > 0).count();
+            let landed = instance.covered_sites().iter().filter(|site| site.landings[0] > 0).count();
             idle = if landed > known { 0 } else { idle + 1 };
             known = landed;
         }
@@ -80,7 +81,7 @@ fn note(instance: &Instance, sites: &mut Sites) {
         let ordinal = ordinals.entry((site.function, entry)).or_default();
         let noted = sites.entry((site.function.index(), entry, *ordinal)).or_insert((site.entries, false));
         *ordinal += 1;
-        noted.1 |= site.landings > 0;
+        noted.1 |= site.landings[0] > 0;
     }
 }
 
@@ -92,8 +93,8 @@ fn cover(program: &Program, module: &Module) -> Sites {
     arguments.sort_unstable();
     arguments.dedup();
     for argument in arguments {
-        for tier in [Tier::Optimized, Tier::Auto] {
-            let run = Run { program, module, argument, tier };
+        for tiers in [Tiers::Optimized, Tiers::Auto] {
+            let run = Run { program, module, argument, tiers };
             let all = run.safepoints();
             let frequent: Vec<u64> = if all < 300 { (1..=12).collect() } else { vec![1, 2, 3, 7, 31] };
             frequent.into_iter().for_each(|every| run.redirect(every, 6, &mut sites));

@@ -244,7 +244,7 @@ fn the_high_half_of_what_a_host_returns_is_ignored() {
         let (_, thread) = start(guest, &settings, &imports);
         for (function, expected) in [("integer", 5), ("unchanged", 5), ("compared", 1), ("float", 7)] {
             let results = thread.invoke(function, &[]).expect("the guest returns");
-            assert_eq!(results, [expected], "{function}, {:?}, hijacked: {hijack}", settings.tier);
+            assert_eq!(results, [expected], "{function}, {:?}, hijacked: {hijack}", settings.tiers);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Imports, Instance, InstantiationError, InvokeError, Settings, Thread, Tier};
+use osr_engine::{
+    Imports, Instance, InstantiationError, InvokeError, Land, Settings, Stress, Thread, Tier, Tiers,
+};
 use osr_ir::{Module, TrapKind, Value};
 use osr_tests::host::imports;
 use proptest::prelude::*;
@@ -117,8 +119,8 @@ fn calls_that_do_not_fit() {
 #[test]
 fn a_start_function_that_traps() {
     let module = wat("(module (func $start unreachable) (start $start))");
-    for tier in [Tier::Interpreter, Tier::Optimized, Tier::Auto] {
-        let settings = Settings { tier, ..Settings::default() };
+    for tiers in [Tiers::Interpreter, Tiers::Baseline, Tiers::Optimized, Tiers::Auto] {
+        let settings = Settings { tiers, ..Settings::default() };
         let instance = Instance::new(settings, module.clone(), &imports()).expect("an instance");
         match Thread::new(&instance).expect("a thread").start() {
             Err(InvokeError::Trap(trap)) => assert_eq!(trap.kind, TrapKind::Unreachable),
@@ -144,9 +146,13 @@ fn wide_function(values: usize) -> Module {
 fn frames_that_are_too_large_stay_in_the_interpreter() {
     let module = wide_function(5_000);
     let mut results = Vec::new();
-    for tier in [Tier::Interpreter, Tier::Optimized] {
-        let settings =
-            Settings { tier, stack_reserve_bytes: 64 << 10, stress_hijack: Some(1), ..Settings::default() };
+    for tiers in [Tiers::Interpreter, Tiers::Baseline, Tiers::Optimized] {
+        let settings = Settings {
+            tiers,
+            stack_reserve_bytes: 64 << 10,
+            stress: Stress::hijack(1),
+            ..Settings::default()
+        };
         let instance = Instance::new(settings, module.clone(), &imports()).expect("an instance");
         let thread = Thread::new(&instance).expect("a thread");
         for _ in 0..3 {
@@ -174,19 +180,29 @@ fn a_thousand_parameters_and_results_travel() {
     };
     let arguments: Vec<Value> = (0..1_000).map(value).collect();
     let expected: Vec<u64> = arguments.iter().map(|argument| argument.to_bits()).collect();
-    for (tier, every) in [
-        (Tier::Interpreter, None),
-        (Tier::Optimized, None),
-        (Tier::Optimized, Some(1)),
-        (Tier::Auto, Some(2)),
+    for (tiers, stress) in [
+        (Tiers::Interpreter, Stress::None),
+        (Tiers::Baseline, Stress::None),
+        (Tiers::Optimized, Stress::None),
+        (Tiers::Baseline, Stress::hijack(1)),
+        (Tiers::Optimized, Stress::hijack(1)),
+        (Tiers::Optimized, Stress::hijack(1).landing(Land::In(Tier::Baseline))),
+        (Tiers::Auto, Stress::hijack(2).landing(Land::Random(1))),
     ] {
-        let settings =
-            Settings { tier, threshold: 1, stress_hijack: every, checked: true, ..Settings::default() };
+        let name = format!("{tiers:?}, {stress:?}");
+        let settings = Settings {
+            tiers,
+            threshold: 1,
+            optimize_threshold: 1,
+            stress,
+            checked: true,
+            ..Settings::default()
+        };
         let instance = Instance::new(settings, module.clone(), &imports()).expect("an instance");
         let thread = Thread::new(&instance).expect("a thread");
         for _ in 0..3 {
             let results = thread.invoke("run", &arguments).expect("it returns");
-            assert!(results == expected, "{tier:?}, {every:?}");
+            assert!(results == expected, "{name}");
         }
     }
 }

@@ -12,7 +12,7 @@ mod listing;
 
 use std::sync::Arc;
 
-use osr_engine::{EntryPoint, HostError, Imports, Instance, Settings};
+use osr_engine::{CompiledTier, EntryPoint, HostError, Imports, Instance, Settings};
 use osr_ir::{ExportItem, FunctionIndex, FunctionKind, GlobalInitial, PointKind, Points, Value};
 
 use crate::cli::MapsOptions;
@@ -29,7 +29,7 @@ pub(crate) fn maps(options: &MapsOptions) -> Result<(), Error> {
     let mut listings = Vec::new();
     for function in functions {
         for entry in entries(&program, function, options.continuations) {
-            listings.push(compile(&program, &instance, function, entry)?);
+            listings.push(compile(&program, &instance, function, options.tier.into(), entry)?);
         }
     }
     if options.json {
@@ -43,6 +43,7 @@ fn compile(
     program: &Program,
     instance: &Instance,
     function: FunctionIndex,
+    tier: CompiledTier,
     entry: EntryPoint,
 ) -> Result<Listing, Error> {
     let refused = |message: String| Error::Compile {
@@ -50,7 +51,7 @@ fn compile(
         function: program.module.function(function).name.clone(),
         message,
     };
-    let version = instance.compile(function, entry).map_err(|error| refused(error.to_string()))?;
+    let version = instance.compile(function, tier, entry).map_err(|error| refused(error.to_string()))?;
     Ok(Listing::of(&program.module, version))
 }
 

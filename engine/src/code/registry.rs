@@ -20,6 +20,7 @@ use super::version::{CodeVersion, State, VersionId};
 use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
 use crate::instance::Instance;
 use crate::reservation::Reservation;
+use crate::settings::CompiledTier;
 
 /// Bytes of the stub of an interpreted function.
 const STUB_BYTES: usize = 16;
@@ -121,20 +122,23 @@ impl Registry {
         Ok(StubTable { base: self.base + allocation.offset as u64 })
     }
 
-    /// Compiles `function` to be entered at `entry`, and installs the code. Nothing enters it yet.
+    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code. Nothing enters it
+    /// yet.
     pub(crate) fn compile(
         &self,
         instance: &Instance,
         function: FunctionIndex,
+        tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<&CodeVersion, CompileError> {
-        let body = self.compiler.compile(instance, function, entry)?;
-        self.install(function, entry, body)
+        let body = self.compiler.compile(instance, function, tier, entry)?;
+        self.install(function, tier, entry, body)
     }
 
     fn install(
         &self,
         function: FunctionIndex,
+        tier: CompiledTier,
         entry: EntryPoint,
         body: CompiledBody,
     ) -> Result<&CodeVersion, CompileError> {
@@ -154,6 +158,7 @@ impl Registry {
         let version = Box::new(CodeVersion {
             id: VersionId(inner.next_id),
             function,
+            tier,
             entry,
             start: self.base + allocation.offset as u64,
             code_bytes: body.code.len() as u32,

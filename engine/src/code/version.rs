@@ -16,6 +16,7 @@ use osr_ir::FunctionIndex;
 use super::arena::Allocation;
 use crate::compiler::{EntryPoint, TrapSite};
 use crate::frame_map::FrameMaps;
+use crate::settings::CompiledTier;
 
 /// The number of a version: unique in its instance, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +47,8 @@ pub struct CodeVersion {
     pub id: VersionId,
     /// What it is code of.
     pub function: FunctionIndex,
+    /// The tier that made it.
+    pub tier: CompiledTier,
     /// Where it is entered.
     pub entry: EntryPoint,
     /// The address of its first instruction.

@@ -30,6 +30,7 @@ impl Translator<'_, '_> {
             }
             I::CallIndirect { table, signature, index, arguments, results } => {
                 let function = self.checked_callee(*table, *signature, *index);
+                self.profile_indirect_call(point, function);
                 self.guest_call(*signature, function, arguments, results, point);
             }
             I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
@@ -156,7 +157,8 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// A poll, which is the stack check too: one comparison with the thread's limit. The cold block
+    /// A poll, which is the stack check too: one comparison with the thread's limit. Code that profiles
+    /// counts down here as well, and polls when it is over. The cold block
     /// stores the frame state and calls a stub that preserves every register, so that the hot path
     /// pays for nothing but the comparison. The load is atomic: an ordinary one would be merged with
     /// an earlier one, and the poll would silently disappear.
@@ -168,9 +170,13 @@ impl Translator<'_, '_> {
         let limit = self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address);
         let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
         let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
+        let wanted = match self.profile_arrival(point) {
+            Some(is_over) => self.builder.ins().bor(below, is_over),
+            None => below,
+        };
         let (cold, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(cold);
-        self.builder.ins().brif(below, cold, &[], next, &[]);
+        self.builder.ins().brif(wanted, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         let good = self.good.clone();
         let state = self.record(point, &[], &[]);

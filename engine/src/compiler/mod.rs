@@ -7,11 +7,12 @@
 //! ```
 //!
 //! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
-//! address (everything outside comes through the context), so it runs wherever it is put; every call
-//! has a frame map.
+//! address but its profile, which outlives it (everything else outside comes through the context), so it
+//! runs wherever it is put; every call has a frame map.
 
 mod call;
 mod numeric;
+mod profiling;
 mod recording;
 mod safepoint;
 mod translate;
@@ -30,6 +31,7 @@ use thiserror::Error;
 
 use crate::frame_map::FrameMaps;
 use crate::instance::Instance;
+use crate::settings::CompiledTier;
 
 /// Where a version is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,35 +87,23 @@ pub enum CompileError {
 
 /// Compiles bodies for one machine.
 pub(crate) struct Compiler {
-    isa: OwnedTargetIsa,
+    /// By tier.
+    isas: [OwnedTargetIsa; 2],
     common_unwind: CommonInformationEntry,
 }
 
 impl std::fmt::Debug for Compiler {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Compiler({})", self.isa.triple())
+        write!(formatter, "Compiler({})", self.isas[0].triple())
     }
 }
 
 impl Compiler {
     /// A compiler for this machine.
     pub(crate) fn new() -> Compiler {
-        let mut flags = settings::builder();
-        for (name, value) in [
-            ("opt_level", "speed"),
-            ("preserve_frame_pointers", "true"),
-            ("unwind_info", "true"),
-            ("enable_probestack", "false"),
-            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-        ] {
-            flags.set(name, value).expect("Cranelift knows the setting");
-        }
-        let isa = cranelift_native::builder()
-            .expect("x86-64 is supported")
-            .finish(settings::Flags::new(flags))
-            .expect("the settings agree");
-        let common_unwind = isa.create_systemv_cie().expect("x86-64 has System V unwind information");
-        Compiler { isa, common_unwind }
+        let isas = CompiledTier::ALL.map(isa);
+        let common_unwind = isas[0].create_systemv_cie().expect("x86-64 has System V unwind information");
+        Compiler { isas, common_unwind }
     }
 
     /// The common part of all versions' unwind rows.
@@ -121,17 +111,17 @@ impl Compiler {
         &self.common_unwind
     }
 
-    /// Compiles `function` of `instance` to be entered at `entry`.
+    /// Compiles `function` of `instance` in `tier` to be entered at `entry`.
     pub(crate) fn compile(
         &self,
         instance: &Instance,
         function: FunctionIndex,
+        tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<CompiledBody, CompileError> {
-        match self.compile_with(instance, function, entry, LoadMerging::Allowed) {
-            Err(Failure::TrapWithoutPoint) => {
-                self.compile_with(instance, function, entry, LoadMerging::Prevented)
-            }
+        let request = |load_merging| Request { instance, function, tier, entry, load_merging };
+        match self.attempt(request(LoadMerging::Allowed)) {
+            Err(Failure::TrapWithoutPoint) => self.attempt(request(LoadMerging::Prevented)),
             result => result,
         }
         .map_err(|failure| match failure {
@@ -140,44 +130,65 @@ impl Compiler {
         })
     }
 
-    fn compile_with(
-        &self,
-        instance: &Instance,
-        function: FunctionIndex,
-        entry: EntryPoint,
-        load_merging: LoadMerging,
-    ) -> Result<CompiledBody, Failure> {
-        let body = instance.module().function(function).body().expect("only defined functions are compiled");
+    fn attempt(&self, request: Request<'_>) -> Result<CompiledBody, Failure> {
+        let instance = request.instance;
+        let body = instance.body(request.function);
+        let points = &instance.analysis(request.function).points;
+        let isa = &*self.isas[request.tier as usize];
         let mut cranelift = Cranelift::new();
         let mut builder_context = FunctionBuilderContext::new();
-        let frontend = self.isa.frontend_config();
-        let clif = &mut cranelift.func;
-        let safepoints = translate::translate(
-            instance,
-            function,
-            entry,
-            load_merging,
-            frontend,
-            clif,
-            &mut builder_context,
-        );
+        let safepoints =
+            translate::translate(request, isa.frontend_config(), &mut cranelift.func, &mut builder_context);
         let mut control = ControlPlane::default();
         let compiled = cranelift
-            .compile(&*self.isa, &mut control)
+            .compile(isa, &mut control)
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         check(compiled, instance)?;
-        let unwind = match compiled.create_unwind_info(&*self.isa) {
+        let unwind = match compiled.create_unwind_info(isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         Ok(CompiledBody {
             code: compiled.code_buffer().into(),
-            frame_maps: safepoint::frame_maps(body, &safepoints, compiled),
-            trap_sites: trap_sites(body, &instance.analysis(function).points, compiled)
-                .ok_or(Failure::TrapWithoutPoint)?,
+            frame_maps: safepoint::frame_maps(body, points, &safepoints, compiled),
+            trap_sites: trap_sites(body, points, compiled).ok_or(Failure::TrapWithoutPoint)?,
             unwind,
         })
     }
+}
+
+/// What to compile, and how.
+#[derive(Clone, Copy)]
+struct Request<'i> {
+    instance: &'i Instance,
+    function: FunctionIndex,
+    tier: CompiledTier,
+    entry: EntryPoint,
+    load_merging: LoadMerging,
+}
+
+/// Cranelift, set up for `tier`. The baseline tier takes what is quick: no optimization, and the
+/// allocator that makes a single pass.
+fn isa(tier: CompiledTier) -> OwnedTargetIsa {
+    let (opt_level, allocator) = match tier {
+        CompiledTier::Baseline => ("none", "single_pass"),
+        CompiledTier::Optimized => ("speed", "backtracking"),
+    };
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", opt_level),
+        ("regalloc_algorithm", allocator),
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "true"),
+        ("enable_probestack", "false"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+    ] {
+        flags.set(name, value).expect("Cranelift knows the setting");
+    }
+    cranelift_native::builder()
+        .expect("x86-64 is supported")
+        .finish(settings::Flags::new(flags))
+        .expect("the settings agree")
 }
 
 /// Whether Cranelift may merge a load into the instruction that uses its value, which then traps for it.

@@ -35,11 +35,16 @@ impl<'c> Recording<'c> {
         recording.good_at_start[Body::ENTRY] = Some(nothing.clone());
         if let EntryPoint::Continuation(point) = entry {
             let position = analysis.points.position(point);
-            if analysis.points.kind(point) == PointKind::LoopHeader {
-                recording.good_at_start[position.block.index()] = Some(nothing);
-            } else {
-                // The rest of the block is entered with nothing stored.
-                let after = recording.step_block(body, analysis, position.block, position.index + 1, nothing);
+            let from = match analysis.points.kind(point) {
+                PointKind::Entry => None,
+                PointKind::LoopHeader => Some(0),
+                PointKind::AfterCall => Some(position.index + 1),
+                PointKind::Trap => unreachable!("execution does not resume at traps"),
+            };
+            if let Some(from) = from {
+                // The rest of the block is entered with nothing stored; the entry is not at all.
+                recording.good_at_start[Body::ENTRY] = None;
+                let after = recording.step_block(body, analysis, position.block, from, nothing);
                 recording.flow(body, position.block, &after);
             }
         }

@@ -6,7 +6,7 @@
 
 use cranelift_codegen::ir::{self, DebugTag};
 use cranelift_codegen::{CompiledCode, MachDebugTagPos};
-use osr_ir::{Body, Point, Register, Type};
+use osr_ir::{Body, Point, Points, Register, Type};
 
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location};
 
@@ -31,7 +31,12 @@ pub(super) struct Safepoint {
 }
 
 /// The frame maps of a compiled body.
-pub(super) fn frame_maps(body: &Body, safepoints: &[Safepoint], compiled: &CompiledCode) -> FrameMaps {
+pub(super) fn frame_maps(
+    body: &Body,
+    points: &Points,
+    safepoints: &[Safepoint],
+    compiled: &CompiledCode,
+) -> FrameMaps {
     let layout = compiled.buffer.frame_layout().expect("every function of ours has a frame");
     let mut builder = FrameMapBuilder::default();
     // Cranelift tags every machine instruction that a call is lowered to; the one *after* which the tag
@@ -56,7 +61,8 @@ pub(super) fn frame_maps(body: &Body, safepoints: &[Safepoint], compiled: &Compi
                 FrameMapEntry { register, location, wide }
             })
             .collect();
-        builder.site(tagged.offset, safepoint.point, entries.into_iter());
+        let point = (safepoint.point, points.kind(safepoint.point));
+        builder.site(tagged.offset, point, entries.into_iter());
     }
     let maps = builder.finish();
     let calls: Vec<u32> = compiled.buffer.call_sites().map(|call| call.ret_addr).collect();

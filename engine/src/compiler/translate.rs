@@ -17,10 +17,12 @@ use osr_stubs::Context;
 
 use super::recording::{Recording, constant_registers};
 use super::safepoint::Safepoint;
-use super::{EntryPoint, LoadMerging, trap_code};
+use super::{EntryPoint, LoadMerging, Request, trap_code};
 use crate::calling_convention::Place;
 use crate::function::Analysis;
 use crate::instance::Instance;
+use crate::profile::Profile;
+use crate::settings::CompiledTier;
 
 /// The state of translating one body.
 pub(super) struct Translator<'a, 'b> {
@@ -42,19 +44,19 @@ pub(super) struct Translator<'a, 'b> {
     blocks: Vec<Option<ir::Block>>,
     pending: Vec<Block>,
     load_merging: LoadMerging,
+    /// What counts are written to, if the tier profiles.
+    pub(super) profile: Option<&'a Profile>,
 }
 
-/// Builds the CLIF of `function`, entered at `entry`, and gives its safepoints.
+/// Builds the CLIF that `request` asks for, and gives its safepoints.
 pub(super) fn translate<'b>(
-    instance: &Instance,
-    function: FunctionIndex,
-    entry: EntryPoint,
-    load_merging: LoadMerging,
+    request: Request<'_>,
     frontend: TargetFrontendConfig,
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Vec<Safepoint> {
-    let body = instance.module().function(function).body().expect("only defined functions are compiled");
+    let Request { instance, function, tier, entry, load_merging } = request;
+    let body = instance.body(function);
     let analysis = instance.analysis(function);
     clif.signature = signature(instance, function, entry);
     let mut builder = FunctionBuilder::new(clif, builder_context);
@@ -84,6 +86,7 @@ pub(super) fn translate<'b>(
         blocks: vec![None; body.blocks.len()],
         pending: Vec::new(),
         load_merging,
+        profile: (tier == CompiledTier::Baseline).then(|| instance.profile(function)),
     };
     match entry {
         EntryPoint::Function => translator.enter_function(start),
@@ -153,13 +156,18 @@ impl Translator<'_, '_> {
             let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
             self.write(register, value);
         }
+        // The rest of the block is a copy of its own: the block itself may be reached again. At a loop
+        // header there is no poll, which was passed already: where each poll is the end of its version,
+        // execution would not go on.
         let position = self.analysis.points.position(point);
-        if self.analysis.points.kind(point) == PointKind::LoopHeader {
-            let header = self.block(position.block);
-            self.builder.ins().jump(header, &[]);
-        } else {
-            // The rest of the block is a copy of its own: the block itself may be reached again.
-            self.translate_from(position.block, position.index + 1);
+        match self.analysis.points.kind(point) {
+            PointKind::Entry => {
+                let entry = self.block(position.block);
+                self.builder.ins().jump(entry, &[]);
+            }
+            PointKind::LoopHeader => self.translate_from(position.block, 0),
+            PointKind::AfterCall => self.translate_from(position.block, position.index + 1),
+            PointKind::Trap => unreachable!("execution does not resume at traps"),
         }
     }
 
@@ -202,7 +210,7 @@ impl Translator<'_, '_> {
             self.instruction(instruction, point);
         }
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
-        self.terminator(&basic_block.terminator);
+        self.terminator(block, &basic_block.terminator);
     }
 
     /// What follows belongs to `point`, and without one to the point before: where a load is merged
@@ -337,7 +345,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn terminator(&mut self, terminator: &Terminator) {
+    fn terminator(&mut self, block: Block, terminator: &Terminator) {
         match terminator {
             Terminator::Jump { target } => {
                 let target = self.block(*target);
@@ -345,6 +353,7 @@ impl Translator<'_, '_> {
             }
             Terminator::Branch { condition, if_true, if_false } => {
                 let condition = self.read(*condition);
+                self.profile_branch(block, condition);
                 let (yes, no) = (self.block(*if_true), self.block(*if_false));
                 self.builder.ins().brif(condition, yes, &[], no, &[]);
             }

@@ -1,12 +1,16 @@
 //! What the dispatch loop does out of line: leaving interpreted code, and trapping.
 
-use osr_ir::{FunctionIndex, FunctionKind, Point, Points, TrapKind};
+use std::sync::atomic::Ordering;
+
+use osr_ir::{FunctionIndex, FunctionKind, Point, PointKind, Points, TrapKind};
 
 use super::code::Code;
 use super::decode::decode;
 use super::op::Op;
+use crate::event::Event;
 use crate::function::FunctionState;
 use crate::instance::Instance;
+use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::tiering;
 
@@ -55,7 +59,11 @@ pub(super) fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -
         return std::ptr::null();
     }
     thread.values().set_top(top);
-    tiering::entry(thread, function).unwrap_or(std::ptr::null())
+    let code = is_due(thread, thread.instance().function(function)).then(|| tiering::entry(thread, function));
+    code.flatten().unwrap_or_else(|| {
+        thread.reached(function, Points::entry());
+        std::ptr::null()
+    })
 }
 
 /// Whether a call of `function` from outside finds room for its words at `window` and on the native
@@ -99,7 +107,7 @@ fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {
     instance.module().signature_of(function).results.len() == 1
 }
 
-/// What becomes of a function that arrived at a loop header often.
+/// What becomes of the frame of a function that was executed often.
 pub(super) enum Arrival {
     /// It goes on in the interpreter.
     Stays,
@@ -114,6 +122,27 @@ pub(super) enum Arrival {
     Trapped,
 }
 
+/// Tells the observer that the frame at `window` goes on in a continuation.
+fn observe(
+    thread: &Thread,
+    function: FunctionIndex,
+    point: Point,
+    window: *mut u64,
+    (code, tier): (*const u8, CompiledTier),
+) {
+    let registers = thread.instance().body(function).registers.len();
+    // SAFETY: the window has a word for each register.
+    let words = unsafe { std::slice::from_raw_parts(window, registers) };
+    thread.observe(|| Event::Moved {
+        place: tiering::place_of(thread, function, point),
+        from: Tier::Interpreter,
+        from_version: None,
+        to: tier.into(),
+        to_code: Some(code as u64),
+        state: thread.frame_state(function, point, words),
+    });
+}
+
 /// Asks for a continuation of the executing function at the loop header `point`. If the frame is the
 /// activation's `only` one the caller enters it, else it is run here.
 #[cold]
@@ -126,15 +155,55 @@ pub(super) fn arrive(
     only: bool,
 ) -> Arrival {
     let code = executing(state);
-    thread.values().set_top(window.wrapping_add(code.frame_words));
-    let Some(continuation) = tiering::loop_header(thread, code.function, point) else {
+    thread.reached(code.function, point);
+    if !is_due(thread, state) {
         return Arrival::Stays;
-    };
-    if only {
-        return Arrival::Leaves(continuation);
     }
+    leave(thread, code, point, window, only)
+}
+
+/// Asks for a continuation of the executing function, one of whose calls of compiled code has returned:
+/// it is at the operation `op`. Otherwise like [`arrive`].
+#[cold]
+#[inline(never)]
+pub(super) fn come_back(
+    thread: &Thread,
+    state: &FunctionState,
+    op: *const Op,
+    window: *mut u64,
+    only: bool,
+) -> Arrival {
+    let code = executing(state);
+    if !is_due(thread, state) {
+        return Arrival::Stays;
+    }
+    let points = &thread.instance().analysis(code.function).points;
+    let is_resumed = |(point, kind, _): &(Point, PointKind, _)| {
+        *kind == PointKind::AfterCall && std::ptr::eq(code.start(*point), op)
+    };
+    match points.iter().find(is_resumed) {
+        Some((point, ..)) => leave(thread, code, point, window, only),
+        None => Arrival::Stays,
+    }
+}
+
+/// Whether the function was executed often enough: where every arrival is observed, most are not due.
+fn is_due(thread: &Thread, state: &FunctionState) -> bool {
+    state.counter.load(Ordering::Relaxed) >= thread.instance().threshold(Tier::Interpreter)
+}
+
+/// Leaves the interpreter at `point`, if there is a continuation.
+fn leave(thread: &Thread, code: &Code, point: Point, window: *mut u64, only: bool) -> Arrival {
     if !thread.has_native_stack() {
         return Arrival::Stays;
+    }
+    thread.values().set_top(window.wrapping_add(code.frame_words));
+    let Some((continuation, tier)) = tiering::continuation(thread, code.function, point) else {
+        return Arrival::Stays;
+    };
+    observe(thread, code.function, point, window, (continuation, tier));
+    if only {
+        return Arrival::Leaves(continuation);
     }
     if thread.call_continuation(code.function, continuation, window, window) {
         Arrival::Returned { single: has_single_result(thread.instance(), code.function) }

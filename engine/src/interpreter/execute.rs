@@ -129,10 +129,8 @@ unsafe fn dispatch<'a>(
     base: *mut u64,
 ) -> Outcome {
     let instance = thread.instance();
-    let threshold = match instance.settings().tier {
-        Tier::Interpreter => u32::MAX,
-        _ => instance.settings().threshold,
-    };
+    // Where each arrival is observed, each is out of line.
+    let threshold = if thread.wants_points() { 0 } else { instance.threshold(Tier::Interpreter) };
     let mut window = base;
     let mut memory = Bounds::of(thread);
 
@@ -209,6 +207,24 @@ unsafe fn dispatch<'a>(
             *header.sub(1) as Slot
         }};
     }
+    // What becomes of the innermost frame, which may have found better code.
+    macro_rules! go_on {
+        ($arrival:expr) => {{
+            match $arrival {
+                Arrival::Stays => {}
+                Arrival::Leaves(code) => return Outcome::Continue { code, state: window },
+                Arrival::Returned { single } => {
+                    let result = *window;
+                    let dst = pop!();
+                    if single {
+                        set!(dst, result);
+                    }
+                }
+                Arrival::Trapped => return Outcome::Trap,
+            }
+            memory = Bounds::of(thread);
+        }};
+    }
     macro_rules! call {
         ($function:expr, $dst:expr, $arguments:expr, $list:expr, $offset:expr) => {{
             let function = $function;
@@ -239,6 +255,12 @@ unsafe fn dispatch<'a>(
                     return Outcome::Trap;
                 }
                 memory = Bounds::of(thread);
+                if state.counter.load(Ordering::Relaxed) >= threshold {
+                    if let Op::Results { count, window: offset } = *ip {
+                        ip = scatter(ip.add(1), count, window.add(offset as usize), window);
+                    }
+                    go_on!(calls::come_back(thread, state, ip, window, window == base));
+                }
             }
         }};
     }
@@ -440,19 +462,7 @@ unsafe fn dispatch<'a>(
                     next!();
                     if state.count() >= threshold {
                         let point = Point::new(point as usize);
-                        match calls::arrive(thread, state, point, window, window == base) {
-                            Arrival::Stays => {}
-                            Arrival::Leaves(code) => return Outcome::Continue { code, state: window },
-                            Arrival::Returned { single } => {
-                                let result = *window;
-                                let dst = pop!();
-                                if single {
-                                    set!(dst, result);
-                                }
-                            }
-                            Arrival::Trapped => return Outcome::Trap,
-                        }
-                        memory = Bounds::of(thread);
+                        go_on!(calls::arrive(thread, state, point, window, window == base));
                     }
                 }
                 Op::Switch { index, count } => {

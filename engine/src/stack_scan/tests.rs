@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use osr_ir::Signature;
 
-use crate::{HostCall, Imports, Instance, Settings, Thread, Tier};
+use crate::{HostCall, Imports, Instance, Settings, Thread, Tiers};
 
 /// Runs `act` in a host function that the compiled function `f` calls.
 fn run(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
@@ -23,7 +23,7 @@ fn run(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
         act(call);
         Ok(())
     });
-    let settings = Settings { tier: Tier::Optimized, threshold: 0, ..Settings::default() };
+    let settings = Settings { tiers: Tiers::Optimized, threshold: 0, ..Settings::default() };
     let module = osr_ir::text::parse(text).expect("valid");
     let instance = Instance::new(settings, module, &imports).expect("an instance");
     Thread::new(&instance).expect("a thread").invoke("f", &[]).expect("it returns");

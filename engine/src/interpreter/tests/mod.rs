@@ -1,4 +1,4 @@
-//! Tests of the interpreter alone: everything runs in [`Tier::Interpreter`].
+//! Tests of the interpreter alone: everything runs in [`Tiers::Interpreter`].
 
 mod calls;
 mod numeric;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use osr_ir::{FunctionIndex, Module, Point, TrapKind};
 
 use super::{Outcome, Start, run};
-use crate::{HostError, Imports, Instance, InvokeError, Settings, Thread, Tier, Trap};
+use crate::{HostError, Imports, Instance, InvokeError, Settings, Thread, Tiers, Trap};
 
 /// What a call gave: results, or where it trapped.
 type Answer = Result<Vec<u64>, (TrapKind, String, Point)>;
@@ -43,7 +43,7 @@ fn imports() -> Imports {
 
 fn instance(module: Module) -> Arc<Instance> {
     let settings = Settings {
-        tier: Tier::Interpreter,
+        tiers: Tiers::Interpreter,
         value_stack_bytes: 1 << 20,
         code_bytes: 1 << 20,
         ..Settings::default()

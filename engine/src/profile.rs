@@ -1,0 +1,150 @@
+//! Profiles: what baseline code counts while it runs.
+//!
+//! The counters are words that the code increments in place. A profile lives as long as its instance,
+//! and so longer than all code that refers to it, which may therefore have its address.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Points, Terminator};
+
+/// The counters of a function.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    layout: Layout,
+    /// The countdown, then what the layout says.
+    words: Box<[AtomicU32]>,
+}
+
+/// Which word counts what. Each number is a word's position.
+#[derive(Debug, Default)]
+struct Layout {
+    headers: Vec<(Point, u32)>,
+    branches: Vec<(Block, u32)>,
+    indirect_calls: Vec<(Point, u32)>,
+}
+
+/// The words of an indirect call, in this order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum IndirectCallWord {
+    /// Times that it was executed.
+    Calls,
+    /// Times that it called what it had called the last time.
+    Repeated,
+    /// What it called the last time: the function's number plus one.
+    Last,
+}
+
+/// What was counted, for those who ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profiled {
+    /// Per loop header, how often it was reached.
+    pub loop_headers: Vec<(Point, u32)>,
+    /// Per block that ends in a branch, how often the branch was taken, and how often not.
+    pub branches: Vec<(Block, [u32; 2])>,
+    /// Per indirect call, what was called.
+    pub indirect_calls: Vec<(Point, IndirectCalls)>,
+}
+
+/// What an indirect call called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndirectCalls {
+    /// Times that it was executed.
+    pub calls: u32,
+    /// Times that it called the same function as the time before: all but one if it has a single target.
+    pub repeated: u32,
+    /// The function that it called last.
+    pub last: Option<FunctionIndex>,
+}
+
+impl Profile {
+    /// The position of the countdown: entries and back-edges that are left until the policy is asked.
+    pub(crate) const COUNTDOWN: u32 = 0;
+
+    /// A profile of `body`, with nothing counted.
+    pub(crate) fn new(body: &Body, points: &Points, countdown: u32) -> Profile {
+        let mut layout = Layout::default();
+        let mut next = Profile::COUNTDOWN + 1;
+        let mut take = |words: u32| {
+            next += words;
+            next - words
+        };
+        for block in body.block_indices() {
+            if let Some(header) = points.header(block) {
+                layout.headers.push((header, take(1)));
+            }
+            let basic_block = body.block(block);
+            for (index, instruction) in basic_block.instructions.iter().enumerate() {
+                if let Instruction::CallIndirect { .. } = instruction {
+                    let point = points.at(block, index).expect("calls have points");
+                    layout.indirect_calls.push((point, take(3)));
+                }
+            }
+            if let Terminator::Branch { .. } = basic_block.terminator {
+                layout.branches.push((block, take(2)));
+            }
+        }
+        let words: Box<[AtomicU32]> = (0..next).map(|_| AtomicU32::new(0)).collect();
+        words[Profile::COUNTDOWN as usize].store(countdown, Ordering::Relaxed);
+        Profile { layout, words }
+    }
+
+    /// The address of the first word, for compiled code.
+    pub(crate) fn address(&self) -> u64 {
+        self.words.as_ptr() as u64
+    }
+
+    /// Whether the countdown is over.
+    pub(crate) fn is_due(&self) -> bool {
+        self.word(Profile::COUNTDOWN) == 0
+    }
+
+    /// Begins the countdown anew.
+    pub(crate) fn reset_countdown(&self, countdown: u32) {
+        self.words[Profile::COUNTDOWN as usize].store(countdown, Ordering::Relaxed);
+    }
+
+    /// The word that counts arrivals at the loop header `point`.
+    pub(crate) fn header(&self, point: Point) -> u32 {
+        find(&self.layout.headers, point)
+    }
+
+    /// The first of two words for the branch that ends `block`: taken, not taken.
+    pub(crate) fn branch(&self, block: Block) -> u32 {
+        find(&self.layout.branches, block)
+    }
+
+    /// The first of the words of the indirect call before `point`.
+    pub(crate) fn indirect_call(&self, point: Point) -> u32 {
+        find(&self.layout.indirect_calls, point)
+    }
+
+    /// What was counted so far.
+    pub(crate) fn read(&self) -> Profiled {
+        let calls = |first: u32| IndirectCalls {
+            calls: self.word(first + IndirectCallWord::Calls as u32),
+            repeated: self.word(first + IndirectCallWord::Repeated as u32),
+            last: (self.word(first + IndirectCallWord::Last as u32) as usize)
+                .checked_sub(1)
+                .map(FunctionIndex::new),
+        };
+        let Layout { headers, branches, indirect_calls } = &self.layout;
+        Profiled {
+            loop_headers: headers.iter().map(|&(point, word)| (point, self.word(word))).collect(),
+            branches: branches
+                .iter()
+                .map(|&(block, word)| (block, [self.word(word), self.word(word + 1)]))
+                .collect(),
+            indirect_calls: indirect_calls.iter().map(|&(point, word)| (point, calls(word))).collect(),
+        }
+    }
+
+    fn word(&self, position: u32) -> u32 {
+        self.words[position as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// Both lists are made in order of their keys.
+fn find<K: Ord + Copy>(sorted: &[(K, u32)], key: K) -> u32 {
+    let found = sorted.binary_search_by_key(&key, |(known, _)| *known).expect("the layout is of this body");
+    sorted[found].1
+}

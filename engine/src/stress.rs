@@ -1,0 +1,160 @@
+//! Stress: transitions that are forced, by a rule or by a recorded schedule.
+//!
+//! Everything that is forced is a function of ordinals: the number of a safepoint reached in compiled
+//! code, the number of a landing. A deterministic guest under the same settings reaches the same
+//! safepoints, so that a schedule, or a seed, reproduces a run.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Tier;
+
+/// What is forced.
+#[derive(Clone, Debug, Default)]
+pub enum Stress {
+    /// Nothing.
+    #[default]
+    None,
+    /// Something at every so manieth safepoint.
+    Periodic(Periodic),
+    /// Anything at any safepoint, as the seed has it; how often, too.
+    Random(u64),
+    /// What was recorded.
+    Replay(Arc<Schedule>),
+}
+
+/// What is done periodically. Periods count safepoints reached in compiled code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Periodic {
+    /// Every that many, all versions active on the stack are invalidated. `None`: never.
+    pub hijack: Option<u64>,
+    /// Every that many, all compiled frames are hijacked; their versions stay current, and are entered
+    /// again. Lands often without compiling. `None`: never.
+    pub redirect: Option<u64>,
+    /// Where hijacked frames land. `None`: where the policy says.
+    pub land: Option<Land>,
+}
+
+/// Where hijacked frames land.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Land {
+    /// All in that tier.
+    In(Tier),
+    /// Each in a tier that the seed picks.
+    Random(u64),
+}
+
+/// What is done at a safepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// All versions active on the stack are invalidated.
+    Invalidate,
+    /// All compiled frames are hijacked; their versions stay.
+    Redirect,
+}
+
+/// What was done where: a run's forced transitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Safepoints, counted from 1, with what was done there; ascending.
+    pub safepoints: Vec<(u64, Action)>,
+    /// Landings, counted from 1, with the tier that was landed in; ascending. Others land in the
+    /// interpreter.
+    pub landings: Vec<(u64, Tier)>,
+}
+
+impl Stress {
+    /// Every `n`th safepoint invalidates what is active.
+    pub fn hijack(n: u64) -> Stress {
+        Stress::Periodic(Periodic { hijack: Some(n), ..Periodic::default() })
+    }
+
+    /// Every `n`th safepoint redirects what is active.
+    pub fn redirect(n: u64) -> Stress {
+        Stress::Periodic(Periodic { redirect: Some(n), ..Periodic::default() })
+    }
+
+    /// The same, but hijacked frames land in `land`.
+    #[must_use]
+    pub fn landing(self, land: Land) -> Stress {
+        match self {
+            Stress::Periodic(periodic) => Stress::Periodic(Periodic { land: Some(land), ..periodic }),
+            Stress::None => Stress::Periodic(Periodic { land: Some(land), ..Periodic::default() }),
+            other => other,
+        }
+    }
+
+    /// Whether safepoints matter: then every poll takes its slow path.
+    pub fn wants_safepoints(&self) -> bool {
+        match self {
+            Stress::None => false,
+            Stress::Periodic(periodic) => periodic.hijack.is_some() || periodic.redirect.is_some(),
+            Stress::Random(_) | Stress::Replay(_) => true,
+        }
+    }
+
+    /// What is done at the `safepoint`th safepoint.
+    pub(crate) fn action(&self, safepoint: u64) -> Option<Action> {
+        match self {
+            Stress::None => None,
+            Stress::Periodic(periodic) => periodic.action(safepoint),
+            Stress::Random(seed) => random_action(*seed, safepoint),
+            Stress::Replay(schedule) => find(&schedule.safepoints, safepoint),
+        }
+    }
+
+    /// The tier that the `landing`th landing ends in, if it is forced.
+    #[inline(always)]
+    pub(crate) fn land(&self, landing: u64) -> Option<Tier> {
+        match self {
+            Stress::None => None,
+            Stress::Periodic(periodic) => periodic.land.map(|land| land.tier(landing)),
+            Stress::Random(seed) => Some(Land::Random(*seed).tier(landing)),
+            Stress::Replay(schedule) => Some(find(&schedule.landings, landing).unwrap_or(Tier::Interpreter)),
+        }
+    }
+}
+
+impl Periodic {
+    fn action(&self, safepoint: u64) -> Option<Action> {
+        let is_due = |every: Option<u64>| every.is_some_and(|every| safepoint.is_multiple_of(every));
+        if is_due(self.hijack) {
+            Some(Action::Invalidate)
+        } else {
+            is_due(self.redirect).then_some(Action::Redirect)
+        }
+    }
+}
+
+impl Land {
+    fn tier(self, landing: u64) -> Tier {
+        match self {
+            Land::In(tier) => tier,
+            Land::Random(seed) => Tier::ALL[(mix(seed ^ mix(landing)) % 3) as usize],
+        }
+    }
+}
+
+/// One safepoint in 1 to 64, as the seed has it, does something.
+fn random_action(seed: u64, safepoint: u64) -> Option<Action> {
+    let period = 1 << (mix(seed) % 7);
+    let random = mix(!seed ^ mix(safepoint));
+    let is_due = random.is_multiple_of(period);
+    let action = if random >> 32 & 1 == 0 { Action::Invalidate } else { Action::Redirect };
+    is_due.then_some(action)
+}
+
+fn find<T: Copy>(sorted: &[(u64, T)], ordinal: u64) -> Option<T> {
+    let found = sorted.binary_search_by_key(&ordinal, |(at, _)| *at).ok()?;
+    Some(sorted[found].1)
+}
+
+/// A pseudo-random number from `x` (splitmix64's finalizer).
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}
