@@ -38,7 +38,7 @@ mod segments;
 
 use std::fmt;
 
-use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Location};
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, FrameMapEntry, Location};
 use osr_ir::{Body, FunctionIndex, Module, Point, Register};
 
 /// What is checked: a version, taken apart so that tests can break it.
@@ -48,6 +48,8 @@ pub struct Subject<'m> {
     pub module: &'m Module,
     /// The function that it is a version of.
     pub function: FunctionIndex,
+    /// The tier that made it.
+    pub tier: CompiledTier,
     /// Where it is entered.
     pub entry: EntryPoint,
     /// Its code.
@@ -88,6 +90,7 @@ impl<'m> Subject<'m> {
         Subject {
             module,
             function: version.function,
+            tier: version.tier,
             entry: version.entry,
             code: version.code().expect("code that is not released"),
             sites: maps.sites().iter().map(site).collect(),
