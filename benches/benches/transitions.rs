@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use osr_engine::{HostError, Imports, Instance, Settings, Thread, Tiers};
+use osr_engine::{CompiledTier, Destination, HostError, Imports, Instance, Settings, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
 /// What happens at the bottom, and what it measured.
@@ -67,16 +67,16 @@ fn imports() -> Imports {
     imports
 }
 
-/// A guest to descend in.
+/// A guest to descend in, and to return from.
 struct Guest {
     thread: Box<Thread>,
     descend: FunctionIndex,
 }
 
 impl Guest {
-    fn new(live: usize) -> Guest {
-        let settings =
-            Settings { tiers: Tiers::Optimized, threshold: 0, checked: false, ..Settings::default() };
+    /// A guest that keeps `live` values across its call; its hijacked frames land where `landing` says.
+    fn new(live: usize, landing: Destination) -> Guest {
+        let settings = Settings { tiers: Tiers::Optimized, landing, checked: false, ..Settings::default() };
         let instance: Arc<Instance> =
             Instance::new(settings, descent(live), &imports()).expect("a valid module");
         let thread = Thread::new(&instance).expect("a thread");
@@ -103,7 +103,7 @@ const DEPTHS: [u64; 4] = [10, 100, 1_000, 10_000];
 
 /// Walks at the bottom: by frame pointers, and by unwind tables.
 fn walk(criterion: &mut Criterion) {
-    let guest = Guest::new(8);
+    let guest = Guest::new(8, Destination::Interpreter);
     let mut group = criterion.benchmark_group("walk");
     for depth in DEPTHS {
         group.throughput(Throughput::Elements(depth + 1));
@@ -139,7 +139,7 @@ fn walk(criterion: &mut Criterion) {
 
 /// Walk and hijack of all frames at the bottom; unhijacking them again is not measured.
 fn hijack(criterion: &mut Criterion) {
-    let guest = Guest::new(8);
+    let guest = Guest::new(8, Destination::Interpreter);
     let mut group = criterion.benchmark_group("walk and hijack");
     for depth in DEPTHS {
         group.throughput(Throughput::Elements(depth + 1));
@@ -163,14 +163,21 @@ fn hijack(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The way back through `depth` frames, all of them landing in the interpreter, or returning plainly.
+/// The way back through `depth` frames: returning plainly, or all of them landing in the interpreter, or
+/// in a version that is there already.
 fn landing(criterion: &mut Criterion) {
     for (name, depth, evict) in [("warm", 1_000, false), ("cold", 1, true)] {
         let mut group = criterion.benchmark_group(format!("return, {name}"));
         group.throughput(Throughput::Elements(depth + 1));
         for live in [1, 8, 32] {
-            let guest = Guest::new(live);
-            for (what, hijacked) in [("plain", false), ("landing", true)] {
+            for (what, landing) in [
+                ("plain", None),
+                ("landing in the interpreter", Some(Destination::Interpreter)),
+                ("landing in baseline code", Some(Destination::Compiled(CompiledTier::Baseline))),
+                ("landing in optimized code", Some(Destination::Compiled(CompiledTier::Optimized))),
+            ] {
+                let guest = Guest::new(live, landing.unwrap_or_default());
+                let hijacked = landing.is_some();
                 group.bench_function(BenchmarkId::new(what, live), |bencher| {
                     bencher.iter_custom(|iterations| {
                         let mut total = Duration::ZERO;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
     Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, FunctionKind, GlobalIndex,
-    Module, SegmentMode, SignatureIndex, TableIndex, TrapKind,
+    Module, Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
 };
 use osr_stubs::TableView;
 
@@ -171,6 +171,14 @@ impl Instance {
     pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
         let body = self.module.function(function).body().expect("a defined function");
         self.function(function).analysis(body)
+    }
+
+    /// The points of a defined function, in its body as it is executed.
+    ///
+    /// # Panics
+    /// If the function is imported.
+    pub fn points(&self, function: FunctionIndex) -> &Points {
+        &self.analysis(function).points
     }
 
     /// The call cells: what new calls of each function enter.
