@@ -25,13 +25,17 @@ impl Translator<'_, '_> {
         match instruction {
             I::Call { function, arguments, results } => {
                 let signature = self.instance.module().function(*function).signature;
-                let index = self.builder.ins().iconst(types::I64, function.index() as i64);
-                self.guest_call(signature, index, arguments, results, point);
+                let cells = self.context_field(offset_of!(Context, cells));
+                let cell = (cells, function.index() as i32 * 8);
+                self.guest_call(signature, cell, arguments, results, point);
             }
             I::CallIndirect { table, signature, index, arguments, results } => {
                 let function = self.checked_callee(*table, *signature, *index);
                 self.profile_indirect_call(point, function);
-                self.guest_call(*signature, function, arguments, results, point);
+                let cells = self.context_field(offset_of!(Context, cells));
+                let offset = self.builder.ins().ishl_imm_u(function, 3);
+                let cell = (self.builder.ins().iadd(cells, offset), 0);
+                self.guest_call(*signature, cell, arguments, results, point);
             }
             I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
             I::MemoryFill { address, value, length } => {
@@ -74,19 +78,17 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// A call of guest code through its cell, which holds whatever the current version is.
+    /// A call of guest code through its cell, an address and an offset, which holds whatever the current
+    /// version is.
     fn guest_call(
         &mut self,
         signature: SignatureIndex,
-        function: ir::Value,
+        (cell, offset): (ir::Value, i32),
         arguments: &[Register],
         results: &[Register],
         point: Point,
     ) {
-        let cells = self.context_field(offset_of!(Context, cells));
-        let offset = self.builder.ins().ishl_imm_u(function, 3);
-        let cell = self.builder.ins().iadd(cells, offset);
-        let code = self.builder.ins().load(types::I64, MemFlagsData::trusted(), cell, 0);
+        let code = self.builder.ins().load(types::I64, MemFlagsData::trusted(), cell, offset);
         let mut values = vec![self.context];
         values.extend(arguments.iter().map(|&argument| self.read(argument)));
         let places = self.instance.layout(signature).results.clone();
@@ -170,13 +172,14 @@ impl Translator<'_, '_> {
         let limit = self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address);
         let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
         let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
-        let wanted = match self.profile_arrival(point) {
-            Some(is_over) => self.builder.ins().bor(below, is_over),
-            None => below,
-        };
         let (cold, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(cold);
-        self.builder.ins().brif(wanted, cold, &[], next, &[]);
+        if let Some(left) = self.profile_arrival(point) {
+            let counted = self.builder.create_block();
+            self.builder.ins().brif(left, counted, &[], cold, &[]);
+            self.builder.switch_to_block(counted);
+        }
+        self.builder.ins().brif(below, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         let good = self.good.clone();
         let state = self.record(point, &[], &[]);

@@ -17,6 +17,8 @@ mod recording;
 mod safepoint;
 mod translate;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir;
 use cranelift_codegen::isa;
@@ -90,6 +92,20 @@ pub(crate) struct Compiler {
     /// By tier.
     isas: [OwnedTargetIsa; 2],
     common_unwind: CommonInformationEntry,
+    /// What compilations leave to the next.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// Memory that a compilation needs.
+struct Scratch {
+    cranelift: Cranelift,
+    builder_context: FunctionBuilderContext,
+}
+
+impl Scratch {
+    fn new() -> Scratch {
+        Scratch { cranelift: Cranelift::new(), builder_context: FunctionBuilderContext::new() }
+    }
 }
 
 impl std::fmt::Debug for Compiler {
@@ -103,7 +119,7 @@ impl Compiler {
     pub(crate) fn new() -> Compiler {
         let isas = CompiledTier::ALL.map(isa);
         let common_unwind = isas[0].create_systemv_cie().expect("x86-64 has System V unwind information");
-        Compiler { isas, common_unwind }
+        Compiler { isas, common_unwind, scratch: Mutex::default() }
     }
 
     /// The common part of all versions' unwind rows.
@@ -120,25 +136,31 @@ impl Compiler {
         entry: EntryPoint,
     ) -> Result<CompiledBody, CompileError> {
         let request = |load_merging| Request { instance, function, tier, entry, load_merging };
-        match self.attempt(request(LoadMerging::Allowed)) {
-            Err(Failure::TrapWithoutPoint) => self.attempt(request(LoadMerging::Prevented)),
+        let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
+        let compiled = match self.attempt(request(LoadMerging::Allowed), &mut scratch) {
+            Err(Failure::TrapWithoutPoint) => self.attempt(request(LoadMerging::Prevented), &mut scratch),
             result => result,
-        }
-        .map_err(|failure| match failure {
+        };
+        self.scratch().push(scratch);
+        compiled.map_err(|failure| match failure {
             Failure::Refused(error) => error,
             Failure::TrapWithoutPoint => unreachable!("instructions that trap have points"),
         })
     }
 
-    fn attempt(&self, request: Request<'_>) -> Result<CompiledBody, Failure> {
+    fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attempt(&self, request: Request<'_>, scratch: &mut Scratch) -> Result<CompiledBody, Failure> {
         let instance = request.instance;
         let body = instance.body(request.function);
         let points = &instance.analysis(request.function).points;
         let isa = &*self.isas[request.tier as usize];
-        let mut cranelift = Cranelift::new();
-        let mut builder_context = FunctionBuilderContext::new();
+        let Scratch { cranelift, builder_context } = scratch;
+        cranelift.clear();
         let safepoints =
-            translate::translate(request, isa.frontend_config(), &mut cranelift.func, &mut builder_context);
+            translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         let mut control = ControlPlane::default();
         let compiled = cranelift
             .compile(isa, &mut control)

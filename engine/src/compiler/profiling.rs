@@ -4,66 +4,83 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use osr_ir::{Block, Point, Points};
 
-use super::translate::Translator;
+use super::translate::{BlockLocal, Translator};
 use crate::profile::{IndirectCallWord, Profile};
 
 impl Translator<'_, '_> {
-    /// Counts an arrival at the entry or the loop header `point`. Whether the countdown is over now; none
-    /// if the tier does not profile.
+    /// Counts an arrival at the entry or the loop header `point`. What is left of the countdown; none if
+    /// the tier does not profile.
     pub(super) fn profile_arrival(&mut self, point: Point) -> Option<ir::Value> {
         let profile = self.profile?;
+        let base = self.profile_base(profile);
         if point != Points::entry() {
-            self.add_to_word(profile, profile.header(point), 1);
+            self.increment(base, profile.header(point));
         }
-        let left = self.add_to_word(profile, Profile::COUNTDOWN, -1);
-        Some(self.builder.ins().icmp_imm_u(IntCC::Equal, left, 0))
+        let flags = MemFlagsData::trusted();
+        let offset = offset_of(Profile::COUNTDOWN);
+        let left = self.builder.ins().load(types::I32, flags, base, offset);
+        let one = self.one();
+        let left = self.builder.ins().isub(left, one);
+        self.builder.ins().store(flags, left, base, offset);
+        Some(left)
     }
 
     /// Counts which way the branch at the end of `block` goes.
     pub(super) fn profile_branch(&mut self, block: Block, condition: ir::Value) {
         let Some(profile) = self.profile else { return };
-        let first = self.word_address(profile, profile.branch(block));
-        let not_taken = self.builder.ins().icmp_imm_u(IntCC::Equal, condition, 0);
-        let word = self.builder.ins().uextend(types::I64, not_taken);
-        let offset = self.builder.ins().ishl_imm_u(word, 2);
-        let address = self.builder.ins().iadd(first, offset);
-        self.add_at(address, 0, 1);
+        let taken = profile.branch(block);
+        let [taken, not_taken] = [taken, taken + 1].map(|word| {
+            self.builder.ins().iconst(types::I64, (profile.address() + u64::from(word) * 4) as i64)
+        });
+        let address = self.builder.ins().select(condition, taken, not_taken);
+        self.increment(address, 0);
     }
 
     /// Counts that the indirect call before `point` calls `function`.
     pub(super) fn profile_indirect_call(&mut self, point: Point, function: ir::Value) {
         let Some(profile) = self.profile else { return };
-        let first = self.word_address(profile, profile.indirect_call(point));
-        self.add_at(first, IndirectCallWord::Calls as i32 * 4, 1);
+        let base = self.profile_base(profile);
+        let first = profile.indirect_call(point);
+        let [calls, repeated, last] =
+            [IndirectCallWord::Calls, IndirectCallWord::Repeated, IndirectCallWord::Last]
+                .map(|word| first + word as u32);
+        self.increment(base, calls);
         let function = self.builder.ins().ireduce(types::I32, function);
-        let number = self.builder.ins().iadd_imm_u(function, 1);
+        let one = self.one();
+        let number = self.builder.ins().iadd(function, one);
         let flags = MemFlagsData::trusted();
-        let last = self.builder.ins().load(types::I32, flags, first, IndirectCallWord::Last as i32 * 4);
-        let same = self.builder.ins().icmp(IntCC::Equal, last, number);
+        let before = self.builder.ins().load(types::I32, flags, base, offset_of(last));
+        let same = self.builder.ins().icmp(IntCC::Equal, before, number);
         let same = self.builder.ins().uextend(types::I32, same);
-        let offset = IndirectCallWord::Repeated as i32 * 4;
-        let repeated = self.builder.ins().load(types::I32, flags, first, offset);
-        let repeated = self.builder.ins().iadd(repeated, same);
-        self.builder.ins().store(flags, repeated, first, offset);
-        self.builder.ins().store(flags, number, first, IndirectCallWord::Last as i32 * 4);
+        self.add(base, repeated, same);
+        self.builder.ins().store(flags, number, base, offset_of(last));
     }
 
-    fn word_address(&mut self, profile: &Profile, word: u32) -> ir::Value {
-        let address = profile.address() + u64::from(word) * 4;
-        self.builder.ins().iconst(types::I64, address as i64)
+    /// The address of the profile.
+    fn profile_base(&mut self, profile: &Profile) -> ir::Value {
+        let address = profile.address() as i64;
+        self.once_in_block(BlockLocal::Profile, |builder, _| builder.ins().iconst(types::I64, address))
     }
 
-    fn add_to_word(&mut self, profile: &Profile, word: u32, amount: i64) -> ir::Value {
-        let address = self.word_address(profile, word);
-        self.add_at(address, 0, amount)
+    fn one(&mut self) -> ir::Value {
+        self.once_in_block(BlockLocal::One, |builder, _| builder.ins().iconst(types::I32, 1))
     }
 
-    /// Adds `amount` to the word at `address + offset`, and gives the sum.
-    fn add_at(&mut self, address: ir::Value, offset: i32, amount: i64) -> ir::Value {
+    fn increment(&mut self, base: ir::Value, word: u32) {
+        let one = self.one();
+        self.add(base, word, one);
+    }
+
+    /// Adds `amount` to a word of the profile at `base`.
+    fn add(&mut self, base: ir::Value, word: u32, amount: ir::Value) {
         let flags = MemFlagsData::trusted();
-        let value = self.builder.ins().load(types::I32, flags, address, offset);
-        let sum = self.builder.ins().iadd_imm_s(value, amount);
-        self.builder.ins().store(flags, sum, address, offset);
-        sum
+        let value = self.builder.ins().load(types::I32, flags, base, offset_of(word));
+        let sum = self.builder.ins().iadd(value, amount);
+        self.builder.ins().store(flags, sum, base, offset_of(word));
     }
+}
+
+/// Where the word at `position` is in the profile, in bytes.
+fn offset_of(position: u32) -> i32 {
+    position as i32 * 4
 }

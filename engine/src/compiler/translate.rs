@@ -43,9 +43,22 @@ pub(super) struct Translator<'a, 'b> {
     variables: Vec<Variable>,
     blocks: Vec<Option<ir::Block>>,
     pending: Vec<Block>,
+    /// What this block has made already.
+    block_local: Vec<(BlockLocal, ir::Value)>,
     load_merging: LoadMerging,
     /// What counts are written to, if the tier profiles.
     pub(super) profile: Option<&'a Profile>,
+}
+
+/// Values that a block needs more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockLocal {
+    /// The context's field at that offset.
+    ContextField(usize),
+    /// The address of the profile.
+    Profile,
+    /// The number one, of 32 bits.
+    One,
 }
 
 /// Builds the CLIF that `request` asks for, and gives its safepoints.
@@ -85,6 +98,7 @@ pub(super) fn translate<'b>(
         variables,
         blocks: vec![None; body.blocks.len()],
         pending: Vec::new(),
+        block_local: Vec::new(),
         load_merging,
         profile: (tier == CompiledTier::Baseline).then(|| instance.profile(function)),
     };
@@ -196,6 +210,7 @@ impl Translator<'_, '_> {
     fn forget(&mut self) {
         self.constants.clone_from(&self.always);
         self.good = RegisterSet::new(self.body.registers.len());
+        self.block_local.clear();
     }
 
     fn translate_from(&mut self, block: Block, from: usize) {
@@ -234,10 +249,27 @@ impl Translator<'_, '_> {
         self.builder.def_var(self.variables[register.index()], value);
     }
 
-    /// Loads a field of the context that does not change while the thread exists.
+    /// A field of the context that does not change while the thread exists: loaded once in each block.
     pub(super) fn context_field(&mut self, offset: usize) -> ir::Value {
-        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
-        self.builder.ins().load(types::I64, flags, self.context, offset as i32)
+        self.once_in_block(BlockLocal::ContextField(offset), |builder, context| {
+            let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+            builder.ins().load(types::I64, flags, context, offset as i32)
+        })
+    }
+
+    /// The value that `make` makes, which it does once in each block.
+    pub(super) fn once_in_block(
+        &mut self,
+        what: BlockLocal,
+        make: impl FnOnce(&mut FunctionBuilder<'_>, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let known = self.block_local.iter().find(|(known, _)| *known == what);
+        if let Some(&(_, value)) = known {
+            return value;
+        }
+        let value = make(&mut self.builder, self.context);
+        self.block_local.push((what, value));
+        value
     }
 
     fn instruction(&mut self, instruction: &Instruction, point: Option<osr_ir::Point>) {
