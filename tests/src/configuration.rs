@@ -42,12 +42,14 @@ impl Configuration {
         Configuration::new(name, Tiers::Auto, Stress::hijack(every)).with_thresholds((threshold, 0))
     }
 
-    /// All that every program must agree in.
-    pub fn all() -> Vec<Configuration> {
+    /// All that every program must agree in. Where landings compile code, every `every`th safepoint
+    /// invalidates.
+    pub fn all(every: u64) -> Vec<Configuration> {
         use Tiers::{Auto, Baseline, Optimized};
         let threshold = Settings::DEFAULT_THRESHOLD;
         let low = |name, stress| Configuration::new(name, Auto, stress).with_thresholds(LOW_THRESHOLDS);
-        let land = |every, land| Stress::hijack(every).landing(land);
+        let hijack = |land| Stress::hijack(every).landing(land);
+        let (baseline, optimized) = (Land::In(Tier::Baseline), Land::In(Tier::Optimized));
         vec![
             Configuration::interpreter(),
             Configuration::new("baseline", Baseline, Stress::None),
@@ -57,27 +59,15 @@ impl Configuration {
             Configuration::stress("auto, hijack=1", threshold, 1),
             Configuration::stress("auto, hijack=7", threshold, 7),
             Configuration::stress("auto, hijack=1000", threshold, 1000),
-            Configuration::new(
-                "baseline, hijack=50, land=baseline",
-                Baseline,
-                land(50, Land::In(Tier::Baseline)),
-            ),
-            Configuration::new(
-                "optimized, hijack=50, land=optimized",
-                Optimized,
-                land(50, Land::In(Tier::Optimized)),
-            ),
-            Configuration::new(
-                "optimized, hijack=50, land=baseline",
-                Optimized,
-                land(50, Land::In(Tier::Baseline)),
-            ),
-            low("auto, low thresholds, hijack=40, land=random", land(40, Land::Random(1))),
+            Configuration::new("baseline, hijack, land=baseline", Baseline, hijack(baseline)),
+            Configuration::new("baseline, hijack, land=optimized", Baseline, hijack(optimized)),
+            Configuration::new("optimized, hijack, land=optimized", Optimized, hijack(optimized)),
+            Configuration::new("optimized, hijack, land=baseline", Optimized, hijack(baseline)),
+            low("auto, low thresholds, hijack, land=random", hijack(Land::Random(1))),
             low(
                 "auto, low thresholds, redirect=5, land=random",
                 Stress::redirect(5).landing(Land::Random(2)),
             ),
-            low("auto, low thresholds, random", Stress::Random(3)),
         ]
     }
 }

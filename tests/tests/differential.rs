@@ -5,7 +5,7 @@ use osr_tests::configuration::{describe, on_large_stack};
 use osr_tests::host::imports;
 use osr_tests::{Case, Configuration, Expected, cases, observe, programs};
 
-use osr_engine::{Instance, Thread};
+use osr_engine::{Instance, Stress, Thread, Tiers};
 use osr_ir::Value;
 
 fn check_programs(ssa: bool) {
@@ -22,7 +22,7 @@ fn check_programs(ssa: bool) {
         let expected = run(&Configuration::interpreter().settings);
         let results = expected.outcome.as_ref().unwrap_or_else(|error| panic!("{}: {error}", program.name));
         assert_eq!(print_word(ty, results[0]), program.expect, "{} in the interpreter", program.name);
-        for configuration in Configuration::all() {
+        for configuration in Configuration::all(2_000) {
             let observed = run(&configuration.settings);
             assert_eq!(observed, expected, "{} (ssa: {ssa}), {}", program.name, configuration.name);
         }
@@ -71,7 +71,9 @@ fn cases_agree() {
     assert!(cases.len() >= 20, "the case files are there");
     for case in &cases {
         let eager = Configuration::stress("auto, threshold 16, hijack=1", 16, 1);
-        for configuration in Configuration::all().iter().chain([&eager]) {
+        let random =
+            Configuration::new("auto, random", Tiers::Auto, Stress::Random(3)).with_thresholds((4, 9));
+        for configuration in Configuration::all(100).iter().chain([&eager, &random]) {
             on_large_stack(4 << 20, || check_case(case, configuration));
         }
     }

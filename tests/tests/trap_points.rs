@@ -38,7 +38,7 @@ fn traps_are_at_the_same_points() {
         if expected.is_empty() {
             continue;
         }
-        for configuration in Configuration::all().iter().chain(&eager) {
+        for configuration in Configuration::all(100).iter().chain(&eager) {
             let found = on_large_stack(64 << 20, || traps(&case, &configuration.settings));
             assert_eq!(found, expected, "{}, {}", case.name, configuration.name);
         }
