@@ -97,7 +97,8 @@ fn options_that_contradict_each_other() {
     let run = |options: &[&str]| osr_bench(&[&["run", &fib, "3"], options].concat());
     run(&["--stress", "hijack=1", "--tier", "interpreter"]).refused(&["no compiled frames", "help: "]);
     run(&["--stress", "hijack=1", "--stress", "hijack=2"]).refused(&["more than once"]);
-    run(&["--stress", "land=1"]).refused(&["there is no stress `land`", "hijack=N"]);
+    run(&["--stress", "land=1"]).refused(&["write land=interpreter", "land=random:SEED"]);
+    run(&["--stress", "flood=1"]).refused(&["there is no stress `flood`", "hijack=N"]);
     run(&["--stress", "hijack=0"]).refused(&["from 1 up"]);
     run(&["--threshold", "5", "--tier", "optimized"]).refused(&["--threshold", "optimized"]);
     run(&["--threshold", "-5"]).refused(&["--threshold"]);
