@@ -24,6 +24,15 @@ impl Thread {
     /// # Errors
     /// If the stack cannot be walked; then, and if `choose` panics, nothing is hijacked.
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, osr_stackwalk::Error> {
+        self.hijack_sites(|version, _| choose(version))
+    }
+
+    /// As [`Self::hijack`], where `choose` picks by the site, too, that a frame waits at.
+    #[inline(always)]
+    pub(crate) fn hijack_sites(
+        &self,
+        choose: impl Fn(&CodeVersion, u32) -> bool,
+    ) -> Result<Hijacked, osr_stackwalk::Error> {
         let mut ledger = self.ledger().borrow_mut();
         let mut fresh = Fresh(ledger.buffer());
         let mut again = 0;
@@ -34,11 +43,11 @@ impl Thread {
             let slot = frame.return_slot as *mut u64;
             // SAFETY: the walk vouches for the slot.
             if unsafe { *slot } != frame.pc {
-                again += u64::from(pcs.found().is_some_and(|record| choose(record.version())));
+                again += u64::from(pcs.found().is_some_and(|record| choose(record.version(), record.site)));
                 return;
             }
             let (version, site) = sites.find(frame.pc);
-            if choose(version) {
+            if choose(version, site) {
                 fresh.0.push(Record::new(frame.return_slot, frame.pc, frame.frame_base, version, site));
                 // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
                 // it before the return, Rust code above never its own; the ledger is ours until then.

@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::frame_map::{FrameMapEntry, Location, MachineRegister, Site};
 use crate::ledger::Record;
 use crate::settings::{CompiledTier, Tier};
+use crate::stress::{Stress, mix};
 use crate::thread::Thread;
 use crate::tiering::{self, Destination};
 
@@ -110,7 +111,14 @@ fn destination(thread: &Thread, record: &Record, point: Point) -> Destination {
     if let Some(tier) = record.destination {
         return Destination::Compiled(tier);
     }
-    match thread.instance().settings().stress.land(thread.transitions().landings) {
+    let landing = thread.transitions().landings;
+    let forced = match (&thread.instance().settings().stress, thread.instance().coverage()) {
+        (Stress::Uncovered, Some(coverage)) => {
+            coverage.destination(record.version(), record.site, mix(landing))
+        }
+        (stress, _) => stress.land(landing),
+    };
+    match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
         None => thread.instance().policy().land(record.version(), point),
     }

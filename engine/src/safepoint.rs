@@ -6,6 +6,7 @@ use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
 use crate::event::Event;
+use crate::hijack::Hijacked;
 use crate::settings::CompiledTier;
 use crate::stress::Action;
 use crate::thread::Thread;
@@ -53,8 +54,15 @@ impl Thread {
         let hijacked = match action {
             Action::Invalidate => self.invalidate_active().map(drop),
             Action::Redirect => self.hijack(|_| true).map(drop),
+            Action::Cover => self.hijack_uncovered().map(drop),
         };
         hijacked.expect("a stack of compiled frames can be walked");
+    }
+
+    /// Hijacks frames whose landing may add to the coverage of landings, if that is counted.
+    fn hijack_uncovered(&self) -> Result<Hijacked, osr_stackwalk::Error> {
+        let Some(coverage) = self.instance().coverage() else { return Ok(Hijacked::default()) };
+        self.hijack_sites(|version, site| coverage.wants(version, site))
     }
 
     /// Asks compiled code to take the slow path of its polls, or not to.

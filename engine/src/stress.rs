@@ -20,6 +20,10 @@ pub enum Stress {
     Periodic(Periodic),
     /// Anything at any safepoint, as the seed has it; how often, too.
     Random(u64),
+    /// At every safepoint, frames are hijacked that wait at a site which has not yet landed in every tier;
+    /// they land in one of those that are left. Sites are counted with
+    /// [`Settings::coverage`](crate::Settings::coverage), without which nothing is done.
+    Uncovered,
     /// What was recorded.
     Replay(Arc<Schedule>),
 }
@@ -53,6 +57,8 @@ pub enum Action {
     Invalidate,
     /// All compiled frames are hijacked; their versions stay.
     Redirect,
+    /// Compiled frames are hijacked that wait where too few have landed; their versions stay.
+    Cover,
 }
 
 /// What was done where: a run's forced transitions.
@@ -91,7 +97,7 @@ impl Stress {
         match self {
             Stress::None => false,
             Stress::Periodic(periodic) => periodic.hijack.is_some() || periodic.redirect.is_some(),
-            Stress::Random(_) | Stress::Replay(_) => true,
+            Stress::Random(_) | Stress::Uncovered | Stress::Replay(_) => true,
         }
     }
 
@@ -99,6 +105,7 @@ impl Stress {
     pub(crate) fn action(&self, safepoint: u64) -> Option<Action> {
         match self {
             Stress::None => None,
+            Stress::Uncovered => Some(Action::Cover),
             Stress::Periodic(periodic) => periodic.action(safepoint),
             Stress::Random(seed) => random_action(*seed, safepoint),
             Stress::Replay(schedule) => find(&schedule.safepoints, safepoint),
@@ -109,7 +116,7 @@ impl Stress {
     #[inline(always)]
     pub(crate) fn land(&self, landing: u64) -> Option<Tier> {
         match self {
-            Stress::None => None,
+            Stress::None | Stress::Uncovered => None,
             Stress::Periodic(periodic) => periodic.land.map(|land| land.tier(landing)),
             Stress::Random(seed) => Some(Land::Random(*seed).tier(landing)),
             Stress::Replay(schedule) => Some(find(&schedule.landings, landing).unwrap_or(Tier::Interpreter)),
@@ -152,7 +159,7 @@ fn find<T: Copy>(sorted: &[(u64, T)], ordinal: u64) -> Option<T> {
 }
 
 /// A pseudo-random number from `x` (splitmix64's finalizer).
-fn mix(x: u64) -> u64 {
+pub(crate) fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -307,6 +307,9 @@ impl Thread {
             return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
         }
         self.observe(|| Event::Invoked { function, arguments });
+        if let Some(coverage) = self.instance.coverage() {
+            coverage.called();
+        }
         // SAFETY: `fits` says that the window is there.
         unsafe { write_words(&signature.parameters, arguments, window) };
         let code = self.instance.cells()[function.index()].load(Ordering::Acquire);
