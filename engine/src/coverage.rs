@@ -96,7 +96,8 @@ impl Coverage {
         // long: it must not be asked again until it leaves.
         let random = mix(mix(self.calls.load(Ordering::Relaxed)) ^ version.id.0 << 32 ^ u64::from(site));
         let patience = if covered.missing > 0 { 3 + (random >> 32) % 6 } else { 1 };
-        random & ((1 << patience) - 1) == 0 && leads_on(&versions, covered.sites[site as usize]).next().is_some()
+        random & ((1 << patience) - 1) == 0
+            && leads_on(&versions, covered.sites[site as usize]).next().is_some()
     }
 
     /// Where a frame of `version` at its `site`th site is to land so that coverage grows; of several tiers, the
