@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use osr_engine::{CompiledTier, Settings, Tiers};
+use osr_engine::{CompiledTier, Settings, StateRecording, Tiers};
 
 use crate::error::Error;
 use crate::size::Size;
@@ -125,6 +125,9 @@ pub(crate) struct EngineOptions {
     /// Function entries plus back-edges in baseline code before a function is optimized. For `--tier auto`.
     #[arg(long, value_name = "N", help = optimize_threshold_help())]
     pub(crate) optimize_threshold: Option<u32>,
+    /// How optimized code makes its frame states known.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
+    pub(crate) state_recording: StateRecordingName,
     /// Force transitions; may be repeated. `hijack=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
     /// `redirect=N`: the same, but the code stays. `land=interpreter|baseline|optimized|random:SEED`: where
@@ -191,6 +194,38 @@ impl TierName {
     }
 }
 
+/// Names of [`StateRecording`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateRecordingName {
+    /// Not at all: transitions of active frames are refused.
+    None,
+    /// Live values are stored into slots before each call.
+    Slots,
+    /// Live values are where the register allocator keeps them.
+    Locations,
+}
+
+impl StateRecordingName {
+    /// What the engine calls it.
+    pub(crate) fn recording(self) -> StateRecording {
+        match self {
+            StateRecordingName::None => StateRecording::None,
+            StateRecordingName::Slots => StateRecording::Slots,
+            StateRecordingName::Locations => StateRecording::Locations,
+        }
+    }
+}
+
+impl Default for StateRecordingName {
+    fn default() -> StateRecordingName {
+        match StateRecording::default() {
+            StateRecording::None => StateRecordingName::None,
+            StateRecording::Slots => StateRecordingName::Slots,
+            StateRecording::Locations => StateRecordingName::Locations,
+        }
+    }
+}
+
 impl EngineOptions {
     /// The engine's settings, if the options agree.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
@@ -198,6 +233,7 @@ impl EngineOptions {
             tiers: self.tier.tiers(),
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
+            state_recording: self.state_recording.recording(),
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),
             ..Settings::default()
@@ -253,6 +289,9 @@ pub(crate) struct MapsOptions {
     /// The tier that compiles.
     #[arg(long, value_enum, default_value_t = CompiledTierName::Optimized)]
     pub(crate) tier: CompiledTierName,
+    /// How optimized code makes its frame states known.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
+    pub(crate) state_recording: StateRecordingName,
     /// Only this function, by its name, its export name, or its index.
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,

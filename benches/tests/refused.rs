@@ -107,3 +107,11 @@ fn options_that_contradict_each_other() {
     run(&["--stack-size", "lots"]).refused(&["--stack-size", "k, M or G"]);
     run(&["--bogus"]).refused(&["--bogus"]);
 }
+
+#[test]
+fn transitions_without_frame_states() {
+    let fib = program("wasm/fib.wasm");
+    osr_bench(&["run", &fib, "5", "--state-recording", "none", "--stress", "hijack=1"])
+        .refused(&["state recording `none`"]);
+    osr_bench(&["run", &fib, "5", "--state-recording", "some"]).refused(&["state-recording", "slots"]);
+}

@@ -65,6 +65,11 @@ pub enum InstantiationError {
         /// Its number.
         segment: usize,
     },
+    /// The settings ask for transitions of code that is not made for them.
+    #[error(
+        "transitions cannot be forced where compiled code records no frame states (state recording `none`)"
+    )]
+    NoStateRecorded,
     /// The operating system refused memory or address space.
     #[error("out of memory: {what}: {source}")]
     OutOfMemory {
@@ -73,6 +78,19 @@ pub enum InstantiationError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// Active frames could not be replaced.
+#[derive(Debug, Error)]
+pub enum TransitionError {
+    /// The stack cannot be walked: a broken invariant.
+    #[error("the stack cannot be walked: {0}")]
+    Walk(#[from] osr_stackwalk::Error),
+    /// The instance was made with [`StateRecording::None`](crate::StateRecording::None).
+    #[error(
+        "compiled code records no frame states (state recording `none`), so its frames cannot be replaced"
+    )]
+    NoStateRecorded,
 }
 
 /// A thread could not be made.

@@ -27,6 +27,21 @@ pub enum MachineRegister {
     Xmm1,
 }
 
+impl MachineRegister {
+    /// The general register of that hardware encoding, if callees preserve it. The frame pointer holds no
+    /// values.
+    pub(crate) fn preserved(encoding: u8) -> Option<MachineRegister> {
+        match encoding {
+            3 => Some(MachineRegister::Rbx),
+            12 => Some(MachineRegister::R12),
+            13 => Some(MachineRegister::R13),
+            14 => Some(MachineRegister::R14),
+            15 => Some(MachineRegister::R15),
+            _ => None,
+        }
+    }
+}
+
 /// Where a value is when control returns to the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Location {

@@ -3,9 +3,10 @@
 use std::ptr;
 
 use crate::code::{CodeVersion, Registry};
+use crate::error::TransitionError;
 use crate::event::Event;
 use crate::ledger::{LedgerPcs, Record};
-use crate::settings::CompiledTier;
+use crate::settings::{CompiledTier, StateRecording};
 use crate::thread::Thread;
 
 /// What a hijack did.
@@ -22,8 +23,9 @@ impl Thread {
     /// it is in a call of the runtime, which returns through a slot like any other.
     ///
     /// # Errors
-    /// If the stack cannot be walked; then, and if `choose` panics, nothing is hijacked.
-    pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, osr_stackwalk::Error> {
+    /// If the stack cannot be walked, or compiled code records no frame states; then, and if `choose`
+    /// panics, nothing is hijacked.
+    pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
         self.hijack_sites(|version, _| choose(version))
     }
 
@@ -32,7 +34,8 @@ impl Thread {
     pub(crate) fn hijack_sites(
         &self,
         choose: impl Fn(&CodeVersion, u32) -> bool,
-    ) -> Result<Hijacked, osr_stackwalk::Error> {
+    ) -> Result<Hijacked, TransitionError> {
+        self.check_state_recorded()?;
         let mut ledger = self.ledger().borrow_mut();
         let mut fresh = Fresh(ledger.buffer());
         let mut again = 0;
@@ -65,6 +68,14 @@ impl Thread {
             statistics.rehijacked += hijacked.again;
         });
         Ok(hijacked)
+    }
+
+    /// Whether frames of compiled code can be replaced at all.
+    pub(crate) fn check_state_recorded(&self) -> Result<(), TransitionError> {
+        match self.instance().settings().state_recording {
+            StateRecording::None => Err(TransitionError::NoStateRecorded),
+            StateRecording::Slots | StateRecording::Locations => Ok(()),
+        }
     }
 
     /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as

@@ -19,7 +19,7 @@ use crate::function::{Analysis, FunctionState};
 use crate::host::{HostFunction, Imports};
 use crate::memory::LinearMemory;
 use crate::profile::{Profile, Profiled};
-use crate::settings::{CompiledTier, Settings, Tier};
+use crate::settings::{CompiledTier, Settings, StateRecording, Tier};
 use crate::table::{Table, function_reference, referenced_function};
 use crate::tiering::{Ladder, TieringPolicy};
 
@@ -60,12 +60,16 @@ impl Instance {
     ///
     /// # Errors
     /// If the module is not valid or too large, an import is missing or of a kind that is not taken, a
-    /// segment does not fit, or memory runs out.
+    /// segment does not fit, or memory runs out; if transitions are to be forced in code that is not made
+    /// for them.
     pub fn new(
         settings: Settings,
         module: Module,
         imports: &Imports,
     ) -> Result<Arc<Instance>, InstantiationError> {
+        if settings.state_recording == StateRecording::None && settings.stress.wants_safepoints() {
+            return Err(InstantiationError::NoStateRecorded);
+        }
         osr_ir::verifier::verify(&module).map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
         let host_functions = resolve_functions(&module, imports)?;

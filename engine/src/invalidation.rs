@@ -6,6 +6,7 @@
 //! 3. *release* the code at once. Frame maps and unwind rows stay until the last record is gone.
 
 use crate::code::{CodeVersion, State};
+use crate::error::TransitionError;
 use crate::event::Event;
 use crate::ledger::LedgerPcs;
 use crate::thread::Thread;
@@ -26,8 +27,8 @@ impl Thread {
     /// a host function, a poll.
     ///
     /// # Errors
-    /// If the stack cannot be walked; then nothing happened.
-    pub fn invalidate_active(&self) -> Result<Invalidated, osr_stackwalk::Error> {
+    /// If the stack cannot be walked, or compiled code records no frame states; then nothing happened.
+    pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
         let versions = self.active_versions()?;
         self.invalidate(&versions)
     }
@@ -35,13 +36,14 @@ impl Thread {
     /// Invalidates all code of the instance.
     ///
     /// # Errors
-    /// If the stack cannot be walked; then nothing happened.
-    pub fn invalidate_all(&self) -> Result<Invalidated, osr_stackwalk::Error> {
+    /// If the stack cannot be walked, or compiled code records no frame states; then nothing happened.
+    pub fn invalidate_all(&self) -> Result<Invalidated, TransitionError> {
         let versions = self.instance().registry().live();
         self.invalidate(&versions)
     }
 
-    fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, osr_stackwalk::Error> {
+    fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, TransitionError> {
+        self.check_state_recorded()?;
         for version in versions {
             self.instance().retire(version);
             self.observe(|| Event::Retired { version });

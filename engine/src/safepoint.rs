@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
+use crate::error::TransitionError;
 use crate::event::Event;
 use crate::hijack::Hijacked;
 use crate::settings::CompiledTier;
@@ -60,7 +61,7 @@ impl Thread {
     }
 
     /// Hijacks frames whose landing may add to the coverage of landings, if that is counted.
-    fn hijack_uncovered(&self) -> Result<Hijacked, osr_stackwalk::Error> {
+    fn hijack_uncovered(&self) -> Result<Hijacked, TransitionError> {
         let Some(coverage) = self.instance().coverage() else { return Ok(Hijacked::default()) };
         self.hijack_sites(|version, site| coverage.wants(version, site))
     }

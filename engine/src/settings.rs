@@ -87,6 +87,37 @@ pub enum Tiers {
     Auto,
 }
 
+/// How optimized code makes the frame state known at its calls. Baseline code, and polls, which are in
+/// cold blocks, always use slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateRecording {
+    /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
+    /// measuring what the others cost.
+    None,
+    /// Live values are stored into slots of the frame before the call.
+    #[default]
+    Slots,
+    /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
+    /// and spill slots. Nothing is stored.
+    Locations,
+}
+
+impl StateRecording {
+    /// All.
+    pub const ALL: [StateRecording; 3] =
+        [StateRecording::None, StateRecording::Slots, StateRecording::Locations];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            StateRecording::None => "none",
+            StateRecording::Slots => "slots",
+            StateRecording::Locations => "locations",
+        }
+    }
+}
+
 /// The settings of an engine. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -103,6 +134,8 @@ pub struct Settings {
     /// Decides when and where functions tier up, and where frames land, instead of the default policy,
     /// [`Ladder`](crate::Ladder), which the four settings above are for.
     pub policy: Option<Arc<dyn TieringPolicy>>,
+    /// How optimized code makes its frame states known.
+    pub state_recording: StateRecording,
     /// Transitions that are forced.
     pub stress: Stress,
     /// Keep what is forced, so that it can be [replayed](crate::Stress::Replay):
@@ -142,6 +175,7 @@ impl Default for Settings {
             optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
             landing: Destination::default(),
             policy: None,
+            state_recording: StateRecording::default(),
             stress: Stress::default(),
             record: false,
             observer: None,

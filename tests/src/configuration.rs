@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Instance, InvokeError, Land, Settings, Stress, Thread, Tier, Tiers};
+use osr_engine::{Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers};
 use osr_ir::{ExportItem, Module, Value};
 
 use crate::host::imports;
@@ -37,6 +37,13 @@ impl Configuration {
         self
     }
 
+    /// The same with another state recording.
+    #[must_use]
+    pub fn recording(mut self, state_recording: StateRecording) -> Configuration {
+        self.settings.state_recording = state_recording;
+        self
+    }
+
     /// From the interpreter to optimized code at `threshold`; every `every`th safepoint invalidates.
     pub fn stress(name: &'static str, threshold: u32, every: u64) -> Configuration {
         Configuration::new(name, Tiers::Auto, Stress::hijack(every)).with_thresholds((threshold, 0))
@@ -63,6 +70,12 @@ impl Configuration {
             Configuration::new("baseline, hijack, land=optimized", Baseline, hijack(optimized)),
             Configuration::new("optimized, hijack, land=optimized", Optimized, hijack(optimized)),
             Configuration::new("optimized, hijack, land=baseline", Optimized, hijack(baseline)),
+            Configuration::new(
+                "optimized, locations, hijack",
+                Optimized,
+                hijack(Land::In(Tier::Interpreter)),
+            )
+            .recording(StateRecording::Locations),
             low("auto, low thresholds, hijack, land=random", hijack(Land::Random(1))),
             low(
                 "auto, low thresholds, redirect=5, land=random",

@@ -13,7 +13,7 @@
 //! they do is exempt.
 
 use arbitrary::Unstructured;
-use osr_engine::{Instance, InvokeError, Land, Settings, Stress, Thread, Tier, Tiers};
+use osr_engine::{Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers};
 use osr_ir::wasm::{self, Feature, ImportError};
 use osr_ir::{ExportItem, GlobalIndex, Module, TrapKind, Type};
 
@@ -149,6 +149,13 @@ fn configurations(seed: u64) -> Vec<(&'static str, Settings)> {
         ("auto 1 0, hijack=1", settings(Auto, (1, 0), Stress::hijack(1))),
         ("auto 1 1, hijack=1, land=random", settings(Auto, (1, 1), random(1))),
         ("auto 2 3, hijack=3, land=random", settings(Auto, (2, 3), random(3))),
+        (
+            "optimized, hijack=1, locations",
+            Settings {
+                state_recording: StateRecording::Locations,
+                ..settings(Optimized, (0, 0), Stress::hijack(1))
+            },
+        ),
         (
             "auto 1 2, redirect=1, land=random",
             settings(Auto, (1, 2), Stress::redirect(1).landing(Land::Random(!seed))),

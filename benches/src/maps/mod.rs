@@ -12,7 +12,7 @@ mod listing;
 
 use std::sync::Arc;
 
-use osr_engine::{CompiledTier, EntryPoint, HostError, Imports, Instance, Settings};
+use osr_engine::{CompiledTier, EntryPoint, HostError, Imports, Instance, Settings, StateRecording};
 use osr_ir::{ExportItem, FunctionIndex, FunctionKind, GlobalInitial, PointKind, Points, Value};
 
 use crate::cli::MapsOptions;
@@ -25,7 +25,7 @@ use listing::Listing;
 pub(crate) fn maps(options: &MapsOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
     let functions = functions(&program, options.function.as_deref())?;
-    let instance = instantiate(&program)?;
+    let instance = instantiate(&program, options.state_recording.recording())?;
     let mut listings = Vec::new();
     for function in functions {
         for entry in entries(&program, function, options.continuations) {
@@ -86,7 +86,7 @@ fn entries(program: &Program, function: FunctionIndex, continuations: bool) -> V
 }
 
 /// An instance that is only compiled, never entered: its imports are stand-ins.
-fn instantiate(program: &Program) -> Result<Arc<Instance>, Error> {
+fn instantiate(program: &Program, state_recording: StateRecording) -> Result<Arc<Instance>, Error> {
     let module = &program.module;
     let mut imports = Imports::new();
     for function in &module.functions {
@@ -102,7 +102,7 @@ fn instantiate(program: &Program) -> Result<Arc<Instance>, Error> {
             imports.global(&name.module, &name.name, Value::zero(global.ty));
         }
     }
-    let settings = Settings { checked: false, ..Settings::default() };
+    let settings = Settings { checked: false, state_recording, ..Settings::default() };
     Instance::new(settings, module.clone(), &imports)
         .map_err(|source| Error::Instantiate { path: program.path.clone(), source })
 }

@@ -3,18 +3,15 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    self, AbiParam, DebugTag, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, types,
-};
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::CallConv;
 use osr_ir::{Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind};
 use osr_stubs::{Context, TableView};
 
-use super::safepoint::{Recorded, Safepoint};
+use super::state::Resumption;
 use super::translate::{Translator, call_signature, clif_type, is_memory};
 use super::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
-use crate::frame_map::Location;
 use crate::hooks::RuntimeOperation;
 
 impl Translator<'_, '_> {
@@ -92,11 +89,9 @@ impl Translator<'_, '_> {
         let mut values = vec![self.context];
         values.extend(arguments.iter().map(|&argument| self.read(argument)));
         let places = self.instance.layout(signature).results.clone();
-        let state = self.record(point, results, &places);
         let clif_signature = self.builder.import_signature(call_signature(self.instance, signature));
-        let call = self.builder.ins().call_indirect(clif_signature, code, &values);
-        self.tag(call, point, state);
-        let mut returned = self.builder.inst_results(call).to_vec().into_iter();
+        let resumption = Resumption { point, results, places: &places };
+        let mut returned = self.recorded_call(clif_signature, code, &values, resumption).into_iter();
         for (&register, &place) in results.iter().zip(&places) {
             let value = if let Place::Memory(n) = place {
                 let words = self.context_field(offset_of!(Context, results));
@@ -145,17 +140,15 @@ impl Translator<'_, '_> {
         values.resize(4, zero);
         values.push(self.builder.ins().iconst(types::I64, immediate as i64));
         values.push(self.builder.ins().iconst(types::I64, operation as i64));
-        let state = self.record(point, result.as_slice(), &[Place::Integer(0)]);
         let stub = self.context_field(offset_of!(Context, runtime_stub));
         let mut signature = ir::Signature::new(CallConv::SystemV);
         signature.params = vec![AbiParam::new(types::I64); 6];
         signature.returns = vec![AbiParam::new(types::I32)];
         let signature = self.builder.import_signature(signature);
-        let call = self.builder.ins().call_indirect(signature, stub, &values);
-        self.tag(call, point, state);
+        let resumption = Resumption { point, results: result.as_slice(), places: &[Place::Integer(0)] };
+        let returned = self.recorded_call(signature, stub, &values, resumption);
         if let Some(register) = result {
-            let value = self.builder.inst_results(call)[0];
-            self.write(register, value);
+            self.write(register, returned[0]);
         }
     }
 
@@ -182,7 +175,7 @@ impl Translator<'_, '_> {
         self.builder.ins().brif(below, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         let good = self.good.clone();
-        let state = self.record(point, &[], &[]);
+        let state = self.store_state(Resumption { point, results: &[], places: &[] });
         let flags = MemFlagsData::trusted();
         let stub =
             self.builder.ins().load(types::I64, flags, self.context, offset_of!(Context, poll_stub) as i32);
@@ -194,44 +187,6 @@ impl Translator<'_, '_> {
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.good = good;
-    }
-
-    /// Stores what is live at `point` and not yet in its slot; says where everything is. `results`
-    /// will be written by the call itself.
-    fn record(&mut self, point: Point, results: &[Register], places: &[Place]) -> Vec<(Register, Recorded)> {
-        let analysis = self.analysis;
-        let mut state = Vec::new();
-        for &register in analysis.liveness.at(point) {
-            let recorded = if let Some(position) = results.iter().position(|&result| result == register) {
-                Recorded::Result(Location::of_result(places[position]))
-            } else if let Some(bits) = self.constants[register.index()] {
-                Recorded::Constant(bits)
-            } else {
-                Recorded::Slot(self.stored(register))
-            };
-            state.push((register, recorded));
-        }
-        state
-    }
-
-    /// The slot of `register`, holding its value.
-    fn stored(&mut self, register: Register) -> ir::StackSlot {
-        let builder = &mut self.builder;
-        let slot = *self.slots[register.index()].get_or_insert_with(|| {
-            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
-        });
-        if !self.good.contains(register) {
-            let value = self.read(register);
-            self.builder.ins().stack_store(types::I64, value, slot, 0);
-            self.good.insert(register);
-        }
-        slot
-    }
-
-    fn tag(&mut self, call: ir::Inst, point: Point, state: Vec<(Register, Recorded)>) {
-        let number = self.safepoints.len() as u32;
-        self.safepoints.push(Safepoint { point, state });
-        self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
     }
 
     fn table_field(

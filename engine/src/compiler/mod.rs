@@ -15,6 +15,7 @@ mod numeric;
 mod profiling;
 mod recording;
 mod safepoint;
+mod state;
 mod translate;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

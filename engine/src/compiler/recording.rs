@@ -1,4 +1,4 @@
-//! Which registers each call must store into the frame.
+//! Which registers each call must store into the frame, where state recording is *slots*.
 //!
 //! The frame state at a call is kept in slots, one per register of the body. A slot stays good until
 //! its register is written again, so a call stores only what no call has stored on *every* path
@@ -16,12 +16,12 @@ use crate::function::Analysis;
 
 /// The registers whose slots are good, where each block begins.
 #[derive(Debug)]
-pub(super) struct Recording<'c> {
+pub(super) struct Stores<'c> {
     always: &'c [Option<u64>],
     good_at_start: Vec<Option<RegisterSet>>,
 }
 
-impl<'c> Recording<'c> {
+impl<'c> Stores<'c> {
     /// Solves the dataflow for code that is entered at `entry`. `always` are the registers that hold
     /// one constant wherever they are live.
     pub(super) fn of(
@@ -29,10 +29,10 @@ impl<'c> Recording<'c> {
         analysis: &Analysis,
         entry: EntryPoint,
         always: &'c [Option<u64>],
-    ) -> Recording<'c> {
-        let mut recording = Recording { always, good_at_start: vec![None; body.blocks.len()] };
+    ) -> Stores<'c> {
+        let mut stores = Stores { always, good_at_start: vec![None; body.blocks.len()] };
         let nothing = RegisterSet::new(body.registers.len());
-        recording.good_at_start[Body::ENTRY] = Some(nothing.clone());
+        stores.good_at_start[Body::ENTRY] = Some(nothing.clone());
         if let EntryPoint::Continuation(point) = entry {
             let position = analysis.points.position(point);
             let from = match analysis.points.kind(point) {
@@ -43,19 +43,19 @@ impl<'c> Recording<'c> {
             };
             if let Some(from) = from {
                 // The rest of the block is entered with nothing stored; the entry is not at all.
-                recording.good_at_start[Body::ENTRY] = None;
-                let after = recording.step_block(body, analysis, position.block, from, nothing);
-                recording.flow(body, position.block, &after);
+                stores.good_at_start[Body::ENTRY] = None;
+                let after = stores.step_block(body, analysis, position.block, from, nothing);
+                stores.flow(body, position.block, &after);
             }
         }
         let order = reverse_postorder(body);
         let mut changed = true;
         while std::mem::take(&mut changed) {
             for &block in &order {
-                changed |= recording.visit(body, analysis, block);
+                changed |= stores.visit(body, analysis, block);
             }
         }
-        recording
+        stores
     }
 
     /// The registers whose slots are good where `block` begins.

@@ -15,14 +15,14 @@ use osr_ir::{
 };
 use osr_stubs::Context;
 
-use super::recording::{Recording, constant_registers};
+use super::recording::{Stores, constant_registers};
 use super::safepoint::Safepoint;
 use super::{EntryPoint, LoadMerging, Request, trap_code};
 use crate::calling_convention::Place;
 use crate::function::Analysis;
 use crate::instance::Instance;
 use crate::profile::Profile;
-use crate::settings::CompiledTier;
+use crate::settings::{CompiledTier, StateRecording};
 
 /// The state of translating one body.
 pub(super) struct Translator<'a, 'b> {
@@ -40,6 +40,10 @@ pub(super) struct Translator<'a, 'b> {
     /// Those that they hold everywhere.
     always: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
+    /// How calls record the frame state.
+    pub(super) recording: StateRecording,
+    /// Where exceptions would go, if there were any.
+    pub(super) nowhere: Option<ir::Block>,
     variables: Vec<Variable>,
     blocks: Vec<Option<ir::Block>>,
     pending: Vec<Block>,
@@ -82,7 +86,11 @@ pub(super) fn translate<'b>(
     let context = builder.block_params(start)[0];
     let parameters = instance.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
-    let recording = Recording::of(body, analysis, entry, &always);
+    let recording = match tier {
+        CompiledTier::Baseline => StateRecording::Slots,
+        CompiledTier::Optimized => instance.settings().state_recording,
+    };
+    let stored = (recording == StateRecording::Slots).then(|| Stores::of(body, analysis, entry, &always));
     let mut translator = Translator {
         instance,
         function,
@@ -95,6 +103,8 @@ pub(super) fn translate<'b>(
         constants: always.clone(),
         always: always.clone(),
         slots: vec![None; body.registers.len()],
+        recording,
+        nowhere: None,
         variables,
         blocks: vec![None; body.blocks.len()],
         pending: Vec::new(),
@@ -106,7 +116,8 @@ pub(super) fn translate<'b>(
         EntryPoint::Function => translator.enter_function(start),
         EntryPoint::Continuation(point) => translator.enter_continuation(start, point),
     }
-    translator.translate_pending(&recording);
+    translator.translate_pending(stored.as_ref());
+    translator.fill_nowhere();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(frontend);
     translator.safepoints
@@ -193,12 +204,14 @@ impl Translator<'_, '_> {
         })
     }
 
-    fn translate_pending(&mut self, recording: &Recording<'_>) {
+    fn translate_pending(&mut self, stored: Option<&Stores<'_>>) {
         while let Some(block) = self.pending.pop() {
             let clif_block = self.block(block);
             self.builder.switch_to_block(clif_block);
             self.forget();
-            self.good = recording.at_start(self.body, block);
+            if let Some(stored) = stored {
+                self.good = stored.at_start(self.body, block);
+            }
             if let Some(header) = self.analysis.points.header(block) {
                 self.poll(header);
             }

@@ -1,0 +1,155 @@
+//! What calls and polls do so that the frame state is known while they last.
+//!
+//! ```text
+//!   slots       store v7 -> slot 2              the state is in the frame
+//!               call f
+//!
+//!   locations   try_call f, context [v7]        the call itself uses v7, so that the allocator keeps it
+//!                 normal: what follows          in a callee-saved register or a spill slot, and says where
+//! ```
+//!
+//! A *context* of an exception table is meant for those who throw exceptions: values that they need to
+//! find a handler. Cranelift promises that each is where its metadata says when the call returns, which is
+//! what a frame map is. Contexts are uses after the call's clobbers ("late, any place"): nothing is moved
+//! for them, unless the value was in a register that the call does not preserve. The handler that the
+//! table must name carries the safepoint's number as its tag; nothing ever goes there.
+//!
+//! Polls store into slots, in a cold block.
+
+use cranelift_codegen::ir::{
+    self, BlockArg, BlockCall, DebugTag, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
+    StackSlotData, StackSlotKind, types,
+};
+use osr_ir::{Point, Register, TrapKind};
+
+use super::safepoint::{Recorded, Safepoint};
+use super::translate::Translator;
+use super::trap_code;
+use crate::calling_convention::Place;
+use crate::frame_map::Location;
+use crate::settings::StateRecording;
+
+/// A safepoint: where execution resumes after it, and what the call itself will write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resumption<'r> {
+    /// The point.
+    pub(super) point: Point,
+    /// The registers that take the results.
+    pub(super) results: &'r [Register],
+    /// Where the results are returned.
+    pub(super) places: &'r [Place],
+}
+
+impl Translator<'_, '_> {
+    /// Calls `callee` in such a way that the frame state is known when it returns. Gives what it returns in
+    /// registers.
+    pub(super) fn recorded_call(
+        &mut self,
+        signature: ir::SigRef,
+        callee: ir::Value,
+        arguments: &[ir::Value],
+        resumption: Resumption<'_>,
+    ) -> Vec<ir::Value> {
+        if self.recording != StateRecording::Locations {
+            let state = self.store_state(resumption);
+            let call = self.builder.ins().call_indirect(signature, callee, arguments);
+            self.tag(call, resumption.point, state);
+            return self.builder.inst_results(call).to_vec();
+        }
+        let (state, contexts) = self.locate_state(resumption);
+        let tag = ExceptionTag::from_u32(self.safepoints.len() as u32);
+        self.safepoints.push(Safepoint { point: resumption.point, state });
+        let nowhere = self.nowhere();
+        let next = self.builder.create_block();
+        let returns = self.builder.func.dfg.signatures[signature].returns.clone();
+        let returned = returns.iter().map(|returned| returned.value_type);
+        let returned = returned.map(|ty| self.builder.append_block_param(next, ty)).collect();
+        let passed = (0..returns.len() as u32).map(BlockArg::TryCallRet);
+        let pool = &mut self.builder.func.dfg.value_lists;
+        let normal = BlockCall::new(next, passed, pool);
+        let handler = ExceptionTableItem::Tag(tag, BlockCall::new(nowhere, [], pool));
+        let items = contexts.into_iter().map(ExceptionTableItem::Context).chain([handler]);
+        let table = ExceptionTableData::new(signature, normal, items);
+        let table = self.builder.func.dfg.exception_tables.push(table);
+        self.builder.ins().try_call_indirect(callee, arguments, table);
+        self.builder.switch_to_block(next);
+        self.builder.seal_block(next);
+        returned
+    }
+
+    /// Where everything that is live is, when the values of `contexts` are where the allocator says.
+    fn locate_state(&mut self, resumption: Resumption<'_>) -> (Vec<(Register, Recorded)>, Vec<ir::Value>) {
+        let mut contexts = Vec::new();
+        let state = self.state(resumption, |translator, register| {
+            contexts.push(translator.read(register));
+            Recorded::Allocated(contexts.len() - 1)
+        });
+        (state, contexts)
+    }
+
+    /// Stores what is live and not yet in its slot; says where everything is. Nothing, if no state is
+    /// recorded.
+    pub(super) fn store_state(&mut self, resumption: Resumption<'_>) -> Vec<(Register, Recorded)> {
+        if self.recording == StateRecording::None {
+            return Vec::new();
+        }
+        self.state(resumption, |translator, register| Recorded::Slot(translator.stored(register)))
+    }
+
+    /// Where everything that is live is: results where the call leaves them, constants nowhere, and
+    /// `record` says it of the rest.
+    fn state(
+        &mut self,
+        Resumption { point, results, places }: Resumption<'_>,
+        mut record: impl FnMut(&mut Self, Register) -> Recorded,
+    ) -> Vec<(Register, Recorded)> {
+        let analysis = self.analysis;
+        let mut state = Vec::new();
+        for &register in analysis.liveness.at(point) {
+            let recorded = if let Some(position) = results.iter().position(|&result| result == register) {
+                Recorded::Result(Location::of_result(places[position]))
+            } else if let Some(bits) = self.constants[register.index()] {
+                Recorded::Constant(bits)
+            } else {
+                record(self, register)
+            };
+            state.push((register, recorded));
+        }
+        state
+    }
+
+    /// The slot of `register`, holding its value.
+    fn stored(&mut self, register: Register) -> ir::StackSlot {
+        let builder = &mut self.builder;
+        let slot = *self.slots[register.index()].get_or_insert_with(|| {
+            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
+        });
+        if !self.good.contains(register) {
+            let value = self.read(register);
+            self.builder.ins().stack_store(types::I64, value, slot, 0);
+            self.good.insert(register);
+        }
+        slot
+    }
+
+    /// Makes `call` a safepoint, with that state.
+    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: Vec<(Register, Recorded)>) {
+        let number = self.safepoints.len() as u32;
+        self.safepoints.push(Safepoint { point, state });
+        self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
+    }
+
+    /// The block of handlers that nothing is ever thrown to. It is filled at the end.
+    fn nowhere(&mut self) -> ir::Block {
+        *self.nowhere.get_or_insert_with(|| self.builder.create_block())
+    }
+
+    /// Fills the block that nothing is ever thrown to, if there is one.
+    pub(super) fn fill_nowhere(&mut self) {
+        if let Some(nowhere) = self.nowhere {
+            self.builder.set_cold_block(nowhere);
+            self.builder.switch_to_block(nowhere);
+            self.builder.ins().trap(trap_code(TrapKind::Unreachable));
+        }
+    }
+}

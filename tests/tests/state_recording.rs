@@ -1,0 +1,63 @@
+//! State recording is a choice: what it changes, and what it must not.
+
+use std::sync::{Arc, Mutex};
+
+use osr_engine::{Instance, InstantiationError, Settings, StateRecording, Stress, Tiers, TransitionError};
+use osr_ir::Value;
+use osr_tests::guest::{acting, eager, start};
+use osr_tests::host::imports;
+
+/// `f` waits for the host with a value in hand.
+const GUEST: &str = r#"(module
+  (import "env" "act" (func $act))
+  (func (export "f") (param $n i32) (result i32) (local $mine i32)
+    (local.set $mine (i32.mul (local.get $n) (local.get $n)))
+    (call $act)
+    (i32.add (local.get $mine) (local.get $n))))"#;
+
+#[test]
+fn without_frame_states_transitions_are_refused_and_nothing_happens() {
+    let refusals = Arc::new(Mutex::new(Vec::new()));
+    let host = Arc::clone(&refusals);
+    let settings = Settings { state_recording: StateRecording::None, ..eager() };
+    let imports = acting(move |call| {
+        let mut refusals = host.lock().unwrap();
+        refusals.push(call.thread().hijack(|_| true).map(drop));
+        refusals.push(call.thread().invalidate_active().map(drop));
+        refusals.push(call.thread().invalidate_all().map(drop));
+    });
+    let (instance, thread) = start(GUEST, &settings, &imports);
+    assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [30]);
+    let refusals = refusals.lock().unwrap();
+    assert_eq!(refusals.len(), 3);
+    assert!(refusals.iter().all(|result| matches!(result, Err(TransitionError::NoStateRecorded))));
+    assert_eq!(thread.transitions().landings, 0);
+    assert_eq!(instance.versions().len(), 1, "nothing was retired");
+    let entries = instance.versions()[0].frame_maps.all_entries().len();
+    assert_eq!(entries, 0, "there are sites, but nothing is said of them");
+}
+
+#[test]
+fn without_frame_states_forced_transitions_are_refused() {
+    let settings = Settings {
+        tiers: Tiers::Optimized,
+        state_recording: StateRecording::None,
+        stress: Stress::hijack(1),
+        ..Settings::default()
+    };
+    let module = osr_ir::wasm::import_text(GUEST).expect("a valid module");
+    let refused = Instance::new(settings, module, &imports()).expect_err("it is refused");
+    assert!(matches!(refused, InstantiationError::NoStateRecorded), "{refused}");
+}
+
+#[test]
+fn every_recording_lands_with_the_same_state() {
+    for state_recording in [StateRecording::Slots, StateRecording::Locations] {
+        let settings = Settings { state_recording, ..eager() };
+        let imports = acting(|call| assert_eq!(call.thread().invalidate_active().expect("a walk").frames, 1));
+        let (_, thread) = start(GUEST, &settings, &imports);
+        assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [30]);
+        let landings = thread.transitions().landings;
+        assert_eq!(landings, 1, "{state_recording:?}");
+    }
+}
