@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use osr_engine::{CompiledTier, Settings, StateRecording, Tiers};
 
 use crate::error::Error;
+use crate::measure::{Effort, Way};
 use crate::size::Size;
 use crate::stress::{self, StressItem};
+use crate::subjects::SubjectOptions;
 
 const ABOUT: &str = "Runs programs on the osr-engine, shows frame maps, and measures frame replacement.";
 
@@ -71,6 +73,11 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Compile a program's functions and print their frame maps beside the disassembly.
     Maps(MapsOptions),
+    /// Measure programs in every tier, and in other engines, in the steady state.
+    Steady(SteadyOptions),
+    /// Do one job of a measurement: what measuring commands run in processes of their own.
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Options of the main job.
@@ -301,6 +308,55 @@ pub(crate) struct MapsOptions {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const STEADY_EXAMPLES: &str = "\
+Each program runs in several processes; in each, rounds sample every engine once, in random order. Steady \
+samples are found by changepoint analysis, ratios are taken within rounds, intervals (95%, Student's t) are \
+over processes. All results are checked.
+
+Other engines need a build with the feature `peers`: cargo build --release -p osr-bench --features peers. \
+Node.js is taken if `node` is installed.
+
+Examples:
+  osr-bench steady                                    all bundled programs
+  osr-bench steady fib richards --engines optimized,wasmtime
+  osr-bench steady --size bench --budget 120 --engines optimized,wasmtime,node
+  osr-bench steady my.wasm --invoke run --argument 1000 --json
+
+Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
+
+/// Options of `steady`.
+#[derive(Debug, Args)]
+#[command(after_help = STEADY_EXAMPLES)]
+pub(crate) struct SteadyOptions {
+    /// What is measured.
+    #[command(flatten)]
+    pub(crate) subjects: SubjectOptions,
+    /// The engines and tiers [default: all that there are].
+    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',')]
+    pub(crate) engines: Vec<Way>,
+    /// What the others are relative to.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Way::Optimized)]
+    pub(crate) base: Way,
+    /// Intervals that are wider than this many percent to either side are marked as noisy.
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
+    pub(crate) noise: f64,
+    /// How much is measured.
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// A positive percentage.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "write a number above 0, like 2.5".to_owned())
 }
 
 /// Reads the command line; exits if it is not understood.

@@ -116,6 +116,26 @@ pub(crate) enum Error {
     #[error("there is no bundled program `{name}`")]
     #[diagnostic(help("there are {programs}"))]
     NoSuchProgram { name: String, programs: String },
+    /// Neither a bundled program nor a file.
+    #[error("`{name}` is neither a bundled program nor a file")]
+    #[diagnostic(help("bundled are {programs}; files are named .wasm, .wat or .ir"))]
+    NoSuchSubject { name: String, programs: String },
+    /// Arguments, or a function, for more than one program, or for a bundled one.
+    #[error("{option} without exactly one program that is a file")]
+    #[diagnostic(help("bundled programs have recorded functions and arguments; measure files one by one"))]
+    OptionForOneFile { option: &'static str },
+    /// What is compared with is not measured.
+    #[error("--base {base}, but {base} is not measured")]
+    #[diagnostic(help("name it with --engines too; measured are {measured}"))]
+    BaseNotMeasured { base: &'static str, measured: String },
+    /// A peer is not there.
+    #[error("{engine} is not available")]
+    #[diagnostic(help("{}", crate::steady::how_to_get(engine)))]
+    NoSuchPeer { engine: &'static str },
+    /// A worker process failed.
+    #[error("the measuring process of {program} failed: {message}")]
+    #[diagnostic(help("run the program alone: osr-bench run PROGRAM ARG"))]
+    Worker { program: String, message: String },
     /// A bundled program gave an unexpected result.
     #[error("results differ: {0}")]
     #[diagnostic(help(

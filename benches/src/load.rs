@@ -33,6 +33,20 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     Ok(Program { path: path.to_owned(), module })
 }
 
+/// The WebAssembly module at `path`, which has been loaded before; none if that is textual IR.
+#[cfg(feature = "peers")]
+pub(crate) fn wasm_bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("ir") => Ok(None),
+        Some("wat") => {
+            let module = wat::parse_bytes(&bytes).map_err(|error| error.to_string())?;
+            Ok(Some(module.into_owned()))
+        }
+        _ => Ok(Some(bytes)),
+    }
+}
+
 fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
     osr_ir::wasm::import(bytes).map_err(|source| Error::Wasm { path: path.to_owned(), source })
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats
 //!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
+//!         ├─> steady ─────> measure (processes of their own, rounds) ──> statistics
 //!         └─> main_job ───> suite, descent ────> report
 //! ```
 //!
@@ -16,6 +17,7 @@ mod host;
 mod load;
 mod main_job;
 mod maps;
+mod measure;
 mod native_stack;
 mod number;
 mod output;
@@ -23,8 +25,11 @@ mod report;
 mod run;
 mod session;
 mod size;
+mod statistics;
 mod stats;
+mod steady;
 mod stress;
+mod subjects;
 mod suite;
 
 use std::process::ExitCode;
@@ -37,6 +42,8 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Maps(options)) => maps::maps(options),
+        Some(Command::Steady(options)) => steady::run(options),
+        Some(Command::Worker) => measure::work(),
         None => main_job::run(&cli.main_job),
     };
     match done {

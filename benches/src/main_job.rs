@@ -1,8 +1,5 @@
 //! The main job: every bundled program in each tier and under invalidation, and the cost of a frame.
 
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 use osr_engine::{Settings, Stress, Tiers};
 use osr_ir::{Type, Value};
 use serde::Serialize;
@@ -81,7 +78,7 @@ pub(crate) struct Sample {
 /// Runs the main job.
 pub(crate) fn run(options: &MainJobOptions) -> Result<(), Error> {
     let programs = suite::named(&options.only)?;
-    let progress = progress(programs.len() as u64 + 1, options.quiet);
+    let progress = output::progress(programs.len() as u64 + 1, options.quiet);
     let mut rows = Vec::new();
     for recorded in &programs {
         progress.set_message(recorded.name.clone());
@@ -98,16 +95,6 @@ pub(crate) fn run(options: &MainJobOptions) -> Result<(), Error> {
         output::to_stdout(&report::tables(&findings))?;
     }
     findings.verdict()
-}
-
-/// Progress on standard error, if that is a terminal.
-fn progress(steps: u64, quiet: bool) -> ProgressBar {
-    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(steps) };
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is well formed");
-    bar.set_style(style);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn row(recorded: &Recorded, every: u64) -> Result<Row, Error> {

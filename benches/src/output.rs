@@ -2,6 +2,9 @@
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Error;
 
@@ -23,4 +26,14 @@ pub(crate) fn to_stderr(text: Arguments<'_>) {
 pub(crate) fn json_to_stdout(value: &impl serde::Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).expect("our data has string keys");
     to_stdout(&(text + "\n"))
+}
+
+/// Progress on standard error, if that is a terminal.
+pub(crate) fn progress(steps: u64, quiet: bool) -> ProgressBar {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(steps) };
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is well formed");
+    bar.set_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }

@@ -18,6 +18,10 @@ pub(crate) struct Recorded {
     pub(crate) small: Vec<i64>,
     /// What that gives, as text.
     pub(crate) expect: String,
+    /// Its arguments, for a call that takes optimized code about a second.
+    pub(crate) bench: Vec<i64>,
+    /// What that gives, as text.
+    pub(crate) expect_bench: String,
 }
 
 macro_rules! wasm_files {
@@ -52,13 +56,21 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<Recorded>, Error> {
 impl Recorded {
     /// Imports the program.
     pub(crate) fn load(&self) -> Result<Program, Error> {
-        let (_, bytes) =
-            FILES.iter().find(|(name, _)| *name == self.name).expect("every listed program is bundled");
-        let path = PathBuf::from(format!("{}.wasm", self.name));
-        let module =
-            osr_ir::wasm::import(bytes).map_err(|source| Error::Wasm { path: path.clone(), source })?;
-        Ok(Program { path, module })
+        load(&self.name)
     }
+}
+
+/// Imports the bundled program of that name.
+pub(crate) fn load(name: &str) -> Result<Program, Error> {
+    let path = PathBuf::from(format!("{name}.wasm"));
+    let module =
+        osr_ir::wasm::import(bytes(name)).map_err(|source| Error::Wasm { path: path.clone(), source })?;
+    Ok(Program { path, module })
+}
+
+/// The module of the bundled program of that name.
+pub(crate) fn bytes(name: &str) -> &'static [u8] {
+    FILES.iter().find(|(file, _)| *file == name).expect("every listed program is bundled").1
 }
 
 #[cfg(test)]

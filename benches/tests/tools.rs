@@ -99,10 +99,11 @@ fn the_main_job_prints_tables() {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["run", "--help"], &["maps", "--help"]] {
+    for arguments in [&["--help"][..], &["run", "--help"], &["maps", "--help"], &["steady", "--help"]] {
         let done = osr_bench(arguments);
         assert_eq!(done.code, 0);
         assert!(done.stdout.contains("Examples:"), "{}", done.stdout);
     }
-    assert!(osr_bench(&["run", "--help"]).stdout.contains("[default: 1000]"));
+    let threshold = format!("[default: {}]", osr_engine::Settings::DEFAULT_THRESHOLD);
+    assert!(osr_bench(&["run", "--help"]).stdout.contains(&threshold));
 }

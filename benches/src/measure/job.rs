@@ -1,0 +1,97 @@
+//! What a worker is asked for, and what it answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Clock;
+use super::way::Way;
+use crate::error::Error;
+use crate::load::{self, Program};
+use crate::suite;
+
+/// A call of a function of a program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    /// Where the program is.
+    pub(crate) origin: Origin,
+    /// The exported function; none: the default one.
+    pub(crate) invoke: Option<String>,
+    /// Its arguments, as text.
+    pub(crate) arguments: Vec<String>,
+    /// What it gives, as text.
+    pub(crate) expected: String,
+}
+
+/// Where a program is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    /// In this binary, under that name.
+    Bundled(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl Subject {
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        match &self.origin {
+            Origin::Bundled(name) => name.clone(),
+            Origin::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Reads the program.
+    pub(crate) fn load(&self) -> Result<Program, Error> {
+        match &self.origin {
+            Origin::Bundled(name) => suite::load(name),
+            Origin::File(path) => load::load(path),
+        }
+    }
+
+    /// The program as a WebAssembly module; none if it is textual IR.
+    #[cfg(feature = "peers")]
+    pub(crate) fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
+        match &self.origin {
+            Origin::Bundled(name) => Ok(Some(suite::bytes(name).to_vec())),
+            Origin::File(path) => load::wasm_bytes(path),
+        }
+    }
+}
+
+/// What a worker process does: all ways of one program against one another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// What to call.
+    pub(crate) subject: Subject,
+    /// In which ways.
+    pub(crate) ways: Vec<Way>,
+    /// How often each way is sampled.
+    pub(crate) rounds: usize,
+    /// No round begins after that many nanoseconds, except the first few.
+    pub(crate) budget_ns: u64,
+    /// A sample makes as many calls as take about that many nanoseconds.
+    pub(crate) sample_ns: u64,
+    /// What samples are timed with.
+    pub(crate) clock: Clock,
+    /// Of the order of ways.
+    pub(crate) seed: u64,
+}
+
+/// A worker's answer, in the order of the job's ways.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    /// By way.
+    pub(crate) measured: Vec<Measured>,
+}
+
+/// What a worker found of one way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Measured {
+    /// The time of one call in nanoseconds, by round.
+    Times(Vec<f64>),
+    /// It cannot be executed this way.
+    Failed(String),
+    /// It gave what it should not.
+    Differs(String),
+}

@@ -1,0 +1,36 @@
+//! Measuring ways to execute a program against one another, in processes of their own.
+//!
+//! ```text
+//!   plan ── a job, as JSON ──> worker (osr-bench itself) ── each way is opened as a runner
+//!     ^                          │  rounds: every way once, in random order
+//!     └────── its reply <────────┘
+//!   findings: steady samples, ratios paired by round, intervals over processes
+//! ```
+//!
+//! Memory layout, hash seeds and what a compiler decided are the same for a process's whole life, so
+//! there are several processes; frequency, interrupts and neighbours change from moment to moment, so ways
+//! are interleaved and compared within a round.
+
+mod clock;
+mod findings;
+mod job;
+mod machine;
+#[cfg(feature = "peers")]
+mod node;
+mod ours;
+mod plan;
+mod runner;
+#[cfg(feature = "peers")]
+mod wasmi;
+#[cfg(feature = "peers")]
+mod wasmtime;
+mod way;
+mod worker;
+
+pub(crate) use clock::Clock;
+pub(crate) use findings::{Compared, Comparison, Mean, compare, means};
+pub(crate) use job::{Origin, Subject};
+pub(crate) use machine::Machine;
+pub(crate) use plan::{Effort, Replies, measure};
+pub(crate) use way::Way;
+pub(crate) use worker::work;

@@ -1,0 +1,44 @@
+//! This engine as a runner.
+
+use std::sync::Arc;
+
+use osr_engine::{Instance, Settings, Thread, Tiers};
+
+use super::clock::Clock;
+use super::job::Subject;
+use super::runner::{Call, Runner, Sample, timed};
+use crate::host;
+use crate::load::Program;
+
+/// Stack of interpreter frames; the worker's native stack is as large.
+pub(super) const STACK_BYTES: usize = 512 << 20;
+
+/// A program on this engine.
+pub(super) struct Ours {
+    thread: Box<Thread>,
+    call: Call,
+    words: Vec<u64>,
+}
+
+impl Ours {
+    /// Makes an instance and runs its start function.
+    pub(super) fn open(tiers: Tiers, subject: &Subject, program: &Program) -> Result<Ours, String> {
+        let settings =
+            Settings { tiers, checked: false, value_stack_bytes: STACK_BYTES, ..Settings::default() };
+        let call = Call::of(subject, program)?;
+        let instance = Instance::new(settings, program.module.clone(), &host::imports(true));
+        let instance: Arc<Instance> = instance.map_err(|error| error.to_string())?;
+        let thread = Thread::new(&instance).map_err(|error| error.to_string())?;
+        thread.start().map_err(|error| error.to_string())?;
+        let words = call.arguments.iter().map(|value| value.to_bits()).collect();
+        Ok(Ours { thread, call, words })
+    }
+}
+
+impl Runner for Ours {
+    fn sample(&mut self, calls: u32, clock: Clock) -> Result<Sample, String> {
+        timed(calls, clock, &self.call.signature.results, || {
+            self.thread.call(self.call.function, &self.words).map_err(|error| error.to_string())
+        })
+    }
+}

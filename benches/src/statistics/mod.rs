@@ -1,0 +1,19 @@
+//! Statistics of timings: when a sequence of samples is steady, and what may be said of ratios.
+//!
+//! ```text
+//!   samples of one process ──steadiness──> from where on they are steady
+//!                          ──median of paired ratios──> one number per process
+//!   one number per process ──interval──> ratio with its interval
+//!            over programs ──interval──> geometric mean with its interval
+//! ```
+//!
+//! Processes are independent, the samples within one are not (addresses, memory, and what a compiler
+//! decided stay the same): so only the spread between processes makes an interval. See Kalibera and Jones,
+//! "Rigorous Benchmarking in Reasonable Time", ISMM 2013.
+
+mod changes;
+mod interval;
+mod steadiness;
+
+pub(crate) use interval::{Interval, geometric_mean, median, ratio};
+pub(crate) use steadiness::{Steadiness, Steady, steadiness};
