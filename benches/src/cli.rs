@@ -53,6 +53,19 @@ Examples:
   osr-bench maps richards.wasm --function schedule --continuations
   osr-bench maps fib.wasm --json";
 
+const SOAK_EXAMPLES: &str = "\
+Every round runs a random module, or one of the bundled programs, in the interpreter and under a random \
+schedule: tiers, thresholds, invalidations, redirections, landings. Results, traps with their points, memory \
+and globals must be equal; in some rounds a shadow interpreter compares every frame state, too. A round \
+follows from its seed: the seed of the first is given, each next one is larger by 1.
+
+Examples:
+  osr-bench soak --seconds 600
+  osr-bench soak --seconds 60 --seed 1000000 --json
+  osr-bench soak --seed 1234 --rounds 1             one round again, the one that differed
+
+Exit codes: 0; 1 at the first difference, whose seed is printed; 2 for bad input.";
+
 /// What was asked for.
 #[derive(Debug, Parser)]
 #[command(name = "osr-bench", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
@@ -73,11 +86,34 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Compile a program's functions and print their frame maps beside the disassembly.
     Maps(MapsOptions),
+    /// Run random modules and the bundled programs under random schedules, until something differs.
+    Soak(SoakOptions),
     /// Measure programs in every tier, and in other engines, in the steady state.
     Steady(SteadyOptions),
     /// Do one job of a measurement: what measuring commands run in processes of their own.
     #[command(hide = true)]
     Worker,
+}
+
+/// Options of `soak`.
+#[derive(Debug, Args)]
+#[command(after_help = SOAK_EXAMPLES)]
+pub(crate) struct SoakOptions {
+    /// Stop after that many seconds: the round that has begun is ended.
+    #[arg(long, value_name = "N", default_value_t = 60, conflicts_with = "rounds")]
+    pub(crate) seconds: u64,
+    /// The seed of the first round.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Stop after that many rounds instead.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: Option<u64>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// Options of the main job.

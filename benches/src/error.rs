@@ -142,6 +142,18 @@ pub(crate) enum Error {
         "run it alone: osr-bench run tests/programs/wasm/NAME.wasm ARG --tier optimized --checked"
     ))]
     ResultsDiffer(String),
+    /// A round of the soak gave something else than the interpreter.
+    #[error("the soak found a difference\n{text}")]
+    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
+    SoakDiffers { seed: u64, text: String },
+    /// A round of the soak panicked.
+    #[error("the soak panicked in the round of seed {seed}")]
+    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
+    SoakPanicked { seed: u64 },
+    /// A round of the soak does not end.
+    #[error("the soak's round of seed {seed} has not ended in {} s", waited.as_secs())]
+    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
+    SoakHangs { seed: u64, waited: std::time::Duration },
 }
 
 /// A text does not parse, with the place that shows it.
@@ -178,7 +190,11 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::OutputClosed => 0,
-            Error::Trap(_) | Error::ResultsDiffer(_) => 1,
+            Error::Trap(_)
+            | Error::ResultsDiffer(_)
+            | Error::SoakDiffers { .. }
+            | Error::SoakPanicked { .. }
+            | Error::SoakHangs { .. } => 1,
             Error::Panicked => 101,
             _ => 2,
         }

@@ -4,6 +4,7 @@
 //!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats
 //!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
 //!         ├─> steady ─────> measure (processes of their own, rounds) ──> statistics
+//!         ├─> soak ───────> suite ──> osr_tests::soak, round by round
 //!         └─> main_job ───> suite, descent ────> report
 //! ```
 //!
@@ -25,6 +26,7 @@ mod report;
 mod run;
 mod session;
 mod size;
+mod soak;
 mod statistics;
 mod stats;
 mod steady;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Maps(options)) => maps::maps(options),
         Some(Command::Steady(options)) => steady::run(options),
         Some(Command::Worker) => measure::work(),
+        Some(Command::Soak(options)) => soak::run(options),
         None => main_job::run(&cli.main_job),
     };
     match done {

@@ -40,6 +40,13 @@ pub enum Event<'a> {
         /// Its results, one word each, or why there are none.
         outcome: Result<&'a [u64], &'a Trap>,
     },
+    /// The guest, or the embedder, calls a function of the host.
+    HostCalled {
+        /// The imported function.
+        function: FunctionIndex,
+        /// One word per parameter.
+        arguments: &'a [u64],
+    },
     /// A function of the host gives control back to the guest.
     HostReturned {
         /// The imported function.

@@ -130,6 +130,11 @@ impl Instance {
         self.globals[global.index()].load(Ordering::Relaxed)
     }
 
+    /// Sets a global, to a word of its type.
+    pub(crate) fn set_global(&self, global: GlobalIndex, word: u64) {
+        self.globals[global.index()].store(word, Ordering::Relaxed);
+    }
+
     /// The tables as compiled code sees them.
     pub(crate) fn table_views(&self) -> &[TableView] {
         &self.table_views

@@ -103,12 +103,41 @@ impl LinearMemory {
         Some(unsafe { std::slice::from_raw_parts(source, length as usize) }.to_vec())
     }
 
+    /// Fills `bytes` from memory at `address`; false if they are not all in bounds.
+    pub(crate) fn read_into(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let Some(source) = self.range(address, bytes.len() as u64) else { return false };
+        // SAFETY: as in `write`, with the directions exchanged.
+        unsafe { std::ptr::copy_nonoverlapping(source, bytes.as_mut_ptr(), bytes.len()) };
+        true
+    }
+
+    /// Everything. No guest code may run while it is in use.
+    fn contents(&self) -> &[u8] {
+        // SAFETY: the accessible prefix, which no one writes meanwhile.
+        unsafe { std::slice::from_raw_parts(self.base(), self.bytes() as usize) }
+    }
+
+    /// The lowest address at which this memory and `other` hold different bytes, as far as both reach. No
+    /// guest code may run meanwhile.
+    pub(crate) fn first_difference(&self, other: &LinearMemory) -> Option<u64> {
+        const CHUNK: usize = 4096;
+        let chunks = self.contents().chunks(CHUNK).zip(other.contents().chunks(CHUNK));
+        let (number, (ours, theirs)) = chunks.enumerate().find(|(_, (ours, theirs))| ours != theirs)?;
+        let byte = ours.iter().zip(theirs).position(|(our, their)| our != their)?;
+        Some((number * CHUNK + byte) as u64)
+    }
+
+    /// Becomes a copy of `other`, which is not smaller. No guest code may run meanwhile.
+    pub(crate) fn copy_from(&self, other: &LinearMemory) {
+        self.grow(other.pages().saturating_sub(self.pages()));
+        assert!(self.write(0, other.contents()), "memory grows as the other one did");
+    }
+
     /// A hash of size and contents (64-bit FNV-1a over words), to compare runs by.
     pub fn hash(&self) -> u64 {
-        let words = (self.bytes() / 8) as usize;
-        // SAFETY: the accessible prefix, read while no guest code runs.
-        let contents = unsafe { std::slice::from_raw_parts(self.base().cast::<u64>(), words) };
+        let (words, _) = self.contents().as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_ne_bytes(*word));
         let seed = 0xcbf2_9ce4_8422_2325 ^ self.bytes();
-        contents.iter().fold(seed, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
+        words.fold(seed, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
     }
 }

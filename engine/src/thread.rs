@@ -395,6 +395,7 @@ impl Thread {
         // SAFETY: the window holds the arguments. They are copied, for the results go there too.
         let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
         let mut results = vec![0; signature.results.len()];
+        self.observe(|| Event::HostCalled { function, arguments: &arguments });
         let call = HostCall::new(self);
         let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
         let panicked = |_| Err(HostError::Failed("the host function panicked".into()));

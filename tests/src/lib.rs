@@ -5,9 +5,14 @@ pub mod checker;
 pub mod configuration;
 pub mod guest;
 pub mod host;
+#[cfg(feature = "oracle")]
+pub mod oracle;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod run;
+pub mod schedule;
+pub mod soak;
 
 pub use case::{Case, Expected, cases};
 pub use configuration::{Configuration, Observed, observe};

@@ -26,10 +26,17 @@ impl Program {
     /// # Panics
     /// If the file is missing or not valid: a broken checkout.
     pub fn module(&self, ssa: bool) -> Module {
+        osr_ir::wasm::import(&self.bytes(ssa)).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// The file of [`Self::module`].
+    ///
+    /// # Panics
+    /// If it is missing.
+    pub fn bytes(&self, ssa: bool) -> Vec<u8> {
         let folder = if ssa { "wasm-ssa" } else { "wasm" };
         let path = folder_of_programs().join(folder).join(format!("{}.wasm", self.name));
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        osr_ir::wasm::import(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// The small arguments.

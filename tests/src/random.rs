@@ -1,9 +1,9 @@
 //! Random modules, run in every way that there is, must be observed to do the same.
 //!
 //! ```text
-//!   seed ──wasm-smith──> module ──┬─ interpreter ────────────────────┐
-//!                                 ├─ optimized, with and without stress ─┼─> equal [`Behavior`]s
-//!                                 └─ auto, threshold 1, stress ──────┘
+//!   seed ──wasm-smith──> module ──┬─ interpreter ─────────────────────┐
+//!     │                           ├─ each tier, with and without stress ─┼─> equal Behaviors
+//!     └─────────── schedule ──────┴─ as the seed has it, shadowed ────┘
 //! ```
 //!
 //! A module has fuel, taken at entries and loop headers, so that every call ends; what it has left is a
@@ -13,22 +13,12 @@
 //! they do is exempt.
 
 use arbitrary::Unstructured;
-use osr_engine::{Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers};
+use osr_engine::{Land, Settings, StateRecording, Stress, Tier, Tiers};
 use osr_ir::wasm::{self, Feature, ImportError};
-use osr_ir::{ExportItem, GlobalIndex, Module, TrapKind, Type};
+use osr_ir::{ExportItem, Module, Type};
 
-use crate::host::imports;
-
-/// What a module was observed to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behavior {
-    /// Per call what came back: results, or the trap with its point.
-    pub calls: Vec<String>,
-    /// A hash of the memory afterwards.
-    pub memory_hash: u64,
-    /// All globals afterwards.
-    pub globals: Vec<u64>,
-}
+use crate::run::{Call, run};
+use crate::schedule::{Size, random_settings};
 
 /// What became of a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +41,30 @@ const AVAILABLE_IMPORTS: &str = r#"(module
     (import "env" "print_f64" (func (param f64)))
     (import "env" "invalidate" (func)))"#;
 
+/// The seeds that the environment asks for: `OSR_RANDOM_SEEDS=FROM..TO`.
+///
+/// # Panics
+/// If it says something else.
+pub fn seeds_asked_for() -> Option<std::ops::Range<u64>> {
+    let text = std::env::var("OSR_RANDOM_SEEDS").ok()?;
+    let (from, to) = text.split_once("..").expect("OSR_RANDOM_SEEDS=FROM..TO");
+    Some(from.parse().expect("a number")..to.parse().expect("a number"))
+}
+
 /// The module of `seed`; `None` if it makes none, or one with what is not supported.
 ///
 /// # Panics
 /// If the importer refuses it for another reason.
 pub fn random_module(seed: u64) -> Option<Module> {
-    let bytes = random_wasm(seed)?;
+    module_of(seed, &entropy(seed))
+}
+
+/// The module that `entropy` makes, of the kind that `seed` picks. Otherwise like [`random_module`].
+///
+/// # Panics
+/// If the importer refuses it for another reason.
+pub fn module_of(seed: u64, entropy: &[u8]) -> Option<Module> {
+    let bytes = wasm_of(seed, entropy)?;
     match wasm::import(&bytes) {
         Ok(module) => Some(module),
         // The generator has one switch for all reference types.
@@ -67,9 +75,16 @@ pub fn random_module(seed: u64) -> Option<Module> {
 
 /// The module of `seed`, as WebAssembly.
 pub fn random_wasm(seed: u64) -> Option<Vec<u8>> {
+    wasm_of(seed, &entropy(seed))
+}
+
+fn entropy(seed: u64) -> Vec<u8> {
     let length = 1_000 + mix(seed) as usize % 6_000;
-    let entropy: Vec<u8> = (0..length as u64).map(|i| mix(mix(seed) ^ i) as u8).collect();
-    let mut module = wasm_smith::Module::new(config(seed), &mut Unstructured::new(&entropy)).ok()?;
+    (0..length as u64).map(|i| mix(mix(seed) ^ i) as u8).collect()
+}
+
+fn wasm_of(seed: u64, entropy: &[u8]) -> Option<Vec<u8>> {
+    let mut module = wasm_smith::Module::new(config(seed), &mut Unstructured::new(entropy)).ok()?;
     // Under stress every unit of fuel may cost a compilation.
     module.ensure_termination(30 + mix(!seed) as u32 % 200).ok()?;
     Some(module.to_bytes())
@@ -122,102 +137,106 @@ fn config(seed: u64) -> wasm_smith::Config {
     }
 }
 
-/// All ways to run a random module, the interpreter first.
-fn configurations(seed: u64) -> Vec<(&'static str, Settings)> {
-    let settings = |tiers, (threshold, optimize_threshold), stress| Settings {
-        tiers,
-        threshold,
-        optimize_threshold,
-        stress,
-        checked: true,
-        code_bytes: 16 << 20,
-        value_stack_bytes: 16 << 20,
-        ..Settings::default()
+/// A way to run a random module.
+struct Way {
+    name: &'static str,
+    settings: Settings,
+    /// With a shadow interpreter.
+    shadowed: bool,
+}
+
+/// All ways to run a random module, the interpreter first, the schedule that the seed makes last.
+fn ways(seed: u64) -> Vec<Way> {
+    let way = |name, tiers, (threshold, optimize_threshold), stress| Way {
+        name,
+        settings: Settings {
+            tiers,
+            threshold,
+            optimize_threshold,
+            stress,
+            checked: true,
+            code_bytes: 16 << 20,
+            value_stack_bytes: 16 << 20,
+            ..Settings::default()
+        },
+        shadowed: false,
     };
     use Tiers::{Auto, Baseline, Interpreter, Optimized};
     let hijack = |every, tier| Stress::hijack(every).landing(Land::In(tier));
     let random = |every| Stress::hijack(every).landing(Land::Random(seed));
+    let locations = |way: Way| Way {
+        settings: Settings { state_recording: StateRecording::Locations, ..way.settings },
+        ..way
+    };
+    let redirect = Stress::redirect(1).landing(Land::Random(!seed));
+    let scheduled = |name, seed, shadowed| Way {
+        name,
+        settings: Settings { checked: true, ..random_settings(seed, Size::Small) },
+        shadowed,
+    };
     vec![
-        ("interpreter", settings(Interpreter, (0, 0), Stress::None)),
-        ("baseline", settings(Baseline, (0, 0), Stress::None)),
-        ("optimized", settings(Optimized, (0, 0), Stress::None)),
-        ("optimized, hijack=1", settings(Optimized, (0, 0), Stress::hijack(1))),
-        ("optimized, hijack=1, land=optimized", settings(Optimized, (0, 0), hijack(1, Tier::Optimized))),
-        ("baseline, hijack=1, land=baseline", settings(Baseline, (0, 0), hijack(1, Tier::Baseline))),
-        ("optimized, redirect=2", settings(Optimized, (0, 0), Stress::redirect(2))),
-        ("auto 1 1", settings(Auto, (1, 1), Stress::None)),
-        ("auto 1 0, hijack=1", settings(Auto, (1, 0), Stress::hijack(1))),
-        ("auto 1 1, hijack=1, land=random", settings(Auto, (1, 1), random(1))),
-        ("auto 2 3, hijack=3, land=random", settings(Auto, (2, 3), random(3))),
-        (
-            "optimized, hijack=1, locations",
-            Settings {
-                state_recording: StateRecording::Locations,
-                ..settings(Optimized, (0, 0), Stress::hijack(1))
-            },
-        ),
-        (
-            "auto 1 2, redirect=1, land=random",
-            settings(Auto, (1, 2), Stress::redirect(1).landing(Land::Random(!seed))),
-        ),
-        ("auto 1 2, random", settings(Auto, (1, 2), Stress::Random(seed))),
+        way("interpreter", Interpreter, (0, 0), Stress::None),
+        way("baseline", Baseline, (0, 0), Stress::None),
+        way("optimized", Optimized, (0, 0), Stress::None),
+        way("optimized, hijack=1", Optimized, (0, 0), Stress::hijack(1)),
+        way("optimized, hijack=1, land=optimized", Optimized, (0, 0), hijack(1, Tier::Optimized)),
+        way("baseline, hijack=1, land=baseline", Baseline, (0, 0), hijack(1, Tier::Baseline)),
+        way("optimized, redirect=2", Optimized, (0, 0), Stress::redirect(2)),
+        way("auto 1 1", Auto, (1, 1), Stress::None),
+        way("auto 1 0, hijack=1", Auto, (1, 0), Stress::hijack(1)),
+        way("auto 1 1, hijack=1, land=random", Auto, (1, 1), random(1)),
+        way("auto 2 3, hijack=3, land=random", Auto, (2, 3), random(3)),
+        locations(way("optimized, hijack=1, locations", Optimized, (0, 0), Stress::hijack(1))),
+        Way { shadowed: true, ..way("auto 1 2, redirect=1, land=random, shadowed", Auto, (1, 2), redirect) },
+        scheduled("the seed's schedule", seed, false),
+        scheduled("the other seed's schedule, shadowed", !seed, true),
     ]
 }
 
-/// Runs the module of `seed` in every configuration.
+/// Runs the module of `seed` in every way.
 ///
 /// # Panics
-/// If two differ.
+/// If two differ, or a shadow interpreter finds a difference.
 pub fn check_random_module(seed: u64) -> Verdict {
     random_module(seed)
         .map_or(Verdict::LeftOut, |module| check_module(&format!("seed {seed}"), seed, &module))
 }
 
-/// Calls the exported functions of `module` with arguments made from `seed`, in every configuration.
+/// Calls the exported functions of `module` with arguments made from `seed`, in every way.
 ///
 /// # Panics
-/// If two differ.
+/// If two differ, or a shadow interpreter finds a difference.
 pub fn check_module(name: &str, seed: u64, module: &Module) -> Verdict {
+    let calls = calls_of(module, seed);
     let mut expected = None;
-    for (configuration, settings) in configurations(seed) {
-        let Some(behavior) = behavior(module, seed, &settings) else { return Verdict::LeftOut };
-        let expected = expected.get_or_insert_with(|| behavior.clone());
-        assert_eq!(behavior, *expected, "{name}: {configuration}");
+    for way in ways(seed) {
+        let Some(run) = run(module, &calls, &way.settings, way.shadowed) else { return Verdict::LeftOut };
+        let context = || format!("{name}: {} ({:?})", way.name, way.settings.stress);
+        if let Some(difference) = run.difference {
+            panic!("{}: {difference}", context());
+        }
+        let expected = expected.get_or_insert_with(|| run.behavior.clone());
+        assert_eq!(run.behavior, *expected, "{}", context());
     }
-    let calls = expected.expect("there are configurations").calls;
+    let calls = expected.expect("there are ways").calls;
     let trapped = calls.iter().filter(|call| call.contains("trap")).count();
     Verdict::Agreed { returned: calls.len() - trapped, trapped }
 }
 
-/// What `module` does; `None` if it exhausts the stack, or cannot be made an instance.
-fn behavior(module: &Module, seed: u64, settings: &Settings) -> Option<Behavior> {
-    let instance = Instance::new(settings.clone(), module.clone(), &imports()).ok()?;
-    let thread = Thread::new(&instance).expect("a thread");
-    let mut calls = vec![describe("start", &thread.start().map(|()| Vec::new()))?];
+/// Calls of all exported functions of `module`, twice, with arguments made from `seed`.
+pub fn calls_of(module: &Module, seed: u64) -> Vec<Call> {
+    let mut calls = Vec::new();
     for round in 0..2 {
         for export in &module.exports {
             let ExportItem::Function(function) = export.item else { continue };
             let parameters = &module.signature_of(function).parameters;
             let words = parameters.iter().enumerate();
-            let arguments: Vec<u64> =
+            let arguments =
                 words.map(|(i, &ty)| argument(ty, mix(seed ^ (i as u64 + 1) << 8 ^ round))).collect();
-            calls.push(describe(&export.name, &thread.call(function, &arguments))?);
-            assert_eq!(thread.hijacked_slots(), 0, "the ledger is empty when the guest is gone");
+            calls.push(Call { name: export.name.clone(), function, arguments });
         }
     }
-    Some(Behavior {
-        calls,
-        memory_hash: instance.memory().map_or(0, |memory| memory.hash()),
-        globals: (0..module.globals.len()).map(|global| instance.global(GlobalIndex::new(global))).collect(),
-    })
-}
-
-fn describe(name: &str, outcome: &Result<Vec<u64>, InvokeError>) -> Option<String> {
-    match outcome {
-        Ok(words) => Some(format!("{name}: {words:x?}")),
-        Err(InvokeError::Trap(trap)) if trap.kind == TrapKind::StackExhausted => None,
-        Err(error) => Some(format!("{name}: {error}")),
-    }
+    calls
 }
 
 /// A small number, or any bits.

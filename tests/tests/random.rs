@@ -5,14 +5,7 @@
 use std::time::{Duration, Instant};
 
 use osr_tests::check_random_module;
-use osr_tests::random::Verdict;
-
-/// The seeds that the environment asks for.
-fn seeds_asked_for() -> Option<std::ops::Range<u64>> {
-    let text = std::env::var("OSR_RANDOM_SEEDS").ok()?;
-    let (from, to) = text.split_once("..").expect("OSR_RANDOM_SEEDS=FROM..TO");
-    Some(from.parse().expect("a number")..to.parse().expect("a number"))
-}
+use osr_tests::random::{Verdict, seeds_asked_for};
 
 #[test]
 fn random_modules_agree() {

@@ -34,6 +34,8 @@ use osr_ir::Point;
 
 pub(crate) use code::Code;
 pub(crate) use execute::run;
+pub(crate) use numeric::{evaluate_binary, evaluate_unary};
+pub(crate) use runtime::execute as execute_runtime;
 
 /// Where an activation begins.
 #[derive(Clone, Copy, Debug)]

@@ -294,7 +294,6 @@ floats! {
     f64: 0x0008_0000_0000_0000;
 }
 
-#[cfg(test)]
 macro_rules! define_evaluate {
     (
         unary { $($unary:ident)* }
@@ -304,7 +303,7 @@ macro_rules! define_evaluate {
         $($rest:tt)*
     ) => {
         /// The result of a unary operation.
-        pub(super) fn evaluate_unary(op: osr_ir::UnaryOp, src: u64) -> Result<u64, TrapKind> {
+        pub(crate) fn evaluate_unary(op: osr_ir::UnaryOp, src: u64) -> Result<u64, TrapKind> {
             use osr_ir::UnaryOp;
             match op {
                 $(UnaryOp::$unary => Ok(word::$unary(src)),)*
@@ -319,7 +318,7 @@ macro_rules! define_evaluate {
         }
 
         /// The result of a binary operation.
-        pub(super) fn evaluate_binary(op: osr_ir::BinaryOp, lhs: u64, rhs: u64) -> Result<u64, TrapKind> {
+        pub(crate) fn evaluate_binary(op: osr_ir::BinaryOp, lhs: u64, rhs: u64) -> Result<u64, TrapKind> {
             use osr_ir::BinaryOp;
             match op {
                 $(BinaryOp::$binary => Ok(word::$binary(lhs, rhs)),)*
@@ -328,5 +327,4 @@ macro_rules! define_evaluate {
         }
     };
 }
-#[cfg(test)]
 super::op::with_operations!(define_evaluate);

@@ -9,7 +9,7 @@ use crate::instance::Instance;
 /// # Safety
 /// `window` is that of a function whose body contains `instruction`.
 #[inline(never)]
-pub(super) unsafe fn execute(
+pub(crate) unsafe fn execute(
     instance: &Instance,
     instruction: &Instruction,
     window: *mut u64,

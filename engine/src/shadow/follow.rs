@@ -1,0 +1,302 @@
+//! Following: the machine does what the execution does, event by event, and each is compared.
+
+use std::sync::Arc;
+
+use osr_ir::{FunctionIndex, GlobalIndex, Point, Register, TableIndex, TrapKind, Type};
+
+use super::Compared;
+use super::difference::{Difference, Disagreement, Transition};
+use super::machine::{Machine, Stop};
+use crate::error::Trap;
+use crate::event::{Event, FrameState};
+use crate::instance::Instance;
+use crate::statistics::Place;
+
+/// Bytes of memory that each transition pays for.
+const BYTES_PER_TRANSITION: u64 = 4096;
+
+/// A machine that follows an execution.
+#[derive(Debug)]
+pub(super) struct Follower {
+    machine: Machine,
+    /// Where the machine was seen last.
+    seen: Option<(FunctionIndex, Point)>,
+    transition: Option<Transition>,
+    compared: Compared,
+    /// Bytes of memory that were paid for and not compared.
+    paid: u64,
+}
+
+type Followed = Result<(), Disagreement>;
+
+/// Whether the execution has exhausted its stack: the machine's own has no end.
+pub(super) fn exhausts_stack(event: &Event<'_>) -> bool {
+    matches!(event, Event::Finished { outcome: Err(trap) } if trap.kind == TrapKind::StackExhausted)
+}
+
+impl Follower {
+    /// A follower that executes `instance`.
+    pub(super) fn new(instance: Arc<Instance>) -> Follower {
+        let machine = Machine::new(instance);
+        Follower { machine, seen: None, transition: None, compared: Compared::default(), paid: 0 }
+    }
+
+    /// What was compared so far.
+    pub(super) fn compared(&self) -> Compared {
+        self.compared
+    }
+
+    /// In `execution`, `event` has happened.
+    pub(super) fn follow(&mut self, execution: &Instance, event: &Event<'_>) -> Result<(), Box<Difference>> {
+        let followed = match *event {
+            Event::Invoked { function, arguments } => {
+                self.adopt_memory(execution);
+                self.machine.invoke(function, arguments.to_vec());
+                Ok(())
+            }
+            Event::Reached { function, point } => self.reached(function, point),
+            Event::HostCalled { function, arguments } => self.host_called(execution, function, arguments),
+            Event::HostReturned { function, outcome } => self.host_returned(execution, function, outcome),
+            Event::Moved { place, from, from_version, to, state, .. } => {
+                let from_version = from_version.map(|version| version.id);
+                let FrameState { function, point, .. } = state;
+                self.transition = Some(Transition { function, point, place, from, from_version, to });
+                self.compared.transitions += 1;
+                self.moved(place, &state).and_then(|()| self.state_after_move(execution))
+            }
+            Event::Finished { outcome } => self.finished(execution, outcome),
+            Event::Compiled { .. }
+            | Event::Hijacked { .. }
+            | Event::Retired { .. }
+            | Event::Released { .. } => Ok(()),
+        };
+        followed.map_err(|disagreement| Box::new(self.difference(disagreement)))
+    }
+
+    fn difference(&self, disagreement: Disagreement) -> Difference {
+        let (function, point) = self.seen.unzip();
+        let module = self.machine.instance().module();
+        let name = function.map(|function| module.function(function).name.clone());
+        Difference {
+            function,
+            function_name: name.unwrap_or_default(),
+            point,
+            transition: self.transition,
+            ordinal: self.compared.transitions,
+            disagreement,
+        }
+    }
+
+    /// Runs to the next stop that the execution tells of, too.
+    fn run(&mut self) -> Stop {
+        loop {
+            match self.step() {
+                Stop::CameBack(_) => {}
+                stop => return stop,
+            }
+        }
+    }
+
+    /// Runs to the next stop.
+    fn step(&mut self) -> Stop {
+        let stop = self.machine.run();
+        if let Stop::Arrived(point) | Stop::CameBack(point) = stop {
+            self.seen = self.machine.innermost().map(|frame| (frame.function, point));
+        }
+        stop
+    }
+
+    fn reached(&mut self, function: FunctionIndex, point: Point) -> Followed {
+        self.compared.points += 1;
+        let stop = self.run();
+        if matches!(stop, Stop::Arrived(_)) && self.seen == Some((function, point)) {
+            return Ok(());
+        }
+        Err(self.elsewhere(format!("is at {point} of {function}"), &stop))
+    }
+
+    fn host_called(&mut self, execution: &Instance, function: FunctionIndex, arguments: &[u64]) -> Followed {
+        let types = &execution.module().signature_of(function).parameters;
+        match self.run() {
+            Stop::HostCalled { function: called, arguments: given }
+                if called == function && are_equal(types, arguments, &given) => {}
+            stop => return Err(self.elsewhere(format!("calls {function} with {arguments:x?}"), &stop)),
+        }
+        self.compare_memory(execution)
+    }
+
+    fn host_returned(
+        &mut self,
+        execution: &Instance,
+        function: FunctionIndex,
+        outcome: Result<&[u64], &Trap>,
+    ) -> Followed {
+        if self.machine.host() != Some(function) {
+            let shadow = "does not wait for it".to_owned();
+            return Err(Disagreement::Path { execution: format!("is back from {function}"), shadow });
+        }
+        self.adopt_memory(execution);
+        match outcome {
+            Ok(results) => self.machine.host_returned(results),
+            Err(trap) => self.machine.host_failed(trap.clone()),
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self, place: Place, state: &FrameState<'_>) -> Followed {
+        let site = Some((state.function, state.point));
+        if place != Place::PendingReturn {
+            return if self.seen == site { self.compare_registers(state) } else { Err(self.not_at(state)) };
+        }
+        let mut first = None;
+        loop {
+            match self.step() {
+                Stop::CameBack(_) if self.seen == site => match self.compare_registers(state) {
+                    Ok(()) => return Ok(()),
+                    Err(disagreement) => first = first.or(Some(disagreement)),
+                },
+                Stop::CameBack(_) => {}
+                stop => return Err(first.unwrap_or_else(|| self.elsewhere(rebuilt(state), &stop))),
+            }
+        }
+    }
+
+    fn compare_registers(&mut self, state: &FrameState<'_>) -> Followed {
+        let Some(frame) = self.machine.innermost() else { return Err(self.not_at(state)) };
+        let types = &self.machine.instance().body(state.function).registers;
+        let differs = |&(register, word): &(Register, u64)| {
+            self.compared.registers += 1;
+            !is_equal(types[register.index()], word, frame.registers[register.index()])
+        };
+        match state.values().find(differs) {
+            None => Ok(()),
+            Some((register, execution)) => {
+                let shadow = frame.registers[register.index()];
+                Err(Disagreement::Register { register, execution, shadow })
+            }
+        }
+    }
+
+    /// The module's state, after registers were compared.
+    fn state_after_move(&mut self, execution: &Instance) -> Followed {
+        self.compare_globals(execution)?;
+        self.paid += BYTES_PER_TRANSITION;
+        if execution.memory().is_some_and(|memory| memory.bytes() <= self.paid) {
+            self.compare_memory(execution)?;
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, execution: &Instance, outcome: Result<&[u64], &Trap>) -> Followed {
+        let stop = self.run();
+        let agrees = match (&stop, outcome) {
+            (Stop::Finished(Ok(ours)), Ok(words)) => ours == words,
+            (Stop::Finished(Err(ours)), Err(trap)) => is_same_trap(ours, trap),
+            _ => false,
+        };
+        if !agrees {
+            let what = match outcome {
+                Ok(words) => format!("returns {words:x?}"),
+                Err(trap) => format!("ends in a {trap}"),
+            };
+            return Err(self.elsewhere(what, &stop));
+        }
+        self.compare_memory(execution)?;
+        self.compare_globals(execution)?;
+        self.compare_tables(execution)
+    }
+
+    /// Control comes from outside, where memory may have been written to. It was compared when control
+    /// went there.
+    fn adopt_memory(&self, execution: &Instance) {
+        if let (Some(memory), Some(ours)) = (execution.memory(), self.machine.instance().memory())
+            && (ours.pages() != memory.pages() || ours.first_difference(memory).is_some())
+        {
+            ours.copy_from(memory);
+        }
+    }
+
+    fn compare_memory(&mut self, execution: &Instance) -> Followed {
+        let (Some(memory), Some(ours)) = (execution.memory(), self.machine.instance().memory()) else {
+            return Ok(());
+        };
+        self.paid = 0;
+        self.compared.memories += 1;
+        if memory.pages() != ours.pages() {
+            let (execution, shadow) = (memory.pages(), ours.pages());
+            return Err(Disagreement::MemorySize { execution, shadow });
+        }
+        let Some(address) = memory.first_difference(ours) else { return Ok(()) };
+        let byte = |memory: &crate::LinearMemory| memory.read(address, 1).expect("in bounds")[0];
+        Err(Disagreement::Memory { address, execution: byte(memory), shadow: byte(ours) })
+    }
+
+    fn compare_globals(&self, execution: &Instance) -> Followed {
+        let ours = self.machine.instance();
+        let types = ours.module().globals.iter().map(|global| global.ty);
+        for (number, ty) in types.enumerate() {
+            let global = GlobalIndex::new(number);
+            let (execution, shadow) = (execution.global(global), ours.global(global));
+            if !is_equal(ty, execution, shadow) {
+                return Err(Disagreement::Global { global, execution, shadow });
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_tables(&self, execution: &Instance) -> Followed {
+        let ours = self.machine.instance();
+        for table in (0..ours.module().tables.len()).map(TableIndex::new) {
+            let entries = execution.table_size(table).max(ours.table_size(table));
+            let differs = |&entry: &u32| execution.table_get(table, entry) != ours.table_get(table, entry);
+            if let Some(entry) = (0..entries).find(differs) {
+                return Err(Disagreement::Table { table, entry });
+            }
+        }
+        Ok(())
+    }
+
+    fn not_at(&self, state: &FrameState<'_>) -> Disagreement {
+        let shadow = match self.seen {
+            Some((function, point)) => format!("is at {point} of {function}"),
+            None => "executes nothing".to_owned(),
+        };
+        Disagreement::Path { execution: rebuilt(state), shadow }
+    }
+
+    /// The execution does something, but the machine stopped at `stop`.
+    fn elsewhere(&self, execution: String, stop: &Stop) -> Disagreement {
+        let shadow = match stop {
+            Stop::Arrived(_) | Stop::CameBack(_) => {
+                let (function, point) = self.seen.expect("seen at the stop");
+                format!("is at {point} of {function}")
+            }
+            Stop::HostCalled { function, arguments } => format!("calls {function} with {arguments:x?}"),
+            Stop::Finished(Ok(words)) => format!("returns {words:x?}"),
+            Stop::Finished(Err(trap)) => format!("ends in a {trap}"),
+        };
+        Disagreement::Path { execution, shadow }
+    }
+}
+
+fn rebuilt(state: &FrameState<'_>) -> String {
+    format!("rebuilds a frame at {} of {}", state.point, state.function)
+}
+
+fn is_same_trap(ours: &Trap, trap: &Trap) -> bool {
+    (ours.kind, ours.function, ours.point) == (trap.kind, trap.function, trap.point)
+}
+
+fn are_equal(types: &[Type], words: &[u64], others: &[u64]) -> bool {
+    types.iter().zip(words.iter().zip(others)).all(|(&ty, (&word, &other))| is_equal(ty, word, other))
+}
+
+/// Whether two words of type `ty` are the same value; NaNs are.
+fn is_equal(ty: Type, word: u64, other: u64) -> bool {
+    let is_nan = |word: u64| match ty {
+        Type::F32 => f32::from_bits(word as u32).is_nan(),
+        Type::F64 => f64::from_bits(word).is_nan(),
+        Type::I32 | Type::I64 | Type::Funcref => false,
+    };
+    word == other || (is_nan(word) && is_nan(other))
+}

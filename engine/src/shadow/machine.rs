@@ -1,0 +1,236 @@
+//! The machine: executes bodies instruction by instruction, as they are written, and stops wherever
+//! something can be observed.
+//!
+//! It shares with the interpreter the functions on numbers and the operations of the runtime; not its
+//! decoder, its fused operations, its frames, its calls. The module's state is an [`Instance`] of its
+//! own, which no thread executes. Its stack is a list, which is never exhausted.
+
+use std::sync::Arc;
+
+use osr_ir::{
+    BasicBlock, Block, Body, FunctionIndex, Instruction, Point, PointKind, Points, Register, Terminator,
+    TrapKind,
+};
+
+use super::instruction::{self, execute};
+use crate::error::Trap;
+use crate::instance::Instance;
+
+/// Where the machine stopped, and what happened there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At the entry or at a loop header of the innermost frame.
+    Arrived(Point),
+    /// After a call of the innermost frame, whose results are in their registers.
+    CameBack(Point),
+    /// A function of the host is called: the machine waits for its results.
+    HostCalled {
+        /// The imported function.
+        function: FunctionIndex,
+        /// One word per parameter.
+        arguments: Vec<u64>,
+    },
+    /// The innermost invocation is over.
+    Finished(Result<Vec<u64>, Trap>),
+}
+
+/// A frame of a function.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// The function.
+    pub(crate) function: FunctionIndex,
+    block: Block,
+    index: usize,
+    /// One word per register.
+    pub(crate) registers: Vec<u64>,
+}
+
+/// A call from outside.
+#[derive(Debug)]
+struct Invocation {
+    /// Frames that were there before it.
+    base: usize,
+    /// The function of the host that it waits for.
+    host: Option<FunctionIndex>,
+}
+
+/// A module with its state and its stack.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    instance: Arc<Instance>,
+    frames: Vec<Frame>,
+    invocations: Vec<Invocation>,
+    stop: Option<Stop>,
+}
+
+impl Machine {
+    /// A machine that executes `instance`, which no thread must execute meanwhile.
+    pub(crate) fn new(instance: Arc<Instance>) -> Machine {
+        Machine { instance, frames: Vec::new(), invocations: Vec::new(), stop: None }
+    }
+
+    /// The module with its state.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The innermost frame, of any invocation.
+    pub(crate) fn innermost(&self) -> Option<&Frame> {
+        self.frames.last()
+    }
+
+    /// The function of the host that the innermost invocation waits for.
+    pub(crate) fn host(&self) -> Option<FunctionIndex> {
+        self.invocations.last()?.host
+    }
+
+    /// Calls `function` from outside.
+    pub(crate) fn invoke(&mut self, function: FunctionIndex, arguments: Vec<u64>) {
+        self.invocations.push(Invocation { base: self.frames.len(), host: None });
+        self.call(function, arguments);
+    }
+
+    /// The function of the host that is waited for has given `results`.
+    pub(crate) fn host_returned(&mut self, results: &[u64]) {
+        self.invocation().host = None;
+        self.give(results);
+    }
+
+    /// The function of the host that is waited for has failed.
+    pub(crate) fn host_failed(&mut self, trap: Trap) {
+        self.invocation().host = None;
+        self.finish(Err(trap));
+    }
+
+    /// Executes up to the next stop.
+    pub(crate) fn run(&mut self) -> Stop {
+        let instance = Arc::clone(&self.instance);
+        loop {
+            if let Some(stop) = self.stop.take() {
+                return stop;
+            }
+            self.step(&instance);
+        }
+    }
+
+    fn invocation(&mut self) -> &mut Invocation {
+        self.invocations.last_mut().expect("something is being called")
+    }
+
+    fn frame(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("something is being executed")
+    }
+
+    fn call(&mut self, function: FunctionIndex, arguments: Vec<u64>) {
+        let Some(body) = self.instance.module().function(function).body() else {
+            self.invocation().host = Some(function);
+            self.stop = Some(Stop::HostCalled { function, arguments });
+            return;
+        };
+        let mut registers = arguments;
+        registers.resize(body.registers.len(), 0);
+        self.frames.push(Frame { function, block: Block::new(Body::ENTRY), index: 0, registers });
+        self.stop = Some(Stop::Arrived(Points::entry()));
+    }
+
+    fn step(&mut self, instance: &Instance) {
+        let frame = self.frame();
+        let block = instance.body(frame.function).block(frame.block);
+        match block.instructions.get(frame.index) {
+            Some(Instruction::Call { function, arguments, .. }) => {
+                let arguments = frame.gather(arguments);
+                self.call(*function, arguments);
+            }
+            Some(Instruction::CallIndirect { table, signature, index, arguments, .. }) => {
+                let index = frame.registers[index.index()] as u32;
+                let arguments = frame.gather(arguments);
+                match instruction::callee(instance, *table, *signature, index) {
+                    Ok(function) => self.call(function, arguments),
+                    Err(kind) => self.trap(kind),
+                }
+            }
+            Some(instruction) => match execute(instance, instruction, &mut frame.registers) {
+                Ok(()) if instruction.is_call() => self.come_back(),
+                Ok(()) => frame.index += 1,
+                Err(kind) => self.trap(kind),
+            },
+            None => self.terminate(instance, block),
+        }
+    }
+
+    fn terminate(&mut self, instance: &Instance, block: &BasicBlock) {
+        let frame = self.frame();
+        let get = |register: Register| frame.registers[register.index()];
+        let target = match &block.terminator {
+            Terminator::Jump { target } => *target,
+            Terminator::Branch { condition, if_true, if_false } => {
+                if get(*condition) as u32 != 0 {
+                    *if_true
+                } else {
+                    *if_false
+                }
+            }
+            Terminator::Switch { index, targets, default } => {
+                *targets.get(get(*index) as u32 as usize).unwrap_or(default)
+            }
+            Terminator::Return { values } => {
+                let results = frame.gather(values);
+                self.frames.pop();
+                return self.give(&results);
+            }
+            Terminator::Unreachable => return self.trap(TrapKind::Unreachable),
+        };
+        (frame.block, frame.index) = (target, 0);
+        let header = instance.analysis(frame.function).points.header(target);
+        self.stop = header.map(Stop::Arrived);
+    }
+
+    /// Gives `results` to whoever called what was innermost.
+    fn give(&mut self, results: &[u64]) {
+        if self.frames.len() == self.invocation().base {
+            return self.finish(Ok(results.to_vec()));
+        }
+        let frame = self.frames.last_mut().expect("something is being executed");
+        let instruction = &self.instance.body(frame.function).block(frame.block).instructions[frame.index];
+        for (register, &word) in instruction.definitions().iter().zip(results) {
+            frame.registers[register.index()] = word;
+        }
+        self.come_back();
+    }
+
+    /// The call at which the innermost frame stands is over.
+    fn come_back(&mut self) {
+        let point = self.point();
+        self.frame().index += 1;
+        self.stop = Some(Stop::CameBack(point));
+    }
+
+    /// The innermost frame traps where it stands.
+    fn trap(&mut self, kind: TrapKind) {
+        let (function, point) = (self.frame().function, self.point());
+        let function_name = self.instance.module().function(function).name.clone();
+        self.finish(Err(Trap { kind, function, function_name, point, message: None }));
+    }
+
+    /// The point of the instruction at which the innermost frame stands.
+    fn point(&self) -> Point {
+        let frame = self.innermost().expect("something is being executed");
+        let points = &self.instance.analysis(frame.function).points;
+        let point = points.at(frame.block, frame.index).expect("calls and traps have points");
+        debug_assert!(matches!(points.kind(point), PointKind::AfterCall | PointKind::Trap));
+        point
+    }
+
+    /// The innermost invocation is over.
+    fn finish(&mut self, outcome: Result<Vec<u64>, Trap>) {
+        let invocation = self.invocations.pop().expect("something is being called");
+        self.frames.truncate(invocation.base);
+        self.stop = Some(Stop::Finished(outcome));
+    }
+}
+
+impl Frame {
+    fn gather(&self, registers: &[Register]) -> Vec<u64> {
+        registers.iter().map(|register| self.registers[register.index()]).collect()
+    }
+}

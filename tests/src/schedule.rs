@@ -1,0 +1,64 @@
+//! Random schedules: which tiers execute, when they are left, what is forced, where frames land. A seed
+//! determines everything.
+
+use fastrand::Rng;
+use osr_engine::{CompiledTier, Destination, Land, Periodic, Settings, StateRecording, Stress, Tier, Tiers};
+
+/// How much a guest executes: what may be done to it how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Up to some thousand entries and back-edges: code may be invalidated, and compiled anew, at each.
+    Small,
+    /// Up to some millions: frames may be redirected at each, and code invalidated now and then.
+    Large,
+}
+
+/// The settings of `seed` for a guest of that size.
+pub fn random_settings(seed: u64, size: Size) -> Settings {
+    let mut random = Rng::with_seed(seed);
+    let limit = match size {
+        Size::Small => 8,
+        Size::Large => 600,
+    };
+    Settings {
+        tiers: one_of(
+            &mut random,
+            &[Tiers::Auto, Tiers::Auto, Tiers::Auto, Tiers::Baseline, Tiers::Optimized],
+        ),
+        threshold: random.u32(0..limit),
+        optimize_threshold: random.u32(0..limit),
+        landing: landing(&mut random),
+        state_recording: one_of(&mut random, &[StateRecording::Slots, StateRecording::Locations]),
+        stress: stress(&mut random, size),
+        checked: random.bool(),
+        code_bytes: 64 << 20,
+        value_stack_bytes: 16 << 20,
+        ..Settings::default()
+    }
+}
+
+fn one_of<T: Copy>(random: &mut Rng, these: &[T]) -> T {
+    these[random.usize(0..these.len())]
+}
+
+/// Where frames land if that is not forced.
+fn landing(random: &mut Rng) -> Destination {
+    let tier = one_of(random, &CompiledTier::ALL);
+    one_of(random, &[Destination::Interpreter, Destination::Cached(tier), Destination::Compiled(tier)])
+}
+
+fn stress(random: &mut Rng, size: Size) -> Stress {
+    let (often, seldom) = match size {
+        Size::Small if random.u8(0..3) == 0 => return Stress::Random(random.u64(..)),
+        Size::Small => (1..9, 1..9),
+        Size::Large => (1..40, 4_000..20_000),
+    };
+    let redirect = (random.u8(0..4) > 0).then(|| random.u64(often));
+    let hijack = random.bool().then(|| random.u64(seldom));
+    let land = match random.u8(0..4) {
+        0 => None,
+        1 => Some(Land::In(one_of(random, &Tier::ALL))),
+        _ => Some(Land::Random(random.u64(..))),
+    };
+    Stress::Periodic(Periodic { hijack, redirect, land })
+}

@@ -1,0 +1,202 @@
+//! The soak: random modules and real programs under random schedules, round by round, for as long as one
+//! likes. Every round follows from its seed alone.
+//!
+//! ```text
+//!   seed ─┬─ a random module, or a program ──┬─ in the interpreter ──────────┐
+//!         └─ a random schedule ──────────────┴─ so, perhaps with a shadow ───┴─> equal?
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use fastrand::Rng;
+use osr_engine::{Moves, Place, Settings, Stress, Tier, Tiers};
+use osr_ir::Module;
+use serde::Serialize;
+
+use crate::random::{calls_of, random_module};
+use crate::run::{Behavior, Call, Run, run};
+use crate::schedule::{Size, random_settings};
+
+/// A program to run.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its name.
+    pub name: String,
+    /// The module.
+    pub module: Module,
+    /// What to call.
+    pub calls: Vec<Call>,
+}
+
+/// What was done so far.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Totals {
+    /// Rounds.
+    pub rounds: u64,
+    /// Rounds of random modules.
+    pub modules: u64,
+    /// Rounds of programs.
+    pub programs: u64,
+    /// Rounds that came to nothing: no module comes of the seed, or it exhausts the stack.
+    pub left_out: u64,
+    /// Calls from outside.
+    pub calls: u64,
+    /// Activations that went on in other code.
+    pub transitions: u64,
+    /// Return slots that were swapped.
+    pub hijacked_frames: u64,
+    /// Frames that arrived in the landing stub.
+    pub landings: u64,
+    /// Versions that were compiled.
+    pub versions_compiled: u64,
+    /// Versions whose memory was given back.
+    pub versions_released: u64,
+    /// Rounds with a shadow interpreter.
+    pub shadowed: u64,
+    /// Transitions at which it compared the frame state.
+    pub shadowed_transitions: u64,
+    #[serde(skip)]
+    moves: BTreeMap<(Tier, Tier, Place), u64>,
+}
+
+impl Totals {
+    /// The transitions by tiers and place.
+    pub fn moves(&self) -> impl Iterator<Item = Moves> + '_ {
+        self.moves.iter().map(|(&(from, to, place), &count)| Moves { from, to, place, count })
+    }
+
+    /// Compiled frames that went on in `tier`.
+    pub fn landings_in(&self, tier: Tier) -> u64 {
+        let landed = |moves: &Moves| moves.from != Tier::Interpreter && moves.to == tier;
+        self.moves().filter(landed).map(|moves| moves.count).sum()
+    }
+
+    fn add(&mut self, run: &Run) {
+        self.calls += run.behavior.calls.len() as u64;
+        self.hijacked_frames += run.transitions.hijacked_frames;
+        self.landings += run.transitions.landings;
+        self.versions_compiled += run.code.versions_compiled;
+        self.versions_released += run.code.versions_released;
+        self.shadowed_transitions += run.compared.transitions;
+        for moves in &run.moves {
+            self.transitions += moves.count;
+            *self.moves.entry((moves.from, moves.to, moves.place)).or_default() += moves.count;
+        }
+    }
+}
+
+/// A round whose run differs from the interpreter's.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The round's seed.
+    pub seed: u64,
+    /// What was run.
+    pub subject: String,
+    /// How.
+    pub settings: Settings,
+    /// What differs.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { tiers, threshold, optimize_threshold, stress, .. } = &self.settings;
+        let Failure { seed, subject, what, .. } = self;
+        writeln!(formatter, "seed {seed}: {subject}")?;
+        writeln!(formatter, "  {tiers:?}, thresholds {threshold} and {optimize_threshold}, {stress:?}")?;
+        write!(formatter, "  {what}")
+    }
+}
+
+/// A soak, with what it has done so far.
+#[derive(Debug)]
+pub struct Soak {
+    programs: Vec<Subject>,
+    /// By program, once it is known.
+    expected: Vec<Option<Behavior>>,
+    totals: Totals,
+}
+
+impl Soak {
+    /// A soak that runs `programs`, too.
+    pub fn new(programs: Vec<Subject>) -> Soak {
+        Soak { expected: vec![None; programs.len()], programs, totals: Totals::default() }
+    }
+
+    /// What was done so far.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Makes the round of `seed`.
+    ///
+    /// # Errors
+    /// If something differs.
+    pub fn round(&mut self, seed: u64) -> Result<(), Box<Failure>> {
+        self.totals.rounds += 1;
+        let mut random = Rng::with_seed(!seed);
+        if !self.programs.is_empty() && random.u8(0..3) == 0 {
+            let number = random.usize(0..self.programs.len());
+            return self.program(seed, number, random.u8(0..16) == 0);
+        }
+        self.totals.modules += 1;
+        let Some(module) = random_module(seed) else { return self.leave_out() };
+        let subject = Subject { name: "a random module".into(), calls: calls_of(&module, seed), module };
+        let Some(expected) = interpreted(&subject) else { return self.leave_out() };
+        let settings = random_settings(seed, Size::Small);
+        self.compare(seed, &subject, &expected, settings, random.u8(0..4) == 0)
+    }
+
+    fn program(&mut self, seed: u64, number: usize, shadowed: bool) -> Result<(), Box<Failure>> {
+        self.totals.programs += 1;
+        let subject = self.programs[number].clone();
+        if self.expected[number].is_none() {
+            self.expected[number] = interpreted(&subject);
+        }
+        let Some(expected) = self.expected[number].clone() else { return self.leave_out() };
+        self.compare(seed, &subject, &expected, random_settings(seed, Size::Large), shadowed)
+    }
+
+    fn leave_out(&mut self) -> Result<(), Box<Failure>> {
+        self.totals.left_out += 1;
+        Ok(())
+    }
+
+    fn compare(
+        &mut self,
+        seed: u64,
+        subject: &Subject,
+        expected: &Behavior,
+        settings: Settings,
+        shadowed: bool,
+    ) -> Result<(), Box<Failure>> {
+        let Some(run) = run(&subject.module, &subject.calls, &settings, shadowed) else {
+            return self.leave_out();
+        };
+        self.totals.shadowed += u64::from(shadowed);
+        self.totals.add(&run);
+        let what = match &run.difference {
+            Some(difference) => difference.to_string(),
+            None if run.behavior == *expected => return Ok(()),
+            None => first_difference(expected, &run.behavior),
+        };
+        Err(Box::new(Failure { seed, subject: subject.name.clone(), settings, what }))
+    }
+}
+
+fn interpreted(subject: &Subject) -> Option<Behavior> {
+    let settings =
+        Settings { tiers: Tiers::Interpreter, stress: Stress::None, ..random_settings(0, Size::Small) };
+    run(&subject.module, &subject.calls, &settings, false).map(|run| run.behavior)
+}
+
+/// What differs first.
+fn first_difference(expected: &Behavior, behavior: &Behavior) -> String {
+    let mut calls = expected.calls.iter().zip(&behavior.calls);
+    match calls.find(|(expected, call)| expected != call) {
+        Some((expected, call)) => format!("{call}; in the interpreter {expected}"),
+        None if expected.globals == behavior.globals => "memory differs from the interpreter's".to_owned(),
+        None => "globals differ from the interpreter's".to_owned(),
+    }
+}
