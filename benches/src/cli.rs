@@ -246,6 +246,10 @@ pub(crate) enum StateRecordingName {
     Slots,
     /// Live values are where the register allocator keeps them.
     Locations,
+    /// Cold code at each call stores live values when a landing asks.
+    Pads,
+    /// Slots, locations and pads at once; landings compare them.
+    CrossChecked,
 }
 
 impl StateRecordingName {
@@ -255,6 +259,8 @@ impl StateRecordingName {
             StateRecordingName::None => StateRecording::None,
             StateRecordingName::Slots => StateRecording::Slots,
             StateRecordingName::Locations => StateRecording::Locations,
+            StateRecordingName::Pads => StateRecording::Pads,
+            StateRecordingName::CrossChecked => StateRecording::CrossChecked,
         }
     }
 }
@@ -265,6 +271,8 @@ impl Default for StateRecordingName {
             StateRecording::None => StateRecordingName::None,
             StateRecording::Slots => StateRecordingName::Slots,
             StateRecording::Locations => StateRecordingName::Locations,
+            StateRecording::Pads => StateRecordingName::Pads,
+            StateRecording::CrossChecked => StateRecordingName::CrossChecked,
         }
     }
 }

@@ -53,9 +53,17 @@ pub enum Location {
     Constant(u32),
     /// The callee returned it through the thread's context: result number `n`.
     Result(u32),
+    /// The pad of the call site knows.
+    Pad,
 }
 
 impl Location {
+    /// Whether the value is where the register allocator keeps it.
+    pub(crate) fn is_allocated(self) -> bool {
+        use MachineRegister::{R12, R13, R14, R15, Rbx};
+        matches!(self, Location::FrameSlot(_) | Location::Register(Rbx | R12 | R13 | R14 | R15))
+    }
+
     /// Where a callee returns the result that travels at `place`.
     pub(crate) fn of_result(place: Place) -> Location {
         match place {

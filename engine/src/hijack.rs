@@ -74,7 +74,7 @@ impl Thread {
     pub(crate) fn check_state_recorded(&self) -> Result<(), TransitionError> {
         match self.instance().settings().state_recording {
             StateRecording::None => Err(TransitionError::NoStateRecorded),
-            StateRecording::Slots | StateRecording::Locations => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -6,12 +6,13 @@ use osr_stubs::{Context, Exit, Hooks, NativeCall};
 use crate::instance::Instance;
 use crate::interpreter::{self, Outcome, Start};
 use crate::landing::land;
+use crate::pad::land_from_pad;
 use crate::settings::Tier;
 use crate::thread::Thread;
 use crate::tiering;
 
 /// The functions that the stubs call.
-pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, poll, runtime };
+pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, poll, runtime };
 
 /// The operations behind [`Hooks::runtime`]. Operands `a`, `b`, `c` are in the order of the
 /// instruction's; the immediate is an index, or two of 32 bits, the first in the high half.

@@ -8,11 +8,11 @@
 use osr_ir::{FunctionIndex, Point, TrapKind};
 use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
 
-use crate::code::CodeVersion;
 use crate::event::Event;
-use crate::frame_map::{FrameMapEntry, Location, MachineRegister, Site};
+use crate::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 use crate::ledger::Record;
-use crate::settings::{CompiledTier, Tier};
+use crate::pad;
+use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::stress::{Stress, mix};
 use crate::thread::Thread;
 use crate::tiering::{self, Destination};
@@ -44,20 +44,46 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let window = thread.values().top();
     let body = thread.instance().body(version.function);
     let words = body.registers.len();
-    let target = if thread.values().fits(window, words) {
+    if thread.values().fits(window, words) {
         if thread.instance().settings().checked {
             poison_window(window, words);
         }
+        let maps = &version.frame_maps;
         // SAFETY: the frame is whole until the stub raises `rsp`, and the window fits.
-        unsafe { rebuild(version, site, record.frame_base, registers, thread.results(), window) };
+        unsafe { rebuild(maps, site, record.frame_base, registers, thread.results(), window) };
         // SAFETY: just written.
-        let state = unsafe { std::slice::from_raw_parts(window, words) };
+        let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
         registers.state = window as u64;
-        resume(thread, &record, state)
-    } else {
-        thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
-        stubs::unwind_to_entry as *const u8
-    };
+        if version.recording == StateRecording::CrossChecked {
+            pad::check_slots(thread, &record, registers, state);
+        }
+        if let Some(address) = version.pad(record.site) {
+            return pad::begin(thread, record, address, state, registers);
+        }
+        return complete(thread, &record, state, registers);
+    }
+    thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
+    leave(thread, &record, registers);
+    stubs::unwind_to_entry as *const u8
+}
+
+/// Goes on where `record` lands, with its frame state.
+#[inline(always)]
+pub(crate) fn complete(
+    thread: &Thread,
+    record: &Record,
+    state: &[u64],
+    registers: &mut LandingRegisters,
+) -> *const u8 {
+    let target = resume(thread, record, state);
+    leave(thread, record, registers);
+    target
+}
+
+/// Prepares what the stub does last: it pops the frame of `record`.
+#[inline(always)]
+fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
+    let version = record.version();
     // SAFETY: the frame is of the version, and whole.
     registers.callee_saved =
         unsafe { version.callee_saves.restore(record.frame_base, &registers.callee_saved) };
@@ -67,7 +93,6 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     }
     registers.stack_pointer = record.frame_base + 8;
     thread.instance().registry().drop_record(version);
-    target
 }
 
 /// Where the frame of `record`, whose frame state is `state`, goes on: in a continuation, or by the
@@ -142,18 +167,18 @@ fn broken_ledger(slot: u64, record: Option<Record>) -> ! {
 /// Reads every value of the frame state from where `site`'s frame map says, and writes it to `window`.
 ///
 /// # Safety
-/// `frame_base` is that of a whole frame of `version` which waits at `site`, and `registers` and
+/// `frame_base` is that of a whole frame of the version that has `maps`, which waits at `site`, and `registers` and
 /// `results` are as the callee left them; `window` has a word for each register of the body.
 #[inline(always)]
-unsafe fn rebuild(
-    version: &CodeVersion,
+pub(crate) unsafe fn rebuild(
+    maps: &FrameMaps,
     site: &Site,
     frame_base: u64,
     registers: &LandingRegisters,
     results: *const u64,
     window: *mut u64,
 ) {
-    for entry in version.frame_maps.entries(site) {
+    for entry in maps.entries(site) {
         let FrameMapEntry { register, location, wide } = *entry;
         // SAFETY: the map says that it is there.
         let word = unsafe {
@@ -162,8 +187,10 @@ unsafe fn rebuild(
                     *(frame_base.wrapping_add_signed(i64::from(offset)) as *const u64)
                 }
                 Location::Register(register) => read_register(registers, register),
-                Location::Constant(n) => version.frame_maps.constant(n),
+                Location::Constant(n) => maps.constant(n),
                 Location::Result(n) => *results.add(n as usize),
+                // Of values of 32 bits a pad stores only those.
+                Location::Pad => 0,
             }
         };
         let word = if wide { word } else { word & 0xffff_ffff };

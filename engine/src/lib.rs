@@ -29,6 +29,7 @@ mod invalidation;
 mod landing;
 mod ledger;
 mod memory;
+mod pad;
 mod profile;
 mod reservation;
 mod runtime;

@@ -90,7 +90,7 @@ pub enum Tiers {
 /// How optimized code makes the frame state known at its calls. Baseline code, and polls, which are in
 /// cold blocks, always use slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum StateRecording {
     /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
     /// measuring what the others cost.
@@ -101,12 +101,21 @@ pub enum StateRecording {
     /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
     /// and spill slots. Nothing is stored.
     Locations,
+    /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them.
+    Pads,
+    /// All three at once, for tests: a landing at which they do not agree ends the process.
+    CrossChecked,
 }
 
 impl StateRecording {
     /// All.
-    pub const ALL: [StateRecording; 3] =
-        [StateRecording::None, StateRecording::Slots, StateRecording::Locations];
+    pub const ALL: [StateRecording; 5] = [
+        StateRecording::None,
+        StateRecording::Slots,
+        StateRecording::Locations,
+        StateRecording::Pads,
+        StateRecording::CrossChecked,
+    ];
 
     /// The name.
     pub fn name(self) -> &'static str {
@@ -114,7 +123,24 @@ impl StateRecording {
             StateRecording::None => "none",
             StateRecording::Slots => "slots",
             StateRecording::Locations => "locations",
+            StateRecording::Pads => "pads",
+            StateRecording::CrossChecked => "cross-checked",
         }
+    }
+
+    /// Whether calls store into slots.
+    pub(crate) fn stores(self) -> bool {
+        matches!(self, StateRecording::Slots | StateRecording::CrossChecked)
+    }
+
+    /// Whether the allocator says where values are across calls.
+    pub(crate) fn locates(self) -> bool {
+        matches!(self, StateRecording::Locations | StateRecording::CrossChecked)
+    }
+
+    /// Whether calls have pads.
+    pub(crate) fn has_pads(self) -> bool {
+        matches!(self, StateRecording::Pads | StateRecording::CrossChecked)
     }
 }
 

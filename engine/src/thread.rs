@@ -24,6 +24,7 @@ use crate::host::{HostCall, HostError};
 use crate::instance::{Instance, MAXIMUM_VALUES};
 use crate::landing::Landed;
 use crate::ledger::Ledger;
+use crate::pad::Pending;
 use crate::settings::Tier;
 use crate::shadow_stack;
 use crate::statistics::{MoveCounts, Moves, Place, Transitions};
@@ -44,6 +45,7 @@ pub struct Thread {
     ledger: RefCell<Ledger>,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
+    pending_pad: RefCell<Option<Pending>>,
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
@@ -112,6 +114,7 @@ impl Thread {
             ledger: RefCell::default(),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
+            pending_pad: RefCell::new(None),
             trap: RefCell::new(None),
             fault: Cell::new(None),
             transitions: Cell::default(),
@@ -227,6 +230,18 @@ impl Thread {
         words: &'s [u64],
     ) -> FrameState<'s> {
         FrameState::new(function, point, self.instance.analysis(function), words)
+    }
+
+    /// A landing goes on when its pad has stored what it knows.
+    #[inline(always)]
+    pub(crate) fn set_pending_pad(&self, pending: Pending) {
+        *self.pending_pad.borrow_mut() = Some(pending);
+    }
+
+    /// The landing whose pad was executed.
+    #[inline(always)]
+    pub(crate) fn take_pending_pad(&self) -> Pending {
+        self.pending_pad.borrow_mut().take().expect("pads are executed by landings")
     }
 
     /// A frame has landed in the interpreter, and waits to be resumed.

@@ -152,6 +152,8 @@ pub struct LandingRegisters {
     pub stack_pointer: u64,
     /// The frame state for the code that is jumped to. On departure only.
     pub state: u64,
+    /// The pad that `run_pad` executes.
+    pub pad: u64,
 }
 
 /// The functions of the runtime that the stubs call. None of them may unwind.
@@ -164,6 +166,8 @@ pub struct Hooks {
     pub resume: unsafe extern "C" fn(context: *mut Context, call: *mut NativeCall) -> Exit,
     /// A hijacked slot was returned through. Gives the code to jump to.
     pub land: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// A pad has stored what the frame map does not say; the landing goes on. Gives the code to jump to.
+    pub land_from_pad: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A poll took its slow path. False: trap.
     pub poll: unsafe extern "C" fn(context: *mut Context, stack_pointer: u64) -> bool,
     /// An operation of the runtime: three operands, an immediate, and its number. The low half is the

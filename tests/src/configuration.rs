@@ -64,18 +64,20 @@ impl Configuration {
             Configuration::new("auto", Auto, Stress::None),
             low("auto, low thresholds", Stress::None),
             Configuration::stress("auto, hijack=1", threshold, 1),
-            Configuration::stress("auto, hijack=7", threshold, 7),
+            Configuration::stress("auto, slots, hijack=7", threshold, 7).recording(StateRecording::Slots),
+            Configuration::stress("auto, locations, hijack=7", threshold, 7)
+                .recording(StateRecording::Locations),
             Configuration::stress("auto, hijack=1000", threshold, 1000),
             Configuration::new("baseline, hijack, land=baseline", Baseline, hijack(baseline)),
             Configuration::new("baseline, hijack, land=optimized", Baseline, hijack(optimized)),
-            Configuration::new("optimized, hijack, land=optimized", Optimized, hijack(optimized)),
-            Configuration::new("optimized, hijack, land=baseline", Optimized, hijack(baseline)),
             Configuration::new(
-                "optimized, locations, hijack",
+                "optimized, cross-checked, hijack, land=optimized",
                 Optimized,
-                hijack(Land::In(Tier::Interpreter)),
+                hijack(optimized),
             )
-            .recording(StateRecording::Locations),
+            .recording(StateRecording::CrossChecked),
+            Configuration::new("optimized, pads, hijack, land=baseline", Optimized, hijack(baseline))
+                .recording(StateRecording::Pads),
             low("auto, low thresholds, hijack, land=random", hijack(Land::Random(1))),
             low(
                 "auto, low thresholds, redirect=5, land=random",

@@ -164,9 +164,9 @@ fn ways(seed: u64) -> Vec<Way> {
     use Tiers::{Auto, Baseline, Interpreter, Optimized};
     let hijack = |every, tier| Stress::hijack(every).landing(Land::In(tier));
     let random = |every| Stress::hijack(every).landing(Land::Random(seed));
-    let locations = |way: Way| Way {
-        settings: Settings { state_recording: StateRecording::Locations, ..way.settings },
-        ..way
+    let recorded = |name, state_recording| {
+        let way = way(name, Optimized, (0, 0), Stress::hijack(1));
+        Way { settings: Settings { state_recording, ..way.settings }, ..way }
     };
     let redirect = Stress::redirect(1).landing(Land::Random(!seed));
     let scheduled = |name, seed, shadowed| Way {
@@ -178,7 +178,7 @@ fn ways(seed: u64) -> Vec<Way> {
         way("interpreter", Interpreter, (0, 0), Stress::None),
         way("baseline", Baseline, (0, 0), Stress::None),
         way("optimized", Optimized, (0, 0), Stress::None),
-        way("optimized, hijack=1", Optimized, (0, 0), Stress::hijack(1)),
+        recorded("optimized, hijack=1, slots", StateRecording::Slots),
         way("optimized, hijack=1, land=optimized", Optimized, (0, 0), hijack(1, Tier::Optimized)),
         way("baseline, hijack=1, land=baseline", Baseline, (0, 0), hijack(1, Tier::Baseline)),
         way("optimized, redirect=2", Optimized, (0, 0), Stress::redirect(2)),
@@ -186,7 +186,9 @@ fn ways(seed: u64) -> Vec<Way> {
         way("auto 1 0, hijack=1", Auto, (1, 0), Stress::hijack(1)),
         way("auto 1 1, hijack=1, land=random", Auto, (1, 1), random(1)),
         way("auto 2 3, hijack=3, land=random", Auto, (2, 3), random(3)),
-        locations(way("optimized, hijack=1, locations", Optimized, (0, 0), Stress::hijack(1))),
+        recorded("optimized, hijack=1, locations", StateRecording::Locations),
+        recorded("optimized, hijack=1, pads", StateRecording::Pads),
+        recorded("optimized, hijack=1, cross-checked", StateRecording::CrossChecked),
         Way { shadowed: true, ..way("auto 1 2, redirect=1, land=random, shadowed", Auto, (1, 2), redirect) },
         scheduled("the seed's schedule", seed, false),
         scheduled("the other seed's schedule, shadowed", !seed, true),

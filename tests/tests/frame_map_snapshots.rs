@@ -32,6 +32,7 @@ fn render(module: &Module, version: &CodeVersion) -> String {
                 Location::Constant(n) => format!("constant {:#x}", maps.constant(n)),
                 Location::Register(register) => format!("{register:?}"),
                 Location::Result(n) => format!("result {n} in the context"),
+                Location::Pad => "pad".to_owned(),
             };
             let ty = body.ty(entry.register);
             writeln!(text, "  {}: {ty} = {location}", entry.register).expect("a string");

@@ -122,6 +122,7 @@ impl View<'_> {
                 Location::FrameSlot(offset) => format!("[rbp+{offset:#x}]"),
                 Location::Constant(n) => format!("constant {}", show(ty, maps.constant(n))),
                 Location::Result(n) => format!("result word {n}"),
+                Location::Pad => "pad".to_owned(),
             };
             LiveValue { register: entry.register.to_string(), ty: ty.name(), location }
         };

@@ -2,10 +2,12 @@
 
 pub(crate) mod arena;
 mod callee_saves;
+mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;
 
 pub use callee_saves::CalleeSaves;
+pub(crate) use pads::{PadRange, Pads, Reference};
 pub use registry::CodeStatistics;
 pub(crate) use registry::{Registry, StubTable};
 pub use version::{CodeVersion, State, VersionId};

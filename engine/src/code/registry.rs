@@ -154,7 +154,6 @@ impl Registry {
         });
         inner.next_id += 1;
         inner.compiled += 1;
-        inner.frame_map_bytes += body.frame_maps.bytes();
         let version = Box::new(CodeVersion {
             id: VersionId(inner.next_id),
             function,
@@ -165,12 +164,16 @@ impl Registry {
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             callee_saves,
+            recording: body.recording,
+            pads: body.pads,
+            slot_maps: body.slot_maps,
             unwind: body.unwind,
             allocation,
             slot,
             state: AtomicU8::new(State::Current as u8),
             records: AtomicU64::new(0),
         });
+        inner.frame_map_bytes += version.frame_map_bytes();
         let version = Box::into_raw(version);
         self.slot(slot).store(version, Ordering::Release);
         self.mark(allocation, slot + 1);
@@ -224,7 +227,13 @@ impl Registry {
         assert_eq!(version.state(), State::Retired, "{} is released once, after it is retired", version.id);
         let mut inner = self.inner();
         self.mark(version.allocation, 0);
+        let pads = version.pads.as_ref().filter(|_| version.records.load(Ordering::Acquire) > 0);
+        let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is not released yet"))));
         inner.arena.release(version.allocation);
+        if let Some((pads, (code, starts))) = kept {
+            let allocation = inner.arena.install(&code).expect("pads fit where they were with other code");
+            pads.move_to(allocation, self.base + allocation.offset as u64, starts);
+        }
         inner.released += 1;
         inner.released_bytes += u64::from(version.code_bytes);
         version.state.store(State::Released as u8, Ordering::Release);
@@ -248,7 +257,10 @@ impl Registry {
     #[cold]
     fn forget(&self, version: &CodeVersion) {
         let mut inner = self.inner();
-        inner.frame_map_bytes -= version.frame_maps.bytes();
+        inner.frame_map_bytes -= version.frame_map_bytes();
+        if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
+            inner.arena.release(allocation);
+        }
         inner.free_slots.push(version.slot);
         let version = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: made by `Box::into_raw`; released, and no record names it: this was the last pointer.

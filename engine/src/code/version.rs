@@ -14,9 +14,10 @@ use gimli::write::{Address, FrameDescriptionEntry};
 use osr_ir::FunctionIndex;
 
 use super::arena::Allocation;
+use super::pads::Pads;
 use crate::compiler::{EntryPoint, TrapSite};
 use crate::frame_map::FrameMaps;
-use crate::settings::CompiledTier;
+use crate::settings::{CompiledTier, StateRecording};
 
 /// The number of a version: unique in its instance, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +62,12 @@ pub struct CodeVersion {
     pub trap_sites: Box<[TrapSite]>,
     /// Where its frames keep the callee-saved registers of their callers.
     pub callee_saves: CalleeSaves,
+    /// How its calls make the frame state known.
+    pub recording: StateRecording,
+    /// The frame maps that execute, if there are any.
+    pub(crate) pads: Option<Box<Pads>>,
+    /// With [`StateRecording::CrossChecked`], what the frame maps would be with slots.
+    pub(crate) slot_maps: Option<Box<FrameMaps>>,
     pub(crate) unwind: UnwindInfo,
     pub(crate) allocation: Allocation,
     /// Its place in the registry.
@@ -91,6 +98,29 @@ impl CodeVersion {
         let bytes =
             || unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_bytes as usize) };
         (self.state() != State::Released).then(|| bytes().to_vec())
+    }
+
+    /// The address of the pad of `site`, if it has one.
+    #[inline(always)]
+    pub(crate) fn pad(&self, site: u32) -> Option<u64> {
+        self.pads.as_ref()?.address(site, self.start)
+    }
+
+    /// Bytes that say where the frame state is, in memory beside its code.
+    pub fn frame_map_bytes(&self) -> u64 {
+        self.frame_maps.bytes() + self.pads.as_ref().map_or(0, |pads| pads.bytes())
+    }
+
+    /// Bytes of its code that are pads.
+    pub fn pad_bytes(&self) -> u64 {
+        self.pads.as_ref().map_or(0, |pads| pads.code_bytes())
+    }
+
+    /// The pads of its sites, as ranges of bytes of its code: per site, if it has one. Empty without pads.
+    pub fn pad_ranges(&self) -> Vec<Option<std::ops::Range<u32>>> {
+        let Some(pads) = &self.pads else { return Vec::new() };
+        let sites = 0..self.frame_maps.sites().len() as u32;
+        sites.map(|site| pads.range(site).map(|range| range.start..range.end)).collect()
     }
 
     /// The offset of `pc` in its code.

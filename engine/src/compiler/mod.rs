@@ -12,6 +12,7 @@
 
 mod call;
 mod numeric;
+mod pad;
 mod profiling;
 mod recording;
 mod safepoint;
@@ -32,9 +33,10 @@ use gimli::write::CommonInformationEntry;
 use osr_ir::{Body, FunctionIndex, Instruction, Point, Points, Position, TrapKind};
 use thiserror::Error;
 
+use crate::code::Pads;
 use crate::frame_map::FrameMaps;
 use crate::instance::Instance;
-use crate::settings::CompiledTier;
+use crate::settings::{CompiledTier, StateRecording};
 
 /// Where a version is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +67,12 @@ pub(crate) struct CompiledBody {
     pub(crate) frame_maps: FrameMaps,
     /// By ascending offset.
     pub(crate) trap_sites: Box<[TrapSite]>,
+    /// How its calls make the frame state known.
+    pub(crate) recording: StateRecording,
+    /// The frame maps that execute.
+    pub(crate) pads: Option<Box<Pads>>,
+    /// With [`StateRecording::CrossChecked`], the frame maps that slots give.
+    pub(crate) slot_maps: Option<Box<FrameMaps>>,
     /// Unwind rows.
     pub(crate) unwind: UnwindInfo,
 }
@@ -136,17 +144,23 @@ impl Compiler {
         tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<CompiledBody, CompileError> {
-        let request = |load_merging| Request { instance, function, tier, entry, load_merging };
+        let recording = match tier {
+            CompiledTier::Baseline => StateRecording::Slots,
+            CompiledTier::Optimized => instance.settings().state_recording,
+        };
+        let load_merging = LoadMerging::Allowed;
+        let mut request = Request { instance, function, tier, entry, load_merging, recording };
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
-        let compiled = match self.attempt(request(LoadMerging::Allowed), &mut scratch) {
-            Err(Failure::TrapWithoutPoint) => self.attempt(request(LoadMerging::Prevented), &mut scratch),
-            result => result,
+        let compiled = loop {
+            match self.attempt(request, &mut scratch) {
+                Ok(compiled) => break Ok(compiled),
+                Err(Failure::Refused(error)) => break Err(error),
+                Err(Failure::TrapWithoutPoint) => request.load_merging = request.load_merging.prevent(),
+                Err(Failure::ImmovablePad) => request.recording = StateRecording::Slots,
+            }
         };
         self.scratch().push(scratch);
-        compiled.map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::TrapWithoutPoint => unreachable!("instructions that trap have points"),
-        })
+        compiled
     }
 
     fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
@@ -171,10 +185,14 @@ impl Compiler {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
+        let maps = safepoint::maps(body, points, &safepoints, compiled)?;
         Ok(CompiledBody {
             code: compiled.code_buffer().into(),
-            frame_maps: safepoint::frame_maps(body, points, &safepoints, compiled),
+            frame_maps: maps.frame_maps,
             trap_sites: trap_sites(body, points, compiled).ok_or(Failure::TrapWithoutPoint)?,
+            recording: request.recording,
+            pads: maps.pads.map(Box::new),
+            slot_maps: maps.slots.map(Box::new),
             unwind,
         })
     }
@@ -188,6 +206,7 @@ struct Request<'i> {
     tier: CompiledTier,
     entry: EntryPoint,
     load_merging: LoadMerging,
+    recording: StateRecording,
 }
 
 /// Cranelift, set up for `tier`. The baseline tier takes what is quick: no optimization, and the
@@ -222,11 +241,27 @@ enum LoadMerging {
     Prevented,
 }
 
+impl LoadMerging {
+    /// Prevents it, where an attempt has shown that this is needed.
+    fn prevent(self) -> LoadMerging {
+        assert_eq!(self, LoadMerging::Allowed, "instructions that trap have points");
+        LoadMerging::Prevented
+    }
+}
+
 /// Why an attempt to compile failed.
 enum Failure {
     Refused(CompileError),
     /// It would not be known where in the body a trap is.
     TrapWithoutPoint,
+    /// A pad could not outlive its code.
+    ImmovablePad,
+}
+
+impl From<pad::Immovable> for Failure {
+    fn from(_: pad::Immovable) -> Self {
+        Failure::ImmovablePad
+    }
 }
 
 impl From<CompileError> for Failure {
@@ -255,7 +290,8 @@ fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Option<B
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
         Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
     };
-    compiled.buffer.traps().iter().map(site).collect()
+    let traps = compiled.buffer.traps().iter();
+    traps.filter(|trap| trap.code != never_trap_code()).map(site).collect()
 }
 
 /// The load that traps at `point`: the instruction there, or the last load before it, merged into one
@@ -276,6 +312,11 @@ fn load_trap_code() -> ir::TrapCode {
 /// Cranelift's code for a trap of `kind`.
 fn trap_code(kind: TrapKind) -> ir::TrapCode {
     ir::TrapCode::unwrap_user(kind.code() + 1)
+}
+
+/// Cranelift's code for what is never executed.
+fn never_trap_code() -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(200)
 }
 
 fn trap_kind(code: ir::TrapCode) -> TrapKind {

@@ -11,6 +11,8 @@ use cranelift_codegen::{
 };
 use osr_ir::{Body, Point, Points, Register, Type};
 
+use super::pad::{Immovable, read_pads};
+use crate::code::Pads;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 
 /// Where the compiler put a value.
@@ -24,6 +26,8 @@ pub(super) enum Recorded {
     Result(Location),
     /// Where the allocator keeps the call's context of that number.
     Allocated(usize),
+    /// Stored by the call's pad.
+    Pad,
 }
 
 /// A call, as the compiler sees it. Its number is the position in the list of all.
@@ -33,48 +37,89 @@ pub(super) struct Safepoint {
     pub(super) point: Point,
     /// Where each register that is live there is.
     pub(super) state: Vec<(Register, Recorded)>,
+    /// Where each of them is as well, if it is in two places.
+    pub(super) stored: Option<Vec<(Register, Recorded)>>,
+    /// Whether the call's exception handler is a pad.
+    pub(super) has_pad: bool,
+}
+
+/// What is known of the frame states of a compiled body.
+pub(super) struct CompiledMaps {
+    pub(super) frame_maps: FrameMaps,
+    /// Frame maps by slots, if they are there beside others.
+    pub(super) slots: Option<FrameMaps>,
+    /// Pads, if there are any.
+    pub(super) pads: Option<Pads>,
+}
+
+/// A call in machine code.
+struct Call<'c> {
+    safepoint: &'c Safepoint,
+    return_offset: u32,
+    /// The contexts of a call that may throw.
+    contexts: &'c [Handler],
+    /// Where its pad begins.
+    pad: Option<u32>,
 }
 
 /// The frame maps of a compiled body.
-pub(super) fn frame_maps(
+pub(super) fn maps(
     body: &Body,
     points: &Points,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
-) -> FrameMaps {
+) -> Result<CompiledMaps, Immovable> {
     let layout = compiled.buffer.frame_layout().expect("every function of ours has a frame");
-    let mut maps = Maps { body, points, safepoints, layout, builder: FrameMapBuilder::default() };
+    let calls = calls(safepoints, compiled);
+    let build = |state: fn(&Safepoint) -> &[(Register, Recorded)]| {
+        let mut maps = Maps { body, points, layout, builder: FrameMapBuilder::default() };
+        calls.iter().for_each(|call| maps.site(call, state(call.safepoint)));
+        maps.builder.finish()
+    };
+    let frame_maps = build(|safepoint| &safepoint.state);
+    let is_twofold = safepoints.iter().any(|safepoint| safepoint.stored.is_some());
+    let slots = is_twofold.then(|| build(|safepoint| safepoint.stored.as_ref().unwrap_or(&safepoint.state)));
+    let starts: Vec<Option<u32>> = calls.iter().map(|call| call.pad).collect();
+    let has_pads = starts.iter().any(Option::is_some);
+    let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
+    Ok(CompiledMaps { frame_maps, slots, pads })
+}
+
+/// The calls of a compiled body, by ascending return offset.
+fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode) -> Vec<Call<'c>> {
+    let mut calls = Vec::with_capacity(safepoints.len());
     // Cranelift tags every machine instruction that a call is lowered to; the one *after* which the tag
     // applies is the call proper.
     for tagged in compiled.buffer.debug_tags().filter(|tagged| tagged.pos == MachDebugTagPos::Post) {
         let [DebugTag::User(number)] = tagged.tags else { unreachable!("one tag per call") };
-        maps.site(*number, tagged.offset, &[]);
+        let safepoint = &safepoints[*number as usize];
+        calls.push(Call { safepoint, return_offset: tagged.offset, contexts: &[], pad: None });
     }
     for call in compiled.buffer.call_sites() {
-        if let Some((Handler::Tag(tag, _), contexts)) = call.exception_handlers.split_last() {
-            maps.site(tag.as_u32(), call.ret_addr, contexts);
+        if let Some((Handler::Tag(tag, handler), contexts)) = call.exception_handlers.split_last() {
+            let safepoint = &safepoints[tag.as_u32() as usize];
+            let pad = safepoint.has_pad.then_some(*handler);
+            calls.push(Call { safepoint, return_offset: call.ret_addr, contexts, pad });
         }
     }
-    let maps = maps.builder.finish();
-    let calls: Vec<u32> = compiled.buffer.call_sites().map(|call| call.ret_addr).collect();
-    let sites: Vec<u32> = maps.sites().iter().map(|site| site.return_offset).collect();
-    assert_eq!(calls, sites, "a frame map for every call, and no other");
-    maps
+    calls.sort_by_key(|call| call.return_offset);
+    let pads = calls.iter().filter(|call| call.pad.is_some()).count();
+    let found = compiled.buffer.call_sites().count();
+    assert_eq!(calls.len() + pads, found, "a frame map for every call but those of pads");
+    calls
 }
 
 /// Makes frame maps.
 struct Maps<'c> {
     body: &'c Body,
     points: &'c Points,
-    safepoints: &'c [Safepoint],
     layout: &'c MachBufferFrameLayout,
     builder: FrameMapBuilder,
 }
 
 impl Maps<'_> {
-    /// Adds the frame map of safepoint `number`, whose call returns to `return_offset`.
-    fn site(&mut self, number: u32, return_offset: u32, contexts: &[Handler]) {
-        let Safepoint { point, state } = &self.safepoints[number as usize];
+    /// Adds the frame map of `call`, which has that state.
+    fn site(&mut self, call: &Call<'_>, state: &[(Register, Recorded)]) {
         let entries: Vec<_> = state
             .iter()
             .map(|&(register, recorded)| {
@@ -82,13 +127,15 @@ impl Maps<'_> {
                     Recorded::Slot(slot) => self.in_frame(self.layout.stackslots[slot].offset),
                     Recorded::Constant(bits) => self.builder.constant(bits),
                     Recorded::Result(location) => location,
-                    Recorded::Allocated(number) => self.allocated(contexts[number]),
+                    Recorded::Allocated(number) => self.allocated(call.contexts[number]),
+                    Recorded::Pad => Location::Pad,
                 };
                 let wide = matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref);
                 FrameMapEntry { register, location, wide }
             })
             .collect();
-        self.builder.site(return_offset, (*point, self.points.kind(*point)), entries.into_iter());
+        let point = call.safepoint.point;
+        self.builder.site(call.return_offset, (point, self.points.kind(point)), entries.into_iter());
     }
 
     /// The place `offset` bytes from the stack pointer.

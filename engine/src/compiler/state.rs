@@ -6,25 +6,30 @@
 //!
 //!   locations   try_call f, context [v7]        the call itself uses v7, so that the allocator keeps it
 //!                 normal: what follows          in a callee-saved register or a spill slot, and says where
+//!
+//!   pads        try_call f                      v7 is live into the handler, which stores it for whoever
+//!                 normal: what follows          throws: a landing
+//!                 handler: the pad (cold)
 //! ```
 //!
 //! A *context* of an exception table is meant for those who throw exceptions: values that they need to
 //! find a handler. Cranelift promises that each is where its metadata says when the call returns, which is
 //! what a frame map is. Contexts are uses after the call's clobbers ("late, any place"): nothing is moved
 //! for them, unless the value was in a register that the call does not preserve. The handler that the
-//! table must name carries the safepoint's number as its tag; nothing ever goes there.
+//! table must name carries the safepoint's number as its tag; with locations nothing ever goes there.
 //!
+//! Calls at which nothing is live but results and constants are plain calls, whatever the recording.
 //! Polls store into slots, in a cold block.
 
 use cranelift_codegen::ir::{
     self, BlockArg, BlockCall, DebugTag, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
     StackSlotData, StackSlotKind, types,
 };
-use osr_ir::{Point, Register, TrapKind};
+use osr_ir::{Point, Register};
 
+use super::never_trap_code;
 use super::safepoint::{Recorded, Safepoint};
 use super::translate::Translator;
-use super::trap_code;
 use crate::calling_convention::Place;
 use crate::frame_map::Location;
 use crate::settings::StateRecording;
@@ -50,41 +55,69 @@ impl Translator<'_, '_> {
         arguments: &[ir::Value],
         resumption: Resumption<'_>,
     ) -> Vec<ir::Value> {
-        if self.recording != StateRecording::Locations {
-            let state = self.store_state(resumption);
+        let (state, kept) = match self.recording {
+            StateRecording::None | StateRecording::Slots => (self.store_state(resumption), Vec::new()),
+            _ => self.keep_state(resumption),
+        };
+        if kept.is_empty() {
             let call = self.builder.ins().call_indirect(signature, callee, arguments);
             self.tag(call, resumption.point, state);
             return self.builder.inst_results(call).to_vec();
         }
-        let (state, contexts) = self.locate_state(resumption);
+        let stored = self.recording.stores().then(|| self.store_state(resumption));
         let tag = ExceptionTag::from_u32(self.safepoints.len() as u32);
-        self.safepoints.push(Safepoint { point: resumption.point, state });
-        let nowhere = self.nowhere();
+        let has_pad = self.recording.has_pads();
+        self.safepoints.push(Safepoint { point: resumption.point, state, stored, has_pad });
+        let handler = if has_pad { self.builder.create_block() } else { self.nowhere() };
         let next = self.builder.create_block();
-        let returns = self.builder.func.dfg.signatures[signature].returns.clone();
-        let returned = returns.iter().map(|returned| returned.value_type);
-        let returned = returned.map(|ty| self.builder.append_block_param(next, ty)).collect();
-        let passed = (0..returns.len() as u32).map(BlockArg::TryCallRet);
-        let pool = &mut self.builder.func.dfg.value_lists;
-        let normal = BlockCall::new(next, passed, pool);
-        let handler = ExceptionTableItem::Tag(tag, BlockCall::new(nowhere, [], pool));
-        let items = contexts.into_iter().map(ExceptionTableItem::Context).chain([handler]);
-        let table = ExceptionTableData::new(signature, normal, items);
-        let table = self.builder.func.dfg.exception_tables.push(table);
-        self.builder.ins().try_call_indirect(callee, arguments, table);
+        let returned = self.try_call(signature, (callee, arguments), &kept, next, (tag, handler));
+        if has_pad {
+            self.fill_pad(handler, &kept);
+        }
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);
         returned
     }
 
-    /// Where everything that is live is, when the values of `contexts` are where the allocator says.
-    fn locate_state(&mut self, resumption: Resumption<'_>) -> (Vec<(Register, Recorded)>, Vec<ir::Value>) {
-        let mut contexts = Vec::new();
+    /// Calls `callee`, which returns to `next`. Gives what it returns.
+    fn try_call(
+        &mut self,
+        signature: ir::SigRef,
+        (callee, arguments): (ir::Value, &[ir::Value]),
+        kept: &[(Register, ir::Value)],
+        next: ir::Block,
+        (tag, handler): (ExceptionTag, ir::Block),
+    ) -> Vec<ir::Value> {
+        let returns = self.builder.func.dfg.signatures[signature].returns.clone();
+        let returned = returns.iter().map(|returned| returned.value_type);
+        let returned = returned.map(|ty| self.builder.append_block_param(next, ty)).collect();
+        let payload = if self.recording.has_pads() { 0..2 } else { 0..0 };
+        let passed = (0..returns.len() as u32).map(BlockArg::TryCallRet);
+        let pool = &mut self.builder.func.dfg.value_lists;
+        let normal = BlockCall::new(next, passed, pool);
+        let handler = BlockCall::new(handler, payload.map(BlockArg::TryCallExn), pool);
+        let contexts = kept.iter().filter(|_| self.recording.locates());
+        let items = contexts
+            .map(|&(_, value)| ExceptionTableItem::Context(value))
+            .chain([ExceptionTableItem::Tag(tag, handler)]);
+        let table = ExceptionTableData::new(signature, normal, items);
+        let table = self.builder.func.dfg.exception_tables.push(table);
+        self.builder.ins().try_call_indirect(callee, arguments, table);
+        returned
+    }
+
+    /// Where everything that is live is, and the values that stay where the allocator keeps them.
+    fn keep_state(
+        &mut self,
+        resumption: Resumption<'_>,
+    ) -> (Vec<(Register, Recorded)>, Vec<(Register, ir::Value)>) {
+        let mut kept = Vec::new();
+        let locates = self.recording.locates();
         let state = self.state(resumption, |translator, register| {
-            contexts.push(translator.read(register));
-            Recorded::Allocated(contexts.len() - 1)
+            kept.push((register, translator.read(register)));
+            if locates { Recorded::Allocated(kept.len() - 1) } else { Recorded::Pad }
         });
-        (state, contexts)
+        (state, kept)
     }
 
     /// Stores what is live and not yet in its slot; says where everything is. Nothing, if no state is
@@ -135,7 +168,7 @@ impl Translator<'_, '_> {
     /// Makes `call` a safepoint, with that state.
     pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: Vec<(Register, Recorded)>) {
         let number = self.safepoints.len() as u32;
-        self.safepoints.push(Safepoint { point, state });
+        self.safepoints.push(Safepoint { point, state, stored: None, has_pad: false });
         self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
     }
 
@@ -149,7 +182,7 @@ impl Translator<'_, '_> {
         if let Some(nowhere) = self.nowhere {
             self.builder.set_cold_block(nowhere);
             self.builder.switch_to_block(nowhere);
-            self.builder.ins().trap(trap_code(TrapKind::Unreachable));
+            self.builder.ins().trap(never_trap_code());
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) recording: StateRecording,
     /// Where exceptions would go, if there were any.
     pub(super) nowhere: Option<ir::Block>,
+    /// The signature of what pads call.
+    pub(super) leave_signature: Option<ir::SigRef>,
     variables: Vec<Variable>,
     blocks: Vec<Option<ir::Block>>,
     pending: Vec<Block>,
@@ -72,7 +74,7 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Vec<Safepoint> {
-    let Request { instance, function, tier, entry, load_merging } = request;
+    let Request { instance, function, tier, entry, load_merging, recording } = request;
     let body = instance.body(function);
     let analysis = instance.analysis(function);
     clif.signature = signature(instance, function, entry);
@@ -86,11 +88,7 @@ pub(super) fn translate<'b>(
     let context = builder.block_params(start)[0];
     let parameters = instance.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
-    let recording = match tier {
-        CompiledTier::Baseline => StateRecording::Slots,
-        CompiledTier::Optimized => instance.settings().state_recording,
-    };
-    let stored = (recording == StateRecording::Slots).then(|| Stores::of(body, analysis, entry, &always));
+    let stored = recording.stores().then(|| Stores::of(body, analysis, entry, &always));
     let mut translator = Translator {
         instance,
         function,
@@ -105,6 +103,7 @@ pub(super) fn translate<'b>(
         slots: vec![None; body.registers.len()],
         recording,
         nowhere: None,
+        leave_signature: None,
         variables,
         blocks: vec![None; body.blocks.len()],
         pending: Vec::new(),

@@ -23,6 +23,9 @@
 //!    overwrite the old frame: nothing of it is needed any more;
 //! 4. jump to the code that continues: the interpreter's resume thunk, or a continuation.
 //!
+//! Where the frame map is code, step 2 is interrupted: the hook leaves the registers as they are, and control
+//! goes to that [pad](super::pad), which comes back for the rest.
+//!
 //! Registers: on arrival `rax`, `rdx`, `xmm0`, `xmm1` are results and `rbx`, `rbp`, `r12` to `r15`
 //! are live; everything else is free. On departure `rdi` is the context, `rsi` the frame state, the
 //! callee-saved registers are those of the old frame's caller.
@@ -75,6 +78,10 @@ pub unsafe extern "C" fn landing() {
         // is aligned; it overwrites the popped slot and what lies below, all of it dead.
         "mov rbx, rdi",
         "call qword ptr [rdi + {land_hook}]",
+        // Both ways out: rax is where to, rbx the context.
+        ".globl osr_landing_departure",
+        ".hidden osr_landing_departure",
+        "osr_landing_departure:",
         "mov rdi, rbx",
         "mov rsi, qword ptr [rdi + {state}]",
         "mov r12, qword ptr [rdi + {r12}]",

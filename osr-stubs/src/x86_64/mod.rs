@@ -11,6 +11,7 @@
 //! | [`mod@enter`] | Rust into compiled code, and out again by return or by trap |
 //! | [`mod@interpret`] | compiled code calls an interpreted function; a landed frame resumes there |
 //! | [`mod@landing`] | a hijacked return arrives |
+//! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
 //! | [`mod@current`] | the thread's context in thread-local storage |
 //! | [`mod@here`] | where a Rust caller is on its stack |
@@ -21,6 +22,7 @@ pub mod exit;
 pub mod here;
 pub mod interpret;
 pub mod landing;
+pub mod pad;
 
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, unwind_to_entry};
@@ -28,3 +30,4 @@ pub use exit::{poll, runtime_call};
 pub use here::visit_here;
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::landing_pc;
+pub use pad::run_pad;

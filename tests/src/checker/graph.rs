@@ -196,4 +196,34 @@ impl<'b> Graph<'b> {
         }
         ahead
     }
+
+    /// Per point at which compiled code that goes on from `start` may be seen next, the registers that every
+    /// path there leaves alone.
+    pub(super) fn kept(&self, start: Start) -> Ahead {
+        let mut kept_at = Ahead::default();
+        let mut before: BTreeMap<(Node, bool), BTreeSet<Register>> = BTreeMap::new();
+        let all: BTreeSet<Register> = (0..self.body.registers.len()).map(Register::new).collect();
+        let mut pending = vec![(start, all)];
+        while let Some((at, mut kept)) = pending.pop() {
+            let known = before.get(&(at.node, at.polls));
+            kept = known.map_or_else(|| kept.clone(), |known| known & &kept);
+            if known == Some(&kept) {
+                continue;
+            }
+            before.insert((at.node, at.polls), kept.clone());
+            for point in self.seen_at(at) {
+                let joined = kept_at.get(&point).map_or_else(|| kept.clone(), |known| known & &kept);
+                kept_at.insert(point, joined);
+            }
+            if self.is_call(at.node) {
+                continue;
+            }
+            for written in self.instruction(at.node).map_or(&[][..], Instruction::definitions) {
+                kept.remove(written);
+            }
+            let next = self.successors(at.node).iter();
+            pending.extend(next.map(|&node| (Start { node, polls: true }, kept.clone())));
+        }
+        kept_at
+    }
 }

@@ -20,8 +20,44 @@ pub(super) struct Step {
     pub(super) is_call: bool,
     /// Where control goes from it.
     pub(super) successors: Vec<u32>,
+    /// What it does to registers and the frame.
+    pub(super) effect: Effect,
+}
+
+impl Step {
     /// The bytes of the frame that it writes: from the frame base, and how many.
-    pub(super) write: Option<(i32, u32)>,
+    pub(super) fn write(&self) -> Option<(i32, u32)> {
+        self.effect.frame
+    }
+}
+
+/// Where a value can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// In a machine register, named as a whole.
+    Register(Register),
+    /// In the frame, from the frame base.
+    Frame(i32),
+}
+
+/// What an instruction does to registers and the frame.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Effect {
+    /// The bytes of the frame that it writes: from the frame base, and how many.
+    pub(super) frame: Option<(i32, u32)>,
+    /// The registers that it writes, as wholes.
+    pub(super) registers: Vec<Register>,
+    /// If it does nothing but move a value.
+    pub(super) copy: Option<Copied>,
+}
+
+/// A value that moves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copied {
+    pub(super) from: Place,
+    pub(super) to: Place,
+    /// How much of it.
+    pub(super) bytes: u32,
 }
 
 /// The instructions that control can reach, and the frame that they work in.
@@ -122,9 +158,9 @@ impl Reader<'_> {
             if instruction.flow_control() == FlowControl::IndirectBranch {
                 successors.extend(self.table_before(offset).ok_or(offset)?);
             }
-            let write = frame_write(instruction, &mut information, frame_bytes);
+            let effect = effect(instruction, &mut information, frame_bytes);
             let is_call = matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall);
-            steps.insert(offset, Step { end: instruction.next_ip() as u32, is_call, successors, write });
+            steps.insert(offset, Step { end: instruction.next_ip() as u32, is_call, successors, effect });
         }
         Ok(Machine { steps, frame_bytes, saved: self.saved(frame_bytes) })
     }
@@ -185,6 +221,65 @@ fn falls_through(instruction: &Instruction) -> bool {
         FlowControl::Interrupt => instruction.mnemonic() != Mnemonic::Ud2,
         _ => false,
     }
+}
+
+/// What `instruction` does.
+fn effect(instruction: &Instruction, information: &mut InstructionInfoFactory, frame_bytes: i32) -> Effect {
+    let frame = frame_write(instruction, information, frame_bytes);
+    let used = information.info(instruction).used_registers();
+    let written = used.iter().filter(|used| !matches!(used.access(), OpAccess::Read | OpAccess::CondRead));
+    let registers = written.map(|used| used.register().full_register()).collect();
+    Effect { frame, registers, copy: copy(instruction, frame_bytes) }
+}
+
+/// The value that `instruction` moves, if that is all it does.
+fn copy(instruction: &Instruction, frame_bytes: i32) -> Option<Copied> {
+    use Mnemonic as M;
+    let whole = matches!(
+        instruction.mnemonic(),
+        M::Movaps
+            | M::Movups
+            | M::Movapd
+            | M::Movupd
+            | M::Movdqa
+            | M::Movdqu
+            | M::Vmovaps
+            | M::Vmovups
+            | M::Vmovapd
+            | M::Vmovupd
+            | M::Vmovdqa
+            | M::Vmovdqu
+    );
+    let scalar = matches!(
+        instruction.mnemonic(),
+        M::Mov | M::Movq | M::Movd | M::Movsd | M::Movss | M::Vmovq | M::Vmovd | M::Vmovsd | M::Vmovss
+    );
+    if !(whole || scalar) || instruction.op_count() != 2 {
+        return None;
+    }
+    let place = |operand| match instruction.op_kind(operand) {
+        OpKind::Register => Some(Place::Register(instruction.op_register(operand).full_register())),
+        OpKind::Memory if instruction.memory_index() == Register::None => {
+            let displacement = instruction.memory_displacement64() as i32;
+            match instruction.memory_base() {
+                Register::RSP => Some(Place::Frame(displacement - frame_bytes)),
+                Register::RBP => Some(Place::Frame(displacement)),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let (to, from) = (place(0)?, place(1)?);
+    let in_memory = (0..2).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+    let bytes = match instruction.mnemonic() {
+        _ if in_memory => instruction.memory_size().size(),
+        // Between vector registers these leave a part of the target as it was.
+        M::Movss | M::Movsd => return None,
+        M::Movd | M::Vmovd => 4,
+        M::Movq | M::Vmovq => 8,
+        _ => instruction.op0_register().size(),
+    };
+    Some(Copied { from, to, bytes: bytes as u32 })
 }
 
 /// The bytes of the frame that `instruction` writes through `rsp` or `rbp`.

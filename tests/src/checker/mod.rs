@@ -23,10 +23,15 @@
 //!   and written again after the last site at which the register was elsewhere or dead, or after which
 //!   every path of the body assigns it. The lattice: per slot, *written since the last site on all paths*
 //!   or *not*; the join is *not*.
+//! - **Allocated values.** Where a map says that a value is wherever the register allocator keeps it: that
+//!   is a register which callees preserve, or a part of the frame. If no path of the body from the site
+//!   before changes the register, and the code moves what was at its place there to its place here, it
+//!   is this register's value that arrives. See [`Traced`] for how many could be followed so far.
 //! - **Constants.** What a map calls constant holds that constant on every path of the body from the site
 //!   before, as constant propagation (unvisited, one constant, anything) finds it.
 //!
-//! Not claimed: that what was written into a slot is the register's value (running says that: the tests
+//! Not claimed: that a value that was computed since the site before is the register's, nor anything of
+//! what a pad stores (there, the landing of cross-checked state recording compares, which see); that what was written into a slot is the register's value (running says that: the tests
 //! of landings compare results, with dead slots poisoned), and that values which only some paths assign
 //! are written on just those.
 
@@ -35,11 +40,14 @@ mod graph;
 mod machine;
 mod places;
 mod segments;
+mod tracing;
 
 use std::fmt;
 
-use osr_engine::{CodeVersion, CompiledTier, EntryPoint, FrameMapEntry, Location};
-use osr_ir::{Body, FunctionIndex, Module, Point, Register};
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, FrameMapEntry, Location, StateRecording};
+use osr_ir::{Body, FunctionIndex, Module, Point, PointKind, Points, Register};
+
+pub use tracing::Traced;
 
 /// What is checked: a version, taken apart so that tests can break it.
 #[derive(Clone, Debug)]
@@ -52,6 +60,8 @@ pub struct Subject<'m> {
     pub tier: CompiledTier,
     /// Where it is entered.
     pub entry: EntryPoint,
+    /// How its calls record the frame state.
+    pub recording: StateRecording,
     /// Its code.
     pub code: Vec<u8>,
     /// Its sites.
@@ -67,6 +77,8 @@ pub struct SiteMap {
     pub return_offset: u32,
     /// Where execution resumes.
     pub point: Point,
+    /// Whether it is at a poll, rather than at a call of the body.
+    pub is_poll: bool,
     /// The frame state.
     pub entries: Vec<FrameMapEntry>,
 }
@@ -78,9 +90,11 @@ impl<'m> Subject<'m> {
     /// If it is.
     pub fn of(module: &'m Module, version: &CodeVersion) -> Subject<'m> {
         let maps = &version.frame_maps;
+        let points = Points::of(module.function(version.function).body().expect("compiled from a body"));
         let site = |site: &osr_engine::Site| SiteMap {
             return_offset: site.return_offset,
             point: site.point,
+            is_poll: points.kind(site.point) != PointKind::AfterCall,
             entries: maps.entries(site).to_vec(),
         };
         let named = maps.all_entries().iter().filter_map(|entry| match entry.location {
@@ -92,17 +106,25 @@ impl<'m> Subject<'m> {
             function: version.function,
             tier: version.tier,
             entry: version.entry,
+            recording: version.recording,
             code: version.code().expect("code that is not released"),
             sites: maps.sites().iter().map(site).collect(),
             constants: (0..named.max().unwrap_or(0)).map(|n| maps.constant(n)).collect(),
         }
     }
 
+    /// Whether `site` finds its values in slots that were written for it, rather than where the register
+    /// allocator keeps them.
+    fn stores(&self, site: &SiteMap) -> bool {
+        self.recording == StateRecording::Slots || site.is_poll
+    }
+
     /// Makes no-operations of all stores to the slot at `offset` from the frame base; whether there were
     /// any. Damage, for tests of the checker.
     pub fn blank_stores(&mut self, offset: i32) -> bool {
         let Ok(machine) = machine::Machine::read(&self.code) else { return false };
-        let stores = machine.steps.iter().filter(|(_, step)| step.write.is_some_and(|(at, _)| at == offset));
+        let stores =
+            machine.steps.iter().filter(|(_, step)| step.write().is_some_and(|(at, _)| at == offset));
         let ranges: Vec<_> = stores.map(|(&start, step)| start as usize..step.end as usize).collect();
         ranges.iter().for_each(|range| self.code[range.clone()].fill(0x90));
         !ranges.is_empty()
@@ -161,6 +183,9 @@ pub enum ViolationKind {
     PartialWrite(Register, u32),
     /// The register does not hold that constant.
     NotConstant(Register),
+    /// The place holds other registers' values of the site at this return offset, not this one's, which
+    /// nothing has changed since.
+    Mistaken(Register, u32),
     /// From the site at this return offset (or from the entry) the body does not go here.
     Flow(Option<u32>),
     /// From the site at this return offset (or from the entry) control comes without writing the slot,
@@ -170,9 +195,17 @@ pub enum ViolationKind {
 
 /// Every claim about `subject` that does not hold.
 pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
+    check_and_trace(subject).0
+}
+
+/// The same, and how many of the allocator's values could be followed.
+pub fn check_and_trace(subject: &Subject<'_>) -> (Vec<Violation>, Traced) {
     let machine = match machine::Machine::read(&subject.code) {
         Ok(machine) => machine,
-        Err(offset) => return vec![Violation { site: None, kind: ViolationKind::Unreadable(offset) }],
+        Err(offset) => {
+            let unreadable = Violation { site: None, kind: ViolationKind::Unreadable(offset) };
+            return (vec![unreadable], Traced::default());
+        }
     };
     let graph = graph::Graph::of(subject.body());
     let mut violations = Violations::default();
@@ -181,9 +214,10 @@ pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
     places::check_locations(subject, &graph, &machine, &mut violations);
     if violations.found.is_empty() {
         // Segments are between sites whose calls and points are right.
-        segments::check(subject, &graph, &machine, &mut violations);
+        let traced = segments::check(subject, &graph, &machine, &mut violations);
+        return (violations.found, traced);
     }
-    violations.found
+    (violations.found, Traced::default())
 }
 
 /// Collects what does not hold.

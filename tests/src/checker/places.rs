@@ -44,7 +44,7 @@ pub(super) fn check_registers(subject: &Subject<'_>, graph: &Graph<'_>, violatio
                 continue;
             };
             violations.unless(
-                entry.wide == is_wide(ty),
+                entry.wide != is_narrow(ty),
                 site.return_offset,
                 ViolationKind::Width(entry.register),
             );
@@ -52,8 +52,9 @@ pub(super) fn check_registers(subject: &Subject<'_>, graph: &Graph<'_>, violatio
     }
 }
 
-fn is_wide(ty: Type) -> bool {
-    !matches!(ty, Type::I32 | Type::F32)
+/// Whether values of type `ty` have 32 bits.
+pub(super) fn is_narrow(ty: Type) -> bool {
+    matches!(ty, Type::I32 | Type::F32)
 }
 
 /// Places are where values can be.
@@ -65,26 +66,32 @@ pub(super) fn check_locations(
 ) {
     let mut owners = BTreeMap::new();
     for site in subject.sites.iter().filter(|site| graph.is_resumable(site.point)) {
-        check_results(subject.module, graph, site, violations);
+        check_results(subject, graph, site, violations);
         for entry in &site.entries {
             if let Location::FrameSlot(offset) = entry.location {
-                check_slot(site, entry, offset, machine, violations);
-                owners.entry((offset, entry.register)).or_insert(site.return_offset);
+                check_in_frame(site, entry, offset, machine, violations);
+                if subject.stores(site) {
+                    check_slot(site, entry, offset, machine, violations);
+                    owners.entry((offset, entry.register)).or_insert(site.return_offset);
+                }
             }
         }
     }
     check_owners(&owners, violations);
 }
 
-/// The call's own results, and nothing else, are where the call leaves them.
-fn check_results(module: &Module, graph: &Graph<'_>, site: &SiteMap, violations: &mut Violations) {
-    let results = graph.call_of(site.point).map_or(Vec::new(), |call| result_places(module, call));
+/// The call's own results, and nothing else, are where the call leaves them. Registers that it preserves
+/// may hold something else where values are the allocator's.
+fn check_results(subject: &Subject<'_>, graph: &Graph<'_>, site: &SiteMap, violations: &mut Violations) {
+    use MachineRegister::{R12, R13, R14, R15, Rbx};
+    let results = graph.call_of(site.point).map_or(Vec::new(), |call| result_places(subject.module, call));
     for entry in &site.entries {
         let expected =
             results.iter().find(|(register, _)| *register == entry.register).map(|&(_, place)| place);
         let found = match entry.location {
+            Location::Register(Rbx | R12 | R13 | R14 | R15) if !subject.stores(site) => None,
             place @ (Location::Register(_) | Location::Result(_)) => Some(place),
-            Location::FrameSlot(_) | Location::Constant(_) => None,
+            Location::FrameSlot(_) | Location::Constant(_) | Location::Pad => None,
         };
         violations.unless(found == expected, site.return_offset, ViolationKind::ResultPlace(entry.register));
     }
@@ -107,7 +114,7 @@ fn result_places(module: &Module, call: &Instruction) -> Vec<(Register, Location
     results.map(place).collect()
 }
 
-fn check_slot(
+fn check_in_frame(
     site: &SiteMap,
     entry: &FrameMapEntry,
     offset: i32,
@@ -119,9 +126,20 @@ fn check_slot(
     violations.unless(inside, site.return_offset, ViolationKind::OutsideFrame(register));
     let apart = machine.saved.iter().all(|&saved| (saved - offset).abs() >= SLOT);
     violations.unless(apart, site.return_offset, ViolationKind::OverlapsSaved(register));
+}
+
+/// Nothing but the register's value is written where a slot is.
+fn check_slot(
+    site: &SiteMap,
+    entry: &FrameMapEntry,
+    offset: i32,
+    machine: &Machine,
+    violations: &mut Violations,
+) {
+    let register = entry.register;
     let size: i32 = if entry.wide { 8 } else { 4 };
     for (&at, step) in &machine.steps {
-        let Some((start, bytes)) = step.write else { continue };
+        let Some((start, bytes)) = step.write() else { continue };
         let overlaps = start < offset + SLOT && offset < start + bytes as i32;
         let whole = start == offset && bytes as i32 >= size && bytes as i32 <= SLOT;
         violations.unless(!overlaps || whole, site.return_offset, ViolationKind::PartialWrite(register, at));

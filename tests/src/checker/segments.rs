@@ -8,6 +8,7 @@ use osr_ir::{Point, PointKind, Points, Register};
 use super::constants;
 use super::graph::{Ahead, Graph, Start};
 use super::machine::Machine;
+use super::tracing::{self, Traced};
 use super::{SiteMap, Subject, ViolationKind, Violations};
 
 /// Slots, by offset from the frame base.
@@ -19,8 +20,9 @@ pub(super) fn check(
     graph: &Graph<'_>,
     machine: &Machine,
     violations: &mut Violations,
-) {
-    let named = subject.sites.iter().flat_map(|site| &site.entries).filter_map(slot_of).collect();
+) -> Traced {
+    let stored = subject.sites.iter().filter(|site| subject.stores(site));
+    let named = stored.flat_map(|site| &site.entries).filter_map(slot_of).collect();
     let mut checker = Checker {
         subject,
         graph,
@@ -31,7 +33,16 @@ pub(super) fn check(
         violations,
     };
     checker.check_from(None);
-    subject.sites.iter().for_each(|site| checker.check_from(Some(site)));
+    let mut traced = Traced::default();
+    for site in &subject.sites {
+        checker.check_from(Some(site));
+        let kept = graph.kept(checker.start(Some(site)));
+        let from_here =
+            tracing::check_from((subject, machine), site, &checker.sites, &kept, checker.violations);
+        traced.followed += from_here.followed;
+        traced.lost += from_here.lost;
+    }
+    traced
 }
 
 fn slot_of(entry: &FrameMapEntry) -> Option<i32> {
@@ -109,7 +120,7 @@ impl<'c> Checker<'c, '_> {
         written: &Slots,
         untouched: &BTreeSet<Register>,
     ) {
-        for entry in &next.entries {
+        for entry in next.entries.iter().filter(|_| self.subject.stores(next)) {
             let Some(slot) = slot_of(entry) else { continue };
             let was_there = site.is_some_and(|site| {
                 site.entries
@@ -148,7 +159,7 @@ fn segments(machine: &Machine, start: u32, named: &Slots) -> BTreeMap<u32, Slots
         let mut leaving = joined.clone();
         written.insert(offset, joined);
         let step = &machine.steps[&offset];
-        leaving.extend(step.write.map(|(at, _)| at).filter(|at| named.contains(at)));
+        leaving.extend(step.write().map(|(at, _)| at).filter(|at| named.contains(at)));
         if step.is_call {
             ends.insert(step.end, leaving);
         } else {
