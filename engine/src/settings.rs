@@ -108,7 +108,7 @@ pub enum StateRecording {
 }
 
 impl StateRecording {
-    /// All.
+    /// All; the first records nothing.
     pub const ALL: [StateRecording; 5] = [
         StateRecording::None,
         StateRecording::Slots,

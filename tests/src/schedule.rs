@@ -28,7 +28,7 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         threshold: random.u32(0..limit),
         optimize_threshold: random.u32(0..limit),
         landing: landing(&mut random),
-        state_recording: one_of(&mut random, &[StateRecording::Slots, StateRecording::Locations]),
+        state_recording: one_of(&mut random, &StateRecording::ALL[1..]),
         stress: stress(&mut random, size),
         checked: random.bool(),
         code_bytes: 64 << 20,
