@@ -30,15 +30,18 @@ pub(super) enum Recorded {
     Pad,
 }
 
+/// Where each register is that is live at a safepoint.
+pub(super) type State = Vec<(Register, Recorded)>;
+
 /// A call, as the compiler sees it. Its number is the position in the list of all.
 #[derive(Debug)]
 pub(super) struct Safepoint {
     /// Where execution resumes after it.
     pub(super) point: Point,
     /// Where each register that is live there is.
-    pub(super) state: Vec<(Register, Recorded)>,
+    pub(super) state: State,
     /// Where each of them is as well, if it is in two places.
-    pub(super) stored: Option<Vec<(Register, Recorded)>>,
+    pub(super) stored: Option<State>,
     /// Whether the call's exception handler is a pad.
     pub(super) has_pad: bool,
 }

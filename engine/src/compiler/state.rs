@@ -28,7 +28,7 @@ use cranelift_codegen::ir::{
 use osr_ir::{Point, Register};
 
 use super::never_trap_code;
-use super::safepoint::{Recorded, Safepoint};
+use super::safepoint::{Recorded, Safepoint, State};
 use super::translate::Translator;
 use crate::calling_convention::Place;
 use crate::frame_map::Location;
@@ -107,10 +107,7 @@ impl Translator<'_, '_> {
     }
 
     /// Where everything that is live is, and the values that stay where the allocator keeps them.
-    fn keep_state(
-        &mut self,
-        resumption: Resumption<'_>,
-    ) -> (Vec<(Register, Recorded)>, Vec<(Register, ir::Value)>) {
+    fn keep_state(&mut self, resumption: Resumption<'_>) -> (State, Vec<(Register, ir::Value)>) {
         let mut kept = Vec::new();
         let locates = self.recording.locates();
         let state = self.state(resumption, |translator, register| {
@@ -122,7 +119,7 @@ impl Translator<'_, '_> {
 
     /// Stores what is live and not yet in its slot; says where everything is. Nothing, if no state is
     /// recorded.
-    pub(super) fn store_state(&mut self, resumption: Resumption<'_>) -> Vec<(Register, Recorded)> {
+    pub(super) fn store_state(&mut self, resumption: Resumption<'_>) -> State {
         if self.recording == StateRecording::None {
             return Vec::new();
         }
@@ -135,7 +132,7 @@ impl Translator<'_, '_> {
         &mut self,
         Resumption { point, results, places }: Resumption<'_>,
         mut record: impl FnMut(&mut Self, Register) -> Recorded,
-    ) -> Vec<(Register, Recorded)> {
+    ) -> State {
         let analysis = self.analysis;
         let mut state = Vec::new();
         for &register in analysis.liveness.at(point) {
@@ -166,7 +163,7 @@ impl Translator<'_, '_> {
     }
 
     /// Makes `call` a safepoint, with that state.
-    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: Vec<(Register, Recorded)>) {
+    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: State) {
         let number = self.safepoints.len() as u32;
         self.safepoints.push(Safepoint { point, state, stored: None, has_pad: false });
         self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
