@@ -182,7 +182,8 @@ fn damaged_with(
         let usual =
             ["many-live.wat", "multi-value.wat", "nested-loops.wat", "binary-trees"].contains(&&*name);
         // Enough calls with values across them that do not change.
-        if !usual && !(recording == StateRecording::Locations && name == "richards") {
+        let wanted = usual || recording == StateRecording::Locations && name == "richards";
+        if !wanted {
             continue;
         }
         each_version(&name, &module, recording, |name, mut subject| {
