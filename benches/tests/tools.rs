@@ -2,6 +2,7 @@
 
 mod support;
 
+use osr_engine::Settings;
 use serde_json::Value;
 use support::{Scratch, osr_bench, program};
 
@@ -104,6 +105,8 @@ fn help_has_examples() {
         assert_eq!(done.code, 0);
         assert!(done.stdout.contains("Examples:"), "{}", done.stdout);
     }
-    let threshold = format!("[default: {}]", osr_engine::Settings::DEFAULT_THRESHOLD);
-    assert!(osr_bench(&["run", "--help"]).stdout.contains(&threshold));
+    let help = osr_bench(&["run", "--help"]).stdout;
+    for default in [Settings::DEFAULT_THRESHOLD, Settings::DEFAULT_OPTIMIZE_THRESHOLD] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default} is not in: {help}");
+    }
 }

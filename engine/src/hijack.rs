@@ -46,12 +46,12 @@ impl Thread {
             let slot = frame.return_slot as *mut u64;
             // SAFETY: the walk vouches for the slot.
             if unsafe { *slot } != frame.pc {
-                again += u64::from(pcs.found().is_some_and(|record| choose(record.version(), record.site)));
+                again += u64::from(pcs.found().is_some_and(|record| choose(record.version(), record.site())));
                 return;
             }
             let (version, site) = sites.find(frame.pc);
             if choose(version, site) {
-                fresh.0.push(Record::new(frame.return_slot, frame.pc, frame.frame_base, version, site));
+                fresh.0.push(Record::new(frame.return_slot, frame.frame_base, version, site));
                 // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
                 // it before the return, Rust code above never its own; the ledger is ours until then.
                 unsafe { *slot = landing };
@@ -85,13 +85,9 @@ impl Thread {
         let (slot, frame_base) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
         let mut ledger = self.ledger().borrow_mut();
         let mut fresh = ledger.buffer();
-        // SAFETY: the slot of a compiled frame's call of the runtime.
-        let pc = unsafe { *(slot as *const u64) };
-        let mut record = Record::new(slot, pc, frame_base, version, site);
-        record.destination = Some(tier);
-        fresh.push(record);
+        fresh.push(Record::new(slot, frame_base, version, site).landing_in(tier));
         ledger.add(fresh);
-        // SAFETY: as in `hijack`; the record is written.
+        // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
         unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
@@ -114,7 +110,7 @@ impl Thread {
 
     fn observe_hijack(&self, record: &Record) {
         let version = record.version();
-        let point = version.frame_maps.sites()[record.site as usize].point;
+        let point = version.frame_maps.sites()[record.site() as usize].point;
         self.observe(|| Event::Hijacked { version, point });
     }
 
@@ -151,7 +147,7 @@ impl Drop for Fresh {
 /// Makes the slot of `record` lead where it led before.
 fn restore_slot(record: &Record) {
     // SAFETY: the slot is that of a live frame: records of dropped frames are dropped with them.
-    unsafe { *(record.slot as *mut u64) = record.pc };
+    unsafe { *(record.slot as *mut u64) = record.pc() };
 }
 
 /// A few return PCs with what they lead into. Stacks repeat few PCs many times; a search for each would

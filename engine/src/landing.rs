@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let registers = unsafe { &mut (*context).landing };
     let record = take_record(thread, registers.stack_pointer - 8);
     let version = record.version();
-    let site = &version.frame_maps.sites()[record.site as usize];
+    let site = &version.frame_maps.sites()[record.site() as usize];
     let window = thread.values().top();
     let body = thread.instance().body(version.function);
     let words = body.registers.len();
@@ -50,7 +50,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         }
         let maps = &version.frame_maps;
         // SAFETY: the frame is whole until the stub raises `rsp`, and the window fits.
-        unsafe { rebuild(maps, site, record.frame_base, registers, thread.results(), window) };
+        unsafe { rebuild(maps, site, record.frame_base(), registers, thread.results(), window) };
         // SAFETY: just written.
         let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
         registers.state = window as u64;
@@ -86,12 +86,12 @@ fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
     let version = record.version();
     // SAFETY: the frame is of the version, and whole.
     registers.callee_saved =
-        unsafe { version.callee_saves.restore(record.frame_base, &registers.callee_saved) };
+        unsafe { version.callee_saves.restore(record.frame_base(), &registers.callee_saved) };
     if thread.instance().settings().checked {
         // SAFETY: everything was read.
-        unsafe { poison_frame(record.slot, record.frame_base) };
+        unsafe { poison_frame(record.slot, record.frame_base()) };
     }
-    registers.stack_pointer = record.frame_base + 8;
+    registers.stack_pointer = record.frame_base() + 8;
     thread.instance().registry().drop_record(version);
 }
 
@@ -100,7 +100,7 @@ fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
 #[inline(always)]
 fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
     let version = record.version();
-    let site = &version.frame_maps.sites()[record.site as usize];
+    let site = &version.frame_maps.sites()[record.site() as usize];
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, record, site.point);
     let continuation = tiering::landing(thread, version, site.point, destination);
@@ -116,8 +116,8 @@ fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
         to_code: continuation.map(|(code, _)| code as u64),
         state: thread.frame_state(version.function, site.point, state),
     });
-    thread.cover(version, record.site, to);
-    if record.destination.is_none() {
+    thread.cover(version, record.site(), to);
+    if record.destination().is_none() {
         thread.record_landing(to);
     }
     match continuation {
@@ -133,13 +133,13 @@ fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
 /// says.
 #[inline(always)]
 fn destination(thread: &Thread, record: &Record, point: Point) -> Destination {
-    if let Some(tier) = record.destination {
+    if let Some(tier) = record.destination() {
         return Destination::Compiled(tier);
     }
     let landing = thread.transitions().landings;
     let forced = match (&thread.instance().settings().stress, thread.instance().coverage()) {
         (Stress::Uncovered, Some(coverage)) => {
-            coverage.destination(record.version(), record.site, mix(landing))
+            coverage.destination(record.version(), record.site(), mix(landing))
         }
         (stress, _) => stress.land(landing),
     };

@@ -11,28 +11,35 @@ use osr_stackwalk::ReturnPcs;
 use crate::code::CodeVersion;
 use crate::settings::CompiledTier;
 
-/// A hijacked return slot.
+/// A hijacked return slot. Deep stacks are bound by memory, so it is small: what it held is looked up in
+/// the frame maps of its version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     /// The address of the slot.
     pub(crate) slot: u64,
-    /// The return PC that it held.
-    pub(crate) pc: u64,
-    /// The frame base of the frame that the slot returns into.
-    pub(crate) frame_base: u64,
     /// The version that the frame is of. Kept by the record; its code may be gone.
     version: *const CodeVersion,
-    /// Which of its sites the slot returns to.
-    pub(crate) site: u32,
-    /// The tier that the frame lands in, if that was decided when it was hijacked.
-    pub(crate) destination: Option<CompiledTier>,
+    /// From the slot up to the frame base of the frame that it returns into, in words.
+    frame_words: u32,
+    /// Which of the version's sites the slot returns to; above [`Record::SITE_BITS`] the destination.
+    site: u32,
 }
 
 impl Record {
-    /// A record of the slot at `slot` that returns to `pc`: site number `site` of `version`.
+    /// A version has fewer sites than bytes of code.
+    const SITE_BITS: u32 = 30;
+
+    /// A record of the slot at `slot` that returns to site number `site` of `version`, into the frame at
+    /// `frame_base`.
     #[inline(always)]
-    pub(crate) fn new(slot: u64, pc: u64, frame_base: u64, version: &CodeVersion, site: u32) -> Record {
-        Record { slot, pc, frame_base, version, site, destination: None }
+    pub(crate) fn new(slot: u64, frame_base: u64, version: &CodeVersion, site: u32) -> Record {
+        debug_assert!(site >> Self::SITE_BITS == 0 && frame_base > slot);
+        Record { slot, version, frame_words: ((frame_base - slot) / 8) as u32, site }
+    }
+
+    /// The same, where it is decided already that the frame lands in `tier`.
+    pub(crate) fn landing_in(self, tier: CompiledTier) -> Record {
+        Record { site: self.site | (tier as u32 + 1) << Self::SITE_BITS, ..self }
     }
 
     /// The version that the frame is of.
@@ -40,6 +47,31 @@ impl Record {
     pub(crate) fn version(&self) -> &CodeVersion {
         // SAFETY: a version is not forgotten while a record names it: `Ledger::add` counts it.
         unsafe { &*self.version }
+    }
+
+    /// The number of the site that the slot returns to.
+    #[inline(always)]
+    pub(crate) fn site(&self) -> u32 {
+        self.site & ((1 << Self::SITE_BITS) - 1)
+    }
+
+    /// The tier that the frame lands in, if that was decided when it was hijacked.
+    #[inline(always)]
+    pub(crate) fn destination(&self) -> Option<CompiledTier> {
+        let tier = (self.site >> Self::SITE_BITS).checked_sub(1)?;
+        Some(CompiledTier::ALL[tier as usize])
+    }
+
+    /// The frame base of the frame that the slot returns into.
+    #[inline(always)]
+    pub(crate) fn frame_base(&self) -> u64 {
+        self.slot + 8 * u64::from(self.frame_words)
+    }
+
+    /// The return PC that the slot held.
+    pub(crate) fn pc(&self) -> u64 {
+        let version = self.version();
+        version.start + u64::from(version.frame_maps.sites()[self.site() as usize].return_offset)
     }
 }
 
@@ -228,6 +260,6 @@ impl ReturnPcs for LedgerPcs<'_> {
     #[inline]
     fn original(&self, slot: u64, _pc: u64) -> Option<u64> {
         self.found.set(self.in_order(slot).or_else(|| self.ledger.find(slot)));
-        self.found().map(|record| record.pc)
+        self.found().map(Record::pc)
     }
 }
