@@ -5,7 +5,7 @@ use std::ptr;
 use crate::code::{CodeVersion, Registry};
 use crate::error::TransitionError;
 use crate::event::Event;
-use crate::ledger::{LedgerPcs, Record};
+use crate::ledger::{LedgerPcs, Record, runs};
 use crate::settings::{CompiledTier, StateRecording};
 use crate::thread::Thread;
 
@@ -103,8 +103,8 @@ impl Thread {
         let records = self.ledger().borrow_mut().extract(gone);
         for record in &records {
             restore_slot(record);
-            registry.drop_record(record.version());
         }
+        runs(&records).for_each(|version| registry.drop_run(version));
         records.len() as u64
     }
 
@@ -123,7 +123,9 @@ impl Thread {
         let mut ledger = self.ledger().borrow_mut();
         while ledger.innermost().is_some_and(|record| record.slot < depth) {
             let record = ledger.pop().expect("just seen");
-            registry.drop_record(record.version());
+            if record.ends_run() {
+                registry.drop_run(record.version());
+            }
         }
     }
 }

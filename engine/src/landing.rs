@@ -57,7 +57,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         if version.recording == StateRecording::CrossChecked {
             pad::check_slots(thread, &record, registers, state);
         }
-        if let Some(address) = version.pad(record.site) {
+        if let Some(address) = version.pad(record.site()) {
             return pad::begin(thread, record, address, state, registers);
         }
         return complete(thread, &record, state, registers);
@@ -92,7 +92,9 @@ fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
         unsafe { poison_frame(record.slot, record.frame_base()) };
     }
     registers.stack_pointer = record.frame_base() + 8;
-    thread.instance().registry().drop_record(version);
+    if record.ends_run() {
+        thread.instance().registry().drop_run(version);
+    }
 }
 
 /// Where the frame of `record`, whose frame state is `state`, goes on: in a continuation, or by the

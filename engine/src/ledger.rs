@@ -21,13 +21,16 @@ pub(crate) struct Record {
     version: *const CodeVersion,
     /// From the slot up to the frame base of the frame that it returns into, in words.
     frame_words: u32,
-    /// Which of the version's sites the slot returns to; above [`Record::SITE_BITS`] the destination.
+    /// Which of the version's sites the slot returns to; above that, [`Record::ENDS_RUN`], and the
+    /// destination.
     site: u32,
 }
 
 impl Record {
     /// A version has fewer sites than bytes of code.
-    const SITE_BITS: u32 = 30;
+    const SITE_BITS: u32 = 29;
+    const ENDS_RUN: u32 = 1 << Self::SITE_BITS;
+    const DESTINATION: u32 = Self::SITE_BITS + 1;
 
     /// A record of the slot at `slot` that returns to site number `site` of `version`, into the frame at
     /// `frame_base`.
@@ -39,26 +42,38 @@ impl Record {
 
     /// The same, where it is decided already that the frame lands in `tier`.
     pub(crate) fn landing_in(self, tier: CompiledTier) -> Record {
-        Record { site: self.site | (tier as u32 + 1) << Self::SITE_BITS, ..self }
+        Record { site: self.site | (tier as u32 + 1) << Self::DESTINATION, ..self }
     }
 
     /// The version that the frame is of.
     #[inline(always)]
     pub(crate) fn version(&self) -> &CodeVersion {
-        // SAFETY: a version is not forgotten while a record names it: `Ledger::add` counts it.
+        // SAFETY: a version is not forgotten while a record names it: `count_runs`.
         unsafe { &*self.version }
+    }
+
+    /// Whether `next` is of the same version.
+    #[inline(always)]
+    fn is_of_run(&self, next: &Record) -> bool {
+        std::ptr::eq(self.version, next.version)
     }
 
     /// The number of the site that the slot returns to.
     #[inline(always)]
     pub(crate) fn site(&self) -> u32 {
-        self.site & ((1 << Self::SITE_BITS) - 1)
+        self.site & (Self::ENDS_RUN - 1)
+    }
+
+    /// Whether it was taken out of the ledger as the last of its [run](runs).
+    #[inline(always)]
+    pub(crate) fn ends_run(&self) -> bool {
+        self.site & Self::ENDS_RUN != 0
     }
 
     /// The tier that the frame lands in, if that was decided when it was hijacked.
     #[inline(always)]
     pub(crate) fn destination(&self) -> Option<CompiledTier> {
-        let tier = (self.site >> Self::SITE_BITS).checked_sub(1)?;
+        let tier = (self.site >> Self::DESTINATION).checked_sub(1)?;
         Some(CompiledTier::ALL[tier as usize])
     }
 
@@ -128,14 +143,20 @@ impl Ledger {
         self.batches.last().map(|batch| &batch.records[batch.next])
     }
 
-    /// Takes the innermost record out. Its version still counts it.
+    /// Takes the innermost record out. If it [ends a run](Record::ends_run), that still counts at its version,
+    /// and the caller is to [drop](crate::code::Registry::drop_run) it.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Record> {
         let batch = self.batches.last_mut()?;
-        let record = batch.records[batch.next];
+        let mut record = batch.records[batch.next];
         batch.next += 1;
-        if batch.next == batch.records.len() {
-            self.drop_batch();
+        match batch.records.get(batch.next) {
+            Some(next) if record.is_of_run(next) => {}
+            Some(_) => record.site |= Record::ENDS_RUN,
+            None => {
+                record.site |= Record::ENDS_RUN;
+                self.drop_batch();
+            }
         }
         Some(record)
     }
@@ -161,7 +182,7 @@ impl Ledger {
     /// Adds `fresh` records, innermost first, of slots that have no record yet.
     pub(crate) fn add(&mut self, fresh: Vec<Record>) {
         let Some(outermost) = fresh.last() else { return self.recycle(fresh) };
-        count_versions(&fresh);
+        count_runs(&fresh);
         let is_innermost = self.innermost().is_none_or(|innermost| outermost.slot < innermost.slot);
         self.batches.push(Batch { records: fresh, next: 0 });
         if !is_innermost {
@@ -174,16 +195,23 @@ impl Ledger {
     fn merge(&mut self) {
         let mut records: Vec<Record> = self.batches.iter().flat_map(Batch::pending).copied().collect();
         records.sort_unstable_by_key(|record| record.slot);
-        self.batches.clear();
+        count_runs(&records);
+        self.batches.drain(..).for_each(|batch| uncount_runs(batch.pending()));
         self.batches.push(Batch { records, next: 0 });
     }
 
-    /// Takes all records out that `keep` refuses. Their versions still count them.
+    /// Takes all records out that `keep` refuses. Their [runs](runs) still count at their versions.
     pub(crate) fn extract(&mut self, keep: impl Fn(&Record) -> bool) -> Vec<Record> {
         let mut extracted = Vec::new();
-        for batch in std::mem::take(&mut self.batches) {
-            let (kept, taken): (Vec<_>, Vec<_>) = batch.pending().iter().partition(|record| keep(record));
-            extracted.extend(taken);
+        let batches = std::mem::take(&mut self.batches);
+        for batch in &batches {
+            extracted.extend(batch.pending().iter().filter(|record| !keep(record)));
+        }
+        count_runs(&extracted);
+        for batch in batches {
+            let kept: Vec<Record> = batch.pending().iter().filter(|record| keep(record)).copied().collect();
+            count_runs(&kept);
+            uncount_runs(batch.pending());
             if kept.is_empty() {
                 self.recycle(batch.records);
             } else {
@@ -194,11 +222,25 @@ impl Ledger {
     }
 }
 
-/// Counts each record at its version. Runs of frames of one version, as in recursion, count at once.
-fn count_versions(fresh: &[Record]) {
-    for run in fresh.chunk_by(|a, b| std::ptr::eq(a.version, b.version)) {
-        run[0].version().records.fetch_add(run.len() as u64, Ordering::Relaxed);
-    }
+/// The versions of the runs of `records`: of neighbours that are of one version, as in recursion.
+pub(crate) fn runs(records: &[Record]) -> impl Iterator<Item = &CodeVersion> {
+    records.chunk_by(Record::is_of_run).map(|run| run[0].version())
+}
+
+/// Counts the runs of `records` at their versions, which thereby are not forgotten. One count a run, not a
+/// record: a landing in a recursion touches no shared counter.
+fn count_runs(records: &[Record]) {
+    runs(records).for_each(|version| {
+        version.runs.fetch_add(1, Ordering::Relaxed);
+    });
+}
+
+/// Takes back [`count_runs`] where the same records count elsewhere already, so that no version is forgotten.
+fn uncount_runs(records: &[Record]) {
+    runs(records).for_each(|version| {
+        let before = version.runs.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 1, "they count elsewhere");
+    });
 }
 
 /// The return PCs of a thread, as its walkers need to know them. Walks go outwards, so the records of

@@ -39,7 +39,7 @@ pub(crate) fn begin(
 fn expect(record: &Record, state: &mut [u64]) -> Box<[u64]> {
     let expected = state.into();
     let maps = &record.version().frame_maps;
-    for entry in maps.entries(&maps.sites()[record.site as usize]) {
+    for entry in maps.entries(&maps.sites()[record.site() as usize]) {
         if entry.location.is_allocated() {
             state[entry.register.index()] = 0;
         }
@@ -64,7 +64,7 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
         compare(
             record.version(),
             &record.version().frame_maps,
-            record.site,
+            record.site(),
             ("locations", &expected),
             ("pad", state),
         );
@@ -77,12 +77,12 @@ pub(crate) fn check_slots(thread: &Thread, record: &Record, registers: &LandingR
     let version = record.version();
     let Some(maps) = &version.slot_maps else { return };
     let mut stored = vec![landing::POISON; state.len()];
-    let site = &maps.sites()[record.site as usize];
+    let site = &maps.sites()[record.site() as usize];
     // SAFETY: as for the locations: the frame is whole, and the state has a word for each register.
     unsafe {
-        landing::rebuild(maps, site, record.frame_base, registers, thread.results(), stored.as_mut_ptr());
+        landing::rebuild(maps, site, record.frame_base(), registers, thread.results(), stored.as_mut_ptr());
     }
-    compare(version, maps, record.site, ("locations", state), ("slots", &stored));
+    compare(version, maps, record.site(), ("locations", state), ("slots", &stored));
 }
 
 /// Ends the process if two ways to record a frame state do not agree.

@@ -171,7 +171,7 @@ impl Registry {
             allocation,
             slot,
             state: AtomicU8::new(State::Current as u8),
-            records: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
         });
         inner.frame_map_bytes += version.frame_map_bytes();
         let version = Box::into_raw(version);
@@ -227,7 +227,7 @@ impl Registry {
         assert_eq!(version.state(), State::Retired, "{} is released once, after it is retired", version.id);
         let mut inner = self.inner();
         self.mark(version.allocation, 0);
-        let pads = version.pads.as_ref().filter(|_| version.records.load(Ordering::Acquire) > 0);
+        let pads = version.pads.as_ref().filter(|_| version.runs.load(Ordering::Acquire) > 0);
         let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is not released yet"))));
         inner.arena.release(version.allocation);
         if let Some((pads, (code, starts))) = kept {
@@ -238,17 +238,17 @@ impl Registry {
         inner.released_bytes += u64::from(version.code_bytes);
         version.state.store(State::Released as u8, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        let unnamed = version.records.load(Ordering::Acquire) == 0;
+        let unnamed = version.runs.load(Ordering::Acquire) == 0;
         drop(inner);
         if unnamed {
             self.forget(version);
         }
     }
 
-    /// Takes away one ledger record of `version`; forgets the version if that was what kept it.
+    /// Takes away one run of ledger records of `version`; forgets the version if that was what kept it.
     #[inline]
-    pub(crate) fn drop_record(&self, version: &CodeVersion) {
-        if version.records.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
+    pub(crate) fn drop_run(&self, version: &CodeVersion) {
+        if version.runs.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
             self.forget(version);
         }
     }

@@ -73,8 +73,8 @@ pub struct CodeVersion {
     /// Its place in the registry.
     pub(crate) slot: u32,
     pub(crate) state: AtomicU8,
-    /// Ledger records that name it.
-    pub(crate) records: AtomicU64,
+    /// Runs of ledger records that name it.
+    pub(crate) runs: AtomicU64,
 }
 
 impl CodeVersion {
