@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ fn imports() -> Imports {
 
 /// A guest to descend in, and to return from.
 struct Guest {
-    thread: Box<Thread>,
+    thread: Pin<Box<Thread>>,
     descend: FunctionIndex,
 }
 

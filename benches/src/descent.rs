@@ -7,6 +7,7 @@
 //! landing: rebuilding the frame, and interpreting the two instructions and the return that are left of
 //! it, where compiled code would have executed them.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ impl Probe {
 }
 
 struct Descents {
-    thread: Box<Thread>,
+    thread: Pin<Box<Thread>>,
     probe: Arc<Mutex<Probe>>,
 }
 

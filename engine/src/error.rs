@@ -9,7 +9,7 @@ use thiserror::Error;
 pub struct Trap {
     /// Why.
     pub kind: TrapKind,
-    /// The function whose code trapped.
+    /// The function whose code trapped. If other instances were called, of the one that trapped.
     pub function: FunctionIndex,
     /// Its name.
     pub function_name: String,
@@ -25,7 +25,7 @@ pub enum InstantiationError {
     /// The module breaks a rule.
     #[error("the module is not valid: {0}")]
     Invalid(String),
-    /// The host provides nothing under that name, or something of another type.
+    /// Nothing is provided under that name.
     #[error("import {}.{} is not provided as {expected}", name.module, name.name)]
     MissingImport {
         /// The import.
@@ -33,13 +33,32 @@ pub enum InstantiationError {
         /// What the module asks for.
         expected: String,
     },
-    /// An import of a kind that the engine does not take.
-    #[error("import {}.{}: {what} cannot be imported", name.module, name.name)]
-    UnsupportedImport {
+    /// What is provided under that name is of another type.
+    #[error("import {}.{} must be {expected}, and {found} is provided", name.module, name.name)]
+    IncompatibleImport {
         /// The import.
         name: ImportName,
-        /// What it is, in the plural.
-        what: &'static str,
+        /// What the module asks for.
+        expected: String,
+        /// What there is.
+        found: String,
+    },
+    /// What is provided under that name belongs to an instance of another [`Store`](crate::Store).
+    #[error("import {}.{} is of an instance that is in another store", name.module, name.name)]
+    OtherStore {
+        /// The import.
+        name: ImportName,
+    },
+    /// Another native thread executes instances of the store.
+    #[error("another thread executes instances of the store")]
+    StoreInUse,
+    /// The instances of the store have too many functions.
+    #[error("the instances of a store can have {limit} functions together, not {functions} more")]
+    StoreFull {
+        /// How many the module has.
+        functions: usize,
+        /// How many there can be.
+        limit: u32,
     },
     /// A function has more of something than the engine has room for.
     #[error("function `{function}` has {count} {what}, and {limit} is the limit")]
@@ -100,6 +119,9 @@ pub enum ThreadError {
     /// one could execute code that is released.
     #[error("the instance has a thread already: drop it first, or make another instance")]
     InUse,
+    /// Another native thread executes instances of the store.
+    #[error("another native thread executes instances of the store: drop its threads first")]
+    StoreInUse,
     /// The processor keeps a shadow stack: a swapped return address would end the process.
     #[error(
         "this process runs with a hardware shadow stack (CET), under which return addresses cannot be hijacked: turn it off, for instance with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK"

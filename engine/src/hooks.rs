@@ -54,16 +54,24 @@ unsafe fn thread_of<'a>(context: *mut Context) -> &'a Thread {
 }
 
 /// Compiled code calls a function that is not compiled.
-unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut NativeCall) -> Exit {
+unsafe extern "C" fn call(context: *mut Context, number: u32, call: *mut NativeCall) -> Exit {
     // SAFETY: the stub's arguments.
     let (thread, call) = unsafe { (thread_of(context), &mut *call) };
-    let function = FunctionIndex::new(function as usize);
+    match thread.instance().own_function(number) {
+        Some(function) => call_own(thread, function, call),
+        None => call_foreign(thread, number, call),
+    }
+}
+
+/// Calls a function of the thread's instance: imported, or not compiled.
+fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> Exit {
     let instance = thread.instance();
     thread.safepoint();
     let signature = instance.module().function(function).signature;
     let types = &instance.module().signature(signature).parameters;
     let window = thread.values().top();
-    if instance.module().function(function).body().is_some()
+    let is_imported = instance.imported_function(function).is_some();
+    if !is_imported
         && instance.function(function).count() >= instance.threshold(Tier::Interpreter)
         && let Some(code) = tiering::entry(thread, function)
     {
@@ -77,7 +85,7 @@ unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut Nativ
     }
     // SAFETY: the window fits, and the stub has filled the arguments.
     unsafe { instance.layout(signature).read_arguments(types, &call.arguments, window) };
-    let outcome = if instance.host_function(function).is_some() {
+    let outcome = if is_imported {
         thread.values().set_top(window.wrapping_add(words));
         let done = thread.call_host(function, window);
         thread.values().set_top(window);
@@ -87,6 +95,37 @@ unsafe extern "C" fn call(context: *mut Context, function: u32, call: *mut Nativ
         interpreter::run(thread, function, Start::Entry, window)
     };
     leave(thread, function, outcome, window, call)
+}
+
+/// Calls a function of another instance, through a table.
+#[cold]
+fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
+    let (caller, point) = thread.exit_point();
+    thread.safepoint();
+    let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
+        return Exit::Trap;
+    };
+    let types = &instance.module().signature_of(function).parameters;
+    let window = thread.values().top();
+    let words = instance.window_words(function);
+    if !thread.values().fits(window, words) || !thread.has_native_stack() {
+        thread.set_trap(TrapKind::StackExhausted, caller, point);
+        return Exit::Trap;
+    }
+    let layout = instance.layout_of(function);
+    // SAFETY: the window fits, and the stub has filled the arguments.
+    unsafe { layout.read_arguments(types, &call.arguments, window) };
+    thread.values().set_top(window.wrapping_add(words));
+    // SAFETY: the arguments were written there just now.
+    let done = unsafe { thread.call_foreign(&instance, function, window) };
+    thread.values().set_top(window);
+    if done {
+        // SAFETY: the window begins with the results.
+        unsafe { layout.write_results(window, &mut call.results, thread.results()) };
+        Exit::Done
+    } else {
+        Exit::Trap
+    }
 }
 
 /// A landed frame resumes in the interpreter.

@@ -1,12 +1,13 @@
-//! Functions that the host provides to guest code.
+//! What the host provides to guest code: functions of its own, and what instances export.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, ImportName, Signature};
+use osr_ir::{ExportItem, FunctionIndex, ImportName, Signature, Value};
 use thiserror::Error;
 
 use crate::error::{InvokeError, Trap};
+use crate::instance::Instance;
 use crate::memory::LinearMemory;
 use crate::thread::Thread;
 
@@ -79,11 +80,24 @@ impl<'a> HostCall<'a> {
     }
 }
 
-/// Everything that the host provides, by name.
+/// Everything that is provided to a module, by name. What is provided last under a name counts.
+///
+/// Memories, tables and mutable globals belong to instances, and are shared by those that import them. A host
+/// that wants to provide some of its own makes an instance of a module that exports them.
 #[derive(Clone, Debug, Default)]
 pub struct Imports {
-    functions: HashMap<ImportName, HostFunction>,
-    globals: HashMap<ImportName, osr_ir::Value>,
+    provided: HashMap<ImportName, Provided>,
+}
+
+/// What is provided under a name.
+#[derive(Clone, Debug)]
+pub(crate) enum Provided {
+    /// A function of the host.
+    Host(HostFunction),
+    /// An immutable global.
+    Constant(Value),
+    /// What an instance exports.
+    Export(Arc<Instance>, ExportItem),
 }
 
 impl Imports {
@@ -100,22 +114,34 @@ impl Imports {
         signature: Signature,
         code: impl Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> &mut Imports {
-        let name = ImportName { module: module.into(), name: name.into() };
-        self.functions.insert(name, HostFunction { signature, code: Arc::new(code) });
-        self
+        self.provide(module, name, Provided::Host(HostFunction { signature, code: Arc::new(code) }))
     }
 
     /// Provides the value of an immutable global as `module`.`name`.
-    pub fn global(&mut self, module: &str, name: &str, value: osr_ir::Value) -> &mut Imports {
-        self.globals.insert(ImportName { module: module.into(), name: name.into() }, value);
+    pub fn global(&mut self, module: &str, name: &str, value: Value) -> &mut Imports {
+        self.provide(module, name, Provided::Constant(value))
+    }
+
+    /// Provides all exports of `instance` as `module`.`name of the export`: its functions (a call executes
+    /// in `instance`), memory, tables and globals. Only other instances of its [`Store`](crate::Store) can
+    /// import them.
+    ///
+    /// Calls go through the runtime, as those of host functions do. `instance` needs a
+    /// [`Thread`](crate::Thread) of the same native thread; if there is none, the caller's makes one, and
+    /// keeps it.
+    pub fn instance(&mut self, module: &str, instance: &Arc<Instance>) -> &mut Imports {
+        for export in &instance.module().exports {
+            self.provide(module, &export.name, Provided::Export(Arc::clone(instance), export.item));
+        }
         self
     }
 
-    pub(crate) fn find_function(&self, name: &ImportName) -> Option<&HostFunction> {
-        self.functions.get(name)
+    fn provide(&mut self, module: &str, name: &str, provided: Provided) -> &mut Imports {
+        self.provided.insert(ImportName { module: module.into(), name: name.into() }, provided);
+        self
     }
 
-    pub(crate) fn find_global(&self, name: &ImportName) -> Option<osr_ir::Value> {
-        self.globals.get(name).copied()
+    pub(crate) fn find(&self, name: &ImportName) -> Option<&Provided> {
+        self.provided.get(name)
     }
 }

@@ -1,26 +1,31 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
+use std::ops::Range;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use osr_ir::module::GlobalInitial;
 use osr_ir::{
-    Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, FunctionKind, GlobalIndex,
-    Module, Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
+    Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
+    Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
 };
 use osr_stubs::TableView;
 
+use crate::call_cells::CallCells;
 use crate::calling_convention::CallLayout;
 use crate::code::{CodeStatistics, CodeVersion, Registry, State, StubTable};
 use crate::compiler::{CompileError, EntryPoint};
 use crate::coverage::{Coverage, CoveredSite};
 use crate::error::InstantiationError;
 use crate::function::{Analysis, FunctionState};
-use crate::host::{HostFunction, Imports};
+use crate::host::Imports;
+use crate::link::{Globals, ImportedFunction, Linker, Tables, evaluate, is_elsewhere, out_of_memory};
 use crate::memory::LinearMemory;
 use crate::profile::{Profile, Profiled};
 use crate::settings::{CompiledTier, Settings, StateRecording, Tier};
-use crate::table::{Table, function_reference, referenced_function};
+use crate::store::{MAXIMUM_FUNCTIONS, Store, StoreState};
+use crate::table::{Table, reference, referenced};
+use crate::thread::Thread;
 use crate::tiering::{Ladder, TieringPolicy};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
@@ -31,78 +36,132 @@ pub struct Instance {
     /// Of the policy, by tier.
     thresholds: [u32; 3],
     module: Module,
+    store: Arc<StoreState>,
+    /// The number of the first function in the store.
+    first_number: u32,
+    /// Per signature of the module, its number in the store.
+    signature_numbers: Box<[u32]>,
+    /// Per function, the reference to it.
+    references: Box<[u64]>,
     layouts: Box<[CallLayout]>,
-    memory: Option<LinearMemory>,
-    globals: Box<[AtomicU64]>,
-    tables: Box<[Table]>,
-    table_views: Box<[TableView]>,
+    memory: Option<Arc<LinearMemory>>,
+    globals: Globals,
+    tables: Box<[Arc<Table>]>,
+    table_views: Arc<[TableView]>,
     data_dropped: Box<[AtomicBool]>,
     elements: Box<[Box<[u64]>]>,
     elements_dropped: Box<[AtomicBool]>,
-    host_functions: Box<[Option<HostFunction>]>,
+    imported_functions: Box<[Option<ImportedFunction>]>,
     functions: Box<[FunctionState]>,
-    cells: Box<[AtomicPtr<u8>]>,
+    cells: CallCells,
     registry: Registry,
     stubs: StubTable,
     coverage: Option<Coverage>,
-    has_thread: AtomicBool,
+    thread: AtomicPtr<Thread>,
 }
 
-// SAFETY: the raw pointers inside lead to reservations that the instance owns; entries behind them are
-// words, written by guest code as WebAssembly's memory model (no shared tables) permits.
+// SAFETY: the raw pointers inside lead to reservations that the instance or its store's other instances own,
+// and to its thread; words behind them are written by guest code, which one native thread at a time executes.
 unsafe impl Send for Instance {}
 // SAFETY: see above.
 unsafe impl Sync for Instance {}
 
 impl Instance {
-    /// Verifies `module`, resolves its imports, and writes its active segments. The start function is
-    /// the first thread's to call: [`Thread::start`](crate::Thread::start).
+    /// An instance of `module` in a [`Store`] of its own: [`Store::instantiate`].
     ///
     /// # Errors
-    /// If the module is not valid or too large, an import is missing or of a kind that is not taken, a
-    /// segment does not fit, or memory runs out; if transitions are to be forced in code that is not made
-    /// for them.
+    /// As there.
     pub fn new(
         settings: Settings,
         module: Module,
         imports: &Imports,
+    ) -> Result<Arc<Instance>, InstantiationError> {
+        Store::new().instantiate(settings, module, imports)
+    }
+
+    /// An instance in `store`, whose functions the others do not know yet, and whose segments are not
+    /// written.
+    pub(crate) fn link(
+        settings: Settings,
+        module: Module,
+        imports: &Imports,
+        store: &Arc<StoreState>,
     ) -> Result<Arc<Instance>, InstantiationError> {
         if settings.state_recording == StateRecording::None && settings.stress.wants_safepoints() {
             return Err(InstantiationError::NoStateRecorded);
         }
         osr_ir::verifier::verify(&module).map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
-        let host_functions = resolve_functions(&module, imports)?;
-        let globals = initial_globals(&module, imports)?;
-        let (tables, table_views) = new_tables(&module)?;
-        let out_of_memory = |source| InstantiationError::OutOfMemory { what: "compiled code", source };
-        let registry = Registry::new(settings.code_bytes, settings.checked).map_err(out_of_memory)?;
-        let stubs = registry.install_stubs(module.functions.len()).map_err(out_of_memory)?;
+        let linker = Linker { module: &module, imports, store };
+        let imported_functions = linker.functions()?;
+        let memory = linker.memory()?;
+        let Tables { tables, views: table_views } = linker.tables()?;
+        let functions = module.functions.len();
+        let full = InstantiationError::StoreFull { functions, limit: MAXIMUM_FUNCTIONS };
+        let first_number = store.number(functions).ok_or(full)?;
+        let signature_numbers: Box<[u32]> =
+            module.signatures.iter().map(|signature| store.signature_number(signature)).collect();
+        let references: Box<[u64]> = module
+            .function_indices()
+            .zip(&imported_functions)
+            .map(|(function, imported)| match imported {
+                Some(ImportedFunction::Linked(instance, function)) => instance.reference(*function),
+                _ => {
+                    let signature = signature_numbers[module.function(function).signature.index()];
+                    reference(signature, first_number + function.as_u32())
+                }
+            })
+            .collect();
+        let globals = linker.globals(|function| references[function.index()])?;
+        let elements: Box<[_]> = module
+            .elements
+            .iter()
+            .map(|segment| {
+                let word = |item| evaluate(item, &globals.words, |function| references[function.index()]);
+                segment.items.iter().map(word).collect()
+            })
+            .collect();
+        let registry = Registry::new(settings.code_bytes, settings.checked);
+        let registry = registry.map_err(out_of_memory("compiled code"))?;
         let policy: Arc<dyn TieringPolicy> =
             settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
-        let instance = Instance {
+        let numbers = 0..first_number + functions as u32;
+        let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
+        let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
+        numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
+        Ok(Arc::new(Instance {
             thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
             policy,
+            store: Arc::clone(store),
+            first_number,
+            signature_numbers,
+            references,
             layouts: module.signatures.iter().map(CallLayout::of).collect(),
-            memory: new_memory(&module)?,
+            memory,
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
-            elements: element_words(&module, &globals),
+            elements,
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
             functions: module.functions.iter().map(|_| FunctionState::default()).collect(),
-            cells: module.function_indices().map(|function| AtomicPtr::new(stubs.stub(function))).collect(),
+            cells,
             coverage: settings.coverage.then(Coverage::default),
-            has_thread: AtomicBool::new(false),
+            thread: AtomicPtr::new(ptr::null_mut()),
             registry,
             stubs,
             settings,
-            module,
             globals,
             tables,
             table_views,
-            host_functions,
-        };
-        instance.write_active_segments()?;
-        Ok(Arc::new(instance))
+            imported_functions,
+            module,
+        }))
+    }
+
+    /// Lets the functions of another instance, which have these numbers, be called.
+    pub(crate) fn cover(&self, numbers: Range<u32>) -> Result<(), InstantiationError> {
+        let stubs = self.registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
+        self.cells.cover(numbers.end).map_err(out_of_memory("call cells"))?;
+        numbers.for_each(|number| self.cells.cell(number).store(stubs.stub(number), Ordering::Release));
+        Ok(())
     }
 
     /// The settings it was made with.
@@ -115,24 +174,80 @@ impl Instance {
         &self.module
     }
 
+    /// What its instances have in common.
+    pub(crate) fn store(&self) -> &Arc<StoreState> {
+        &self.store
+    }
+
+    /// The numbers of its functions in the store.
+    pub(crate) fn numbers(&self) -> Range<u32> {
+        self.first_number..self.first_number + self.functions.len() as u32
+    }
+
+    /// The number of `function` in the store.
+    pub(crate) fn number(&self, function: FunctionIndex) -> u32 {
+        self.first_number + function.as_u32()
+    }
+
+    /// The function that has that number in the store, if it is one of this instance.
+    #[inline(always)]
+    pub(crate) fn own_function(&self, number: u32) -> Option<FunctionIndex> {
+        let index = number.wrapping_sub(self.first_number) as usize;
+        (index < self.functions.len()).then(|| FunctionIndex::new(index))
+    }
+
+    /// The number of `signature` in the store.
+    pub(crate) fn signature_number(&self, signature: SignatureIndex) -> u32 {
+        self.signature_numbers[signature.index()]
+    }
+
+    /// The word that refers to `function`.
+    pub(crate) fn reference(&self, function: FunctionIndex) -> u64 {
+        self.references[function.index()]
+    }
+
     /// The linear memory, if the module has one.
     pub fn memory(&self) -> Option<&LinearMemory> {
+        self.memory.as_deref()
+    }
+
+    /// The linear memory, to share it.
+    pub(crate) fn shared_memory(&self) -> Option<&Arc<LinearMemory>> {
         self.memory.as_ref()
     }
 
-    /// The words of the globals.
+    /// The words of the globals; for imported mutable ones their addresses.
     pub(crate) fn globals(&self) -> &[AtomicU64] {
-        &self.globals
+        &self.globals.words
+    }
+
+    /// The word of a global, wherever it is.
+    pub(crate) fn global_word(&self, global: GlobalIndex) -> &AtomicU64 {
+        let word = &self.globals.words[global.index()];
+        if is_elsewhere(&self.module, global) {
+            // SAFETY: the address of a word of an instance that `globals` keeps.
+            unsafe { &*(word.load(Ordering::Relaxed) as *const AtomicU64) }
+        } else {
+            word
+        }
     }
 
     /// The value of a global, as a word.
     pub fn global(&self, global: GlobalIndex) -> u64 {
-        self.globals[global.index()].load(Ordering::Relaxed)
+        self.global_word(global).load(Ordering::Relaxed)
+    }
+
+    /// The value of the exported global of that name, as a word.
+    pub fn exported_global(&self, name: &str) -> Option<u64> {
+        match self.module.export(name) {
+            Some(ExportItem::Global(global)) => Some(self.global(global)),
+            _ => None,
+        }
     }
 
     /// Sets a global, to a word of its type.
     pub(crate) fn set_global(&self, global: GlobalIndex, word: u64) {
-        self.globals[global.index()].store(word, Ordering::Relaxed);
+        self.global_word(global).store(word, Ordering::Relaxed);
     }
 
     /// The tables as compiled code sees them.
@@ -140,9 +255,9 @@ impl Instance {
         &self.table_views
     }
 
-    /// The tables, for growing.
-    pub(crate) fn tables(&self) -> &[Table] {
-        &self.tables
+    /// A table.
+    pub(crate) fn table(&self, table: TableIndex) -> &Arc<Table> {
+        &self.tables[table.index()]
     }
 
     /// The bytes of a data segment; none once it is dropped.
@@ -165,9 +280,9 @@ impl Instance {
         self.elements_dropped[segment.index()].store(true, Ordering::Relaxed);
     }
 
-    /// The host's function behind an import.
-    pub(crate) fn host_function(&self, function: FunctionIndex) -> Option<&HostFunction> {
-        self.host_functions[function.index()].as_ref()
+    /// What is behind an import; `None` for functions of the module.
+    pub(crate) fn imported_function(&self, function: FunctionIndex) -> Option<&ImportedFunction> {
+        self.imported_functions[function.index()].as_ref()
     }
 
     /// What the engine knows of `function`.
@@ -190,9 +305,14 @@ impl Instance {
         &self.analysis(function).points
     }
 
-    /// The call cells: what new calls of each function enter.
-    pub(crate) fn cells(&self) -> &[AtomicPtr<u8>] {
-        &self.cells
+    /// The first call cell.
+    pub(crate) fn cells(&self) -> *const AtomicPtr<u8> {
+        self.cells.base()
+    }
+
+    /// The call cell of `function`: what new calls enter.
+    pub(crate) fn cell(&self, function: FunctionIndex) -> &AtomicPtr<u8> {
+        self.cells.cell(self.number(function))
     }
 
     /// How calls of a signature use the machine.
@@ -221,14 +341,19 @@ impl Instance {
         words.max(self.module.function(function).body().map_or(0, |body| body.registers.len()))
     }
 
-    /// Notes that a thread executes the instance. False if one does already.
-    pub(crate) fn attach_thread(&self) -> bool {
-        !self.has_thread.swap(true, Ordering::Acquire)
+    /// Notes that `thread` executes the instance.
+    pub(crate) fn attach_thread(&self, thread: &Thread) {
+        self.thread.store(ptr::from_ref(thread).cast_mut(), Ordering::Release);
     }
 
     /// The thread is gone.
     pub(crate) fn detach_thread(&self) {
-        self.has_thread.store(false, Ordering::Release);
+        self.thread.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// The thread that executes the instance.
+    pub(crate) fn thread(&self) -> Option<NonNull<Thread>> {
+        NonNull::new(self.thread.load(Ordering::Acquire))
     }
 
     /// The code versions.
@@ -262,7 +387,8 @@ impl Instance {
 
     /// What baseline code of `function` has counted; nothing if there never was any.
     pub fn profiled(&self, function: FunctionIndex) -> Profiled {
-        self.function(function).existing_profile().map(Profile::read).unwrap_or_default()
+        let profile = self.function(function).existing_profile();
+        profile.map(|profile| profile.read(|number| self.own_function(number))).unwrap_or_default()
     }
 
     /// From now on `version` is entered.
@@ -291,8 +417,9 @@ impl Instance {
     fn update_cell(&self, version: &CodeVersion) {
         if version.entry == EntryPoint::Function {
             let compiled = self.function(version.function).compiled();
-            let code = compiled.map_or(self.stubs.stub(version.function), <*const u8>::cast_mut);
-            self.cells[version.function.index()].store(code, Ordering::Release);
+            let stub = || self.stubs.stub(self.number(version.function));
+            let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
+            self.cell(version.function).store(code, Ordering::Release);
         }
     }
 
@@ -329,12 +456,26 @@ impl Instance {
         self.registry.compile(self, function, tier, entry)
     }
 
-    /// The function that entry `index` of `table` refers to; `None` if it is null.
+    /// The function of this instance that entry `index` of `table` refers to; `None` if it is null, or
+    /// refers to a function of another instance, which [`Self::table_entry`] gives.
     ///
     /// # Errors
     /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
     pub fn table_function(&self, table: TableIndex, index: u32) -> Result<Option<FunctionIndex>, TrapKind> {
-        self.table_get(table, index).map(referenced_function)
+        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.own_function(number)))
+    }
+
+    /// The function that entry `index` of `table` refers to, and the instance that it is of; `None` if it is
+    /// null, or that instance is gone.
+    ///
+    /// # Errors
+    /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
+    pub fn table_entry(
+        &self,
+        table: TableIndex,
+        index: u32,
+    ) -> Result<Option<(Arc<Instance>, FunctionIndex)>, TrapKind> {
+        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.store.function(number)))
     }
 
     /// The exported function of that name.
@@ -345,11 +486,17 @@ impl Instance {
         }
     }
 
-    fn write_active_segments(&self) -> Result<(), InstantiationError> {
+    /// The value of a segment's offset.
+    fn offset(&self, expression: &ConstantExpression) -> u32 {
+        evaluate(expression, &self.globals.words, |function| self.reference(function)) as u32
+    }
+
+    /// Writes the active segments, and drops them; those before one that does not fit stay written.
+    pub(crate) fn write_active_segments(&self) -> Result<(), InstantiationError> {
         for (number, segment) in self.module.elements.iter().enumerate() {
             let index = ElementIndex::new(number);
             if let SegmentMode::Active { target, offset } = &segment.mode {
-                let offset = evaluate(&self.module, &self.globals, offset) as u32;
+                let offset = self.offset(offset);
                 let length = self.elements(index).len() as u32;
                 self.table_init(*target, index, offset, 0, length)
                     .map_err(|_| InstantiationError::ElementsOutOfBounds { segment: number })?;
@@ -361,7 +508,7 @@ impl Instance {
         for (number, segment) in self.module.data.iter().enumerate() {
             let index = DataIndex::new(number);
             if let SegmentMode::Active { offset, .. } = &segment.mode {
-                let offset = evaluate(&self.module, &self.globals, offset) as u32;
+                let offset = self.offset(offset);
                 self.memory_init(index, offset, 0, segment.bytes.len() as u32)
                     .map_err(|_| InstantiationError::DataOutOfBounds { segment: number })?;
                 self.drop_data(index);
@@ -393,87 +540,4 @@ fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), Instan
         }
         None => Ok(()),
     }
-}
-
-fn resolve_functions(
-    module: &Module,
-    imports: &Imports,
-) -> Result<Box<[Option<HostFunction>]>, InstantiationError> {
-    let resolve = |function: &osr_ir::Function| match &function.kind {
-        FunctionKind::Defined(_) => Ok(None),
-        FunctionKind::Import(name) => {
-            let signature = module.signature(function.signature);
-            let found = imports.find_function(name).filter(|host| host.signature == *signature);
-            found.cloned().map(Some).ok_or_else(|| InstantiationError::MissingImport {
-                name: name.clone(),
-                expected: format!("a function {:?} -> {:?}", signature.parameters, signature.results),
-            })
-        }
-    };
-    module.functions.iter().map(resolve).collect()
-}
-
-fn initial_globals(module: &Module, imports: &Imports) -> Result<Box<[AtomicU64]>, InstantiationError> {
-    let mut words: Vec<AtomicU64> = Vec::with_capacity(module.globals.len());
-    for global in &module.globals {
-        let word = match &global.initial {
-            GlobalInitial::Expression(expression) => evaluate(module, &words, expression),
-            GlobalInitial::Import(name) if global.mutable => {
-                let what = "mutable globals";
-                return Err(InstantiationError::UnsupportedImport { name: name.clone(), what });
-            }
-            GlobalInitial::Import(name) => imports
-                .find_global(name)
-                .filter(|value| value.ty() == global.ty)
-                .ok_or_else(|| InstantiationError::MissingImport {
-                    name: name.clone(),
-                    expected: format!("an immutable global of type {}", global.ty),
-                })?
-                .to_bits(),
-        };
-        words.push(AtomicU64::new(word));
-    }
-    Ok(words.into())
-}
-
-/// The word that an initializer gives, where the globals it may refer to are `globals`.
-fn evaluate(module: &Module, globals: &[AtomicU64], expression: &ConstantExpression) -> u64 {
-    match expression {
-        ConstantExpression::Value(value) => value.to_bits(),
-        ConstantExpression::Global(global) => globals[global.index()].load(Ordering::Relaxed),
-        ConstantExpression::Function(function) => function_reference(module, *function),
-    }
-}
-
-fn element_words(module: &Module, globals: &[AtomicU64]) -> Box<[Box<[u64]>]> {
-    let words =
-        |items: &[ConstantExpression]| items.iter().map(|item| evaluate(module, globals, item)).collect();
-    module.elements.iter().map(|segment| words(&segment.items)).collect()
-}
-
-fn new_memory(module: &Module) -> Result<Option<LinearMemory>, InstantiationError> {
-    let Some(memory) = &module.memory else { return Ok(None) };
-    if let Some(name) = &memory.import {
-        return Err(InstantiationError::UnsupportedImport { name: name.clone(), what: "memories" });
-    }
-    LinearMemory::new(memory.minimum, memory.maximum)
-        .map(Some)
-        .map_err(|source| InstantiationError::OutOfMemory { what: "the linear memory", source })
-}
-
-/// Tables with what compiled code sees of them.
-type Tables = (Box<[Table]>, Box<[TableView]>);
-
-fn new_tables(module: &Module) -> Result<Tables, InstantiationError> {
-    let mut tables = (Vec::new(), Vec::new());
-    for table in &module.tables {
-        if let Some(name) = &table.import {
-            return Err(InstantiationError::UnsupportedImport { name: name.clone(), what: "tables" });
-        }
-        let (table, view) = Table::new(table.minimum, table.maximum)
-            .map_err(|source| InstantiationError::OutOfMemory { what: "a table", source })?;
-        tables.0.push(table);
-        tables.1.push(view);
-    }
-    Ok((tables.0.into(), tables.1.into()))
 }

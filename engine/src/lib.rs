@@ -2,6 +2,7 @@
 //! frames of compiled code while they are active.
 //!
 //! ```text
+//!   Store ───── instances that may import from one another
 //!   Instance ── the module's state: memory, tables, globals, call cells, code versions
 //!   Thread ──── what executes: stack bounds, value stack, entry chain, ledger
 //!
@@ -11,6 +12,7 @@
 //!                └──────────> another version
 //! ```
 
+mod call_cells;
 mod calling_convention;
 mod code;
 mod compiler;
@@ -28,6 +30,7 @@ mod interpreter;
 mod invalidation;
 mod landing;
 mod ledger;
+mod link;
 mod memory;
 mod pad;
 mod profile;
@@ -39,6 +42,7 @@ mod shadow;
 mod shadow_stack;
 mod stack_scan;
 mod statistics;
+mod store;
 mod stress;
 mod table;
 mod thread;
@@ -61,6 +65,7 @@ pub use profile::{IndirectCalls, Profiled};
 pub use settings::{CompiledTier, Settings, StateRecording, Tier, Tiers};
 pub use shadow::{Compared, Difference, Disagreement, Shadow, Transition};
 pub use statistics::{Moves, Place, Transitions};
+pub use store::Store;
 pub use stress::{Action, Land, Periodic, Schedule, Stress};
 pub use thread::Thread;
 pub use tiering::{Destination, Ladder, TieringPolicy};

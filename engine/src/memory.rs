@@ -20,7 +20,7 @@ const REACH: u64 = 2 * (1 << 32) + 16;
 pub struct LinearMemory {
     reservation: Reservation,
     pages: AtomicU64,
-    maximum: u32,
+    declared_maximum: Option<u32>,
     growing: Mutex<()>,
 }
 
@@ -35,7 +35,7 @@ impl LinearMemory {
         Ok(LinearMemory {
             reservation,
             pages: AtomicU64::new(u64::from(minimum)),
-            maximum: maximum.unwrap_or(MAXIMUM_PAGES).min(MAXIMUM_PAGES),
+            declared_maximum: maximum,
             growing: Mutex::new(()),
         })
     }
@@ -57,7 +57,12 @@ impl LinearMemory {
 
     /// The most pages it may have.
     pub fn maximum(&self) -> u32 {
-        self.maximum
+        self.declared_maximum.unwrap_or(MAXIMUM_PAGES).min(MAXIMUM_PAGES)
+    }
+
+    /// The most pages that it was declared to grow to.
+    pub(crate) fn declared_maximum(&self) -> Option<u32> {
+        self.declared_maximum
     }
 
     /// Bytes now.
@@ -69,7 +74,7 @@ impl LinearMemory {
     pub fn grow(&self, delta: u32) -> Option<u32> {
         let _guard = self.growing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let old = self.pages();
-        let new = old.checked_add(delta).filter(|&pages| pages <= self.maximum)?;
+        let new = old.checked_add(delta).filter(|&pages| pages <= self.maximum())?;
         self.reservation.commit((u64::from(new) * PAGE_BYTES) as usize).ok()?;
         self.pages.store(u64::from(new), Ordering::Release);
         Some(old)

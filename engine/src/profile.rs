@@ -30,7 +30,7 @@ pub(crate) enum IndirectCallWord {
     Calls,
     /// Times that it called what it had called the last time.
     Repeated,
-    /// What it called the last time: the function's number plus one.
+    /// What it called the last time: the function's number in the store plus one.
     Last,
 }
 
@@ -52,7 +52,7 @@ pub struct IndirectCalls {
     pub calls: u32,
     /// Times that it called the same function as the time before: all but one if it has a single target.
     pub repeated: u32,
-    /// The function that it called last.
+    /// The function that it called last; `None` if that is another instance's.
     pub last: Option<FunctionIndex>,
 }
 
@@ -118,14 +118,12 @@ impl Profile {
         find(&self.layout.indirect_calls, point)
     }
 
-    /// What was counted so far.
-    pub(crate) fn read(&self) -> Profiled {
+    /// What was counted so far; `own` gives the function that a number stands for.
+    pub(crate) fn read(&self, own: impl Fn(u32) -> Option<FunctionIndex>) -> Profiled {
         let calls = |first: u32| IndirectCalls {
             calls: self.word(first + IndirectCallWord::Calls as u32),
             repeated: self.word(first + IndirectCallWord::Repeated as u32),
-            last: (self.word(first + IndirectCallWord::Last as u32) as usize)
-                .checked_sub(1)
-                .map(FunctionIndex::new),
+            last: self.word(first + IndirectCallWord::Last as u32).checked_sub(1).and_then(&own),
         };
         let Layout { headers, branches, indirect_calls } = &self.layout;
         Profiled {

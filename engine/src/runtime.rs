@@ -74,13 +74,12 @@ impl Instance {
     }
 
     pub(crate) fn table_size(&self, table: TableIndex) -> u32 {
-        self.table_views()[table.index()].length.load(Ordering::Relaxed) as u32
+        self.table(table).length()
     }
 
     /// `table.grow`: the old size, or -1.
     pub(crate) fn table_grow(&self, table: TableIndex, value: u64, delta: u32) -> u32 {
-        let view = &self.table_views()[table.index()];
-        self.tables()[table.index()].grow(view, delta, value).unwrap_or(u32::MAX)
+        self.table(table).grow(delta, value).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn table_fill(

@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::io;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,10 +26,12 @@ use crate::host::{HostCall, HostError};
 use crate::instance::{Instance, MAXIMUM_VALUES};
 use crate::landing::Landed;
 use crate::ledger::Ledger;
+use crate::link::ImportedFunction;
 use crate::pad::Pending;
 use crate::settings::Tier;
 use crate::shadow_stack;
 use crate::statistics::{MoveCounts, Moves, Place, Transitions};
+use crate::store::Claim;
 use crate::stress::{Action, Schedule};
 use crate::value_stack::ValueStack;
 
@@ -51,6 +55,13 @@ pub struct Thread {
     transitions: Cell<Transitions>,
     moves: MoveCounts,
     schedule: RefCell<Schedule>,
+    /// Threads that it made to call other instances.
+    linked: RefCell<Vec<Pin<Box<Thread>>>>,
+    /// Calls of guest code that are not over.
+    calls: Cell<usize>,
+    _claim: Claim,
+    /// Its instance has its address.
+    _pinned: PhantomPinned,
 }
 
 /// A trap that the machine noticed in compiled code.
@@ -66,11 +77,11 @@ pub(crate) struct Fault {
 
 impl Thread {
     /// A thread that executes `instance` on the current native thread, whose stack it shares. An
-    /// instance has one thread at a time.
+    /// instance has one thread at a time; those of the instances of a store are of one native thread.
     ///
     /// # Errors
     /// If there is one already, return addresses cannot be hijacked, or the system gives no memory.
-    pub fn new(instance: &Arc<Instance>) -> Result<Box<Thread>, ThreadError> {
+    pub fn new(instance: &Arc<Instance>) -> Result<Pin<Box<Thread>>, ThreadError> {
         if shadow_stack::is_enabled() {
             return Err(ThreadError::ShadowStack);
         }
@@ -81,7 +92,8 @@ impl Thread {
             what: "the bounds of the native stack are unknown",
             source: io::Error::other(error),
         })?;
-        if !instance.attach_thread() {
+        let claim = instance.store().claim().ok_or(ThreadError::StoreInUse)?;
+        if instance.thread().is_some() {
             return Err(ThreadError::InUse);
         }
         let stack_limit = bounds.low + settings.stack_reserve_bytes as u64;
@@ -91,7 +103,7 @@ impl Thread {
             memory_base: instance.memory().map_or(ptr::null_mut(), |memory| memory.base()),
             memory_pages: instance.memory().map_or(ptr::null(), |memory| memory.pages_cell()),
             globals: instance.globals().as_ptr().cast_mut().cast(),
-            cells: instance.cells().as_ptr(),
+            cells: instance.cells(),
             tables: instance.table_views().as_ptr(),
             results: results.as_ptr().cast_mut().cast(),
             poll_stub: stubs::poll as *const u8,
@@ -104,7 +116,7 @@ impl Thread {
             hooks: hooks::HOOKS,
         };
         fault::install_handler();
-        let thread = Box::new(Thread {
+        let thread = Box::pin(Thread {
             context: UnsafeCell::new(context),
             instance: Arc::clone(instance),
             values,
@@ -120,7 +132,12 @@ impl Thread {
             transitions: Cell::default(),
             moves: MoveCounts::default(),
             schedule: RefCell::default(),
+            linked: RefCell::default(),
+            calls: Cell::new(0),
+            _claim: claim,
+            _pinned: PhantomPinned,
         });
+        instance.attach_thread(&thread);
         thread.request_polls(settings.stress.wants_safepoints() || thread.wants_points());
         Ok(thread)
     }
@@ -321,13 +338,14 @@ impl Thread {
         if !self.has_native_stack() || !self.values.fits(window, words) {
             return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
         }
+        let _calling = Calling::new(&self.calls);
         self.observe(|| Event::Invoked { function, arguments });
         if let Some(coverage) = self.instance.coverage() {
             coverage.called();
         }
         // SAFETY: `fits` says that the window is there.
         unsafe { write_words(&signature.parameters, arguments, window) };
-        let code = self.instance.cells()[function.index()].load(Ordering::Acquire);
+        let code = self.instance.cell(function).load(Ordering::Acquire);
         let outer = stubs::current();
         // SAFETY: the thread outlives the call, and the outer context is put back.
         unsafe { stubs::set_current(self.context()) };
@@ -402,19 +420,25 @@ impl Thread {
         true
     }
 
-    /// Calls the host's `function`: arguments and results in `window`. False if it failed: then the
+    /// Calls the imported `function`: arguments and results in `window`. False if it failed: then the
     /// trap is pending. A panic of the host's code is a failure, too.
     pub(crate) fn call_host(&self, function: FunctionIndex, window: *mut u64) -> bool {
         let signature = self.instance.module().signature_of(function);
-        let host = self.instance.host_function(function).expect("an imported function");
         // SAFETY: the window holds the arguments. They are copied, for the results go there too.
         let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
         let mut results = vec![0; signature.results.len()];
         self.observe(|| Event::HostCalled { function, arguments: &arguments });
-        let call = HostCall::new(self);
-        let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
-        let panicked = |_| Err(HostError::Failed("the host function panicked".into()));
-        let outcome = std::panic::catch_unwind(run).unwrap_or_else(panicked);
+        let outcome = match self.instance.imported_function(function).expect("an imported function") {
+            ImportedFunction::Host(host) => {
+                let call = HostCall::new(self);
+                let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
+                let panicked = |_| Err(HostError::Failed("the host function panicked".into()));
+                std::panic::catch_unwind(run).unwrap_or_else(panicked)
+            }
+            ImportedFunction::Linked(instance, function) => {
+                self.call_linked(instance, *function, &arguments).map(|words| results = words)
+            }
+        };
         match outcome {
             Ok(()) => {
                 // SAFETY: the window has room for the results.
@@ -428,6 +452,80 @@ impl Thread {
                 let trap = self.trap_of(function, error);
                 self.observe(|| Event::HostReturned { function, outcome: Err(&trap) });
                 self.trap.replace(Some(trap));
+                false
+            }
+        }
+    }
+
+    /// Calls `function` of another `instance` of the store, in that instance's thread.
+    fn call_linked(
+        &self,
+        instance: &Arc<Instance>,
+        function: FunctionIndex,
+        arguments: &[u64],
+    ) -> Result<Vec<u64>, HostError> {
+        let thread = self.linked_thread(instance).map_err(|error| HostError::Failed(error.to_string()))?;
+        Ok(thread.call(function, arguments)?)
+    }
+
+    /// The thread of another instance of the store: there is one, or it is made.
+    fn linked_thread<'t>(&'t self, instance: &'t Arc<Instance>) -> Result<&'t Thread, ThreadError> {
+        if instance.thread().is_none() {
+            self.linked.borrow_mut().push(Thread::new(instance)?);
+        }
+        let thread = instance.thread().expect("it is attached");
+        // SAFETY: both instances are of a store that this native thread has claimed, so the thread is this
+        // native thread's, too. It is pinned, and lives: one that is dropped detaches itself, and none is
+        // dropped while it executes (`Drop`), which is all that it is used for.
+        Ok(unsafe { thread.as_ref() })
+    }
+
+    /// The function of another instance that has that number. If the instance is gone, that is pending as
+    /// a trap of the indirect call at `point` of `caller`.
+    #[cold]
+    pub(crate) fn foreign_function(
+        &self,
+        number: u32,
+        caller: FunctionIndex,
+        point: Point,
+    ) -> Option<(Arc<Instance>, FunctionIndex)> {
+        let found = self.instance.store().function(number);
+        if found.is_none() {
+            let message = "the instance of the called function is gone: keep its store";
+            let trap = self.trap_at(TrapKind::HostError, caller, point);
+            self.trap.replace(Some(Trap { message: Some(message.into()), ..trap }));
+        }
+        found
+    }
+
+    /// Calls `function` of another instance: arguments and results in `window`. False if it failed: then the
+    /// trap is pending.
+    ///
+    /// # Safety
+    /// The arguments are in the window, which has room for the results.
+    pub(crate) unsafe fn call_foreign(
+        &self,
+        instance: &Arc<Instance>,
+        function: FunctionIndex,
+        window: *mut u64,
+    ) -> bool {
+        let signature = instance.module().signature_of(function);
+        // SAFETY: the caller vouches for the window.
+        let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
+        match self.call_linked(instance, function, &arguments) {
+            Ok(results) => {
+                // SAFETY: the caller vouches for the window.
+                unsafe { write_words(&signature.results, &results, window) };
+                true
+            }
+            Err(HostError::Trap(trap)) => {
+                self.trap.replace(Some(trap));
+                false
+            }
+            Err(HostError::Failed(message)) => {
+                let function_name = instance.module().function(function).name.clone();
+                let (kind, point, message) = (TrapKind::HostError, Points::entry(), Some(message));
+                self.trap.replace(Some(Trap { kind, function, function_name, point, message }));
                 false
             }
         }
@@ -498,8 +596,29 @@ unsafe fn write_words(types: &[Type], words: &[u64], window: *mut u64) {
     }
 }
 
-impl Drop for Thread {
+/// A call of guest code that is not over.
+struct Calling<'t>(&'t Cell<usize>);
+
+impl<'t> Calling<'t> {
+    fn new(calls: &'t Cell<usize>) -> Calling<'t> {
+        calls.set(calls.get() + 1);
+        Calling(calls)
+    }
+}
+
+impl Drop for Calling<'_> {
     fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Drop for Thread {
+    /// Ends the process if the thread executes: another instance's thread has called it.
+    fn drop(&mut self) {
+        if self.calls.get() > 0 {
+            eprintln!("osr-engine: a thread was dropped while it executed");
+            std::process::abort();
+        }
         self.instance.detach_thread();
     }
 }

@@ -51,9 +51,10 @@ impl ValueStack {
         self.reservation.base().wrapping_add(self.reservation.bytes()).cast()
     }
 
-    /// Whether a window of `words` fits at `window`.
+    /// Whether a window of `words` fits at `window`. One that begins beyond the end does not, even if it is
+    /// empty: the header of its frame is below it.
     pub(crate) fn fits(&self, window: *mut u64, words: usize) -> bool {
-        (self.end() as usize).saturating_sub(window as usize) / 8 >= words
+        (self.end() as usize).checked_sub(window as usize).is_some_and(|bytes| bytes / 8 >= words)
     }
 
     /// The most bytes that were in use. The interpreter moves the top only when it leaves: what it wrote
@@ -61,5 +62,18 @@ impl ValueStack {
     pub(crate) fn peak_bytes(&self) -> u64 {
         let left_below = self.peak.get() as u64 - self.reservation.base() as u64;
         left_below.max(self.reservation.used_bytes() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_fits_beyond_the_end() {
+        let stack = ValueStack::new(1 << 16).expect("memory");
+        assert!(stack.fits(stack.end(), 0));
+        assert!(!stack.fits(stack.end(), 1));
+        assert!(!stack.fits(stack.end().wrapping_add(4), 0));
     }
 }

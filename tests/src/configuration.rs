@@ -1,5 +1,6 @@
 //! The ways to run a program that must all observe the same.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers};
@@ -102,7 +103,7 @@ pub struct Observed {
 ///
 /// # Panics
 /// If that fails.
-pub fn start(module: &Module, settings: &Settings) -> (Arc<Instance>, Box<Thread>) {
+pub fn start(module: &Module, settings: &Settings) -> (Arc<Instance>, Pin<Box<Thread>>) {
     let instance = Instance::new(settings.clone(), module.clone(), &imports()).expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");

@@ -1,5 +1,6 @@
 //! Guests that a test writes out itself, and the host functions that it gives them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{Hijacked, HostCall, Imports, Instance, Settings, Thread, Tiers};
@@ -62,7 +63,7 @@ pub fn hijack_some(call: &HostCall<'_>, mask: u64) -> Hijacked {
 ///
 /// # Panics
 /// If that fails.
-pub fn start(text: &str, settings: &Settings, imports: &Imports) -> (Arc<Instance>, Box<Thread>) {
+pub fn start(text: &str, settings: &Settings, imports: &Imports) -> (Arc<Instance>, Pin<Box<Thread>>) {
     let instance = Instance::new(settings.clone(), parse(text), imports).expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");

@@ -12,9 +12,11 @@ pub mod program;
 pub mod random;
 pub mod run;
 pub mod schedule;
+pub mod script;
 pub mod soak;
 
 pub use case::{Case, Expected, cases};
 pub use configuration::{Configuration, Observed, observe};
 pub use program::{Program, programs};
 pub use random::check_random_module;
+pub use script::Script;

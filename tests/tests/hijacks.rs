@@ -1,5 +1,6 @@
 //! Hijacking what is hijacked already, giving slots back, and hijacks that fail half-way.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{CompiledFrame, Hijacked, HostCall, Imports, Thread};
@@ -37,7 +38,7 @@ fn frames(call: &HostCall<'_>) -> Vec<CompiledFrame> {
 fn run(
     act: impl Fn(&HostCall<'_>) + Send + Sync + 'static,
     then: impl Fn(&HostCall<'_>) + Send + Sync + 'static,
-) -> Box<Thread> {
+) -> Pin<Box<Thread>> {
     let mut imports: Imports = acting(act);
     add_act(&mut imports, "then", then);
     let (_, thread) = start(GUEST, &eager(), &imports);

@@ -30,30 +30,34 @@ fn refused(module: Module, imports: &Imports, message: &str) {
 #[test]
 fn imports_that_are_not_provided() {
     let missing = r#"(module (import "env" "absent" (func (param i32))))"#;
-    refused(wat(missing), &imports(), "import env.absent is not provided as a function [I32] -> []");
+    refused(wat(missing), &imports(), "import env.absent is not provided as a function (i32) -> ()");
     let other_type = r#"(module (import "env" "print_i32" (func (param i64))))"#;
-    refused(wat(other_type), &imports(), "import env.print_i32 is not provided as a function [I64] -> []");
+    let message =
+        "import env.print_i32 must be a function (i64) -> (), and a function (i32) -> () is provided";
+    refused(wat(other_type), &imports(), message);
     let global = r#"(module (import "env" "x" (global i32)))"#;
     refused(wat(global), &imports(), "import env.x is not provided as an immutable global of type i32");
     let mut provided = Imports::new();
     provided.global("env", "x", Value::I64(1));
-    refused(wat(global), &provided, "import env.x is not provided as an immutable global of type i32");
+    let message = "import env.x must be an immutable global of type i32, and an immutable global of type i64 is provided";
+    refused(wat(global), &provided, message);
     provided.global("env", "x", Value::I32(1));
     assert!(instantiate(wat(global), &provided).is_ok());
 }
 
 #[test]
-fn imports_that_are_not_taken() {
+fn imports_that_only_instances_provide() {
     for (import, what) in [
-        ("memory 1", "memories cannot be imported"),
-        ("table 1 funcref", "tables cannot be imported"),
-        ("global (mut i32)", "mutable globals cannot be imported"),
+        ("memory 1 2", "a memory of 1 to at most 2 pages"),
+        ("table 1 funcref", "a table of at least 1 entries"),
+        ("global (mut i32)", "a mutable global of type i32"),
     ] {
-        refused(
-            wat(&format!(r#"(module (import "env" "x" ({import})))"#)),
-            &imports(),
-            &format!("import env.x: {what}"),
-        );
+        let module = format!(r#"(module (import "env" "x" ({import})))"#);
+        refused(wat(&module), &imports(), &format!("import env.x is not provided as {what}"));
+        let mut constant = Imports::new();
+        constant.global("env", "x", Value::I32(1));
+        let message = format!("import env.x must be {what}, and an immutable global of type i32 is provided");
+        refused(wat(&module), &constant, &message);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use osr_engine::{HostCall, HostError, Imports, InvokeError, Settings};
-use osr_ir::{Signature, Type, Value};
+use osr_ir::{Signature, TrapKind, Type, Value};
 use osr_tests::configuration::{describe, on_large_stack};
 use osr_tests::guest::{acting, add_act, eager, hijack_some, interpreted, start};
 
@@ -183,4 +183,17 @@ fn a_host_that_panics_says_so() {
     let (_, thread) = start(GUEST, &eager(), &host(0b111, &Arc::default()));
     let Err(InvokeError::Trap(trap)) = thread.invoke("f0", &[Value::I32(6)]) else { panic!("a trap") };
     assert_eq!(trap.message.as_deref(), Some("the host function panicked"));
+}
+
+/// Its frames have no words but the header, which is below the window.
+#[test]
+fn recursion_without_registers_exhausts_the_stack() {
+    for settings in [interpreted(), eager()] {
+        let text = r#"(module (func $f (export "f") (call $f)))"#;
+        let (_instance, thread) = start(text, &settings, &Imports::new());
+        match thread.invoke("f", &[]) {
+            Err(InvokeError::Trap(trap)) => assert_eq!(trap.kind, TrapKind::StackExhausted),
+            other => panic!("{other:?}"),
+        }
+    }
 }

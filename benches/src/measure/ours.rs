@@ -1,5 +1,6 @@
 //! This engine as a runner.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{Instance, Settings, Thread, Tiers};
@@ -15,7 +16,7 @@ pub(super) const STACK_BYTES: usize = 512 << 20;
 
 /// A program on this engine.
 pub(super) struct Ours {
-    thread: Box<Thread>,
+    thread: Pin<Box<Thread>>,
     call: Call,
     words: Vec<u64>,
 }

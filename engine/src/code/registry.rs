@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +23,7 @@ use crate::instance::Instance;
 use crate::reservation::Reservation;
 use crate::settings::CompiledTier;
 
-/// Bytes of the stub of an interpreted function.
+/// Bytes of a stub.
 const STUB_BYTES: usize = 16;
 
 /// All code versions of an instance.
@@ -49,7 +50,6 @@ struct Inner {
     released: u64,
     released_bytes: u64,
     frame_map_bytes: u64,
-    stubs: Option<Allocation>,
 }
 
 /// How much code there is and was.
@@ -94,7 +94,6 @@ impl Registry {
                 released: 0,
                 released_bytes: 0,
                 frame_map_bytes: 0,
-                stubs: None,
             }),
             epoch: AtomicU64::new(0),
         })
@@ -104,22 +103,21 @@ impl Registry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the stubs of interpreted functions: `mov eax, function; jmp [rdi + interpreter_stub]`.
-    /// Gives the address of the first; the others follow, one for each of `functions`.
-    pub(crate) fn install_stubs(&self, functions: usize) -> io::Result<StubTable> {
-        let mut code = Vec::with_capacity(functions * STUB_BYTES);
-        for function in 0..functions as u32 {
+    /// Writes what enters the runtime for functions: `mov eax, number; jmp [rdi + interpreter_stub]`, one
+    /// such stub for each of `numbers`.
+    pub(crate) fn install_stubs(&self, numbers: Range<u32>) -> io::Result<StubTable> {
+        let first = numbers.start;
+        let mut code = Vec::with_capacity(numbers.len() * STUB_BYTES);
+        for number in numbers {
             code.push(0xb8);
-            code.extend(function.to_le_bytes());
+            code.extend(number.to_le_bytes());
             code.extend([0xff, 0xa7]);
             code.extend((offset_of!(Context, interpreter_stub) as u32).to_le_bytes());
             code.resize(code.len().next_multiple_of(STUB_BYTES), 0xcc);
         }
-        let mut inner = self.inner();
-        let allocation =
-            inner.arena.install(&code).ok_or_else(|| io::Error::other("the code arena is too small"))?;
-        inner.stubs = Some(allocation);
-        Ok(StubTable { base: self.base + allocation.offset as u64 })
+        let allocation = self.inner().arena.install(&code);
+        let allocation = allocation.ok_or_else(|| io::Error::other("the code arena is too small"))?;
+        Ok(StubTable { first, base: self.base + allocation.offset as u64 })
     }
 
     /// Compiles `function` in `tier` to be entered at `entry`, and installs the code. Nothing enters it
@@ -205,7 +203,7 @@ impl Registry {
     }
 
     /// The addresses of the arena.
-    pub(crate) fn range(&self) -> std::ops::Range<u64> {
+    pub(crate) fn range(&self) -> Range<u64> {
         self.base..self.base + self.bytes
     }
 
@@ -316,15 +314,17 @@ impl Drop for Registry {
     }
 }
 
-/// The stubs of interpreted functions: what a cell holds while its function is not compiled.
+/// Stubs that enter the runtime: what a cell holds while its function is not compiled, or if another
+/// instance defines it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StubTable {
+    first: u32,
     base: u64,
 }
 
 impl StubTable {
-    /// The stub of `function`.
-    pub(crate) fn stub(&self, function: FunctionIndex) -> *mut u8 {
-        (self.base + (function.index() * STUB_BYTES) as u64) as *mut u8
+    /// The stub of the function with that number.
+    pub(crate) fn stub(&self, number: u32) -> *mut u8 {
+        (self.base + u64::from(number - self.first) * STUB_BYTES as u64) as *mut u8
     }
 }

@@ -13,6 +13,7 @@ use super::translate::{Translator, call_signature, clif_type, is_memory};
 use super::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::hooks::RuntimeOperation;
+use crate::table::signature_half;
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.
@@ -23,7 +24,7 @@ impl Translator<'_, '_> {
             I::Call { function, arguments, results } => {
                 let signature = self.instance.module().function(*function).signature;
                 let cells = self.context_field(offset_of!(Context, cells));
-                let cell = (cells, function.index() as i32 * 8);
+                let cell = (cells, self.instance.number(*function) as i32 * 8);
                 self.guest_call(signature, cell, arguments, results, point);
             }
             I::CallIndirect { table, signature, index, arguments, results } => {
@@ -105,12 +106,12 @@ impl Translator<'_, '_> {
         debug_assert!(places.iter().filter(|place| !is_memory(**place)).count() >= results.len().min(1));
     }
 
-    /// The function that `table[index]` refers to; traps if there is none of that signature.
+    /// The number of the function that `table[index]` refers to; traps if there is none of that signature.
     fn checked_callee(&mut self, table: TableIndex, signature: SignatureIndex, index: Register) -> ir::Value {
         let address = self.table_entry(table, index, TrapKind::UndefinedElement);
         let entry = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);
         let found = self.builder.ins().ushr_imm_u(entry, 32);
-        let expected = i64::from(signature.as_u32()) + 1;
+        let expected = i64::from(signature_half(self.instance.signature_number(signature)));
         let matches = self.builder.ins().icmp_imm_u(IntCC::Equal, found, expected);
         let (good, bad) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(bad);

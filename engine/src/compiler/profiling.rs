@@ -36,7 +36,7 @@ impl Translator<'_, '_> {
         self.increment(address, 0);
     }
 
-    /// Counts that the indirect call before `point` calls `function`.
+    /// Counts that the indirect call before `point` calls the function of that number.
     pub(super) fn profile_indirect_call(&mut self, point: Point, function: ir::Value) {
         let Some(profile) = self.profile else { return };
         let base = self.profile_base(profile);

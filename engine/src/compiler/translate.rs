@@ -21,6 +21,7 @@ use super::{EntryPoint, LoadMerging, Request, trap_code};
 use crate::calling_convention::Place;
 use crate::function::Analysis;
 use crate::instance::Instance;
+use crate::link::is_elsewhere;
 use crate::profile::Profile;
 use crate::settings::{CompiledTier, StateRecording};
 
@@ -329,10 +330,9 @@ impl Translator<'_, '_> {
             }
             I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
             I::GlobalGet { dst, global } => {
-                let globals = self.context_field(offset_of!(Context, globals));
+                let (base, offset) = self.global_place(global);
                 let ty = clif_type(self.body.ty(dst));
-                let offset = global.index() as i32 * 8;
-                let value = self.builder.ins().load(ty, MemFlagsData::trusted(), globals, offset);
+                let value = self.builder.ins().load(ty, MemFlagsData::trusted(), base, offset);
                 self.write(dst, value);
             }
             I::GlobalSet { global, src } => self.global_set(global, src),
@@ -356,7 +356,7 @@ impl Translator<'_, '_> {
                 self.builder.ins().store(MemFlagsData::trusted(), value, address, 0);
             }
             I::RefFunc { dst, function } => {
-                let word = crate::table::function_reference(self.instance.module(), function);
+                let word = self.instance.reference(function);
                 let value = self.builder.ins().iconst(types::I64, word as i64);
                 self.write(dst, value);
             }
@@ -366,9 +366,21 @@ impl Translator<'_, '_> {
 
     /// Globals are words whose high half is zero where the type has 32 bits.
     fn global_set(&mut self, global: osr_ir::GlobalIndex, src: Register) {
-        let globals = self.context_field(offset_of!(Context, globals));
+        let (base, offset) = self.global_place(global);
         let value = self.read(src);
-        self.store_word(value, globals, global.index() as i32 * 8);
+        self.store_word(value, base, offset);
+    }
+
+    /// The address of the global's word, and an offset from it.
+    fn global_place(&mut self, global: osr_ir::GlobalIndex) -> (ir::Value, i32) {
+        let globals = self.context_field(offset_of!(Context, globals));
+        let offset = global.index() as i32 * 8;
+        if is_elsewhere(self.instance.module(), global) {
+            let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+            (self.builder.ins().load(types::I64, flags, globals, offset), 0)
+        } else {
+            (globals, offset)
+        }
     }
 
     /// Stores `value` as a whole word at `base + offset`.

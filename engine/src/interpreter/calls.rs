@@ -1,5 +1,6 @@
 //! What the dispatch loop does out of line: leaving interpreted code, and trapping.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use osr_ir::{FunctionIndex, FunctionKind, Point, PointKind, Points, TrapKind};
@@ -101,6 +102,55 @@ pub(super) unsafe fn call_native(
         unsafe { *result = *window };
     }
     true
+}
+
+/// A function of another instance, which there is room to call.
+pub(super) struct Foreign {
+    instance: Arc<Instance>,
+    function: FunctionIndex,
+}
+
+/// The foreign function of that number, for the indirect call `op` of the executing function, whose callee's
+/// window is at `window`. `None` if its instance is gone or there is no room: that is pending as a trap.
+#[cold]
+#[inline(never)]
+pub(super) fn foreign(
+    thread: &Thread,
+    state: &FunctionState,
+    op: *const Op,
+    number: u32,
+    window: *mut u64,
+) -> Option<Foreign> {
+    let caller = executing(state);
+    let (caller, point) = (caller.function, caller.trap_point(op));
+    let (instance, function) = thread.foreign_function(number, caller, point)?;
+    let words = transfer_words(&instance, function);
+    if !thread.has_native_stack() || !thread.values().fits(window, words) {
+        thread.set_trap(TrapKind::StackExhausted, caller, point);
+        return None;
+    }
+    thread.values().set_top(window.wrapping_add(words));
+    Some(Foreign { instance, function })
+}
+
+impl Foreign {
+    /// Calls it, and puts a single result into `result`. False if it trapped.
+    ///
+    /// # Safety
+    /// The arguments are at `window`, as the room was asked for; `result` is a word of the value stack.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn call(self, thread: &Thread, window: *mut u64, result: *mut u64) -> bool {
+        // SAFETY: the caller vouches for the window.
+        if !unsafe { thread.call_foreign(&self.instance, self.function, window) } {
+            return false;
+        }
+        if has_single_result(&self.instance, self.function) {
+            // SAFETY: the caller vouches for both words.
+            unsafe { *result = *window };
+        }
+        true
+    }
 }
 
 fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {

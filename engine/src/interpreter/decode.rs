@@ -53,7 +53,7 @@ impl<'a> Layout<'a> {
         let frame_words = registers + if results > 1 { results } else { 0 };
         let frame_words = frame_words.max(results);
         Layout {
-            selector: Selector::new(instance.module(), body, analysis, frame_words + HEADER_WORDS),
+            selector: Selector::new(instance, body, analysis, frame_words + HEADER_WORDS),
             function,
             frame_words,
             ops: Vec::with_capacity(body.instruction_count()),

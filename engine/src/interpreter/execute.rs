@@ -19,7 +19,7 @@ use super::op::{Op, Slot, immediate, with_operations};
 use super::{Outcome, Start, runtime};
 use crate::function::FunctionState;
 use crate::settings::Tier;
-use crate::table::referenced_function;
+use crate::table::referenced;
 use crate::thread::Thread;
 
 /// Executes `function` from `start` in the frame at `window`, as the base of an activation. The value
@@ -488,8 +488,21 @@ unsafe fn dispatch<'a>(
                             _ => TrapKind::IndirectCallTypeMismatch,
                         });
                     }
-                    let function = referenced_function(reference).unwrap_unchecked();
-                    call!(function, dst, arguments, ip.add(2), offset);
+                    let number = referenced(reference).unwrap_unchecked();
+                    match instance.own_function(number) {
+                        Some(function) => call!(function, dst, arguments, ip.add(2), offset),
+                        None => {
+                            let callee = window.add(offset as usize);
+                            let Some(foreign) = calls::foreign(thread, state, ip, number, callee) else {
+                                return Outcome::Trap;
+                            };
+                            ip = gather(ip.add(2), arguments, window, callee);
+                            if !foreign.call(thread, callee, window.add(usize::from(dst))) {
+                                return Outcome::Trap;
+                            }
+                            memory = Bounds::of(thread);
+                        }
+                    }
                 }
                 Op::Results { count, window: offset } => {
                     ip = scatter(ip.add(1), count, window.add(offset as usize), window);

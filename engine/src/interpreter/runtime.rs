@@ -1,4 +1,4 @@
-//! Instructions that are executed as they are: bulk operations, tables, growing.
+//! Instructions that are executed as they are: bulk operations, tables, growing, globals that are shared.
 
 use osr_ir::{Instruction, Register, TrapKind};
 
@@ -21,6 +21,8 @@ pub(crate) unsafe fn execute(
     // SAFETY: as above.
     let set = |register: Register, value: u64| unsafe { *window.add(register.index()) = value };
     match *instruction {
+        I::GlobalGet { dst, global } => set(dst, instance.global(global)),
+        I::GlobalSet { global, src } => instance.set_global(global, word(src)),
         I::MemoryGrow { dst, delta } => set(dst, instance.memory_grow(number(delta)).into()),
         I::MemoryFill { address, value, length } => {
             instance.memory_fill(number(address), number(value), number(length))?;

@@ -13,11 +13,13 @@ mod branch;
 mod reaching;
 
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{Block, Body, Instruction, Module, Point, Register, Terminator, UnaryOp};
+use osr_ir::{Block, Body, Instruction, Point, Register, Terminator, UnaryOp};
 
 use super::op::{Op, Slot};
 use crate::function::Analysis;
-use crate::table::function_reference;
+use crate::instance::Instance;
+use crate::link::is_elsewhere;
+use crate::table::signature_half;
 use reaching::Reaching;
 
 /// The operations of a block, in *reverse*. Places are counted from the end: the number of operations
@@ -36,7 +38,7 @@ pub(super) struct Selected {
 
 /// Selects operations, block by block.
 pub(super) struct Selector<'a> {
-    module: &'a Module,
+    instance: &'a Instance,
     body: &'a Body,
     /// Points and liveness of the body.
     pub(super) analysis: &'a Analysis,
@@ -61,14 +63,14 @@ fn slot(register: Register) -> Slot {
 impl<'a> Selector<'a> {
     /// A selector for `body`, whose callees' windows lie `callee_window` words beyond its own.
     pub(super) fn new(
-        module: &'a Module,
+        instance: &'a Instance,
         body: &'a Body,
         analysis: &'a Analysis,
         callee_window: usize,
     ) -> Selector<'a> {
         let registers = body.registers.len();
         Selector {
-            module,
+            instance,
             body,
             analysis,
             instructions: Vec::new(),
@@ -157,6 +159,11 @@ impl<'a> Selector<'a> {
             }
             I::Load { op, dst, address, offset } => self.load(index, op, dst, address, offset),
             I::Store { op, address, value, offset } => self.store(index, op, (address, offset), value),
+            I::GlobalGet { global, .. } | I::GlobalSet { global, .. }
+                if is_elsewhere(self.instance.module(), global) =>
+            {
+                self.runtime(index, instruction);
+            }
             I::GlobalGet { dst, global } => {
                 self.emit(Op::GlobalGet { dst: slot(dst), global: global.as_u32() })
             }
@@ -166,7 +173,7 @@ impl<'a> Selector<'a> {
             }
             I::MemorySize { dst } => self.emit(Op::MemorySize { dst: slot(dst) }),
             I::RefFunc { dst, function } => {
-                let value = function_reference(self.module, function);
+                let value = self.instance.reference(function);
                 self.emit(Op::Const { dst: slot(dst), value });
             }
             I::Call { .. } | I::CallIndirect { .. } => self.call(index, instruction),
@@ -236,7 +243,8 @@ impl<'a> Selector<'a> {
                 self.emit(Op::Call { dst, arguments: count, function: function.as_u32(), window });
             }
             Instruction::CallIndirect { table, signature, index: entry, .. } => {
-                self.emit(Op::Table { table: table.as_u32(), expected: signature.as_u32() + 1 });
+                let expected = signature_half(self.instance.signature_number(*signature));
+                self.emit(Op::Table { table: table.as_u32(), expected });
                 self.note_trap(index);
                 self.emit(Op::CallIndirect { dst, arguments: count, index: slot(*entry), window });
             }

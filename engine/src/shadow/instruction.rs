@@ -5,7 +5,7 @@ use osr_ir::{FunctionIndex, Instruction, LoadOp, Register, SignatureIndex, Table
 use crate::instance::Instance;
 use crate::interpreter::{evaluate_binary, evaluate_unary, execute_runtime};
 use crate::memory::LinearMemory;
-use crate::table::{function_reference, referenced_function};
+use crate::table::referenced;
 
 /// Executes `instruction`, which is not a call of a function.
 pub(super) fn execute(
@@ -35,7 +35,7 @@ pub(super) fn execute(
             return Ok(());
         }
         I::MemorySize { dst } => (dst, memory(instance).map_or(0, |memory| memory.pages().into())),
-        I::RefFunc { dst, function } => (dst, function_reference(instance.module(), *function)),
+        I::RefFunc { dst, function } => (dst, instance.reference(*function)),
         // SAFETY: the registers are those of the body that contains the instruction.
         other => return unsafe { execute_runtime(instance, other, registers.as_mut_ptr()) },
     };
@@ -51,7 +51,9 @@ pub(super) fn callee(
     index: u32,
 ) -> Result<FunctionIndex, TrapKind> {
     let reference = instance.table_get(table, index).map_err(|_| TrapKind::UndefinedElement)?;
-    let function = referenced_function(reference).ok_or(TrapKind::UninitializedElement)?;
+    // A shadow is alone in its store: there are no functions of others.
+    let function = referenced(reference).and_then(|number| instance.own_function(number));
+    let function = function.ok_or(TrapKind::UninitializedElement)?;
     let module = instance.module();
     let fits = module.signature_of(function) == module.signature(signature);
     if fits { Ok(function) } else { Err(TrapKind::IndirectCallTypeMismatch) }

