@@ -114,6 +114,9 @@ pub(crate) struct SoakOptions {
     /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Make the rounds in this process, and tell of each: what the command runs.
+    #[arg(long, hide = true)]
+    pub(crate) supervised: bool,
 }
 
 /// Options of the main job.

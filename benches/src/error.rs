@@ -146,10 +146,13 @@ pub(crate) enum Error {
     #[error("the soak found a difference\n{text}")]
     #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
     SoakDiffers { seed: u64, text: String },
-    /// A round of the soak panicked.
-    #[error("the soak panicked in the round of seed {seed}")]
+    /// A round of the soak ended its process.
+    #[error("the soak crashed in the round of seed {seed}: {how}")]
     #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
-    SoakPanicked { seed: u64 },
+    SoakCrashed { seed: u64, how: String },
+    /// The process that makes the rounds cannot be started.
+    #[error("cannot start the process of the soak: {0}")]
+    SoakProcess(io::Error),
     /// A round of the soak does not end.
     #[error("the soak's round of seed {seed} has not ended in {} s", waited.as_secs())]
     #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
@@ -193,7 +196,7 @@ impl Error {
             Error::Trap(_)
             | Error::ResultsDiffer(_)
             | Error::SoakDiffers { .. }
-            | Error::SoakPanicked { .. }
+            | Error::SoakCrashed { .. }
             | Error::SoakHangs { .. } => 1,
             Error::Panicked => 101,
             _ => 2,

@@ -1,7 +1,9 @@
 //! `osr-bench soak`: random modules and the bundled programs under random schedules, until time is up or
 //! something differs.
 
-use std::sync::mpsc;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Table, presets};
@@ -10,19 +12,19 @@ use osr_engine::Tier;
 use osr_ir::Value;
 use osr_tests::run::Call;
 use osr_tests::soak::{Soak, Subject, Totals};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::SoakOptions;
 use crate::entry;
 use crate::error::Error;
 use crate::number::read_arguments;
 use crate::output;
-use crate::session;
+use crate::session::on_thread;
 use crate::suite;
 
 /// The bundled programs' own stacks are shallow, but interpreted and compiled frames alternate.
 const STACK_BYTES: usize = 64 << 20;
-/// A round takes a second at most: after that long it will never end.
+/// A round takes seconds at most: one that takes that long never ends.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a soak finds.
@@ -34,9 +36,8 @@ struct Findings {
     #[serde(flatten)]
     totals: Totals,
     landings_by_tier: LandingsByTier,
-    moves: Vec<osr_engine::Moves>,
     /// What differs; null if nothing does.
-    failure: Option<FailureFound>,
+    failure: Option<Failure>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,63 +47,120 @@ struct LandingsByTier {
     optimized: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct FailureFound {
+/// A round that differs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Failure {
     seed: u64,
     text: String,
 }
 
-/// What the thread that makes the rounds tells of.
+/// What the process that makes the rounds tells of, a line each.
+#[derive(Debug, Serialize, Deserialize)]
 enum Told {
     /// It begins the round of that seed; so much was done before.
     Begins { seed: u64, rounds: u64, transitions: u64 },
     /// Time is up, or something differs.
-    Ended(Box<(Totals, Option<FailureFound>)>),
+    Ended { totals: Box<Totals>, failure: Option<Failure> },
 }
 
-/// Soaks as `options` say.
+/// Soaks as `options` say. The rounds are made by a process of their own: should it crash, or a round never
+/// end, it is known which.
 pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
-    let subjects = subjects()?;
-    let (sender, receiver) = mpsc::channel();
+    if options.supervised {
+        return on_thread(STACK_BYTES, || make_rounds(options))?;
+    }
     let began = Instant::now();
-    let limits = Limits { seed: options.seed, rounds: options.rounds, seconds: options.seconds };
-    let rounds = std::thread::spawn(move || {
-        session::on_thread(STACK_BYTES, || make_rounds(subjects, &limits, began, &sender))
-    });
     let progress = progress(options);
+    let mut process = start(options)?;
+    let lines = lines_of(&mut process);
     let mut seed = options.seed;
     let ended = loop {
-        match receiver.recv_timeout(PATIENCE) {
+        match lines.recv_timeout(PATIENCE) {
             Ok(Told::Begins { seed: begun, rounds, transitions }) => {
                 seed = begun;
-                progress.set_position(began.elapsed().as_secs());
+                progress.set_position(if options.rounds.is_some() {
+                    rounds
+                } else {
+                    began.elapsed().as_secs()
+                });
                 progress.set_message(format!("seed {seed}, {rounds} rounds, {transitions} transitions"));
             }
-            Ok(Told::Ended(ended)) => break *ended,
-            Err(mpsc::RecvTimeoutError::Timeout) => return Err(Error::SoakHangs { seed, waited: PATIENCE }),
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::SoakPanicked { seed }),
+            Ok(Told::Ended { totals, failure }) => break (*totals, failure),
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = process.kill();
+                return Err(Error::SoakHangs { seed, waited: PATIENCE });
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let how = process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                return Err(Error::SoakCrashed { seed, how });
+            }
         }
     };
-    let _ = rounds.join();
+    let _ = process.wait();
     progress.finish_and_clear();
     report(options, began.elapsed(), ended)
+}
+
+/// Starts the process that makes the rounds.
+fn start(options: &SoakOptions) -> Result<Child, Error> {
+    let limit = match options.rounds {
+        Some(rounds) => ["--rounds".to_owned(), rounds.to_string()],
+        None => ["--seconds".to_owned(), options.seconds.to_string()],
+    };
+    let mut command = Command::new(std::env::current_exe().map_err(Error::SoakProcess)?);
+    command.args(["soak", "--supervised", "--seed", &options.seed.to_string()]).args(limit);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(Error::SoakProcess)
+}
+
+/// What `process` tells of, as it comes.
+fn lines_of(process: &mut Child) -> Receiver<Told> {
+    let (sender, receiver) = mpsc::channel();
+    let output = process.stdout.take().expect("it is piped");
+    std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        let told = lines.map_while(|line| serde_json::from_str(&line).ok());
+        told.map_while(|told| sender.send(told).ok()).for_each(drop);
+    });
+    receiver
+}
+
+/// Makes the rounds, and tells of them on standard output.
+fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
+    let tell = |told: &Told| {
+        let line = serde_json::to_string(told).expect("our data has string keys");
+        output::to_stdout(&(line + "\n"))
+    };
+    let began = Instant::now();
+    let mut soak = Soak::new(subjects()?);
+    let mut failure = None;
+    for round in 0..options.rounds.unwrap_or(u64::MAX) {
+        if options.rounds.is_none() && began.elapsed().as_secs() >= options.seconds {
+            break;
+        }
+        let seed = options.seed.wrapping_add(round);
+        let &Totals { rounds, transitions, .. } = soak.totals();
+        tell(&Told::Begins { seed, rounds, transitions })?;
+        if let Err(differs) = soak.round(seed) {
+            failure = Some(Failure { seed, text: differs.to_string() });
+            break;
+        }
+    }
+    tell(&Told::Ended { totals: Box::new(soak.totals().clone()), failure })
 }
 
 fn report(
     options: &SoakOptions,
     wall: Duration,
-    (totals, failure): (Totals, Option<FailureFound>),
+    (totals, failure): (Totals, Option<Failure>),
 ) -> Result<(), Error> {
-    let landings = |tier| totals.landings_in(tier);
     let findings = Findings {
         seed: options.seed,
         wall_ns: wall.as_nanos() as u64,
         landings_by_tier: LandingsByTier {
-            interpreter: landings(Tier::Interpreter),
-            baseline: landings(Tier::Baseline),
-            optimized: landings(Tier::Optimized),
+            interpreter: totals.landings_in(Tier::Interpreter),
+            baseline: totals.landings_in(Tier::Baseline),
+            optimized: totals.landings_in(Tier::Optimized),
         },
-        moves: totals.moves().collect(),
         totals,
         failure,
     };
@@ -113,34 +171,8 @@ fn report(
     }
     match findings.failure {
         None => Ok(()),
-        Some(FailureFound { seed, text }) => Err(Error::SoakDiffers { seed, text }),
+        Some(Failure { seed, text }) => Err(Error::SoakDiffers { seed, text }),
     }
-}
-
-/// When to stop.
-struct Limits {
-    seed: u64,
-    rounds: Option<u64>,
-    seconds: u64,
-}
-
-fn make_rounds(subjects: Vec<Subject>, limits: &Limits, began: Instant, told: &mpsc::Sender<Told>) {
-    let mut soak = Soak::new(subjects);
-    let mut failure = None;
-    let limit = limits.rounds.unwrap_or(u64::MAX);
-    for round in 0..limit {
-        if limits.rounds.is_none() && began.elapsed().as_secs() >= limits.seconds {
-            break;
-        }
-        let seed = limits.seed.wrapping_add(round);
-        let &Totals { rounds, transitions, .. } = soak.totals();
-        let _ = told.send(Told::Begins { seed, rounds, transitions });
-        if let Err(differs) = soak.round(seed) {
-            failure = Some(FailureFound { seed, text: differs.to_string() });
-            break;
-        }
-    }
-    let _ = told.send(Told::Ended(Box::new((soak.totals().clone(), failure))));
 }
 
 /// The bundled programs with the arguments for a short call.
@@ -159,9 +191,10 @@ fn subjects() -> Result<Vec<Subject>, Error> {
 
 /// Progress on standard error, if that is a terminal.
 fn progress(options: &SoakOptions) -> ProgressBar {
-    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(options.seconds) };
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} s {msg}").expect("the template is well formed");
+    let (length, unit) = options.rounds.map_or((options.seconds, "s"), |rounds| (rounds, "rounds"));
+    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(length) };
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}: {{msg}}");
+    let style = ProgressStyle::with_template(&template).expect("the template is well formed");
     bar.set_style(style);
     bar
 }
@@ -171,7 +204,7 @@ fn text(findings: &Findings) -> String {
     let seconds = findings.wall_ns as f64 / 1e9;
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(["from", "to", "where", "transitions"]);
-    for moves in &findings.moves {
+    for moves in &totals.moves {
         let place = match moves.place {
             osr_engine::Place::Entry => "entry",
             osr_engine::Place::LoopHeader => "loop header",

@@ -110,3 +110,19 @@ fn help_has_examples() {
         assert!(help.contains(&format!("[default: {default}]")), "{default} is not in: {help}");
     }
 }
+
+#[test]
+fn a_soak_is_short_if_asked() {
+    let done = osr_bench(&["soak", "--rounds", "6", "--seed", "20", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let found: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(found["rounds"], 6);
+    assert_eq!(found["failure"], Value::Null);
+    let moves = found["moves"].as_array().unwrap();
+    let sum: u64 = moves.iter().map(|moves| moves["count"].as_u64().unwrap()).sum();
+    assert_eq!(found["transitions"].as_u64(), Some(sum));
+    let again = osr_bench(&["soak", "--rounds", "6", "--seed", "20"]);
+    assert!(again.stdout.contains(&format!("{sum} transitions")), "seeds reproduce: {}", again.stdout);
+    osr_bench(&["soak", "--rounds", "0"]).refused(&["--rounds"]);
+    osr_bench(&["soak", "--rounds", "1", "--seconds", "1"]).refused(&["cannot be used with"]);
+}

@@ -61,6 +61,8 @@ pub enum Event<'a> {
         function: FunctionIndex,
         /// The point.
         point: Point,
+        /// The base of the frame, if it is one of compiled code: it tells activations apart.
+        frame: Option<u64>,
     },
     /// A version was compiled and installed.
     Compiled {
@@ -77,6 +79,8 @@ pub enum Event<'a> {
         from: Tier,
         /// The version that it was in; none for the interpreter.
         from_version: Option<&'a CodeVersion>,
+        /// The base of the frame that it had there. In another version, it has the same.
+        frame: Option<u64>,
         /// The tier that it goes on in.
         to: Tier,
         /// The address of the code that it goes on in; none for the interpreter.

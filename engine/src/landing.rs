@@ -114,6 +114,7 @@ fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
         place,
         from,
         from_version: Some(version),
+        frame: Some(record.frame_base()),
         to,
         to_code: continuation.map(|(code, _)| code as u64),
         state: thread.frame_state(version.function, site.point, state),

@@ -26,7 +26,9 @@ impl Thread {
     pub(crate) fn poll(&self) {
         let (version, site) = self.exit_site();
         let point = version.frame_maps.sites()[site as usize].point;
-        self.reached(version.function, point);
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        let frame = unsafe { (*self.context()).exit_frame };
+        self.observe_reached(version.function, point, Some(frame));
         self.safepoint();
         if version.tier == CompiledTier::Baseline
             && !self.exit_is_hijacked()
@@ -37,11 +39,15 @@ impl Thread {
         }
     }
 
-    /// Execution is at the entry or at a loop header of `function`.
+    /// The interpreter is at the entry or at a loop header of `function`.
     #[inline]
     pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
+        self.observe_reached(function, point, None);
+    }
+
+    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>) {
         if self.wants_points() {
-            self.observe(|| Event::Reached { function, point });
+            self.observe(|| Event::Reached { function, point, frame });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::settings::Tier;
 
@@ -27,7 +27,7 @@ pub struct Transitions {
 }
 
 /// Where in a body an activation goes over to other code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// At the function's entry.
@@ -55,7 +55,7 @@ impl From<osr_ir::PointKind> for Place {
 }
 
 /// How often activations went over from one tier to another (or to newer code of the same), by place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moves {
     /// The tier that was left.
     pub from: Tier,

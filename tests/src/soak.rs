@@ -6,13 +6,12 @@
 //!         └─ a random schedule ──────────────┴─ so, perhaps with a shadow ───┴─> equal?
 //! ```
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use fastrand::Rng;
-use osr_engine::{Moves, Place, Settings, Stress, Tier, Tiers};
+use osr_engine::{Moves, Settings, Stress, Tier, Tiers};
 use osr_ir::Module;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::random::{calls_of, random_module};
 use crate::run::{Behavior, Call, Run, run};
@@ -30,7 +29,7 @@ pub struct Subject {
 }
 
 /// What was done so far.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Rounds.
     pub rounds: u64,
@@ -56,20 +55,15 @@ pub struct Totals {
     pub shadowed: u64,
     /// Transitions at which it compared the frame state.
     pub shadowed_transitions: u64,
-    #[serde(skip)]
-    moves: BTreeMap<(Tier, Tier, Place), u64>,
+    /// The transitions by tiers and place.
+    pub moves: Vec<Moves>,
 }
 
 impl Totals {
-    /// The transitions by tiers and place.
-    pub fn moves(&self) -> impl Iterator<Item = Moves> + '_ {
-        self.moves.iter().map(|(&(from, to, place), &count)| Moves { from, to, place, count })
-    }
-
     /// Compiled frames that went on in `tier`.
     pub fn landings_in(&self, tier: Tier) -> u64 {
-        let landed = |moves: &Moves| moves.from != Tier::Interpreter && moves.to == tier;
-        self.moves().filter(landed).map(|moves| moves.count).sum()
+        let landed = |moves: &&Moves| moves.from != Tier::Interpreter && moves.to == tier;
+        self.moves.iter().filter(landed).map(|moves| moves.count).sum()
     }
 
     fn add(&mut self, run: &Run) {
@@ -81,8 +75,13 @@ impl Totals {
         self.shadowed_transitions += run.compared.transitions;
         for moves in &run.moves {
             self.transitions += moves.count;
-            *self.moves.entry((moves.from, moves.to, moves.place)).or_default() += moves.count;
+            let is_same = |other: &&mut Moves| Moves { count: 0, ..*moves } == Moves { count: 0, ..**other };
+            match self.moves.iter_mut().find(is_same) {
+                Some(sum) => sum.count += moves.count,
+                None => self.moves.push(*moves),
+            }
         }
+        self.moves.sort();
     }
 }
 

@@ -187,6 +187,7 @@ fn observe(
         place: tiering::place_of(thread, function, point),
         from: Tier::Interpreter,
         from_version: None,
+        frame: None,
         to: tier.into(),
         to_code: Some(code as u64),
         state: thread.frame_state(function, point, words),

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, GlobalIndex, Point, Register, TableIndex, TrapKind, Type};
+use osr_ir::{FunctionIndex, GlobalIndex, Point, PointKind, Register, TableIndex, TrapKind, Type};
 
 use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
-use super::machine::{Machine, Stop};
+use super::machine::{Counterpart, Machine, Stop};
 use crate::error::Trap;
 use crate::event::{Event, FrameState};
 use crate::instance::Instance;
-use crate::statistics::Place;
+use crate::settings::Tier;
 
 /// Bytes of memory that each transition pays for.
 const BYTES_PER_TRANSITION: u64 = 4096;
@@ -54,21 +54,24 @@ impl Follower {
                 self.machine.invoke(function, arguments.to_vec());
                 Ok(())
             }
-            Event::Reached { function, point } => self.reached(function, point),
+            Event::Reached { function, point, frame } => self.reached(function, point, frame),
             Event::HostCalled { function, arguments } => self.host_called(execution, function, arguments),
             Event::HostReturned { function, outcome } => self.host_returned(execution, function, outcome),
-            Event::Moved { place, from, from_version, to, state, .. } => {
+            Event::Moved { place, from, from_version, frame, to, state, .. } => {
                 let from_version = from_version.map(|version| version.id);
                 let FrameState { function, point, .. } = state;
                 self.transition = Some(Transition { function, point, place, from, from_version, to });
                 self.compared.transitions += 1;
-                self.moved(place, &state).and_then(|()| self.state_after_move(execution))
+                self.moved(execution, frame, &state).map(|()| {
+                    self.note(match (to, frame) {
+                        (Tier::Interpreter, _) => Counterpart::Interpreter,
+                        (_, Some(base)) => Counterpart::Compiled(base),
+                        (_, None) => Counterpart::Unknown,
+                    })
+                })
             }
             Event::Finished { outcome } => self.finished(execution, outcome),
-            Event::Compiled { .. }
-            | Event::Hijacked { .. }
-            | Event::Retired { .. }
-            | Event::Released { .. } => Ok(()),
+            _ => Ok(()),
         };
         followed.map_err(|disagreement| Box::new(self.difference(disagreement)))
     }
@@ -106,10 +109,18 @@ impl Follower {
         stop
     }
 
-    fn reached(&mut self, function: FunctionIndex, point: Point) -> Followed {
+    /// Notes where the execution has the innermost frame.
+    fn note(&mut self, counterpart: Counterpart) {
+        if let Some(frame) = self.machine.innermost_mut() {
+            frame.counterpart = counterpart;
+        }
+    }
+
+    fn reached(&mut self, function: FunctionIndex, point: Point, frame: Option<u64>) -> Followed {
         self.compared.points += 1;
         let stop = self.run();
         if matches!(stop, Stop::Arrived(_)) && self.seen == Some((function, point)) {
+            self.note(frame.map_or(Counterpart::Interpreter, Counterpart::Compiled));
             return Ok(());
         }
         Err(self.elsewhere(format!("is at {point} of {function}"), &stop))
@@ -143,22 +154,60 @@ impl Follower {
         Ok(())
     }
 
-    fn moved(&mut self, place: Place, state: &FrameState<'_>) -> Followed {
-        let site = Some((state.function, state.point));
-        if place != Place::PendingReturn {
-            return if self.seen == site { self.compare_registers(state) } else { Err(self.not_at(state)) };
+    /// A frame, of compiled code if it has a base, goes on with `state`.
+    fn moved(&mut self, execution: &Instance, base: Option<u64>, state: &FrameState<'_>) -> Followed {
+        let points = &execution.analysis(state.function).points;
+        if points.kind(state.point) == PointKind::AfterCall {
+            return self.returned(execution, base, state);
         }
+        if !self.is_at(state) {
+            return Err(self.not_at(state));
+        }
+        self.compare_state(execution, state)
+    }
+
+    /// A call of a frame has returned, which goes on with `state`. Runs up to there.
+    fn returned(&mut self, execution: &Instance, base: Option<u64>, state: &FrameState<'_>) -> Followed {
+        let depth = base.and_then(|base| self.machine.depth_of(Counterpart::Compiled(base)));
         let mut first = None;
         loop {
             match self.step() {
-                Stop::CameBack(_) if self.seen == site => match self.compare_registers(state) {
-                    Ok(()) => return Ok(()),
-                    Err(disagreement) => first = first.or(Some(disagreement)),
-                },
+                Stop::CameBack(_) if self.may_be(base, depth, state) => {
+                    match self.compare_state(execution, state) {
+                        // Of several that it may be, it is the first that is equal.
+                        Err(disagreement) if depth.is_none() => first = first.or(Some(disagreement)),
+                        compared => return compared,
+                    }
+                }
                 Stop::CameBack(_) => {}
                 stop => return Err(first.unwrap_or_else(|| self.elsewhere(rebuilt(state), &stop))),
             }
         }
+    }
+
+    /// Whether the innermost frame may be the one with `base`, at that `depth` if it is known, and `state`.
+    fn may_be(&self, base: Option<u64>, depth: Option<usize>, state: &FrameState<'_>) -> bool {
+        let is_another = |counterpart| base.is_some() && matches!(counterpart, Counterpart::Compiled(_));
+        self.is_at(state)
+            && match depth {
+                Some(depth) => depth == self.machine.depth(),
+                None => self.machine.innermost().is_some_and(|frame| !is_another(frame.counterpart)),
+            }
+    }
+
+    fn is_at(&self, state: &FrameState<'_>) -> bool {
+        self.seen == Some((state.function, state.point))
+    }
+
+    /// Compares the frame state, and the module's.
+    fn compare_state(&mut self, execution: &Instance, state: &FrameState<'_>) -> Followed {
+        self.compare_registers(state)?;
+        self.compare_globals(execution)?;
+        self.paid += BYTES_PER_TRANSITION;
+        if execution.memory().is_some_and(|memory| memory.bytes() <= self.paid) {
+            self.compare_memory(execution)?;
+        }
+        Ok(())
     }
 
     fn compare_registers(&mut self, state: &FrameState<'_>) -> Followed {
@@ -175,16 +224,6 @@ impl Follower {
                 Err(Disagreement::Register { register, execution, shadow })
             }
         }
-    }
-
-    /// The module's state, after registers were compared.
-    fn state_after_move(&mut self, execution: &Instance) -> Followed {
-        self.compare_globals(execution)?;
-        self.paid += BYTES_PER_TRANSITION;
-        if execution.memory().is_some_and(|memory| memory.bytes() <= self.paid) {
-            self.compare_memory(execution)?;
-        }
-        Ok(())
     }
 
     fn finished(&mut self, execution: &Instance, outcome: Result<&[u64], &Trap>) -> Followed {

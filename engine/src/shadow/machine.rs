@@ -43,6 +43,19 @@ pub(crate) struct Frame {
     index: usize,
     /// One word per register.
     pub(crate) registers: Vec<u64>,
+    /// Where the execution has it.
+    pub(crate) counterpart: Counterpart,
+}
+
+/// Where the execution has the frame of an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counterpart {
+    /// In the interpreter.
+    Interpreter,
+    /// In compiled code, at that frame base.
+    Compiled(u64),
+    /// In compiled code that it entered from the interpreter: at a frame base that was not told yet.
+    Unknown,
 }
 
 /// A call from outside.
@@ -77,6 +90,21 @@ impl Machine {
     /// The innermost frame, of any invocation.
     pub(crate) fn innermost(&self) -> Option<&Frame> {
         self.frames.last()
+    }
+
+    /// The same, to note where the execution has it.
+    pub(crate) fn innermost_mut(&mut self) -> Option<&mut Frame> {
+        self.frames.last_mut()
+    }
+
+    /// How many frames there are.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// How many frames there are up to the one with that counterpart, inclusive.
+    pub(crate) fn depth_of(&self, counterpart: Counterpart) -> Option<usize> {
+        self.frames.iter().rposition(|frame| frame.counterpart == counterpart).map(|index| index + 1)
     }
 
     /// The function of the host that the innermost invocation waits for.
@@ -129,7 +157,8 @@ impl Machine {
         };
         let mut registers = arguments;
         registers.resize(body.registers.len(), 0);
-        self.frames.push(Frame { function, block: Block::new(Body::ENTRY), index: 0, registers });
+        let (block, counterpart) = (Block::new(Body::ENTRY), Counterpart::Unknown);
+        self.frames.push(Frame { function, block, index: 0, registers, counterpart });
         self.stop = Some(Stop::Arrived(Points::entry()));
     }
 

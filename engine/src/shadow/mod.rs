@@ -22,10 +22,11 @@
 //!   each pays for 4 KiB; globals at every transition; results, kinds and points of traps, and tables
 //!   whenever a call ended.
 //!
-//! What is not: at a pending return, the frame is one that returns to that point before anything else can
-//! be observed. If a function that calls itself there returns several times in a row, a state of one of
-//! these activations is taken for its own, in the order in which they return. Once the stack is
-//! exhausted, which is not promised to happen at the same point, nothing more is compared.
+//! What is not: frames of compiled code are told apart by their frame bases. One that entered it from the
+//! interpreter, and has not been at a loop header since, has a base that nobody told of. If a call of such
+//! a frame, or of an interpreted one, returns, and the function calls itself there, so that several of its
+//! activations return in a row, the first with an equal state is taken. Once the stack is exhausted, which
+//! is not promised to happen at the same point, nothing more is compared.
 
 mod difference;
 mod follow;
