@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Soak(SoakOptions),
     /// Measure programs in every tier, and in other engines, in the steady state.
     Steady(SteadyOptions),
+    /// Measure what optimized code pays for being ready to be replaced, component by component.
+    Readiness(ReadinessOptions),
     /// Do one job of a measurement: what measuring commands run in processes of their own.
     #[command(hide = true)]
     Worker,
@@ -393,6 +395,40 @@ pub(crate) struct SteadyOptions {
     #[command(flatten)]
     pub(crate) effort: Effort,
     /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const READINESS_EXAMPLES: &str = "\
+The bare baseline is the same IR compiled with plain `call rel32`, without polls, stack checks and frame \
+maps. The stack check, polls and each state recording are added one after the other; call cells instead of \
+direct calls are added to the bare code, apart from the others. Every process places the code elsewhere. \
+Cranelift makes no code for x86-64 without frame pointers: their price is in the baseline.
+
+Examples:
+  osr-bench readiness                            all bundled programs
+  osr-bench readiness fib richards --processes 15
+  osr-bench readiness --clock cpu --json         for a machine that is not quiet, as data
+
+Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
+
+/// Options of `readiness`.
+#[derive(Debug, Args)]
+#[command(after_help = READINESS_EXAMPLES)]
+pub(crate) struct ReadinessOptions {
+    /// What is measured.
+    #[command(flatten)]
+    pub(crate) subjects: SubjectOptions,
+    /// Intervals that are wider than this many percent to either side are marked as noisy.
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
+    pub(crate) noise: f64,
+    /// How much is measured.
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+    /// Print JSON instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
     /// Show no progress.

@@ -3,8 +3,8 @@
 //! ```text
 //!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats
 //!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
-//!         ├─> steady ─────> measure (processes of their own, rounds) ──> statistics
 //!         ├─> soak ───────> suite ──> osr_tests::soak, round by round
+//!         ├─> steady, readiness ──> measure (processes of their own, rounds) ──> statistics
 //!         └─> main_job ───> suite, descent ────> report
 //! ```
 //!
@@ -22,6 +22,7 @@ mod measure;
 mod native_stack;
 mod number;
 mod output;
+mod readiness;
 mod report;
 mod run;
 mod session;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Maps(options)) => maps::maps(options),
         Some(Command::Steady(options)) => steady::run(options),
+        Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Worker) => measure::work(),
         Some(Command::Soak(options)) => soak::run(options),
         None => main_job::run(&cli.main_job),

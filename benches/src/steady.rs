@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::SteadyOptions;
 use crate::error::Error;
-use crate::measure::{self, Clock, Compared, Comparison, Effort, Machine, Mean, Way};
+use crate::measure::{self, Compared, Contestant, Effort, Machine, Mean, Way};
 use crate::output;
 use crate::report::table;
 use crate::statistics::{Interval, Steadiness};
@@ -19,7 +19,23 @@ struct Findings {
     /// What times are relative to.
     base: &'static str,
     programs: Vec<Row>,
-    geometric_means: Vec<Mean>,
+    geometric_means: Vec<OverPrograms>,
+}
+
+/// The geometric mean of one engine.
+#[derive(Debug, Serialize)]
+struct OverPrograms {
+    way: String,
+    #[serde(flatten)]
+    mean: Mean,
+}
+
+/// One engine on one program.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    way: String,
+    #[serde(flatten)]
+    compared: Compared,
 }
 
 /// One program.
@@ -38,7 +54,8 @@ pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
     let machine = Machine::current();
     let progress =
         output::progress(subjects.len() as u64 * u64::from(effort.processes), options.quiet || options.json);
-    let replies = measure::measure(&subjects, &ways, &effort, &progress)?;
+    let contestants: Vec<Contestant> = ways.iter().map(|&way| Contestant::Engine(way)).collect();
+    let replies = measure::measure(&subjects, &contestants, &effort, &progress)?;
     progress.finish_and_clear();
     let names: Vec<String> = ways.iter().map(|way| way.name().to_owned()).collect();
     let base = ways.iter().position(|&way| way == options.base).expect("checked above");
@@ -46,11 +63,19 @@ pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
     let row = |(subject, replies): (&measure::Subject, &measure::Replies)| Row {
         name: subject.name(),
         arguments: subject.arguments.clone(),
-        engines: measure::compare(replies, &names, base, noise),
+        engines: (names.iter().enumerate())
+            .map(|(position, way)| {
+                let compared = measure::compare(replies, position, base, noise);
+                Comparison { way: way.clone(), compared }
+            })
+            .collect(),
     };
     let programs: Vec<Row> = subjects.iter().zip(&replies).map(row).collect();
-    let comparisons: Vec<Vec<Comparison>> = programs.iter().map(|row| row.engines.clone()).collect();
-    let geometric_means = measure::means(&comparisons, noise);
+    let mean = |(position, way): (usize, &String)| {
+        let mean = measure::mean(programs.iter().map(|row| &row.engines[position].compared), noise)?;
+        Some(OverPrograms { way: way.clone(), mean })
+    };
+    let geometric_means = names.iter().enumerate().filter_map(mean).collect();
     let findings = Findings { machine, effort, base: options.base.name(), programs, geometric_means };
     if options.json {
         output::json_to_stdout(&findings)?;
@@ -98,10 +123,7 @@ impl Findings {
             "Time relative to {}, in the steady state, with 95% intervals over {processes} processes of up to \
              {rounds} rounds ({} time).\n{}\n{}\n",
             self.base,
-            match clock {
-                Clock::Wall => "wall",
-                Clock::Cpu => "processor",
-            },
+            clock.name(),
             self.machine.line(),
             self.table(names, base),
         );
@@ -135,7 +157,10 @@ impl Findings {
             Cell::new(""),
         ];
         cells.extend(others().map(|position| {
-            Cell::new(mean(position).map_or("".to_owned(), |mean| interval(&mean.relative, mean.noisy)))
+            Cell::new(
+                mean(position)
+                    .map_or("".to_owned(), |found| interval(&found.mean.relative, found.mean.noisy)),
+            )
         }));
         table.add_row(cells);
         table
@@ -205,7 +230,8 @@ pub(crate) fn mark(steadiness: &[Steadiness]) -> &'static str {
     }
 }
 
-fn time(nanoseconds: f64) -> String {
+/// A time with a unit that suits it.
+pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         ..1e4 => format!("{nanoseconds:.0} ns"),
         ..1e7 => format!("{:.1} µs", nanoseconds / 1e3),

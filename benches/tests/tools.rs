@@ -100,7 +100,13 @@ fn the_main_job_prints_tables() {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["run", "--help"], &["maps", "--help"], &["steady", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["maps", "--help"],
+        &["steady", "--help"],
+        &["readiness", "--help"],
+    ] {
         let done = osr_bench(arguments);
         assert_eq!(done.code, 0);
         assert!(done.stdout.contains("Examples:"), "{}", done.stdout);

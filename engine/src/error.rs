@@ -89,6 +89,25 @@ pub enum InstantiationError {
         "transitions cannot be forced where compiled code records no frame states (state recording `none`)"
     )]
     NoStateRecorded,
+    /// The settings ask for what code made as they say cannot do.
+    #[error("{what}: optimized code is made without readiness ({missing})")]
+    NotReady {
+        /// What cannot be done.
+        what: &'static str,
+        /// What it lacks.
+        missing: &'static str,
+    },
+    /// All code is to be made with the instance, but other tiers are to execute as well.
+    #[error("code that is made with the instance, or without readiness, needs the tiers `optimized`")]
+    OnlyOptimized,
+    /// All code was to be made with the instance.
+    #[error("function `{function}` cannot be compiled: {source}")]
+    Compile {
+        /// Its name.
+        function: String,
+        /// Why.
+        source: crate::compiler::CompileError,
+    },
     /// The operating system refused memory or address space.
     #[error("out of memory: {what}: {source}")]
     OutOfMemory {
@@ -110,6 +129,12 @@ pub enum TransitionError {
         "compiled code records no frame states (state recording `none`), so its frames cannot be replaced"
     )]
     NoStateRecorded,
+    /// The instance was made without [`Readiness`](crate::Readiness).
+    #[error("optimized code is made without readiness ({missing}), so its frames cannot be replaced")]
+    NotReady {
+        /// What it lacks.
+        missing: &'static str,
+    },
 }
 
 /// A thread could not be made.

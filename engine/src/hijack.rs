@@ -23,7 +23,7 @@ impl Thread {
     /// it is in a call of the runtime, which returns through a slot like any other.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code records no frame states; then, and if `choose`
+    /// If the stack cannot be walked, or compiled code is not ready for it; then, and if `choose`
     /// panics, nothing is hijacked.
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
         self.hijack_sites(|version, _| choose(version))
@@ -35,7 +35,7 @@ impl Thread {
         &self,
         choose: impl Fn(&CodeVersion, u32) -> bool,
     ) -> Result<Hijacked, TransitionError> {
-        self.check_state_recorded()?;
+        self.check_ready()?;
         let mut ledger = self.ledger().borrow_mut();
         let mut fresh = Fresh(ledger.buffer());
         let mut again = 0;
@@ -71,7 +71,10 @@ impl Thread {
     }
 
     /// Whether frames of compiled code can be replaced at all.
-    pub(crate) fn check_state_recorded(&self) -> Result<(), TransitionError> {
+    pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
+        if let Some(missing) = self.instance().settings().readiness.missing() {
+            return Err(TransitionError::NotReady { missing });
+        }
         match self.instance().settings().state_recording {
             StateRecording::None => Err(TransitionError::NoStateRecorded),
             _ => Ok(()),

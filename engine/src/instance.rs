@@ -22,7 +22,7 @@ use crate::host::Imports;
 use crate::link::{Globals, ImportedFunction, Linker, Tables, evaluate, is_elsewhere, out_of_memory};
 use crate::memory::LinearMemory;
 use crate::profile::{Profile, Profiled};
-use crate::settings::{CompiledTier, Settings, StateRecording, Tier};
+use crate::settings::{CompiledTier, Settings, Tier};
 use crate::store::{MAXIMUM_FUNCTIONS, Store, StoreState};
 use crate::table::{Table, reference, referenced};
 use crate::thread::Thread;
@@ -87,9 +87,7 @@ impl Instance {
         imports: &Imports,
         store: &Arc<StoreState>,
     ) -> Result<Arc<Instance>, InstantiationError> {
-        if settings.state_recording == StateRecording::None && settings.stress.wants_safepoints() {
-            return Err(InstantiationError::NoStateRecorded);
-        }
+        settings.check()?;
         osr_ir::verifier::verify(&module).map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
         let linker = Linker { module: &module, imports, store };
@@ -121,7 +119,7 @@ impl Instance {
                 segment.items.iter().map(word).collect()
             })
             .collect();
-        let registry = Registry::new(settings.code_bytes, settings.checked);
+        let registry = Registry::new(&settings);
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let policy: Arc<dyn TieringPolicy> =
             settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
@@ -161,6 +159,20 @@ impl Instance {
         let stubs = self.registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         self.cells.cover(numbers.end).map_err(out_of_memory("call cells"))?;
         numbers.for_each(|number| self.cells.cell(number).store(stubs.stub(number), Ordering::Release));
+        Ok(())
+    }
+
+    /// Compiles and publishes all functions, if the settings want them at once.
+    pub(crate) fn make_code(&self) -> Result<(), InstantiationError> {
+        if !self.settings.is_made_at_once() {
+            return Ok(());
+        }
+        let made = self.registry.link(self, self.settings.placement);
+        let versions = made.map_err(|(function, source)| {
+            let function = self.module.function(function).name.clone();
+            InstantiationError::Compile { function, source }
+        })?;
+        versions.into_iter().for_each(|version| self.publish(version));
         Ok(())
     }
 

@@ -27,8 +27,9 @@ impl Thread {
     /// a host function, a poll.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code records no frame states; then nothing happened.
+    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
     pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
+        self.check_ready()?;
         let versions = self.active_versions()?;
         self.invalidate(&versions)
     }
@@ -36,14 +37,14 @@ impl Thread {
     /// Invalidates all code of the instance.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code records no frame states; then nothing happened.
+    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
     pub fn invalidate_all(&self) -> Result<Invalidated, TransitionError> {
         let versions = self.instance().registry().live();
         self.invalidate(&versions)
     }
 
     fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, TransitionError> {
-        self.check_state_recorded()?;
+        self.check_ready()?;
         for version in versions {
             self.instance().retire(version);
             self.observe(|| Event::Retired { version });

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::InstantiationError;
 use crate::event::Observer;
+use crate::readiness::Readiness;
 use crate::stress::Stress;
 use crate::tiering::{Destination, TieringPolicy};
 
@@ -162,6 +164,12 @@ pub struct Settings {
     pub policy: Option<Arc<dyn TieringPolicy>>,
     /// How optimized code makes its frame states known.
     pub state_recording: StateRecording,
+    /// What else optimized code has, so that its frames can be replaced.
+    pub readiness: Readiness,
+    /// With [`Tiers::Optimized`], a seed: all functions are compiled when the instance is made, in an order
+    /// and at places that the seed decides, before anyone can observe it. For measurements in which a
+    /// lucky place must not pass for fast code.
+    pub placement: Option<u64>,
     /// Transitions that are forced.
     pub stress: Stress,
     /// Keep what is forced, so that it can be [replayed](crate::Stress::Replay):
@@ -191,6 +199,31 @@ impl Settings {
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
     /// likely to save.
     pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;
+
+    /// Refuses settings that ask for what code made as they say cannot do.
+    pub(crate) fn check(&self) -> Result<(), InstantiationError> {
+        let forced = self.stress.wants_safepoints();
+        if self.state_recording == StateRecording::None && forced {
+            return Err(InstantiationError::NoStateRecorded);
+        }
+        if let Some(missing) = self.readiness.missing() {
+            if forced {
+                return Err(InstantiationError::NotReady { what: "transitions cannot be forced", missing });
+            }
+            if self.observer.as_ref().is_some_and(|observer| observer.wants_points()) {
+                return Err(InstantiationError::NotReady { what: "points cannot be observed", missing });
+            }
+        }
+        if self.is_made_at_once() && self.tiers != Tiers::Optimized {
+            return Err(InstantiationError::OnlyOptimized);
+        }
+        Ok(())
+    }
+
+    /// Whether all code is made with the instance.
+    pub(crate) fn is_made_at_once(&self) -> bool {
+        self.readiness.missing().is_some() || self.placement.is_some()
+    }
 }
 
 impl Default for Settings {
@@ -202,6 +235,8 @@ impl Default for Settings {
             landing: Destination::default(),
             policy: None,
             state_recording: StateRecording::default(),
+            readiness: Readiness::default(),
+            placement: None,
             stress: Stress::default(),
             record: false,
             observer: None,

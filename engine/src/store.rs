@@ -77,6 +77,7 @@ impl Store {
         let _claim = self.state.claim().ok_or(InstantiationError::StoreInUse)?;
         let mut instances = lock(&self.instances);
         let instance = Instance::link(settings, module, imports, &self.state)?;
+        instance.make_code()?;
         self.state.admit(&instance)?;
         instances.push(Arc::clone(&instance));
         drop(instances);

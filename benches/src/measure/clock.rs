@@ -17,6 +17,14 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
+    /// Whose time it is.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Clock::Wall => "wall",
+            Clock::Cpu => "processor",
+        }
+    }
+
     /// Its time now, from a point that does not change.
     pub(super) fn now(self) -> Duration {
         let id = match self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
-use super::way::Way;
+use super::contestant::Contestant;
 use crate::error::Error;
 use crate::load::{self, Program};
 use crate::suite;
@@ -59,14 +59,14 @@ impl Subject {
     }
 }
 
-/// What a worker process does: all ways of one program against one another.
+/// What a worker process does: all contestants of one program against one another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// What to call.
     pub(crate) subject: Subject,
     /// In which ways.
-    pub(crate) ways: Vec<Way>,
-    /// How often each way is sampled.
+    pub(crate) contestants: Vec<Contestant>,
+    /// How often each is sampled.
     pub(crate) rounds: usize,
     /// No round begins after that many nanoseconds, except the first few.
     pub(crate) budget_ns: u64,
@@ -74,22 +74,27 @@ pub(crate) struct Job {
     pub(crate) sample_ns: u64,
     /// What samples are timed with.
     pub(crate) clock: Clock,
-    /// Of the order of ways.
+    /// Of the order in a round, and of the placement of code.
     pub(crate) seed: u64,
 }
 
-/// A worker's answer, in the order of the job's ways.
+/// A worker's answer, in the order of the job's contestants.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reply {
-    /// By way.
+    /// By contestant.
     pub(crate) measured: Vec<Measured>,
 }
 
-/// What a worker found of one way.
+/// What a worker found of one contestant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Measured {
-    /// The time of one call in nanoseconds, by round.
-    Times(Vec<f64>),
+    /// It was measured.
+    Times {
+        /// The time of one call in nanoseconds, by round.
+        nanoseconds: Vec<f64>,
+        /// Bytes of its compiled code, where that is known.
+        code_bytes: Option<u64>,
+    },
     /// It cannot be executed this way.
     Failed(String),
     /// It gave what it should not.

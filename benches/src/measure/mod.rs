@@ -12,6 +12,7 @@
 //! are interleaved and compared within a round.
 
 mod clock;
+mod contestant;
 mod findings;
 mod job;
 mod machine;
@@ -27,8 +28,8 @@ mod wasmtime;
 mod way;
 mod worker;
 
-pub(crate) use clock::Clock;
-pub(crate) use findings::{Compared, Comparison, Mean, compare, means};
+pub(crate) use contestant::{Code, Contestant};
+pub(crate) use findings::{Compared, Mean, compare, mean};
 pub(crate) use job::{Origin, Subject};
 pub(crate) use machine::Machine;
 pub(crate) use plan::{Effort, Replies, measure};

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use osr_engine::{Instance, Settings, Thread, Tiers};
+use osr_engine::{Instance, Settings, Thread};
 
 use super::clock::Clock;
 use super::job::Subject;
@@ -23,9 +23,7 @@ pub(super) struct Ours {
 
 impl Ours {
     /// Makes an instance and runs its start function.
-    pub(super) fn open(tiers: Tiers, subject: &Subject, program: &Program) -> Result<Ours, String> {
-        let settings =
-            Settings { tiers, checked: false, value_stack_bytes: STACK_BYTES, ..Settings::default() };
+    pub(super) fn open(settings: Settings, subject: &Subject, program: &Program) -> Result<Ours, String> {
         let call = Call::of(subject, program)?;
         let instance = Instance::new(settings, program.module.clone(), &host::imports(true));
         let instance: Arc<Instance> = instance.map_err(|error| error.to_string())?;
@@ -41,5 +39,10 @@ impl Runner for Ours {
         timed(calls, clock, &self.call.signature.results, || {
             self.thread.call(self.call.function, &self.words).map_err(|error| error.to_string())
         })
+    }
+
+    fn code_bytes(&self) -> Option<u64> {
+        let versions = self.thread.instance().versions();
+        Some(versions.into_iter().map(|version| u64::from(version.code_bytes)).sum())
     }
 }

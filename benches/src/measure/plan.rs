@@ -9,8 +9,8 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::clock::Clock;
+use super::contestant::Contestant;
 use super::job::{Job, Reply, Subject};
-use super::way::Way;
 use crate::error::Error;
 
 /// How much is measured. Together the defaults take a few minutes for the bundled programs.
@@ -54,12 +54,12 @@ impl Effort {
 /// The replies of all processes about one program.
 pub(crate) type Replies = Vec<Reply>;
 
-/// Has workers measure `ways` of each of `subjects`. The processes of a program are not run one after the
+/// Has workers measure `contestants` of each of `subjects`. The processes of a program are not run one after the
 /// other, but all programs once, in random order, then all again: what disturbs the machine for a while
 /// does not disturb one program alone.
 pub(crate) fn measure(
     subjects: &[Subject],
-    ways: &[Way],
+    contestants: &[Contestant],
     effort: &Effort,
     progress: &ProgressBar,
 ) -> Result<Vec<Replies>, Error> {
@@ -73,7 +73,7 @@ pub(crate) fn measure(
             progress.set_message(format!("{}, process {process}", subject.name()));
             let job = Job {
                 subject: subject.clone(),
-                ways: ways.to_vec(),
+                contestants: contestants.to_vec(),
                 rounds: effort.rounds as usize,
                 budget_ns: effort.budget_ns(),
                 sample_ns: u64::from(effort.sample) * 1_000,

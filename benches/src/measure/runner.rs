@@ -21,6 +21,11 @@ pub(crate) struct Sample {
 pub(crate) trait Runner {
     /// Calls it `calls` times, at least once. The error says why that failed.
     fn sample(&mut self, calls: u32, clock: Clock) -> Result<Sample, String>;
+
+    /// Bytes of the code that it has compiled, where that is known.
+    fn code_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The function to call, with its arguments.

@@ -5,8 +5,10 @@ use osr_ir::Value;
 use wasmtime::{Config, Engine, Func, Instance, Module, OptLevel, Store, Strategy, Val};
 
 use super::clock::Clock;
-use super::ours::STACK_BYTES;
 use super::runner::{Call, Runner, Sample, timed};
+
+/// The most that it takes without its support for asynchronous calls.
+const MOST_STACK_BYTES: usize = 2 << 20;
 
 /// A program on wasmtime.
 pub(super) struct Wasmtime {
@@ -27,7 +29,7 @@ impl Wasmtime {
         let mut config = Config::new();
         config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
         config.signals_based_traps(true).consume_fuel(false).epoch_interruption(false);
-        config.max_wasm_stack(STACK_BYTES / 2);
+        config.max_wasm_stack(MOST_STACK_BYTES);
         let engine = Engine::new(&config)?;
         let module = Module::new(&engine, bytes)?;
         let mut store = Store::new(&engine, ());

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use osr_engine::Tiers;
 use serde::{Deserialize, Serialize};
 
+use super::contestant::settings;
 use super::job::{Job, Subject};
 use super::ours::Ours;
 use super::runner::Runner;
@@ -72,7 +73,7 @@ impl Way {
             Way::Auto => Tiers::Auto,
             Way::Wasmtime | Way::Wasmi | Way::Node => return self.open_peer(&job.subject, program),
         };
-        Ok(Box::new(Ours::open(tiers, &job.subject, program)?))
+        Ok(Box::new(Ours::open(settings(tiers), &job.subject, program)?))
     }
 
     #[cfg(feature = "peers")]

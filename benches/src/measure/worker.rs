@@ -1,8 +1,9 @@
-//! A worker: one process that measures all ways of one program, and writes what it found.
+//! A worker: one process that measures all contestants of one program, and writes what it found.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use super::contestant::Contestant;
 use super::job::{Job, Measured, Reply};
 use super::ours::STACK_BYTES;
 use super::runner::{Call, Runner, Sample};
@@ -39,8 +40,10 @@ pub(crate) fn work() -> Result<(), Error> {
 
 fn reply(job: &Job, program: &Program) -> Result<Reply, Error> {
     let call = Call::located(&job.subject, program)?;
-    let mut contenders: Vec<Contender<'_>> =
-        job.ways.iter().map(|&way| Contender::new(way.open(job, program), job, &call)).collect();
+    let contender = |(position, contestant): (usize, &Contestant)| {
+        Contender::new(contestant.open(position, job, program), job, &call)
+    };
+    let mut contenders: Vec<Contender<'_>> = job.contestants.iter().enumerate().map(contender).collect();
     let mut random = fastrand::Rng::with_seed(job.seed);
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let begin = Instant::now();
@@ -55,7 +58,7 @@ fn reply(job: &Job, program: &Program) -> Result<Reply, Error> {
     Ok(Reply { measured: contenders.into_iter().map(Contender::measured).collect() })
 }
 
-/// One way, being measured.
+/// One contestant, being measured.
 struct Contender<'j> {
     /// Until something goes wrong.
     state: Result<Box<dyn Runner>, Measured>,
@@ -113,7 +116,7 @@ impl<'j> Contender<'j> {
 
     fn measured(self) -> Measured {
         match self.state {
-            Ok(_) => Measured::Times(self.times),
+            Ok(runner) => Measured::Times { nanoseconds: self.times, code_bytes: runner.code_bytes() },
             Err(failed) => failed,
         }
     }

@@ -113,9 +113,18 @@ impl Arena {
         })?;
         self.live_bytes += bytes;
         self.peak_bytes = self.peak_bytes.max(self.live_bytes);
-        // SAFETY: the range was free, so nobody executes it; it is in bounds of the writable mapping.
-        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(offset), code.len()) };
-        Some(Allocation { offset, bytes })
+        let allocation = Allocation { offset, bytes };
+        self.write(allocation, 0, code);
+        Some(allocation)
+    }
+
+    /// Writes `bytes` at `offset` of an allocation. Nobody may execute it yet.
+    pub(crate) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= allocation.bytes, "within the allocation");
+        // SAFETY: nobody executes the range; it is in bounds of the writable mapping.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.add(allocation.offset + offset), bytes.len());
+        }
     }
 
     /// Gives memory back. Nothing may execute or return into it any more.

@@ -2,6 +2,7 @@
 
 pub(crate) mod arena;
 mod callee_saves;
+mod linking;
 mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;

@@ -21,10 +21,13 @@ use super::version::{CodeVersion, State, VersionId};
 use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
 use crate::instance::Instance;
 use crate::reservation::Reservation;
-use crate::settings::CompiledTier;
+use crate::settings::{CompiledTier, Settings};
 
 /// Bytes of a stub.
 const STUB_BYTES: usize = 16;
+
+/// `int3`: what stands where nobody is to arrive.
+const TRAP_INSTRUCTION: u8 = 0xcc;
 
 /// All code versions of an instance.
 #[derive(Debug)]
@@ -70,9 +73,9 @@ pub struct CodeStatistics {
 }
 
 impl Registry {
-    /// An empty registry with an arena of `bytes`.
-    pub(crate) fn new(bytes: usize, checked: bool) -> io::Result<Registry> {
-        let arena = Arena::new(bytes, checked)?;
+    /// An empty registry.
+    pub(crate) fn new(settings: &Settings) -> io::Result<Registry> {
+        let arena = Arena::new(settings.code_bytes, settings.checked)?;
         let granules = arena.bytes() / GRANULE;
         let table = |entry_bytes: usize| {
             let reservation = Reservation::new(granules * entry_bytes)?;
@@ -129,22 +132,42 @@ impl Registry {
         tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<&CodeVersion, CompileError> {
-        let body = self.compiler.compile(instance, function, tier, entry)?;
-        self.install(function, tier, entry, body)
+        let mut body = self.compile_body(instance, function, tier, entry)?;
+        let calls = std::mem::take(&mut body.direct_calls);
+        let version = self.install(function, tier, entry, body, 0)?;
+        let callee = |callee| instance.function(callee).compiled().map(|code| code as u64);
+        self.bind(version, &calls, |function| callee(function).expect("all functions are linked"))?;
+        Ok(version)
     }
 
-    fn install(
+    /// Compiles without installing.
+    pub(super) fn compile_body(
+        &self,
+        instance: &Instance,
+        function: FunctionIndex,
+        tier: CompiledTier,
+        entry: EntryPoint,
+    ) -> Result<CompiledBody, CompileError> {
+        self.compiler.compile(instance, function, tier, entry)
+    }
+
+    /// Installs what was compiled, `padding` bytes after the begin of a granule.
+    pub(super) fn install(
         &self,
         function: FunctionIndex,
         tier: CompiledTier,
         entry: EntryPoint,
-        body: CompiledBody,
+        mut body: CompiledBody,
+        padding: usize,
     ) -> Result<&CodeVersion, CompileError> {
         let rows = CfiRows::new(self.compiler.common_unwind(), body.unwind.to_fde(Address::Constant(0)))
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
         let callee_saves = CalleeSaves::of(rows.body())
             .ok_or_else(|| CompileError::Cranelift("its frames do not keep a frame pointer".into()))?;
         let mut inner = self.inner();
+        if padding > 0 {
+            body.code = [&*vec![TRAP_INSTRUCTION; padding], &*body.code].concat().into();
+        }
         let allocation = inner.arena.install(&body.code).ok_or(CompileError::NoCodeMemory)?;
         let slot = inner.free_slots.pop().unwrap_or_else(|| {
             inner.next_slot += 1;
@@ -157,8 +180,8 @@ impl Registry {
             function,
             tier,
             entry,
-            start: self.base + allocation.offset as u64,
-            code_bytes: body.code.len() as u32,
+            start: self.base + (allocation.offset + padding) as u64,
+            code_bytes: (body.code.len() - padding) as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             callee_saves,
@@ -178,6 +201,21 @@ impl Registry {
         self.epoch.fetch_add(1, Ordering::Relaxed);
         // SAFETY: just made; it lives until it is released and no record names it.
         Ok(unsafe { &*version })
+    }
+
+    /// Takes `bytes` of the arena, which nobody is to enter.
+    pub(super) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
+        if bytes > 0 {
+            let filler = vec![TRAP_INSTRUCTION; bytes];
+            self.inner().arena.install(&filler).ok_or(CompileError::NoCodeMemory)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` into the code of `version`, which nobody executes yet.
+    pub(super) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
+        let start = (version.start - self.base) as usize - version.allocation.offset;
+        self.inner().arena.write(version.allocation, start + offset as usize, bytes);
     }
 
     fn slot(&self, slot: u32) -> &AtomicPtr<CodeVersion> {

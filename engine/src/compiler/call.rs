@@ -5,14 +5,17 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::CallConv;
-use osr_ir::{Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind};
+use osr_ir::{
+    FunctionIndex, Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind,
+};
 use osr_stubs::{Context, TableView};
 
-use super::state::Resumption;
+use super::state::{Callee, Resumption};
 use super::translate::{Translator, call_signature, clif_type, is_memory};
 use super::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::hooks::RuntimeOperation;
+use crate::readiness::CallBinding;
 use crate::table::signature_half;
 
 impl Translator<'_, '_> {
@@ -23,17 +26,17 @@ impl Translator<'_, '_> {
         match instruction {
             I::Call { function, arguments, results } => {
                 let signature = self.instance.module().function(*function).signature;
-                let cells = self.context_field(offset_of!(Context, cells));
-                let cell = (cells, self.instance.number(*function) as i32 * 8);
-                self.guest_call(signature, cell, arguments, results, point);
+                let callee = self.callee(*function, signature);
+                self.guest_call(signature, callee, arguments, results, point);
             }
             I::CallIndirect { table, signature, index, arguments, results } => {
                 let function = self.checked_callee(*table, *signature, *index);
                 self.profile_indirect_call(point, function);
                 let cells = self.context_field(offset_of!(Context, cells));
                 let offset = self.builder.ins().ishl_imm_u(function, 3);
-                let cell = (self.builder.ins().iadd(cells, offset), 0);
-                self.guest_call(*signature, cell, arguments, results, point);
+                let cell = self.builder.ins().iadd(cells, offset);
+                let callee = self.in_cell(cell, 0);
+                self.guest_call(*signature, callee, arguments, results, point);
             }
             I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
             I::MemoryFill { address, value, length } => {
@@ -76,23 +79,41 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// A call of guest code through its cell, an address and an offset, which holds whatever the current
-    /// version is.
+    /// How `function` is called: through its cell, or, for good, by its name, which becomes a distance when
+    /// all functions are in place. Functions of the host have no place.
+    fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
+        let is_defined = self.instance.module().function(function).body().is_some();
+        if self.readiness.binding == CallBinding::Cell || !is_defined {
+            let cells = self.context_field(offset_of!(Context, cells));
+            return self.in_cell(cells, self.instance.number(function) as i32 * 8);
+        }
+        let name = ir::UserExternalName { namespace: 0, index: function.as_u32() };
+        let name = ir::ExternalName::User(self.builder.func.declare_imported_user_function(name));
+        let signature = self.builder.import_signature(call_signature(self.instance, signature));
+        let function = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
+        Callee::Named(self.builder.import_function(function))
+    }
+
+    /// Whatever the cell at an address and an offset holds: the current version.
+    fn in_cell(&mut self, cell: ir::Value, offset: i32) -> Callee {
+        Callee::At(self.builder.ins().load(types::I64, MemFlagsData::trusted(), cell, offset))
+    }
+
+    /// A call of guest code.
     fn guest_call(
         &mut self,
         signature: SignatureIndex,
-        (cell, offset): (ir::Value, i32),
+        callee: Callee,
         arguments: &[Register],
         results: &[Register],
         point: Point,
     ) {
-        let code = self.builder.ins().load(types::I64, MemFlagsData::trusted(), cell, offset);
         let mut values = vec![self.context];
         values.extend(arguments.iter().map(|&argument| self.read(argument)));
         let places = self.instance.layout(signature).results.clone();
         let clif_signature = self.builder.import_signature(call_signature(self.instance, signature));
         let resumption = Resumption { point, results, places: &places };
-        let mut returned = self.recorded_call(clif_signature, code, &values, resumption).into_iter();
+        let mut returned = self.recorded_call(clif_signature, callee, &values, resumption).into_iter();
         for (&register, &place) in results.iter().zip(&places) {
             let value = if let Place::Memory(n) = place {
                 let words = self.context_field(offset_of!(Context, results));
@@ -147,7 +168,7 @@ impl Translator<'_, '_> {
         signature.returns = vec![AbiParam::new(types::I32)];
         let signature = self.builder.import_signature(signature);
         let resumption = Resumption { point, results: result.as_slice(), places: &[Place::Integer(0)] };
-        let returned = self.recorded_call(signature, stub, &values, resumption);
+        let returned = self.recorded_call(signature, Callee::At(stub), &values, resumption);
         if let Some(register) = result {
             self.write(register, returned[0]);
         }
@@ -160,12 +181,7 @@ impl Translator<'_, '_> {
     /// an earlier one, and the poll would silently disappear.
     pub(super) fn poll(&mut self, point: Point) {
         self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
-        let offset = offset_of!(Context, stack_limit) as i64;
-        let address =
-            if offset == 0 { self.context } else { self.builder.ins().iadd_imm_u(self.context, offset) };
-        let limit = self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address);
-        let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
-        let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
+        let below = self.is_below_limit();
         let (cold, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(cold);
         if let Some(left) = self.profile_arrival(point) {
@@ -188,6 +204,23 @@ impl Translator<'_, '_> {
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.good = good;
+    }
+
+    /// The stack check alone, of code that does not poll.
+    pub(super) fn check_stack(&mut self, point: Point) {
+        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let below = self.is_below_limit();
+        self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
+    }
+
+    /// Whether the stack pointer is below the thread's limit.
+    fn is_below_limit(&mut self) -> ir::Value {
+        let offset = offset_of!(Context, stack_limit) as i64;
+        let address =
+            if offset == 0 { self.context } else { self.builder.ins().iadd_imm_u(self.context, offset) };
+        let limit = self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address);
+        let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
+        self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit)
     }
 
     fn table_field(

@@ -8,7 +8,7 @@
 //!
 //! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
 //! address but its profile, which outlives it (everything else outside comes through the context), so it
-//! runs wherever it is put; every call has a frame map.
+//! runs wherever it is put, once its direct calls, if it has any, are bound; every call has a frame map.
 
 mod call;
 mod numeric;
@@ -21,13 +21,15 @@ mod translate;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::entity::PrimaryMap;
 use cranelift_codegen::ir;
 use cranelift_codegen::isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc};
+use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use gimli::write::CommonInformationEntry;
 use osr_ir::{Body, FunctionIndex, Instruction, Point, Points, Position, TrapKind};
@@ -75,6 +77,17 @@ pub(crate) struct CompiledBody {
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
     /// Unwind rows.
     pub(crate) unwind: UnwindInfo,
+    /// The calls of other functions that are to be bound when it is in its place.
+    pub(crate) direct_calls: Vec<DirectCall>,
+}
+
+/// A `call rel32` without its distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DirectCall {
+    /// Where the distance goes, in the code. It counts from the end of the instruction.
+    pub(crate) offset: u32,
+    /// The function that is called.
+    pub(crate) callee: FunctionIndex,
 }
 
 /// A body could not be compiled; it stays in the interpreter.
@@ -177,9 +190,11 @@ impl Compiler {
         let safepoints =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         let mut control = ControlPlane::default();
-        let compiled = cranelift
+        cranelift
             .compile(isa, &mut control)
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
+        let compiled = cranelift.compiled_code().expect("just compiled");
+        let names = cranelift.func.params.user_named_funcs();
         check(compiled, instance)?;
         let unwind = match compiled.create_unwind_info(isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
@@ -193,6 +208,7 @@ impl Compiler {
             recording: request.recording,
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
+            direct_calls: direct_calls(compiled, names),
             unwind,
         })
     }
@@ -272,12 +288,27 @@ impl From<CompileError> for Failure {
 
 /// What the engine relies on and Cranelift decides.
 fn check(compiled: &CompiledCode, instance: &Instance) -> Result<(), CompileError> {
-    let relocations: &[FinalizedMachReloc] = compiled.buffer.relocs();
-    assert!(relocations.is_empty(), "compiled code must not need relocation: {relocations:?}");
     // The frame is allocated before the stack check, and a landing needs some of the reserve.
     let limit = (instance.settings().stack_reserve_bytes / 2) as u32;
     let bytes = compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+/// The calls that must be bound, by the function's table of names. Nothing else may need relocation.
+fn direct_calls(
+    compiled: &CompiledCode,
+    names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
+) -> Vec<DirectCall> {
+    let call = |relocation: &FinalizedMachReloc| match &relocation.target {
+        FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name))
+            if (relocation.kind, relocation.addend) == (Reloc::X86CallPCRel4, -4) =>
+        {
+            let callee = FunctionIndex::new(names[*name].index as usize);
+            DirectCall { offset: relocation.offset, callee }
+        }
+        _ => panic!("compiled code must not need relocation: {relocation:?}"),
+    };
+    compiled.buffer.relocs().iter().map(call).collect()
 }
 
 /// What traps, or `None` if it is not known at which point something does.

@@ -45,13 +45,22 @@ pub(super) struct Resumption<'r> {
     pub(super) places: &'r [Place],
 }
 
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Callee {
+    /// The code at an address.
+    At(ir::Value),
+    /// A function of the module, directly.
+    Named(ir::FuncRef),
+}
+
 impl Translator<'_, '_> {
     /// Calls `callee` in such a way that the frame state is known when it returns. Gives what it returns in
     /// registers.
     pub(super) fn recorded_call(
         &mut self,
         signature: ir::SigRef,
-        callee: ir::Value,
+        callee: Callee,
         arguments: &[ir::Value],
         resumption: Resumption<'_>,
     ) -> Vec<ir::Value> {
@@ -60,7 +69,10 @@ impl Translator<'_, '_> {
             _ => self.keep_state(resumption),
         };
         if kept.is_empty() {
-            let call = self.builder.ins().call_indirect(signature, callee, arguments);
+            let call = match callee {
+                Callee::At(address) => self.builder.ins().call_indirect(signature, address, arguments),
+                Callee::Named(function) => self.builder.ins().call(function, arguments),
+            };
             self.tag(call, resumption.point, state);
             return self.builder.inst_results(call).to_vec();
         }
@@ -83,7 +95,7 @@ impl Translator<'_, '_> {
     fn try_call(
         &mut self,
         signature: ir::SigRef,
-        (callee, arguments): (ir::Value, &[ir::Value]),
+        (callee, arguments): (Callee, &[ir::Value]),
         kept: &[(Register, ir::Value)],
         next: ir::Block,
         (tag, handler): (ExceptionTag, ir::Block),
@@ -102,7 +114,10 @@ impl Translator<'_, '_> {
             .chain([ExceptionTableItem::Tag(tag, handler)]);
         let table = ExceptionTableData::new(signature, normal, items);
         let table = self.builder.func.dfg.exception_tables.push(table);
-        self.builder.ins().try_call_indirect(callee, arguments, table);
+        match callee {
+            Callee::At(address) => self.builder.ins().try_call_indirect(address, arguments, table),
+            Callee::Named(function) => self.builder.ins().try_call(function, arguments, table),
+        };
         returned
     }
 

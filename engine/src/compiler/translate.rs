@@ -23,6 +23,7 @@ use crate::function::Analysis;
 use crate::instance::Instance;
 use crate::link::is_elsewhere;
 use crate::profile::Profile;
+use crate::readiness::{Checks, Readiness};
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The state of translating one body.
@@ -41,6 +42,8 @@ pub(super) struct Translator<'a, 'b> {
     /// Those that they hold everywhere.
     always: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
+    /// What the code has besides the program.
+    pub(super) readiness: Readiness,
     /// How calls record the frame state.
     pub(super) recording: StateRecording,
     /// Where exceptions would go, if there were any.
@@ -102,6 +105,10 @@ pub(super) fn translate<'b>(
         constants: always.clone(),
         always: always.clone(),
         slots: vec![None; body.registers.len()],
+        readiness: match tier {
+            CompiledTier::Baseline => Readiness::FULL,
+            CompiledTier::Optimized => instance.settings().readiness,
+        },
         recording,
         nowhere: None,
         leave_signature: None,
@@ -167,7 +174,11 @@ impl Translator<'_, '_> {
         for (position, value) in parameters.into_iter().enumerate() {
             self.builder.def_var(self.variables[position], value);
         }
-        self.poll(Points::entry());
+        match self.readiness.checks {
+            Checks::None => {}
+            Checks::Stack => self.check_stack(Points::entry()),
+            Checks::Polls => self.poll(Points::entry()),
+        }
         self.forget();
         let entry = self.block(Block::new(Body::ENTRY));
         self.builder.ins().jump(entry, &[]);
@@ -212,7 +223,9 @@ impl Translator<'_, '_> {
             if let Some(stored) = stored {
                 self.good = stored.at_start(self.body, block);
             }
-            if let Some(header) = self.analysis.points.header(block) {
+            if let Some(header) = self.analysis.points.header(block)
+                && self.readiness.checks == Checks::Polls
+            {
                 self.poll(header);
             }
             self.translate_from(block, 0);

@@ -1,0 +1,54 @@
+//! What is measured against one another: engines, or codes of this one.
+
+use osr_engine::{Readiness, Settings, StateRecording, Tiers};
+use serde::{Deserialize, Serialize};
+
+use super::job::Job;
+use super::ours::{Ours, STACK_BYTES};
+use super::runner::Runner;
+use super::way::Way;
+use crate::load::Program;
+
+/// One of those that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Contestant {
+    /// An engine, or one of our tiers.
+    Engine(Way),
+    /// Our optimized tier, made in a certain way.
+    Code(Code),
+}
+
+/// How optimized code is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Code {
+    /// What it has besides the program.
+    pub(crate) readiness: Readiness,
+    /// How it makes frame states known.
+    pub(crate) state_recording: StateRecording,
+}
+
+impl Contestant {
+    /// Makes `program` ready to be called, as the contestant at `position` of `job`.
+    pub(super) fn open(
+        self,
+        position: usize,
+        job: &Job,
+        program: &Program,
+    ) -> Result<Box<dyn Runner>, String> {
+        match self {
+            Contestant::Engine(way) => way.open(job, program),
+            Contestant::Code(Code { readiness, state_recording }) => {
+                // A place of its own for each, another in each process.
+                let placement = Some(job.seed.wrapping_add(position as u64));
+                let settings =
+                    Settings { readiness, state_recording, placement, ..settings(Tiers::Optimized) };
+                Ok(Box::new(Ours::open(settings, &job.subject, program)?))
+            }
+        }
+    }
+}
+
+/// Settings for measurements.
+pub(super) fn settings(tiers: Tiers) -> Settings {
+    Settings { tiers, checked: false, value_stack_bytes: STACK_BYTES, ..Settings::default() }
+}

@@ -1,0 +1,58 @@
+//! `osr-bench readiness`: what it prints, and what it refuses. Short runs: nothing depends on times.
+
+mod support;
+
+use serde_json::Value;
+use support::osr_bench;
+
+const SHORT: [&str; 6] = ["--processes", "2", "--rounds", "10", "--sample", "1"];
+
+#[test]
+fn every_component_has_a_price_in_time_and_bytes() {
+    let done = osr_bench(&[&["readiness", "fib", "sort", "--json", "--seed", "3"], &SHORT[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let findings: Value = serde_json::from_str(&done.stdout).unwrap();
+    let components: Vec<&str> = findings["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["name"].as_str().unwrap())
+        .collect();
+    for name in ["bare", "stack check", "polls", "call cells", "slots", "locations", "pads"] {
+        assert!(components.contains(&name), "{components:?}");
+    }
+    for row in findings["programs"].as_array().unwrap() {
+        let prices = row["prices"].as_array().unwrap();
+        assert_eq!(prices.len(), components.len());
+        for price in prices {
+            for measured in [&price["added"]["measured"], &price["total"]["measured"]] {
+                assert!(measured["relative"]["ratio"].as_f64() > Some(0.0), "{price}");
+                assert!(measured["code_bytes"].as_u64() > Some(0), "{price}");
+            }
+        }
+        let bytes = |name: &str| {
+            let position = components.iter().position(|known| *known == name).unwrap();
+            prices[position]["total"]["measured"]["code_bytes"].as_u64().unwrap()
+        };
+        assert!(bytes("bare") < bytes("polls"), "polls are instructions");
+        assert!(bytes("polls") < bytes("slots"), "stores are instructions");
+    }
+    let means = findings["geometric_means"].as_array().unwrap();
+    assert!(means[0].is_null() && means[1..].iter().all(|mean| mean["added"]["programs"] == 2), "{means:?}");
+}
+
+#[test]
+fn the_tables_name_the_worst_program() {
+    let done = osr_bench(&[&["readiness", "fib"], &SHORT[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for part in ["call cells", "geometric mean", "worst program", "seed ", "code bytes", "fib"] {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    osr_bench(&["readiness", "fibonacci"]).refused(&["`fibonacci` is neither"]);
+    osr_bench(&["readiness", "fib", "--engines", "wasmi"]).refused(&["--engines"]);
+    osr_bench(&["readiness", "fib", "--noise", "x"]).refused(&["--noise", "above 0"]);
+}
