@@ -40,14 +40,15 @@ pub enum Event<'a> {
         /// Its results, one word each, or why there are none.
         outcome: Result<&'a [u64], &'a Trap>,
     },
-    /// The guest, or the embedder, calls a function of the host.
+    /// The guest, or the embedder, calls a function of the host, or one imported from another instance. (What
+    /// is called through a table and is another instance's is seen by that instance's observer only.)
     HostCalled {
         /// The imported function.
         function: FunctionIndex,
         /// One word per parameter.
         arguments: &'a [u64],
     },
-    /// A function of the host gives control back to the guest.
+    /// The function that was [called](Event::HostCalled) gives control back to the guest.
     HostReturned {
         /// The imported function.
         function: FunctionIndex,

@@ -91,7 +91,8 @@ impl Thread {
     /// frames, up to the outermost. The first is that of this function itself.
     ///
     /// # Errors
-    /// If a frame has no unwind rows or its stack cannot be read. It never guesses.
+    /// If a frame has no unwind rows or its stack cannot be read. It never guesses. Compiled frames of other
+    /// instances, which called this one, have none here.
     #[inline(never)]
     pub fn native_frames(&self) -> Result<Vec<Frame>, osr_stackwalk::Error> {
         let mut visit = Visit { thread: self, frames: Ok(Vec::new()) };

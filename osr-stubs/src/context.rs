@@ -15,9 +15,9 @@ pub struct Context {
     pub memory_base: *mut u8,
     /// Pages of linear memory now.
     pub memory_pages: *const AtomicU64,
-    /// The globals, one word each.
+    /// The globals, one word each: the value, or, of an imported mutable global, the address of its word.
     pub globals: *mut u64,
-    /// The call cells: per function, the code that new calls enter.
+    /// The call cells: by function number, the code that new calls enter.
     pub cells: *const AtomicPtr<u8>,
     /// The tables.
     pub tables: *const TableView,
@@ -48,8 +48,8 @@ pub struct Context {
 #[repr(C)]
 #[derive(Debug)]
 pub struct TableView {
-    /// The first entry. An entry is a function reference: 0 is null, otherwise the function's index in
-    /// the low half and its signature's index plus one in the high half.
+    /// The first entry. An entry is a function reference: 0 is null, otherwise the function's number in
+    /// the low half and its signature's number plus one in the high half. Numbers are those of the store.
     pub entries: *mut u64,
     /// Entries now.
     pub length: AtomicU64,
@@ -160,8 +160,9 @@ pub struct LandingRegisters {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Hooks {
-    /// Compiled code called a function that is not compiled (interpreted, or the host's).
-    pub call: unsafe extern "C" fn(context: *mut Context, function: u32, call: *mut NativeCall) -> Exit,
+    /// Compiled code called the function of that number, which is not compiled (interpreted, or the host's)
+    /// or another instance's.
+    pub call: unsafe extern "C" fn(context: *mut Context, number: u32, call: *mut NativeCall) -> Exit,
     /// A landing in the interpreter continues.
     pub resume: unsafe extern "C" fn(context: *mut Context, call: *mut NativeCall) -> Exit,
     /// A hijacked slot was returned through. Gives the code to jump to.

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Imports, Instance, InvokeError, Land, Settings, Store, Stress, Thread, Tier, Tiers};
+use osr_engine::{
+    Imports, Instance, InstantiationError, InvokeError, Land, Settings, Store, Stress, Thread, ThreadError,
+    Tier, Tiers,
+};
 use osr_ir::{TrapKind, Value};
+use osr_tests::configuration::on_large_stack;
 use osr_tests::guest::{acting, eager, interpreted, parse};
 
 fn settings() -> [Settings; 4] {
@@ -151,4 +155,160 @@ fn frames_beyond_another_instance_are_invalidated() {
         }
         assert!(thread.transitions().landings >= 8);
     }
+}
+
+/// `run` calls itself through the other instance, until the stack is exhausted or the argument is 0.
+const PING: &str = r#"(module
+    (table (export "table") 1 funcref)
+    (type $f (func (param i32) (result i32)))
+    (func (export "run") (param i32) (result i32)
+        (if (result i32) (i32.eqz (local.get 0))
+            (then (i32.const 0))
+            (else (i32.add (i32.const 1)
+                (call_indirect (type $f) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0)))))))"#;
+
+const PONG: &str = r#"(module
+    (import "ping" "table" (table 1 funcref))
+    (import "ping" "run" (func $run (param i32) (result i32)))
+    (func $pong (param i32) (result i32) (i32.add (i32.const 100) (call $run (local.get 0))))
+    (elem (i32.const 0) func $pong))"#;
+
+#[test]
+fn instances_call_one_another_until_the_stack_is_exhausted() {
+    for settings in settings() {
+        let settings = Settings { value_stack_bytes: 1 << 20, ..settings };
+        on_large_stack(1 << 20, || {
+            let store = Store::new();
+            let ping = instantiate(&store, PING, &settings, &Imports::new());
+            let _pong = instantiate(&store, PONG, &settings, &from("ping", &ping));
+            let thread = Thread::new(&ping).unwrap();
+            assert_eq!(thread.invoke("run", &[Value::I32(20)]).unwrap(), [20 * 101]);
+            assert_eq!(trap(thread.invoke("run", &[Value::I32(-1)])).0, TrapKind::StackExhausted);
+            assert_eq!(thread.hijacked_slots(), 0);
+            assert_eq!(thread.invoke("run", &[Value::I32(3)]).unwrap(), [3 * 101]);
+        });
+    }
+}
+
+/// Values of all kinds, more than fit into registers.
+#[test]
+fn arguments_and_results_cross_unchanged() {
+    const MANY: &str = r#"(module
+        (import "here" "table" (table 1 funcref))
+        (type $many (func (param i32 i64 f32 f64 i64 i64 i64 i64 i32) (result i32 f32 i64 f64 i64)))
+        (func $many (type $many)
+            (i32.add (local.get 0) (local.get 8))
+            (f32.neg (local.get 2))
+            (i64.add (local.get 4) (i64.add (local.get 5) (i64.add (local.get 6) (local.get 7))))
+            (f64.neg (local.get 3))
+            (i64.xor (local.get 1) (i64.const -1)))
+        (export "many" (func $many))
+        (elem (i32.const 0) func $many))"#;
+    let caller = |call: &str, import: &str| {
+        format!(
+            r#"(module {import}
+            (type $many (func (param i32 i64 f32 f64 i64 i64 i64 i64 i32) (result i32 f32 i64 f64 i64)))
+            (func (export "run") (param i32) (result i32 f32 i64 f64 i64)
+                (i32.const 7) (i64.const -2) (f32.const 1.5) (f64.const 2.5) (i64.const 1) (i64.const 10)
+                (i64.const 100) (i64.const 0x100000000) (local.get 0) {call}))"#
+        )
+    };
+    let expected =
+        [u64::from(-3i32 as u32), u64::from((-1.5f32).to_bits()), 0x1_0000_006f, (-2.5f64).to_bits(), 1];
+    for settings in settings() {
+        let store = Store::new();
+        let table = r#"(table (export "table") 1 funcref)"#;
+        let indirect = caller("(call_indirect (type $many) (i32.const 0))", table);
+        let indirect = instantiate(&store, &indirect, &settings, &Imports::new());
+        let many = instantiate(&store, MANY, &settings, &from("here", &indirect));
+        let import = r#"(import "there" "many" (func $many (param i32 i64 f32 f64 i64 i64 i64 i64 i32)
+            (result i32 f32 i64 f64 i64)))"#;
+        let direct = instantiate(&store, &caller("(call $many)", import), &settings, &from("there", &many));
+        for instance in [&indirect, &direct] {
+            let thread = Thread::new(instance).unwrap();
+            for _ in 0..3 {
+                assert_eq!(thread.invoke("run", &[Value::I32(-10)]).unwrap(), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_instance_that_is_gone_traps() {
+    for settings in settings() {
+        let store = Store::new();
+        let state = instantiate(&store, STATE, &settings, &Imports::new());
+        drop(instantiate(&store, USER, &settings, &from("state", &state)));
+        let thread = Thread::new(&state).unwrap();
+        let three = thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]).unwrap();
+        assert_eq!(three, [3.5f64.to_bits()], "the store keeps it");
+        drop(store);
+        // The thread has executed it, and keeps it.
+        assert!(thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]).is_ok());
+        drop(thread);
+        let thread = Thread::new(&state).unwrap();
+        let call = || thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]);
+        match call() {
+            Err(InvokeError::Trap(trap)) => {
+                assert_eq!((trap.kind, trap.function_name.as_str()), (TrapKind::HostError, "apply"));
+                assert!(trap.message.expect("a reason").contains("gone"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn stores_do_not_mix_and_have_one_native_thread() {
+    let settings = eager();
+    let (one, other) = (Store::new(), Store::new());
+    let state = instantiate(&one, STATE, &settings, &Imports::new());
+    let error = other.instantiate(settings.clone(), parse(USER), &from("state", &state)).unwrap_err();
+    assert!(error.to_string().contains("is of an instance that is in another store"), "{error}");
+    let thread = Thread::new(&state).unwrap();
+    let user = instantiate(&one, USER, &settings, &from("state", &state));
+    assert!(matches!(Thread::new(&state), Err(ThreadError::InUse)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(matches!(Thread::new(&user), Err(ThreadError::StoreInUse))));
+        scope.spawn(|| {
+            let error = one.instantiate(settings.clone(), parse(STATE), &Imports::new()).unwrap_err();
+            assert!(matches!(error, InstantiationError::StoreInUse), "{error}");
+        });
+    });
+    drop(thread);
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(Thread::new(&user).is_ok()));
+    });
+}
+
+/// A failed instantiation leaves what it has written, functions included.
+#[test]
+fn what_was_written_before_a_segment_that_does_not_fit_stays() {
+    for settings in settings() {
+        let store = Store::new();
+        let state = instantiate(&store, STATE, &settings, &Imports::new());
+        let user = USER.replace("(elem (i32.const 0)", "(data (i32.const 70000) \"x\") (elem (i32.const 0)");
+        let error = store.instantiate(settings.clone(), parse(&user), &from("state", &state)).unwrap_err();
+        assert!(matches!(error, InstantiationError::DataOutOfBounds { segment: 0 }), "{error}");
+        let thread = Thread::new(&state).unwrap();
+        let sum = thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]).unwrap();
+        assert_eq!(sum, [3.5f64.to_bits()]);
+    }
+}
+
+/// What baseline code counts are functions of its own instance.
+#[test]
+fn foreign_functions_have_no_number_in_profiles() {
+    let settings = Settings { tiers: Tiers::Baseline, ..eager() };
+    let store = Store::new();
+    let state = instantiate(&store, STATE, &settings, &Imports::new());
+    let _user = instantiate(&store, USER, &settings, &from("state", &state));
+    let thread = Thread::new(&state).unwrap();
+    for _ in 0..2 {
+        thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]).unwrap();
+    }
+    let apply = state.exported_function("apply").unwrap();
+    let calls: Vec<_> = state.profiled(apply).indirect_calls.iter().map(|(_, calls)| *calls).collect();
+    assert_eq!(calls.len(), 1);
+    assert_eq!((calls[0].calls, calls[0].repeated, calls[0].last), (2, 1, None));
 }

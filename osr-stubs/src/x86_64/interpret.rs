@@ -24,7 +24,7 @@ use crate::context::{Context, Hooks, NativeArguments, NativeCall, NativeResults}
 const FRAME: usize = size_of::<NativeCall>().next_multiple_of(16);
 
 /// What compiled code reaches when it calls a function that is not compiled. The function's stub in the
-/// code arena has put the function's index into `eax`; all argument registers are the caller's.
+/// code arena has put the function's number into `eax`; all argument registers are the caller's.
 ///
 /// # Safety
 /// Entered by a call from compiled code, with the context in `rdi`.
