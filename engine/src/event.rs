@@ -1,16 +1,25 @@
-//! Events: what can be observed of an execution. Observing changes nothing: the same transitions occur,
-//! and without an observer each event costs a test of one pointer, off the hot paths.
+//! Events: what can be observed of an execution, and why it happens. Observing changes nothing: the same
+//! transitions occur, and without an observer each event costs a test of one pointer, off the hot paths.
+//!
+//! ```text
+//!   ReplacementBegan(cause)                      a version's life: Compiled .. Retired .. Released
+//!     Retired, Hijacked x n, Released            a frame's way:    Hijacked .. Moved, Dropped or Restored
+//!   ReplacementEnded                                               (the same slot in both)
+//! ```
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use osr_ir::{FunctionIndex, Point, Register};
 
 use crate::code::CodeVersion;
+use crate::compiler::{CompileError, EntryPoint};
 use crate::error::Trap;
 use crate::function::Analysis;
-use crate::settings::Tier;
+use crate::settings::{CompiledTier, Tier};
 use crate::statistics::Place;
+use crate::stress::Action;
 use crate::thread::Thread;
 
 /// Sees what happens. Called on the guest's thread, which waits; it must not call the guest.
@@ -23,6 +32,63 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn wants_points(&self) -> bool {
         false
     }
+}
+
+/// Several observers as one: each is told, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Observers(Vec<Arc<dyn Observer>>);
+
+impl Observers {
+    /// All of `observers` as one, as [`Settings::observer`](crate::Settings::observer) takes it; none if
+    /// there are none.
+    pub fn join(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+        match observers.len() {
+            0 | 1 => observers.pop(),
+            _ => Some(Arc::new(Observers(observers))),
+        }
+    }
+}
+
+impl Observer for Observers {
+    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+        self.0.iter().for_each(|observer| observer.observe(thread, event));
+    }
+
+    fn wants_points(&self) -> bool {
+        self.0.iter().any(|observer| observer.wants_points())
+    }
+}
+
+/// Why code is made, or frames are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The function was executed often enough in the tier `from`, and was at `place` then.
+    TierUp {
+        /// The tier that it was in.
+        from: Tier,
+        /// Where in the body.
+        place: Place,
+    },
+    /// A landing goes on in a continuation that was not there yet.
+    Landing,
+    /// [`Settings::stress`](crate::Settings::stress) forces it.
+    Stress {
+        /// What is forced.
+        action: Action,
+        /// At which safepoint.
+        safepoint: u64,
+    },
+    /// The embedder, or a function of the host, asked for it.
+    Host,
+}
+
+/// What replaces frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Replacement {
+    /// Versions are retired, their frames hijacked, their code released.
+    Invalidation,
+    /// Frames are hijacked; their versions stay.
+    Hijack,
 }
 
 /// What happens.
@@ -71,6 +137,29 @@ pub enum Event<'a> {
         version: &'a CodeVersion,
         /// The time that it took.
         duration: Duration,
+        /// Why.
+        cause: Cause,
+    },
+    /// The compiler refused a body, which is not tried again.
+    Refused {
+        /// The function.
+        function: FunctionIndex,
+        /// The tier that was to compile it.
+        tier: CompiledTier,
+        /// Where the code was to be entered.
+        entry: EntryPoint,
+        /// The compiler's reason.
+        error: &'a CompileError,
+        /// Why it was asked.
+        cause: Cause,
+    },
+    /// A call of a function that was executed often in the interpreter enters compiled code. Calls that
+    /// find that code by themselves are not seen.
+    Entered {
+        /// The function.
+        function: FunctionIndex,
+        /// The address of the code.
+        code: u64,
     },
     /// An activation goes on in other code, with the frame state that it has here.
     Moved {
@@ -86,25 +175,62 @@ pub enum Event<'a> {
         to: Tier,
         /// The address of the code that it goes on in; none for the interpreter.
         to_code: Option<u64>,
+        /// The hijacked slot that it landed through; none for a frame that leaves the interpreter.
+        slot: Option<u64>,
         /// Point and registers.
         state: FrameState<'a>,
     },
+    /// Frames are about to be replaced. What follows up to [`Event::ReplacementEnded`] is part of it.
+    ReplacementBegan {
+        /// What is done.
+        replacement: Replacement,
+        /// Why.
+        cause: Cause,
+    },
+    /// The replacement that has begun is complete: all chosen frames are hijacked, retired code is gone.
+    ReplacementEnded,
     /// A return slot was swapped for the landing stub's: the frame that it leads into will land.
     Hijacked {
         /// The version that the frame is of.
         version: &'a CodeVersion,
         /// Where the frame resumes.
         point: Point,
+        /// The address of the slot. Until the frame has landed no other has it; from run to run it differs.
+        slot: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// A hijacked frame will not land: a trap has jumped over it.
+    Dropped {
+        /// The version that the frame was of.
+        version: &'a CodeVersion,
+        /// Where it would have resumed.
+        point: Point,
+        /// The slot.
+        slot: u64,
+    },
+    /// A hijacked frame will not land: its return slot is as it was before.
+    Restored {
+        /// The version that the frame is of.
+        version: &'a CodeVersion,
+        /// Where it resumes.
+        point: Point,
+        /// The slot.
+        slot: u64,
     },
     /// Nothing new enters the version.
     Retired {
         /// The version.
         version: &'a CodeVersion,
+        /// Why.
+        cause: Cause,
     },
-    /// The version's memory was given back.
+    /// The version's memory is given back.
     Released {
         /// The version.
         version: &'a CodeVersion,
+        /// Why it was retired.
+        cause: Cause,
     },
 }
 

@@ -4,7 +4,7 @@ use std::ptr;
 
 use crate::code::{CodeVersion, Registry};
 use crate::error::TransitionError;
-use crate::event::Event;
+use crate::event::{Cause, Event, Replacement};
 use crate::ledger::{LedgerPcs, Record, runs};
 use crate::settings::{CompiledTier, StateRecording};
 use crate::thread::Thread;
@@ -26,13 +26,15 @@ impl Thread {
     /// If the stack cannot be walked, or compiled code is not ready for it; then, and if `choose`
     /// panics, nothing is hijacked.
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
-        self.hijack_sites(|version, _| choose(version))
+        let cause = Cause::Host;
+        self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, |version, _| choose(version)))
     }
 
     /// As [`Self::hijack`], where `choose` picks by the site, too, that a frame waits at.
     #[inline(always)]
     pub(crate) fn hijack_sites(
         &self,
+        cause: Cause,
         choose: impl Fn(&CodeVersion, u32) -> bool,
     ) -> Result<Hijacked, TransitionError> {
         self.check_ready()?;
@@ -58,11 +60,10 @@ impl Thread {
             }
         })?;
         let hijacked = Hijacked { frames: fresh.0.len() as u64, again };
-        if self.is_observed() {
-            fresh.0.iter().for_each(|record| self.observe_hijack(record));
-        }
+        let seen = if self.is_observed() { fresh.0.clone() } else { Vec::new() };
         ledger.add(fresh.keep());
         drop(ledger);
+        seen.iter().for_each(|record| self.observe_hijack(record, cause));
         self.count(|statistics| {
             statistics.hijacked_frames += hijacked.frames;
             statistics.rehijacked += hijacked.again;
@@ -83,7 +84,13 @@ impl Thread {
 
     /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as
     /// that call returns.
-    pub(crate) fn hijack_innermost(&self, version: &CodeVersion, site: u32, tier: CompiledTier) {
+    pub(crate) fn hijack_innermost(
+        &self,
+        version: &CodeVersion,
+        site: u32,
+        tier: CompiledTier,
+        cause: Cause,
+    ) {
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let (slot, frame_base) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
         let mut ledger = self.ledger().borrow_mut();
@@ -94,8 +101,20 @@ impl Thread {
         unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
-        let point = version.frame_maps.sites()[site as usize].point;
-        self.observe(|| Event::Hijacked { version, point });
+        self.observe_hijack(&record, cause);
+    }
+
+    /// Tells the observer that frames are replaced, while `replace` does it.
+    pub(crate) fn replacing<T>(
+        &self,
+        replacement: Replacement,
+        cause: Cause,
+        replace: impl FnOnce() -> T,
+    ) -> T {
+        self.observe(|| Event::ReplacementBegan { replacement, cause });
+        let replaced = replace();
+        self.observe(|| Event::ReplacementEnded);
+        replaced
     }
 
     /// Puts the original return PCs back where the code they lead into is still there. Gives the number
@@ -106,15 +125,19 @@ impl Thread {
         let records = self.ledger().borrow_mut().extract(gone);
         for record in &records {
             restore_slot(record);
+            self.observe(|| Event::Restored {
+                version: record.version(),
+                point: record.point(),
+                slot: record.slot,
+            });
         }
         runs(&records).for_each(|version| registry.drop_run(version));
         records.len() as u64
     }
 
-    fn observe_hijack(&self, record: &Record) {
-        let version = record.version();
-        let point = version.frame_maps.sites()[record.site() as usize].point;
-        self.observe(|| Event::Hijacked { version, point });
+    fn observe_hijack(&self, record: &Record, cause: Cause) {
+        let Record { slot, .. } = *record;
+        self.observe(|| Event::Hijacked { version: record.version(), point: record.point(), slot, cause });
     }
 
     /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper
@@ -123,9 +146,14 @@ impl Thread {
         let here = 0u8;
         let depth = (&raw const here) as u64;
         let registry = self.instance().registry();
-        let mut ledger = self.ledger().borrow_mut();
-        while ledger.innermost().is_some_and(|record| record.slot < depth) {
-            let record = ledger.pop().expect("just seen");
+        let is_dropped = |record: &Record| record.slot < depth;
+        while self.ledger().borrow().innermost().is_some_and(is_dropped) {
+            let record = self.ledger().borrow_mut().pop().expect("just seen");
+            self.observe(|| Event::Dropped {
+                version: record.version(),
+                point: record.point(),
+                slot: record.slot,
+            });
             if record.ends_run() {
                 registry.drop_run(record.version());
             }

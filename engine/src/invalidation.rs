@@ -7,7 +7,7 @@
 
 use crate::code::{CodeVersion, State};
 use crate::error::TransitionError;
-use crate::event::Event;
+use crate::event::{Cause, Event, Replacement};
 use crate::ledger::LedgerPcs;
 use crate::thread::Thread;
 
@@ -29,9 +29,17 @@ impl Thread {
     /// # Errors
     /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
     pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
+        self.invalidate_active_because(Cause::Host)
+    }
+
+    /// As [`Self::invalidate_active`], for another reason than that the host asks.
+    pub(crate) fn invalidate_active_because(
+        &self,
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
         self.check_ready()?;
         let versions = self.active_versions()?;
-        self.invalidate(&versions)
+        self.invalidate(&versions, cause)
     }
 
     /// Invalidates all code of the instance.
@@ -40,22 +48,34 @@ impl Thread {
     /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
     pub fn invalidate_all(&self) -> Result<Invalidated, TransitionError> {
         let versions = self.instance().registry().live();
-        self.invalidate(&versions)
+        self.invalidate(&versions, Cause::Host)
     }
 
-    fn invalidate(&self, versions: &[&CodeVersion]) -> Result<Invalidated, TransitionError> {
+    fn invalidate(
+        &self,
+        versions: &[&CodeVersion],
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
+        self.replacing(Replacement::Invalidation, cause, || self.invalidate_unseen(versions, cause))
+    }
+
+    fn invalidate_unseen(
+        &self,
+        versions: &[&CodeVersion],
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
         self.check_ready()?;
         for version in versions {
             self.instance().retire(version);
-            self.observe(|| Event::Retired { version });
+            self.observe(|| Event::Retired { version, cause });
         }
-        let hijacked = self.hijack(|version| version.state() == State::Retired)?;
+        let hijacked = self.hijack_sites(cause, |version, _| version.state() == State::Retired)?;
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
         if self.instance().settings().checked {
             self.scan_before_release(versions);
         }
         for version in versions {
-            self.observe(|| Event::Released { version });
+            self.observe(|| Event::Released { version, cause });
             self.instance().registry().release(version);
         }
         Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })

@@ -117,11 +117,12 @@ fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
         frame: Some(record.frame_base()),
         to,
         to_code: continuation.map(|(code, _)| code as u64),
+        slot: Some(record.slot),
         state: thread.frame_state(version.function, site.point, state),
     });
     thread.cover(version, record.site(), to);
     if record.destination().is_none() {
-        thread.record_landing(to);
+        thread.record_landing(destination, to);
     }
     match continuation {
         Some((code, _)) => code,

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
+use osr_ir::Point;
 use osr_stackwalk::ReturnPcs;
 
 use crate::code::CodeVersion;
@@ -87,6 +88,11 @@ impl Record {
     pub(crate) fn pc(&self) -> u64 {
         let version = self.version();
         version.start + u64::from(version.frame_maps.sites()[self.site() as usize].return_offset)
+    }
+
+    /// Where the frame resumes.
+    pub(crate) fn point(&self) -> Point {
+        self.version().frame_maps.sites()[self.site() as usize].point
     }
 }
 

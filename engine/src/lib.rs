@@ -55,7 +55,7 @@ pub use code::{CalleeSaves, CodeStatistics, CodeVersion, State, VersionId};
 pub use compiler::{CompileError, EntryPoint, TrapSite};
 pub use coverage::CoveredSite;
 pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
-pub use event::{Event, FrameState, Observer};
+pub use event::{Cause, Event, FrameState, Observer, Observers, Replacement};
 pub use frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use hijack::Hijacked;
 pub use host::{HostCall, HostCode, HostError, HostFunction, Imports};

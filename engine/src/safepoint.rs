@@ -5,10 +5,8 @@ use std::sync::atomic::Ordering;
 use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
-use crate::error::TransitionError;
-use crate::event::Event;
-use crate::hijack::Hijacked;
-use crate::settings::CompiledTier;
+use crate::event::{Cause, Event, Replacement};
+use crate::settings::{CompiledTier, Tier};
 use crate::stress::Action;
 use crate::thread::Thread;
 use crate::tiering;
@@ -17,7 +15,7 @@ impl Thread {
     /// Compiled code has reached the runtime.
     #[inline]
     pub(crate) fn safepoint(&self) {
-        if self.instance().settings().stress.wants_safepoints() {
+        if self.instance().settings().counts_safepoints() {
             self.stress();
         }
     }
@@ -35,7 +33,8 @@ impl Thread {
             && self.instance().profile(version.function).is_due()
             && let Some(tier) = tiering::baseline(self, version, point)
         {
-            self.hijack_innermost(version, site, tier);
+            let place = tiering::place_of(self, version.function, point);
+            self.hijack_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
         }
     }
 
@@ -58,18 +57,18 @@ impl Thread {
         let safepoint = self.transitions().safepoints;
         let Some(action) = self.instance().settings().stress.action(safepoint) else { return };
         self.record_action(safepoint, action);
-        let hijacked = match action {
-            Action::Invalidate => self.invalidate_active().map(drop),
-            Action::Redirect => self.hijack(|_| true).map(drop),
-            Action::Cover => self.hijack_uncovered().map(drop),
+        let cause = Cause::Stress { action, safepoint };
+        let hijack = |choose: &dyn Fn(&CodeVersion, u32) -> bool| {
+            self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, choose).map(drop))
+        };
+        let hijacked = match (action, self.instance().coverage()) {
+            (Action::Invalidate, _) => self.invalidate_active_because(cause).map(drop),
+            (Action::Redirect, _) => hijack(&|_, _| true),
+            // Frames whose landing may add to the coverage of landings.
+            (Action::Cover, Some(coverage)) => hijack(&|version, site| coverage.wants(version, site)),
+            (Action::Cover, None) => Ok(()),
         };
         hijacked.expect("a stack of compiled frames can be walked");
-    }
-
-    /// Hijacks frames whose landing may add to the coverage of landings, if that is counted.
-    fn hijack_uncovered(&self) -> Result<Hijacked, TransitionError> {
-        let Some(coverage) = self.instance().coverage() else { return Ok(Hijacked::default()) };
-        self.hijack_sites(|version, site| coverage.wants(version, site))
     }
 
     /// Asks compiled code to take the slow path of its polls, or not to.

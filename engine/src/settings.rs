@@ -196,6 +196,12 @@ impl Settings {
     /// compiling it quickly does.
     pub const DEFAULT_THRESHOLD: u32 = 500;
 
+    /// Whether safepoints are counted: then all polls of compiled code take their slow path. Recorded runs
+    /// count them, whatever is forced, so that the numbers in a schedule mean the same in every run.
+    pub fn counts_safepoints(&self) -> bool {
+        self.stress.wants_safepoints() || self.record
+    }
+
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
     /// likely to save.
     pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;

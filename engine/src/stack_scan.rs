@@ -43,7 +43,7 @@ impl Thread {
                 frame.pc,
             );
         }
-        self.count(|transitions| transitions.stale_words += hits.len() as u64);
+        self.count_stale_words(hits.len() as u64);
     }
 }
 

@@ -17,13 +17,10 @@ pub struct Transitions {
     pub landings: u64,
     /// Times that a frame was chosen whose slot was hijacked already.
     pub rehijacked: u64,
-    /// Safepoints reached in compiled code. Polls count only while they are requested.
+    /// Safepoints reached in compiled code. Counted only while
+    /// [something](crate::Settings::counts_safepoints) is forced by their number.
     #[serde(skip)]
     pub safepoints: u64,
-    /// Words on the stack that look like a PC into code that was just released, but are not return
-    /// slots: left over by earlier calls. Checked runs only.
-    #[serde(skip)]
-    pub stale_words: u64,
 }
 
 /// Where in a body an activation goes over to other code.

@@ -50,7 +50,7 @@ pub enum Land {
 }
 
 /// What is done at a safepoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// All versions active on the stack are invalidated.
@@ -92,7 +92,7 @@ impl Stress {
         }
     }
 
-    /// Whether safepoints matter: then every poll takes its slow path.
+    /// Whether safepoints matter.
     pub fn wants_safepoints(&self) -> bool {
         match self {
             Stress::None => false,

@@ -33,6 +33,7 @@ use crate::shadow_stack;
 use crate::statistics::{MoveCounts, Moves, Place, Transitions};
 use crate::store::Claim;
 use crate::stress::{Action, Schedule};
+use crate::tiering::Destination;
 use crate::value_stack::ValueStack;
 
 /// One thread of guest execution: bound to the native thread that made it.
@@ -54,6 +55,7 @@ pub struct Thread {
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
     moves: MoveCounts,
+    stale_words: Cell<u64>,
     schedule: RefCell<Schedule>,
     /// Threads that it made to call other instances.
     linked: RefCell<Vec<Pin<Box<Thread>>>>,
@@ -131,6 +133,7 @@ impl Thread {
             fault: Cell::new(None),
             transitions: Cell::default(),
             moves: MoveCounts::default(),
+            stale_words: Cell::default(),
             schedule: RefCell::default(),
             linked: RefCell::default(),
             calls: Cell::new(0),
@@ -138,7 +141,7 @@ impl Thread {
             _pinned: PhantomPinned,
         });
         instance.attach_thread(&thread);
-        thread.request_polls(settings.stress.wants_safepoints() || thread.wants_points());
+        thread.request_polls(settings.counts_safepoints() || thread.wants_points());
         Ok(thread)
     }
 
@@ -177,6 +180,17 @@ impl Thread {
         self.values.peak_bytes()
     }
 
+    /// Words on the stack that looked like a PC into code that was just released, but were not return
+    /// slots: left over by earlier calls. How many there are is chance. Checked runs only.
+    pub fn stale_words(&self) -> u64 {
+        self.stale_words.get()
+    }
+
+    /// Counts such words.
+    pub(crate) fn count_stale_words(&self, words: u64) {
+        self.stale_words.set(self.stale_words.get() + words);
+    }
+
     /// Slots that are hijacked now.
     pub fn hijacked_slots(&self) -> usize {
         self.ledger.borrow().len()
@@ -213,9 +227,11 @@ impl Thread {
         }
     }
 
-    /// Notes where the last landing ended.
+    /// Notes where the last landing ended: for `destination` in the tier `to`. What is noted is the tier
+    /// that was asked for, so that a replay asks for it, too, and is refused where this was.
     #[inline(always)]
-    pub(crate) fn record_landing(&self, tier: Tier) {
+    pub(crate) fn record_landing(&self, destination: Destination, to: Tier) {
+        let tier = if let Destination::Compiled(tier) = destination { tier.into() } else { to };
         if self.instance.settings().record && tier != Tier::Interpreter {
             self.schedule.borrow_mut().landings.push((self.transitions().landings, tier));
         }

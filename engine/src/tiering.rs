@@ -11,7 +11,7 @@ use osr_ir::{FunctionIndex, Point, PointKind};
 
 use crate::code::CodeVersion;
 use crate::compiler::{CompileError, EntryPoint};
-use crate::event::Event;
+use crate::event::{Cause, Event};
 use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::statistics::Place;
 use crate::thread::Thread;
@@ -95,9 +95,11 @@ pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u
         Some(code) => code,
         None => {
             let tier = rise(thread, function, Tier::Interpreter, Place::Entry)?;
-            code_of(thread, function, tier, EntryPoint::Function)?
+            let cause = Cause::TierUp { from: Tier::Interpreter, place: Place::Entry };
+            code_of(thread, function, tier, EntryPoint::Function, cause)?
         }
     };
+    thread.observe(|| Event::Entered { function, code: code as u64 });
     thread.count(|transitions| transitions.tier_up += 1);
     Some(code)
 }
@@ -112,7 +114,8 @@ pub(crate) fn continuation(
 ) -> Option<(*const u8, CompiledTier)> {
     let place = place_of(thread, function, point);
     let tier = rise(thread, function, Tier::Interpreter, place)?;
-    let code = code_of(thread, function, tier, EntryPoint::Continuation(point))?;
+    let cause = Cause::TierUp { from: Tier::Interpreter, place };
+    let code = code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
     thread.count_move(Tier::Interpreter, tier.into(), place);
     Some((code, tier))
@@ -127,12 +130,13 @@ pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> 
     let place = place_of(thread, function, point);
     thread.instance().profile(function).reset_countdown(thread.instance().threshold(Tier::Baseline));
     let tier = thread.instance().policy().rise(function, Tier::Baseline, place)?;
-    code_of(thread, function, tier, EntryPoint::Function)?;
+    let cause = Cause::TierUp { from: Tier::Baseline, place };
+    code_of(thread, function, tier, EntryPoint::Function, cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
     if place == Place::Entry {
         return None;
     }
-    code_of(thread, function, tier, EntryPoint::Continuation(point))?;
+    code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
     Some(tier)
 }
 
@@ -153,7 +157,7 @@ pub(crate) fn landing(
     let function = version.function;
     let code = match thread.instance().function(function).continuation(tier, point) {
         Some(code) => code,
-        None if compile => code_of(thread, function, tier, EntryPoint::Continuation(point))?,
+        None if compile => code_of(thread, function, tier, EntryPoint::Continuation(point), Cause::Landing)?,
         None => return None,
     };
     Some((code, tier))
@@ -182,9 +186,10 @@ fn code_of(
     function: FunctionIndex,
     tier: CompiledTier,
     entry: EntryPoint,
+    cause: Cause,
 ) -> Option<*const u8> {
     let known = thread.instance().function(function).code_at(tier, entry);
-    known.or_else(|| compile(thread, function, tier, entry))
+    known.or_else(|| compile(thread, function, tier, entry, cause))
 }
 
 fn compile(
@@ -192,6 +197,7 @@ fn compile(
     function: FunctionIndex,
     tier: CompiledTier,
     entry: EntryPoint,
+    cause: Cause,
 ) -> Option<*const u8> {
     let instance = thread.instance();
     let state = instance.function(function);
@@ -202,12 +208,13 @@ fn compile(
     match instance.registry().compile(instance, function, tier, entry) {
         Ok(version) => {
             instance.publish(version);
-            thread.observe(|| Event::Compiled { version, duration: began.elapsed() });
+            thread.observe(|| Event::Compiled { version, duration: began.elapsed(), cause });
             Some(version.start as *const u8)
         }
         Err(CompileError::NoCodeMemory) => None,
         Err(error) => {
             tracing::warn!(function = %instance.module().function(function).name, %error, "stays interpreted");
+            thread.observe(|| Event::Refused { function, tier, entry, error: &error, cause });
             state.never_compile.store(true, Ordering::Relaxed);
             None
         }

@@ -3,6 +3,7 @@
 pub mod case;
 pub mod checker;
 pub mod configuration;
+pub mod event_log;
 pub mod guest;
 pub mod host;
 #[cfg(feature = "oracle")]

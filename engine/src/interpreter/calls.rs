@@ -190,6 +190,7 @@ fn observe(
         frame: None,
         to: tier.into(),
         to_code: Some(code as u64),
+        slot: None,
         state: thread.frame_state(function, point, words),
     });
 }

@@ -62,6 +62,6 @@ fn a_word_that_is_not_a_slot_is_left_alone() {
         black_box(&words);
         scan(call).expect("nothing returns into `f`");
         black_box(&words);
-        assert!(call.thread().transitions().stale_words >= 2);
+        assert!(call.thread().stale_words() >= 2);
     });
 }
