@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osr_ir::{FunctionIndex, Point, Register};
+use serde::Serialize;
 
 use crate::code::CodeVersion;
 use crate::compiler::{CompileError, EntryPoint};
@@ -60,7 +61,8 @@ impl Observer for Observers {
 }
 
 /// Why code is made, or frames are replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The function was executed often enough in the tier `from`, and was at `place` then.
     TierUp {
@@ -80,6 +82,19 @@ pub enum Cause {
     },
     /// The embedder, or a function of the host, asked for it.
     Host,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::TierUp { from, place } => write!(formatter, "hot in the {} tier, {place}", from.name()),
+            Cause::Landing => formatter.write_str("a landing goes on there"),
+            Cause::Stress { action, safepoint } => {
+                write!(formatter, "stress: {action} at safepoint {safepoint}")
+            }
+            Cause::Host => formatter.write_str("the host asked"),
+        }
+    }
 }
 
 /// What replaces frames.

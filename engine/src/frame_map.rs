@@ -139,6 +139,15 @@ impl FrameMaps {
         self.constants[n as usize]
     }
 
+    /// Makes the maps wrong: `register` is said to be `bits` wherever it is live.
+    pub(crate) fn misplace(&mut self, register: Register, bits: u64) {
+        let n = self.constants.len() as u32;
+        self.constants = self.constants.iter().copied().chain([bits]).collect();
+        for entry in self.entries.iter_mut().filter(|entry| entry.register == register) {
+            entry.location = Location::Constant(n);
+        }
+    }
+
     /// Bytes that the maps take in memory.
     pub fn bytes(&self) -> u64 {
         (size_of_val(&*self.sites) + size_of_val(&*self.entries) + size_of_val(&*self.constants)) as u64

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::InstantiationError;
 use crate::event::Observer;
+use crate::planted::PlantedDefect;
 use crate::readiness::Readiness;
 use crate::stress::Stress;
 use crate::tiering::{Destination, TieringPolicy};
@@ -37,7 +38,8 @@ impl Tier {
 }
 
 /// The tiers that compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CompiledTier {
     /// [`Tier::Baseline`].
     Baseline,
@@ -189,6 +191,9 @@ pub struct Settings {
     pub checked: bool,
     /// Count the landings of each call site ([`Instance::covered_sites`](crate::Instance::covered_sites)).
     pub coverage: bool,
+    /// A defect to try out tools on.
+    #[doc(hidden)]
+    pub planted: Option<PlantedDefect>,
 }
 
 impl Settings {
@@ -251,6 +256,7 @@ impl Default for Settings {
             code_bytes: 1 << 30,
             checked: cfg!(debug_assertions),
             coverage: false,
+            planted: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What happened, in numbers.
 
 use std::cell::Cell;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,16 @@ pub enum Place {
 impl Place {
     /// All.
     pub const ALL: [Place; 3] = [Place::Entry, Place::LoopHeader, Place::PendingReturn];
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Place::Entry => "at its entry",
+            Place::LoopHeader => "at a loop header",
+            Place::PendingReturn => "after a call",
+        })
+    }
 }
 
 impl From<osr_ir::PointKind> for Place {

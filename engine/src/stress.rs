@@ -4,6 +4,7 @@
 //! code, the number of a landing. A deterministic guest under the same settings reaches the same
 //! safepoints, so that a schedule, or a seed, reproduces a run.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,16 @@ pub enum Action {
     Cover,
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Action::Invalidate => "invalidate",
+            Action::Redirect => "redirect",
+            Action::Cover => "cover",
+        })
+    }
+}
+
 /// What was done where: a run's forced transitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -69,6 +80,16 @@ pub struct Schedule {
     /// Landings, counted from 1, with the tier that was landed in; ascending. Others land in the
     /// interpreter.
     pub landings: Vec<(u64, Tier)>,
+}
+
+impl Schedule {
+    /// Whether ordinals count from 1, and ascend.
+    pub fn is_ordered(&self) -> bool {
+        fn ascend<T>(entries: &[(u64, T)]) -> bool {
+            entries.first().is_none_or(|(first, _)| *first > 0) && entries.is_sorted_by(|a, b| a.0 < b.0)
+        }
+        ascend(&self.safepoints) && ascend(&self.landings)
+    }
 }
 
 impl Stress {
@@ -89,6 +110,23 @@ impl Stress {
             Stress::Periodic(periodic) => Stress::Periodic(Periodic { land: Some(land), ..periodic }),
             Stress::None => Stress::Periodic(Periodic { land: Some(land), ..Periodic::default() }),
             other => other,
+        }
+    }
+
+    /// What is forced at the first so many safepoints and landings, as a schedule that forces the same.
+    /// [`Stress::Uncovered`] depends on more than ordinals: then it is empty.
+    pub fn schedule(&self, safepoints: u64, landings: u64) -> Schedule {
+        let action = |safepoint| Some((safepoint, self.action(safepoint)?));
+        let land = |landing| Some((landing, self.land(landing)?));
+        match self {
+            Stress::Uncovered => Schedule::default(),
+            _ => Schedule {
+                safepoints: (1..=safepoints).filter_map(action).collect(),
+                landings: (1..=landings)
+                    .filter_map(land)
+                    .filter(|(_, tier)| *tier != Tier::Interpreter)
+                    .collect(),
+            },
         }
     }
 

@@ -11,10 +11,12 @@ pub mod oracle;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod reproduction;
 pub mod run;
 pub mod schedule;
 pub mod script;
 pub mod soak;
+pub mod shrink;
 
 pub use case::{Case, Expected, cases};
 pub use configuration::{Configuration, Observed, observe};

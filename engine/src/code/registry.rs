@@ -148,7 +148,11 @@ impl Registry {
         tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<CompiledBody, CompileError> {
-        self.compiler.compile(instance, function, tier, entry)
+        let mut body = self.compiler.compile(instance, function, tier, entry)?;
+        if let Some(defect) = &instance.settings().planted {
+            defect.apply(&instance.module().function(function).name, entry, &mut body.frame_maps);
+        }
+        Ok(body)
     }
 
     /// Installs what was compiled, `padding` bytes after the begin of a granule.

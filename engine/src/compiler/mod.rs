@@ -19,6 +19,7 @@ mod safepoint;
 mod state;
 mod translate;
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cranelift_codegen::binemit::Reloc;
@@ -47,6 +48,15 @@ pub enum EntryPoint {
     Function,
     /// At a point, with a frame state: a *continuation*.
     Continuation(Point),
+}
+
+impl fmt::Display for EntryPoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EntryPoint::Function => formatter.write_str("function"),
+            EntryPoint::Continuation(point) => point.fmt(formatter),
+        }
+    }
 }
 
 /// An instruction that may trap.

@@ -1,0 +1,401 @@
+//! Explanations: per function, its code versions: why each was made, how it was entered, where its frames
+//! went, why and when it died, and when its memory was given back.
+//!
+//! [`Explain`] is an [`Observer`] that keeps a few words per version; [`Explain::explanation`] gives what it
+//! has seen, as data with a readable [`Display`](std::fmt::Display). Only what the runtime sees is counted:
+//! compiled code is not changed for it, so calls that go from compiled code to compiled code through call
+//! cells are not counted.
+
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use osr_ir::{FunctionIndex, Point};
+use serde::Serialize;
+
+use crate::code::{CodeVersion, VersionId};
+use crate::event::{Cause, Event, Observer};
+use crate::settings::{CompiledTier, Tier};
+use crate::thread::Thread;
+
+/// The version of the format of an [`Explanation`] as JSON.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A function whose code for one entry was retired this often, and compiled again each time, is in a
+/// deoptimization loop.
+pub const DEOPTIMIZATION_LOOP: u64 = 3;
+
+/// What happened to the code of each function.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Functions that were compiled, by index.
+    pub functions: Vec<ExplainedFunction>,
+    /// Code that was retired and made again and again.
+    pub deoptimization_loops: Vec<DeoptimizationLoop>,
+}
+
+/// What happened to the code of a function.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedFunction {
+    /// Its name.
+    pub function: String,
+    /// Its index in the module.
+    pub index: usize,
+    /// What the compiler refused, with its reason.
+    pub refused: Vec<String>,
+    /// Per loop header, how often baseline code arrived there, in all its versions together.
+    pub baseline_arrivals: Vec<(String, u32)>,
+    /// Its versions, in the order in which they were made.
+    pub versions: Vec<ExplainedVersion>,
+}
+
+/// What happened to a version.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedVersion {
+    /// Its number.
+    pub id: u64,
+    /// The tier that made it.
+    pub tier: CompiledTier,
+    /// Where it is entered: `function`, or the point of a continuation.
+    pub entry: String,
+    /// Bytes of code.
+    pub code_bytes: u32,
+    /// Why it was made.
+    pub cause: Cause,
+    /// When it was there.
+    pub made: Moment,
+    /// The time that its compilation took, in nanoseconds.
+    pub compile_ns: u64,
+    /// How often the runtime has seen it entered.
+    pub entered: Entered,
+    /// Its frames that were hijacked.
+    pub hijacked: u64,
+    /// Where hijacked frames went.
+    pub frames: Vec<FramesGone>,
+    /// When and why it was retired.
+    pub retired: Option<Retired>,
+    /// When its memory was given back.
+    pub released: Option<Released>,
+}
+
+/// When something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// Nanoseconds since the observer was made.
+    pub ns: u64,
+    /// Safepoints so far; 0 where they are not [counted](crate::Settings::counts_safepoints).
+    pub safepoint: u64,
+}
+
+/// How often a version was entered. Calls by compiled code are not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Entered {
+    /// By calls of a function that had become hot in the interpreter.
+    pub calls: u64,
+    /// By frames that left the interpreter.
+    pub tier_ups: u64,
+    /// By hijacked frames that landed in it.
+    pub landings: u64,
+}
+
+/// Hijacked frames of a version that waited at one point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FramesGone {
+    /// Where they resumed.
+    pub point: String,
+    /// Where they went.
+    pub to: Gone,
+    /// How many.
+    pub count: u64,
+}
+
+/// What became of a hijacked frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gone {
+    /// It landed in that tier.
+    Landed(Tier),
+    /// A trap has jumped over it.
+    Dropped,
+    /// Its return slot was restored.
+    Restored,
+}
+
+/// The end of a version.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Retired {
+    /// When.
+    pub at: Moment,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The end of a version's code.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Released {
+    /// Nanoseconds since it was retired.
+    pub after_ns: u64,
+    /// Safepoints since it was retired.
+    pub after_safepoints: u64,
+    /// Of its hijacked frames, those that had not landed yet.
+    pub pending_frames: u64,
+}
+
+/// Code of one function, tier and entry that was retired and made again and again.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeoptimizationLoop {
+    /// The function.
+    pub function: String,
+    /// The tier.
+    pub tier: CompiledTier,
+    /// The entry.
+    pub entry: String,
+    /// Times that the code was made.
+    pub made: u64,
+    /// Times that it was retired.
+    pub retired: u64,
+    /// The time of all compilations, in nanoseconds.
+    pub compile_ns: u64,
+}
+
+/// Collects an [`Explanation`].
+#[derive(Debug)]
+pub struct Explain(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    began: Instant,
+    functions: BTreeMap<FunctionIndex, Function>,
+    /// The current versions by address.
+    code: HashMap<u64, (FunctionIndex, usize)>,
+    /// Versions that may still change, by number.
+    versions: HashMap<VersionId, (FunctionIndex, usize)>,
+    /// Calls of the guest that are not over.
+    depth: u64,
+}
+
+#[derive(Debug, Default)]
+struct Function {
+    name: String,
+    refused: Vec<String>,
+    arrivals: Vec<(Point, u32)>,
+    versions: Vec<Version>,
+}
+
+#[derive(Debug)]
+struct Version {
+    explained: ExplainedVersion,
+    gone: BTreeMap<(Point, Gone), u64>,
+    pending: u64,
+}
+
+impl Default for Explain {
+    fn default() -> Explain {
+        Explain(Mutex::new(State {
+            began: Instant::now(),
+            functions: BTreeMap::new(),
+            code: HashMap::new(),
+            versions: HashMap::new(),
+            depth: 0,
+        }))
+    }
+}
+
+impl Explain {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen so far. Arrivals in baseline code are those at the end of the last call.
+    pub fn explanation(&self) -> Explanation {
+        let state = self.state();
+        let functions: Vec<ExplainedFunction> =
+            state.functions.iter().map(|(index, function)| function.explained(index.index())).collect();
+        let deoptimization_loops = functions.iter().flat_map(deoptimization_loops).collect();
+        Explanation { version: FORMAT_VERSION, functions, deoptimization_loops }
+    }
+}
+
+impl Observer for Explain {
+    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+        let mut state = self.state();
+        match *event {
+            Event::Invoked { .. } => state.depth += 1,
+            Event::Finished { .. } => state.finished(thread),
+            Event::Compiled { version, duration, cause } => state.compiled(thread, version, duration, cause),
+            Event::Refused { function, tier, entry, error, .. } => {
+                let refusal = format!("{}, entered at {entry}: {error}", Tier::from(tier).name());
+                state.function(thread, function).refused.push(refusal);
+            }
+            Event::Entered { code, .. } => state.enter(code, |entered| entered.calls += 1),
+            Event::Moved { to, to_code, slot, from_version, state: frame, .. } => {
+                if let Some(code) = to_code {
+                    let by_landing = slot.is_some();
+                    state.enter(code, |entered| {
+                        *(if by_landing { &mut entered.landings } else { &mut entered.tier_ups }) += 1;
+                    });
+                }
+                if let (Some(_), Some(version)) = (slot, from_version) {
+                    state.gone(version, frame.point, Gone::Landed(to));
+                }
+            }
+            Event::Hijacked { version, .. } => state.change(version, |version| {
+                version.explained.hijacked += 1;
+                version.pending += 1;
+            }),
+            Event::Dropped { version, point, .. } => state.gone(version, point, Gone::Dropped),
+            Event::Restored { version, point, .. } => state.gone(version, point, Gone::Restored),
+            Event::Retired { version, cause } => {
+                let at = state.moment(thread);
+                state.code.remove(&version.start);
+                state.change(version, |version| version.explained.retired = Some(Retired { at, cause }));
+            }
+            Event::Released { version, .. } => {
+                let at = state.moment(thread);
+                state.change(version, |version| version.released(at));
+                state.forget_if_over(version);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl State {
+    fn moment(&self, thread: &Thread) -> Moment {
+        Moment { ns: self.began.elapsed().as_nanos() as u64, safepoint: thread.transitions().safepoints }
+    }
+
+    fn function(&mut self, thread: &Thread, function: FunctionIndex) -> &mut Function {
+        self.functions.entry(function).or_insert_with(|| Function {
+            name: thread.instance().module().function(function).name.clone(),
+            ..Function::default()
+        })
+    }
+
+    fn compiled(&mut self, thread: &Thread, version: &CodeVersion, duration: Duration, cause: Cause) {
+        let made = self.moment(thread);
+        let explained = ExplainedVersion {
+            id: version.id.0,
+            tier: version.tier,
+            entry: version.entry.to_string(),
+            code_bytes: version.code_bytes,
+            cause,
+            made,
+            compile_ns: duration.as_nanos() as u64,
+            entered: Entered::default(),
+            hijacked: 0,
+            frames: Vec::new(),
+            retired: None,
+            released: None,
+        };
+        let versions = &mut self.function(thread, version.function).versions;
+        versions.push(Version { explained, gone: BTreeMap::new(), pending: 0 });
+        let place = (version.function, versions.len() - 1);
+        self.code.insert(version.start, place);
+        self.versions.insert(version.id, place);
+    }
+
+    fn at(&mut self, (function, number): (FunctionIndex, usize)) -> &mut Version {
+        &mut self.functions.get_mut(&function).expect("it has versions").versions[number]
+    }
+
+    fn enter(&mut self, code: u64, count: impl FnOnce(&mut Entered)) {
+        if let Some(&place) = self.code.get(&code) {
+            count(&mut self.at(place).explained.entered);
+        }
+    }
+
+    fn change(&mut self, version: &CodeVersion, change: impl FnOnce(&mut Version)) {
+        if let Some(&place) = self.versions.get(&version.id) {
+            change(self.at(place));
+        }
+    }
+
+    fn gone(&mut self, version: &CodeVersion, point: Point, gone: Gone) {
+        self.change(version, |version| {
+            *version.gone.entry((point, gone)).or_default() += 1;
+            version.pending = version.pending.saturating_sub(1);
+        });
+        self.forget_if_over(version);
+    }
+
+    /// Nothing more will happen to a version without code and frames.
+    fn forget_if_over(&mut self, version: &CodeVersion) {
+        let Some(&place) = self.versions.get(&version.id) else { return };
+        let known = self.at(place);
+        if known.explained.released.is_some() && known.pending == 0 {
+            self.versions.remove(&version.id);
+        }
+    }
+
+    /// Reads the profiles when the guest is gone.
+    fn finished(&mut self, thread: &Thread) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth > 0 {
+            return;
+        }
+        for (&index, function) in &mut self.functions {
+            function.arrivals = thread.instance().profiled(index).loop_headers;
+        }
+    }
+}
+
+impl Version {
+    fn released(&mut self, at: Moment) {
+        let retired = self.explained.retired.map_or(at, |retired| retired.at);
+        self.explained.released = Some(Released {
+            after_ns: at.ns - retired.ns,
+            after_safepoints: at.safepoint - retired.safepoint,
+            pending_frames: self.pending,
+        });
+    }
+
+    fn explained(&self) -> ExplainedVersion {
+        let gone = self.gone.iter();
+        let frames =
+            gone.map(|(&(point, to), &count)| FramesGone { point: point.to_string(), to, count }).collect();
+        ExplainedVersion { frames, ..self.explained.clone() }
+    }
+}
+
+impl Function {
+    fn explained(&self, index: usize) -> ExplainedFunction {
+        ExplainedFunction {
+            function: self.name.clone(),
+            index,
+            refused: self.refused.clone(),
+            baseline_arrivals: self
+                .arrivals
+                .iter()
+                .map(|(point, count)| (point.to_string(), *count))
+                .collect(),
+            versions: self.versions.iter().map(Version::explained).collect(),
+        }
+    }
+}
+
+fn deoptimization_loops(function: &ExplainedFunction) -> Vec<DeoptimizationLoop> {
+    let mut loops: BTreeMap<(CompiledTier, &str), DeoptimizationLoop> = BTreeMap::new();
+    for version in &function.versions {
+        let of = loops.entry((version.tier, &version.entry)).or_insert_with(|| DeoptimizationLoop {
+            function: function.function.clone(),
+            tier: version.tier,
+            entry: version.entry.clone(),
+            made: 0,
+            retired: 0,
+            compile_ns: 0,
+        });
+        of.made += 1;
+        of.retired += u64::from(version.retired.is_some());
+        of.compile_ns += version.compile_ns;
+    }
+    // The last one that was made may be alive.
+    loops
+        .into_values()
+        .filter(|of| of.made > DEOPTIMIZATION_LOOP && of.retired >= DEOPTIMIZATION_LOOP)
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Explanations as text.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FramesGone, Gone};
+use crate::settings::Tier;
+
+/// Versions of a function that are shown one by one.
+const SHOWN: usize = 12;
+
+impl Display for Explanation {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        if self.functions.is_empty() {
+            return writeln!(out, "nothing was compiled");
+        }
+        for function in &self.functions {
+            write!(out, "{function}")?;
+        }
+        for of in &self.deoptimization_loops {
+            write!(out, "{of}")?;
+        }
+        writeln!(
+            out,
+            "entries that the runtime sees are counted; calls from compiled code to compiled code are not"
+        )
+    }
+}
+
+impl Display for ExplainedFunction {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        writeln!(out, "{} (function {}): {} versions", self.function, self.index, self.versions.len())?;
+        for refusal in &self.refused {
+            writeln!(out, "  the compiler refused: {refusal}")?;
+        }
+        let arrivals = self.baseline_arrivals.iter().filter(|(_, count)| *count > 0);
+        let arrivals: Vec<String> = arrivals.map(|(point, count)| format!("{point} {count}")).collect();
+        if !arrivals.is_empty() {
+            writeln!(out, "  arrivals at loop headers in baseline code: {}", arrivals.join(", "))?;
+        }
+        for version in self.versions.iter().take(SHOWN) {
+            write!(out, "{version}")?;
+        }
+        match self.versions.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => writeln!(out, "  and {more} more versions (the JSON form has them all)"),
+        }
+    }
+}
+
+impl Display for ExplainedVersion {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let (tier, entry) = (Tier::from(self.tier).name(), entry(&self.entry));
+        writeln!(out, "  v{} {tier}, entered at {entry}, {} bytes", self.id, self.code_bytes)?;
+        let (at, took) = (microseconds(self.made.ns), microseconds(self.compile_ns));
+        writeln!(out, "     made at {at} in {took}: {}", self.cause)?;
+        let entered = self.entered;
+        writeln!(
+            out,
+            "     entered by {} calls and {} frames from the interpreter, {} landings",
+            entered.calls, entered.tier_ups, entered.landings
+        )?;
+        if self.hijacked > 0 {
+            let frames: Vec<String> = self.frames.iter().map(ToString::to_string).collect();
+            writeln!(out, "     {} frames hijacked: {}", self.hijacked, frames.join(", "))?;
+        }
+        if let Some(retired) = self.retired {
+            write!(out, "     retired at {}: {}", microseconds(retired.at.ns), retired.cause)?;
+            match self.released {
+                Some(released) => writeln!(
+                    out,
+                    "; memory given back {} and {} safepoints later, with {} frames to land",
+                    microseconds(released.after_ns),
+                    released.after_safepoints,
+                    released.pending_frames
+                )?,
+                None => writeln!(out, "; its memory is not given back")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for FramesGone {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let to = match self.to {
+            Gone::Landed(tier) => tier.name(),
+            Gone::Dropped => "dropped by a trap",
+            Gone::Restored => "restored",
+        };
+        write!(out, "{} {to} {}", self.point, self.count)
+    }
+}
+
+impl Display for DeoptimizationLoop {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let (tier, entry) = (Tier::from(self.tier).name(), entry(&self.entry));
+        let time = microseconds(self.compile_ns);
+        writeln!(
+            out,
+            "deoptimization loop: {} in {tier} code entered at {entry}: made {} times in {time}, retired {} times",
+            self.function, self.made, self.retired
+        )
+    }
+}
+
+fn entry(entry: &str) -> &str {
+    if entry == "function" { "its entry" } else { entry }
+}
+
+fn microseconds(ns: u64) -> String {
+    format!("{}.{:03} us", ns / 1_000, ns % 1_000)
+}

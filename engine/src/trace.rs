@@ -1,0 +1,405 @@
+//! Traces: what happened when and why, as a file for Perfetto (<https://ui.perfetto.dev>) or Chrome's
+//! `about:tracing`. An [`Observer`] that writes while the guest runs; nothing is kept in memory but what is
+//! still open.
+//!
+//! The format is the JSON of Chrome's Trace Event Format, an object with `traceEvents`; `otherData` says
+//! `"format": "osr-trace"` and `"version"`: [`FORMAT_VERSION`]. Times are in microseconds since the
+//! trace began, unique and ascending but for compilations, which are written when they are done. There is
+//! one process and one track per native thread that executes guest code. Categories and names:
+//!
+//! | category | name | phase | what |
+//! |---|---|---|---|
+//! | `guest` | `call NAME` | B, E | a call of the guest by the embedder or the host |
+//! | `compile` | `compile NAME` | X | a compilation, with its duration, tier, entry, version, cause |
+//! | `compile` | `refuse NAME` | i | the compiler refused |
+//! | `tier-up` | `tier up NAME` | i | an activation leaves the interpreter, or a call enters compiled code |
+//! | `replace` | `invalidate`, `hijack` | B, E | frames are replaced, with the cause |
+//! | `version` | `retire NAME`, `release NAME`, `forget NAME` | X | a version's end: nothing enters it; its code is gone; its frame maps are |
+//! | `frame` | `hijack NAME` | X | a return slot is hijacked, with version, point, cause |
+//! | `frame` | `land NAME`, `drop NAME`, `restore NAME` | X | what became of it, with the tier that it landed in |
+//!
+//! Flows (s, t, f) lead from causes to effects. Of category `frame`: from the replacement to each hijacked
+//! slot, and on to where it lands. Of category `version`: from the replacement to the retirement, the
+//! release of the code, and, once all its frames have landed, the end of the frame maps.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use osr_ir::{FunctionIndex, Point};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::code::{CodeVersion, VersionId};
+use crate::event::{Cause, Event, Observer, Replacement};
+use crate::thread::Thread;
+
+/// The version of the format that is described here.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Writes a trace to `W`. If writing fails the guest runs on; [`Trace::finish`] says so.
+pub struct Trace<W>(Mutex<State<W>>);
+
+struct State<W> {
+    out: W,
+    failure: Option<io::Error>,
+    began: Instant,
+    /// Of the last record, in nanoseconds.
+    last: u64,
+    records: u64,
+    tracks: HashMap<ThreadId, u32>,
+    flows: u64,
+    /// By address, the flows of the slots that are hijacked.
+    slots: HashMap<u64, u64>,
+    /// The flows of retired versions, and how many of their frames have not landed.
+    dying: HashMap<VersionId, Dying>,
+    /// Hijacked frames by version, of versions that are not retired.
+    pending: HashMap<VersionId, u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Dying {
+    flow: u64,
+    released: bool,
+}
+
+/// One record of the file.
+#[derive(Serialize)]
+struct Record<'a> {
+    name: Cow<'a, str>,
+    cat: &'a str,
+    ph: &'a str,
+    #[serde(serialize_with = "microseconds")]
+    ts: u64,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_microseconds")]
+    dur: Option<u64>,
+    pid: u32,
+    tid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    /// Flows bind to the slice around them, not to the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bp: Option<&'a str>,
+    /// Instants belong to their track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<Value>,
+}
+
+impl<'a> Record<'a> {
+    fn new(name: Cow<'a, str>, cat: &'a str, ph: &'a str, ts: u64, tid: u32) -> Record<'a> {
+        Record { name, cat, ph, ts, dur: None, pid: 1, tid, id: None, bp: None, s: None, args: None }
+    }
+}
+
+fn microseconds<S: serde::Serializer>(nanoseconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(*nanoseconds as f64 / 1_000.0)
+}
+
+fn some_microseconds<S: serde::Serializer>(nanoseconds: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
+    microseconds(&nanoseconds.unwrap_or_default(), out)
+}
+
+/// Where a flow is.
+#[derive(Clone, Copy, Debug)]
+enum Flow {
+    Start,
+    Step,
+    End,
+}
+
+impl<W: Write> Trace<W> {
+    /// A trace that begins now. `out` should be buffered.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn new(mut out: W) -> io::Result<Trace<W>> {
+        let data = json!({ "format": "osr-trace", "version": FORMAT_VERSION });
+        write!(out, "{{\"otherData\":{data},\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
+        Ok(Trace(Mutex::new(State {
+            out,
+            failure: None,
+            began: Instant::now(),
+            last: 0,
+            records: 0,
+            tracks: HashMap::new(),
+            flows: 0,
+            slots: HashMap::new(),
+            dying: HashMap::new(),
+            pending: HashMap::new(),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<W>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Completes the trace: no event may follow. Gives the number of records that were written.
+    ///
+    /// # Errors
+    /// If some part of it could not be written.
+    pub fn finish(&self) -> io::Result<u64> {
+        let mut state = self.state();
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        state.out.write_all(b"\n]}\n")?;
+        state.out.flush()?;
+        Ok(state.records)
+    }
+}
+
+impl<W> fmt::Debug for Trace<W> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Trace").finish_non_exhaustive()
+    }
+}
+
+impl<W: Write + Send> Observer for Trace<W> {
+    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+        let mut state = self.state();
+        if state.failure.is_none()
+            && let Err(failure) = state.write(thread, event)
+        {
+            state.failure = Some(failure);
+        }
+    }
+}
+
+impl<W: Write> State<W> {
+    fn write(&mut self, thread: &Thread, event: &Event<'_>) -> io::Result<()> {
+        match *event {
+            Event::Invoked { function, .. } => self.begin("guest", name("call", thread, function), None),
+            Event::Finished { outcome } => {
+                let trap = outcome.err().map(|trap| json!({ "trap": trap.to_string() }));
+                self.record("guest", "E", Cow::Borrowed(""), trap)
+            }
+            Event::Compiled { version, duration, cause } => self.compiled(thread, version, duration, cause),
+            Event::Refused { function, tier, error, cause, .. } => {
+                let error = error.to_string();
+                let args =
+                    json!({ "tier": format!("{tier:?}").to_lowercase(), "error": error, "cause": cause });
+                self.instant("compile", name("refuse", thread, function), args)
+            }
+            Event::Entered { function, .. } => {
+                self.instant("tier-up", name("tier up", thread, function), json!({ "place": "entry" }))
+            }
+            Event::Moved { slot: None, place, to, state, .. } => {
+                let args = json!({ "place": place, "point": state.point.to_string(), "to": to });
+                self.instant("tier-up", name("tier up", thread, state.function), args)
+            }
+            Event::Moved { slot: Some(slot), from_version: Some(version), to, state, .. } => {
+                let args = json!({ "to": to });
+                self.frame_ends("land", thread, version, state.point, slot, args)
+            }
+            Event::Dropped { version, point, slot } => {
+                self.frame_ends("drop", thread, version, point, slot, json!({}))
+            }
+            Event::Restored { version, point, slot } => {
+                self.frame_ends("restore", thread, version, point, slot, json!({}))
+            }
+            Event::ReplacementBegan { replacement, cause } => {
+                let name = match replacement {
+                    Replacement::Invalidation => "invalidate",
+                    Replacement::Hijack => "hijack",
+                };
+                self.begin("replace", Cow::Borrowed(name), Some(json!({ "cause": cause })))
+            }
+            Event::ReplacementEnded => self.record("replace", "E", Cow::Borrowed(""), None),
+            Event::Hijacked { version, point, slot, cause } => {
+                self.hijacked(thread, version, point, slot, cause)
+            }
+            Event::Retired { version, cause } => self.retired(thread, version, cause),
+            Event::Released { version, cause } => self.released(thread, version, cause),
+            _ => Ok(()),
+        }
+    }
+
+    fn compiled(
+        &mut self,
+        thread: &Thread,
+        version: &CodeVersion,
+        duration: Duration,
+        cause: Cause,
+    ) -> io::Result<()> {
+        let tid = self.track()?;
+        let end = self.now();
+        let dur = (duration.as_nanos() as u64).min(end);
+        let began = end - dur;
+        let args = json!({
+            "version": version.id.to_string(),
+            "tier": version.tier,
+            "entry": version.entry.to_string(),
+            "code_bytes": version.code_bytes,
+            "cause": cause,
+        });
+        let name = name("compile", thread, version.function);
+        let (dur, args) = (Some(dur), Some(args));
+        self.put(&Record { dur, args, ..Record::new(name, "compile", "X", began, tid) })
+    }
+
+    fn hijacked(
+        &mut self,
+        thread: &Thread,
+        version: &CodeVersion,
+        point: Point,
+        slot: u64,
+        cause: Cause,
+    ) -> io::Result<()> {
+        let flow = self.new_flow();
+        self.slots.insert(slot, flow);
+        *self.pending.entry(version.id).or_default() += 1;
+        // A frame that tiers up at a poll is hijacked alone: its flow begins with itself.
+        let alone = matches!(cause, Cause::TierUp { .. });
+        if !alone {
+            self.flow_outside("frame", flow)?;
+        }
+        let args = json!({ "version": version.id.to_string(), "point": point.to_string(), "cause": cause });
+        self.slice("frame", name("hijack", thread, version.function), args)?;
+        self.flow("frame", flow, if alone { Flow::Start } else { Flow::Step })
+    }
+
+    /// A hijacked frame has landed, or will not.
+    fn frame_ends(
+        &mut self,
+        what: &str,
+        thread: &Thread,
+        version: &CodeVersion,
+        point: Point,
+        slot: u64,
+        mut args: Value,
+    ) -> io::Result<()> {
+        args["version"] = version.id.to_string().into();
+        args["point"] = point.to_string().into();
+        self.slice("frame", name(what, thread, version.function), args)?;
+        if let Some(flow) = self.slots.remove(&slot) {
+            self.flow("frame", flow, Flow::End)?;
+        }
+        let pending = self.pending.entry(version.id).or_default();
+        *pending = pending.saturating_sub(1);
+        if *pending > 0 {
+            return Ok(());
+        }
+        self.pending.remove(&version.id);
+        match self.dying.get(&version.id) {
+            Some(Dying { flow, released: true }) => {
+                let flow = *flow;
+                self.dying.remove(&version.id);
+                let args = json!({ "version": version.id.to_string() });
+                self.slice("version", name("forget", thread, version.function), args)?;
+                self.flow("version", flow, Flow::End)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn retired(&mut self, thread: &Thread, version: &CodeVersion, cause: Cause) -> io::Result<()> {
+        let flow = self.new_flow();
+        self.dying.insert(version.id, Dying { flow, released: false });
+        self.flow_outside("version", flow)?;
+        let args = json!({ "version": version.id.to_string(), "cause": cause });
+        self.slice("version", name("retire", thread, version.function), args)?;
+        self.flow("version", flow, Flow::Step)
+    }
+
+    fn released(&mut self, thread: &Thread, version: &CodeVersion, cause: Cause) -> io::Result<()> {
+        let args = json!({
+            "version": version.id.to_string(),
+            "code_bytes": version.code_bytes,
+            "cause": cause,
+        });
+        self.slice("version", name("release", thread, version.function), args)?;
+        let is_last = !self.pending.contains_key(&version.id);
+        let Some(dying) = self.dying.get_mut(&version.id) else { return Ok(()) };
+        dying.released = true;
+        let flow = dying.flow;
+        if is_last {
+            self.dying.remove(&version.id);
+        }
+        self.flow("version", flow, if is_last { Flow::End } else { Flow::Step })
+    }
+
+    fn new_flow(&mut self) -> u64 {
+        self.flows += 1;
+        self.flows
+    }
+
+    fn begin(&mut self, cat: &str, name: Cow<'_, str>, args: Option<Value>) -> io::Result<()> {
+        self.record(cat, "B", name, args)
+    }
+
+    fn instant(&mut self, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
+        self.record(cat, "i", name, Some(args))
+    }
+
+    /// A slice with room for a flow's end inside: flows bind to slices, not to instants.
+    fn slice(&mut self, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
+        self.record(cat, "X", name, Some(args))
+    }
+
+    fn record(&mut self, cat: &str, ph: &str, name: Cow<'_, str>, args: Option<Value>) -> io::Result<()> {
+        let tid = self.track()?;
+        let ts = self.now();
+        // The next record is one nanosecond later at least, and inside of it.
+        let dur = (ph == "X").then_some(2);
+        let s = (ph == "i").then_some("t");
+        self.put(&Record { dur, s, args, ..Record::new(name, cat, ph, ts, tid) })
+    }
+
+    /// Begins a flow in the slice that is open.
+    fn flow_outside(&mut self, cat: &str, id: u64) -> io::Result<()> {
+        let ts = self.now();
+        self.flow_at(ts, cat, id, Flow::Start)
+    }
+
+    /// A part of a flow, in the slice that was just written.
+    fn flow(&mut self, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
+        self.last += 1;
+        self.flow_at(self.last, cat, id, flow)
+    }
+
+    fn flow_at(&mut self, ts: u64, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
+        let tid = self.track()?;
+        let ph = match flow {
+            Flow::Start => "s",
+            Flow::Step => "t",
+            Flow::End => "f",
+        };
+        self.put(&Record { id: Some(id), bp: Some("e"), ..Record::new(Cow::Borrowed(cat), cat, ph, ts, tid) })
+    }
+
+    /// The number of the current native thread's track.
+    fn track(&mut self) -> io::Result<u32> {
+        let current = std::thread::current();
+        if let Some(&track) = self.tracks.get(&current.id()) {
+            return Ok(track);
+        }
+        let tid = self.tracks.len() as u32 + 1;
+        self.tracks.insert(current.id(), tid);
+        let args = Some(json!({ "name": current.name().unwrap_or("guest") }));
+        let name = Cow::Borrowed("thread_name");
+        self.put(&Record { args, ..Record::new(name, "__metadata", "M", 0, tid) })?;
+        Ok(tid)
+    }
+
+    /// Nanoseconds since the trace began; each time more than before, so that the order is that of the file.
+    fn now(&mut self) -> u64 {
+        self.last = (self.began.elapsed().as_nanos() as u64).max(self.last + 2);
+        self.last
+    }
+
+    fn put(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.out.write_all(if self.records == 0 { b"\n" } else { b",\n" })?;
+        self.records += 1;
+        Ok(serde_json::to_writer(&mut self.out, record)?)
+    }
+}
+
+fn name<'a>(what: &str, thread: &Thread, function: FunctionIndex) -> Cow<'a, str> {
+    Cow::Owned(format!("{what} {}", thread.instance().module().function(function).name))
+}
