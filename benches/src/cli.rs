@@ -1,10 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use osr_engine::{CompiledTier, Settings, StateRecording, Tiers};
+use osr_engine::{CompiledTier, PlantedDefect, Settings, StateRecording, Tiers};
+use osr_ir::Register;
 
 use crate::error::Error;
 use crate::measure::{Effort, Way};
@@ -40,8 +43,26 @@ Examples:
   osr-bench run cases.wat --invoke shift -- -5 3
   osr-bench run fib.wasm 24 --tier optimized --stress hijack=100 --stats -
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
+  osr-bench run richards.wasm 100 --stress random=3 --record r.json
+  osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
 
-Exit codes: 0; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input.";
+Exit codes: 0; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference.";
+
+const SHRINK_ABOUT: &str = "\
+Makes a failing run small: its program, its arguments and its schedule of forced transitions.
+
+A run fails if it differs from the interpreter alone, as `osr-bench run --verify` finds, or if it crashes. \
+Candidates run in child processes. What is given is the failing run: a schedule of --record with --replay, \
+or --stress, which is written out as a schedule first.";
+
+const SHRINK_EXAMPLES: &str = "\
+Prints the command that reproduces the failure with the small program and schedule.
+
+Examples:
+  osr-bench shrink richards.wasm 100 --stress random=3
+  osr-bench shrink richards.wasm 100 --replay r.json --output small --seconds 600
+
+Exit codes: 0; 2 for bad input, and if nothing fails.";
 
 const MAPS_EXAMPLES: &str = "\
 Each instruction is printed with its offset in the version's code. Where control returns from a call, the \
@@ -84,6 +105,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Call an exported function of a program and print its results.
     Run(RunOptions),
+    /// Make a failing run small: reduce its program and its schedule of forced transitions.
+    Shrink(ShrinkOptions),
     /// Compile a program's functions and print their frame maps beside the disassembly.
     Maps(MapsOptions),
     /// Run random modules and the bundled programs under random schedules, until something differs.
@@ -138,10 +161,9 @@ pub(crate) struct MainJobOptions {
     pub(crate) quiet: bool,
 }
 
-/// Options of `run`.
+/// Options that choose what is called, and how.
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
-pub(crate) struct RunOptions {
+pub(crate) struct CallOptions {
     /// The program: a .wasm, .wat or .ir file.
     pub(crate) program: PathBuf,
     /// Arguments of the function.
@@ -150,13 +172,72 @@ pub(crate) struct RunOptions {
     /// The exported function to call [default: `run`, else `_start`, else `main`, else the only one].
     #[arg(long, value_name = "NAME")]
     pub(crate) invoke: Option<String>,
+    /// Force the transitions that --record has written to FILE, instead of --stress. The program, its
+    /// arguments and the tiers must be the same.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
     /// Options of the engine.
     #[command(flatten)]
     pub(crate) engine: EngineOptions,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunOptions {
+    /// What is called.
+    #[command(flatten)]
+    pub(crate) call: CallOptions,
     /// Write statistics as JSON to FILE, which is replaced at once or not at all; `-` means stderr.
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
+    /// Write what was forced, and where frames landed, to FILE, for --replay. Makes every poll of compiled
+    /// code take its slow path.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Write every tier-up, compilation, invalidation, hijack, landing and release, with its cause, to FILE:
+    /// JSON for https://ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Say on stderr, per function, which versions of its code there were: why each was made, how often it
+    /// was entered, where its frames went, why and when it died.
+    #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "text")]
+    pub(crate) explain: Option<ExplainFormat>,
+    /// Run the program in the interpreter alone, too, and compare results, traps, memory and globals.
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Do not show what the program prints.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How an explanation is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Options of `shrink`.
+#[derive(Debug, Args)]
+#[command(long_about = SHRINK_ABOUT, after_help = SHRINK_EXAMPLES)]
+pub(crate) struct ShrinkOptions {
+    /// What is called.
+    #[command(flatten)]
+    pub(crate) call: CallOptions,
+    /// Where to write: STEM.ir and STEM.json [default: PROGRAM-shrunk, in the current directory].
+    #[arg(long, short, value_name = "STEM")]
+    pub(crate) output: Option<PathBuf>,
+    /// Stop after that many seconds with what is smallest then. Also how long the first run may take.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -189,6 +270,31 @@ pub(crate) struct EngineOptions {
     /// dead registers and slots poisoned.
     #[arg(long)]
     pub(crate) checked: bool,
+    /// Make the frame maps of the continuations of FUNCTION wrong about register number N, to try out the
+    /// tools that find such defects.
+    #[arg(long, value_name = "FUNCTION:N", hide = true)]
+    pub(crate) plant_defect: Option<DefectOption>,
+}
+
+/// A [`PlantedDefect`] as it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DefectOption(PlantedDefect);
+
+impl FromStr for DefectOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DefectOption, String> {
+        let parts = text.rsplit_once(':').and_then(|(function, n)| Some((function, n.parse().ok()?)));
+        let (function, register) = parts.ok_or("write FUNCTION:N, with the number N of a register")?;
+        let register = Register::new(register);
+        Ok(DefectOption(PlantedDefect { function: function.to_owned(), register }))
+    }
+}
+
+impl fmt::Display for DefectOption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.0.function, self.0.register.index())
+    }
 }
 
 fn threshold_help() -> String {
@@ -292,6 +398,7 @@ impl EngineOptions {
             state_recording: self.state_recording.recording(),
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),
+            planted: self.plant_defect.as_ref().map(|defect| defect.0.clone()),
             ..Settings::default()
         };
         settings.checked |= self.checked;

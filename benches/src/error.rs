@@ -68,6 +68,26 @@ pub(crate) enum Error {
     #[error("--stress {kind}=.. is given more than once")]
     #[diagnostic(help("give each kind of stress once"))]
     RepeatedStress { kind: &'static str },
+    /// A replay forces what was recorded, and nothing else.
+    #[error("--replay together with --stress")]
+    #[diagnostic(help("the schedule says what is forced: leave --stress out"))]
+    ReplayWithStress,
+    /// A file is not a schedule.
+    #[error("{}: {problem}", path.display())]
+    #[diagnostic(help("write schedules with `osr-bench run PROGRAM .. --record FILE`"))]
+    Schedule { path: PathBuf, problem: String },
+    /// A schedule was recorded on something else.
+    #[error("{}: recorded with {what} {recorded}, not {given}", path.display())]
+    #[diagnostic(help("a schedule counts safepoints and landings of one run; replay it with {options}"))]
+    ReplayMismatch { path: PathBuf, what: &'static str, recorded: String, given: String, options: String },
+    /// The interpreter alone does something else.
+    #[error("differs from the interpreter alone: {what} {given}, not {expected}")]
+    #[diagnostic(help("`osr-bench shrink` with the same options makes the failure small"))]
+    Differs { what: &'static str, given: String, expected: String },
+    /// There is nothing to shrink.
+    #[error("nothing fails: {0}")]
+    #[diagnostic(help("give the options of a run that differs from the interpreter, or that crashes"))]
+    NothingFails(String),
     /// A random schedule has everything in it.
     #[error("--stress random=.. together with other stress")]
     #[diagnostic(help("a random schedule chooses when to hijack and where to land: give it alone"))]
@@ -91,10 +111,10 @@ pub(crate) enum Error {
     /// The engine failed in a way that it should not.
     #[error("the engine panicked; this is a bug of the engine")]
     Panicked,
-    /// Statistics cannot be written.
+    /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     #[diagnostic(help("name a file in a directory that you can write to, or - for stderr"))]
-    WriteStats { path: PathBuf, source: io::Error },
+    Write { path: PathBuf, source: io::Error },
     /// Standard output cannot be written.
     #[error("cannot write the results: {0}")]
     Output(io::Error),
@@ -198,6 +218,7 @@ impl Error {
             | Error::SoakDiffers { .. }
             | Error::SoakCrashed { .. }
             | Error::SoakHangs { .. } => 1,
+            Error::Differs { .. } => 3,
             Error::Panicked => 101,
             _ => 2,
         }

@@ -20,7 +20,7 @@ pub(crate) struct Program {
 
 /// Reads, imports and verifies the program at `path`.
 pub(crate) fn load(path: &Path) -> Result<Program, Error> {
-    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = read(path)?;
     let module = match path.extension().and_then(|extension| extension.to_str()) {
         Some("wasm") => import(path, &bytes)?,
         Some("wat") => parse_wat(path, text_of(path, bytes)?)?,
@@ -45,6 +45,11 @@ pub(crate) fn wasm_bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
         }
         _ => Ok(Some(bytes)),
     }
+}
+
+/// Reads the file at `path`.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
 fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {

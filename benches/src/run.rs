@@ -1,37 +1,95 @@
 //! `osr-bench run`: one call, its results on standard output.
 
-use crate::cli::RunOptions;
-use crate::entry;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use osr_engine::explain::Explain;
+use osr_engine::trace::Trace;
+use osr_engine::{Observer, Observers, Settings};
+
+use crate::call::Call;
+use crate::cli::{ExplainFormat, RunOptions};
 use crate::error::Error;
 use crate::host;
-use crate::load::load;
-use crate::number::{read_arguments, show_all};
+use crate::new_file::NewFile;
+use crate::number::show_all;
 use crate::output;
-use crate::session::Session;
+use crate::schedule_file;
+use crate::session::Outcome;
 use crate::stats::{Destination, Stats};
+use crate::verify::verify;
 
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
-    let settings = options.engine.settings()?;
-    let program = load(&options.program)?;
-    let (name, function) = entry::find(&program, options.invoke.as_deref())?;
-    let signature = program.module.signature_of(function);
-    let arguments = read_arguments(name, signature, &options.arguments)?;
-    host::check_imports(&program)?;
-    let stats = options.stats.as_deref().map(Destination::open).transpose()?;
-    let session = Session {
-        program: &program,
-        function,
-        arguments: &arguments,
-        settings: &settings,
-        stack_bytes: options.engine.stack_size.bytes(),
-        imports: host::imports(options.quiet),
-        again: false,
-    };
-    let outcome = session.run()?;
-    let written = stats.map_or(Ok(()), |stats| stats.write(&Stats::of(&outcome, &signature.results)));
+    let call = Call::of(&options.call)?;
+    let outputs = Outputs::open(options)?;
+    let settings =
+        Settings { record: options.record.is_some(), observer: outputs.observer(), ..call.settings.clone() };
+    let outcome = call.session(&settings, host::imports(options.quiet)).run()?;
+    let written = outputs.write(&call, &outcome);
+    if options.verify {
+        verify(&call, &outcome)?;
+    }
     let words = outcome.result.map_err(Error::Trap)?;
-    let lines: String = show_all(&signature.results, &words).into_iter().map(|line| line + "\n").collect();
+    let types = &call.signature().results;
+    let lines: String = show_all(types, &words).into_iter().map(|line| line + "\n").collect();
     output::to_stdout(&lines)?;
     written
+}
+
+type TraceFile = Trace<BufWriter<File>>;
+
+fn open_trace(path: &Path) -> Result<(NewFile, Arc<TraceFile>), Error> {
+    let file = NewFile::create(path)?;
+    let trace = Trace::new(BufWriter::new(file.handle()?));
+    let trace = trace.map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    Ok((file, Arc::new(trace)))
+}
+
+/// What a run writes beside its results. Files are opened before: a run should not be in vain.
+struct Outputs {
+    stats: Option<Destination>,
+    schedule: Option<NewFile>,
+    trace: Option<(NewFile, Arc<TraceFile>)>,
+    explain: Option<(ExplainFormat, Arc<Explain>)>,
+}
+
+impl Outputs {
+    fn open(options: &RunOptions) -> Result<Outputs, Error> {
+        Ok(Outputs {
+            stats: options.stats.as_deref().map(Destination::open).transpose()?,
+            schedule: options.record.as_deref().map(NewFile::create).transpose()?,
+            trace: options.trace.as_deref().map(open_trace).transpose()?,
+            explain: options.explain.map(|format| (format, Arc::default())),
+        })
+    }
+
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        let trace = self.trace.iter().map(|(_, trace)| trace.clone() as Arc<dyn Observer>);
+        let explain = self.explain.iter().map(|(_, explain)| explain.clone() as Arc<dyn Observer>);
+        Observers::join(trace.chain(explain).collect())
+    }
+
+    fn write(self, call: &Call, outcome: &Outcome) -> Result<(), Error> {
+        if let Some((file, trace)) = self.trace {
+            trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
+            file.commit()?;
+        }
+        if let Some(file) = self.schedule {
+            schedule_file::write(file, &call.run, &outcome.schedule)?;
+        }
+        if let Some((format, explain)) = self.explain {
+            let explanation = explain.explanation();
+            match format {
+                ExplainFormat::Text => output::to_stderr(format_args!("{explanation}")),
+                ExplainFormat::Json => {
+                    let text = serde_json::to_string_pretty(&explanation).expect("our data has string keys");
+                    output::to_stderr(format_args!("{text}\n"));
+                }
+            }
+        }
+        self.stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
+    }
 }

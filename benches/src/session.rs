@@ -3,8 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use osr_engine::{CodeStatistics, Imports, Instance, InvokeError, Settings, Thread, Transitions, Trap};
-use osr_ir::{FunctionIndex, Value};
+use osr_engine::{
+    CodeStatistics, Imports, Instance, InvokeError, Schedule, Settings, Thread, Transitions, Trap,
+};
+use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
 use crate::error::Error;
 use crate::load::Program;
@@ -40,6 +42,10 @@ pub(crate) struct Outcome {
     pub(crate) again: Option<(Result<Vec<u64>, Trap>, Duration)>,
     /// The hash of the linear memory afterwards.
     pub(crate) memory_hash: Option<u64>,
+    /// The globals afterwards, but references.
+    pub(crate) globals: Vec<u64>,
+    /// What was forced, if it is recorded.
+    pub(crate) schedule: Schedule,
     /// What happened.
     pub(crate) transitions: Transitions,
     /// How much code there was.
@@ -76,6 +82,8 @@ impl Session<'_> {
             wall,
             again: None,
             memory_hash: instance.memory().map(|memory| memory.hash()),
+            globals: globals(&instance),
+            schedule: thread.schedule(),
             transitions: thread.transitions(),
             code: instance.code_statistics(),
             native_stack_bytes: native_stack::peak_bytes(),
@@ -83,6 +91,12 @@ impl Session<'_> {
         };
         Ok(Outcome { again: self.again.then(call), ..outcome })
     }
+}
+
+fn globals(instance: &Instance) -> Vec<u64> {
+    let globals = instance.module().globals.iter().enumerate();
+    let values = globals.filter(|(_, global)| global.ty != Type::Funcref);
+    values.map(|(number, _)| instance.global(GlobalIndex::new(number))).collect()
 }
 
 /// Calls of a function that is there, with the right arguments, fail only by trapping.

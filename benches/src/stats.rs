@@ -1,14 +1,13 @@
 //! Statistics of a run, as JSON. A file is replaced as a whole or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use osr_engine::{CodeStatistics, Transitions, Trap};
 use osr_ir::Type;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
 use crate::session::Outcome;
@@ -92,9 +91,7 @@ impl Destination {
         if path == Path::new("-") {
             return Ok(Destination::Stderr);
         }
-        let file =
-            NewFile::create(path).map_err(|source| Error::WriteStats { path: path.to_owned(), source })?;
-        Ok(Destination::File(file))
+        NewFile::create(path).map(Destination::File)
     }
 
     /// Writes `stats`.
@@ -105,52 +102,7 @@ impl Destination {
                 output::to_stderr(format_args!("{text}"));
                 Ok(())
             }
-            Destination::File(file) => {
-                let path = file.path.clone();
-                file.replace(text.as_bytes()).map_err(|source| Error::WriteStats { path, source })
-            }
-        }
-    }
-}
-
-/// A file that takes another's place when it is complete, and vanishes otherwise.
-#[derive(Debug)]
-pub(crate) struct NewFile {
-    path: PathBuf,
-    temporary: Option<PathBuf>,
-    file: File,
-}
-
-impl NewFile {
-    fn create(path: &Path) -> io::Result<NewFile> {
-        // Through symbolic links: what they lead to is replaced, not they.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let special = fs::metadata(&path).is_ok_and(|there| !there.is_file());
-        if special {
-            // A directory fails here; a device or a pipe cannot be replaced, and is written to.
-            let file = File::options().write(true).open(&path)?;
-            return Ok(NewFile { path, temporary: None, file });
-        }
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let file = File::create(&temporary)?;
-        Ok(NewFile { path, temporary: Some(temporary), file })
-    }
-
-    fn replace(mut self, contents: &[u8]) -> io::Result<()> {
-        self.file.write_all(contents)?;
-        let Some(temporary) = &self.temporary else { return Ok(()) };
-        self.file.sync_all()?;
-        fs::rename(temporary, &self.path)?;
-        self.temporary = None;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            let _ = fs::remove_file(temporary);
+            Destination::File(file) => file.replace(text.as_bytes()),
         }
     }
 }

@@ -95,7 +95,8 @@ impl Thread {
         let (slot, frame_base) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
         let mut ledger = self.ledger().borrow_mut();
         let mut fresh = ledger.buffer();
-        fresh.push(Record::new(slot, frame_base, version, site).landing_in(tier));
+        let record = Record::new(slot, frame_base, version, site).landing_in(tier);
+        fresh.push(record);
         ledger.add(fresh);
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
         unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };

@@ -33,10 +33,7 @@ impl Thread {
     }
 
     /// As [`Self::invalidate_active`], for another reason than that the host asks.
-    pub(crate) fn invalidate_active_because(
-        &self,
-        cause: Cause,
-    ) -> Result<Invalidated, TransitionError> {
+    pub(crate) fn invalidate_active_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
         self.check_ready()?;
         let versions = self.active_versions()?;
         self.invalidate(&versions, cause)
@@ -51,11 +48,7 @@ impl Thread {
         self.invalidate(&versions, Cause::Host)
     }
 
-    fn invalidate(
-        &self,
-        versions: &[&CodeVersion],
-        cause: Cause,
-    ) -> Result<Invalidated, TransitionError> {
+    fn invalidate(&self, versions: &[&CodeVersion], cause: Cause) -> Result<Invalidated, TransitionError> {
         self.replacing(Replacement::Invalidation, cause, || self.invalidate_unseen(versions, cause))
     }
 

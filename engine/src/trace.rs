@@ -10,6 +10,7 @@
 //! | category | name | phase | what |
 //! |---|---|---|---|
 //! | `guest` | `call NAME` | B, E | a call of the guest by the embedder or the host |
+//! | `guest` | `host NAME` | B, E | a call of a function of the host by the guest |
 //! | `compile` | `compile NAME` | X | a compilation, with its duration, tier, entry, version, cause |
 //! | `compile` | `refuse NAME` | i | the compiler refused |
 //! | `tier-up` | `tier up NAME` | i | an activation leaves the interpreter, or a call enters compiled code |
@@ -56,9 +57,16 @@ struct State<W> {
     /// By address, the flows of the slots that are hijacked.
     slots: HashMap<u64, u64>,
     /// The flows of retired versions, and how many of their frames have not landed.
-    dying: HashMap<VersionId, Dying>,
+    dying: HashMap<Key, Dying>,
     /// Hijacked frames by version, of versions that are not retired.
-    pending: HashMap<VersionId, u64>,
+    pending: HashMap<Key, u64>,
+}
+
+/// A version: its instance's address and its number there.
+type Key = (usize, VersionId);
+
+fn key(thread: &Thread, version: &CodeVersion) -> Key {
+    (std::ptr::from_ref(thread.instance()).addr(), version.id)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -175,7 +183,8 @@ impl<W: Write> State<W> {
     fn write(&mut self, thread: &Thread, event: &Event<'_>) -> io::Result<()> {
         match *event {
             Event::Invoked { function, .. } => self.begin("guest", name("call", thread, function), None),
-            Event::Finished { outcome } => {
+            Event::HostCalled { function, .. } => self.begin("guest", name("host", thread, function), None),
+            Event::Finished { outcome } | Event::HostReturned { outcome, .. } => {
                 let trap = outcome.err().map(|trap| json!({ "trap": trap.to_string() }));
                 self.record("guest", "E", Cow::Borrowed(""), trap)
             }
@@ -253,7 +262,7 @@ impl<W: Write> State<W> {
     ) -> io::Result<()> {
         let flow = self.new_flow();
         self.slots.insert(slot, flow);
-        *self.pending.entry(version.id).or_default() += 1;
+        *self.pending.entry(key(thread, version)).or_default() += 1;
         // A frame that tiers up at a poll is hijacked alone: its flow begins with itself.
         let alone = matches!(cause, Cause::TierUp { .. });
         if !alone {
@@ -280,16 +289,16 @@ impl<W: Write> State<W> {
         if let Some(flow) = self.slots.remove(&slot) {
             self.flow("frame", flow, Flow::End)?;
         }
-        let pending = self.pending.entry(version.id).or_default();
+        let pending = self.pending.entry(key(thread, version)).or_default();
         *pending = pending.saturating_sub(1);
         if *pending > 0 {
             return Ok(());
         }
-        self.pending.remove(&version.id);
-        match self.dying.get(&version.id) {
+        self.pending.remove(&key(thread, version));
+        match self.dying.get(&key(thread, version)) {
             Some(Dying { flow, released: true }) => {
                 let flow = *flow;
-                self.dying.remove(&version.id);
+                self.dying.remove(&key(thread, version));
                 let args = json!({ "version": version.id.to_string() });
                 self.slice("version", name("forget", thread, version.function), args)?;
                 self.flow("version", flow, Flow::End)
@@ -300,7 +309,7 @@ impl<W: Write> State<W> {
 
     fn retired(&mut self, thread: &Thread, version: &CodeVersion, cause: Cause) -> io::Result<()> {
         let flow = self.new_flow();
-        self.dying.insert(version.id, Dying { flow, released: false });
+        self.dying.insert(key(thread, version), Dying { flow, released: false });
         self.flow_outside("version", flow)?;
         let args = json!({ "version": version.id.to_string(), "cause": cause });
         self.slice("version", name("retire", thread, version.function), args)?;
@@ -314,12 +323,12 @@ impl<W: Write> State<W> {
             "cause": cause,
         });
         self.slice("version", name("release", thread, version.function), args)?;
-        let is_last = !self.pending.contains_key(&version.id);
-        let Some(dying) = self.dying.get_mut(&version.id) else { return Ok(()) };
+        let is_last = !self.pending.contains_key(&key(thread, version));
+        let Some(dying) = self.dying.get_mut(&key(thread, version)) else { return Ok(()) };
         dying.released = true;
         let flow = dying.flow;
         if is_last {
-            self.dying.remove(&version.id);
+            self.dying.remove(&key(thread, version));
         }
         self.flow("version", flow, if is_last { Flow::End } else { Flow::Step })
     }

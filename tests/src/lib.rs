@@ -15,8 +15,8 @@ pub mod reproduction;
 pub mod run;
 pub mod schedule;
 pub mod script;
-pub mod soak;
 pub mod shrink;
+pub mod soak;
 
 pub use case::{Case, Expected, cases};
 pub use configuration::{Configuration, Observed, observe};

@@ -162,7 +162,7 @@ pub struct DeoptimizationLoop {
     pub compile_ns: u64,
 }
 
-/// Collects an [`Explanation`].
+/// Collects an [`Explanation`] of one instance, whose only observer of this kind it is.
 #[derive(Debug)]
 pub struct Explain(Mutex<State>);
 

@@ -71,6 +71,7 @@ impl Follower {
                 })
             }
             Event::Finished { outcome } => self.finished(execution, outcome),
+            // What happens to code and to waiting frames changes no state.
             _ => Ok(()),
         };
         followed.map_err(|disagreement| Box::new(self.difference(disagreement)))

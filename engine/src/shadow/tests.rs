@@ -129,8 +129,8 @@ impl Observed {
         let (register, _) = state.values().nth(register).expect("it is live");
         words[register.index()] ^= FLIPPED;
         let state = thread.frame_state(state.function, state.point, &words);
-        let Event::Moved { place, from, from_version, frame, to, to_code, .. } = *event else { return };
-        self.shadow.observe(thread, &Event::Moved { place, from, from_version, frame, to, to_code, state });
+        let Event::Moved { place, from, from_version, frame, to, to_code, slot, .. } = *event else { return };
+        self.shadow.observe(thread, &Event::Moved { place, from, from_version, frame, to, to_code, slot, state });
     }
 }
 
