@@ -196,7 +196,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Write every tier-up, compilation, invalidation, hijack, landing and release, with its cause, to FILE:
-    /// JSON for https://ui.perfetto.dev or chrome://tracing.
+    /// JSON for <https://ui.perfetto.dev> or Chrome.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Say on stderr, per function, which versions of its code there were: why each was made, how often it

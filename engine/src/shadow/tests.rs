@@ -130,7 +130,8 @@ impl Observed {
         words[register.index()] ^= FLIPPED;
         let state = thread.frame_state(state.function, state.point, &words);
         let Event::Moved { place, from, from_version, frame, to, to_code, slot, .. } = *event else { return };
-        self.shadow.observe(thread, &Event::Moved { place, from, from_version, frame, to, to_code, slot, state });
+        self.shadow
+            .observe(thread, &Event::Moved { place, from, from_version, frame, to, to_code, slot, state });
     }
 }
 
