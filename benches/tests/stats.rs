@@ -35,7 +35,8 @@ fn statistics_have_all_their_fields() {
     ] {
         assert!(stats.pointer(path).and_then(Value::as_u64).is_some_and(|n| n > 0), "{path}: {stats}");
     }
-    for path in ["/transitions/rehijacked", "/code/live_bytes", "/code/frame_map_bytes"] {
+    for path in ["/transitions/rehijacked", "/code/live_bytes", "/code/frame_map_bytes", "/code/unwind_bytes"]
+    {
         assert!(stats.pointer(path).is_some_and(Value::is_u64), "{path}: {stats}");
     }
     assert_eq!(stats["transitions"]["landings"], stats["transitions"]["hijacked_frames"]);

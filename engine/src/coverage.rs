@@ -62,15 +62,15 @@ impl Coverage {
     /// A version was compiled: its sites count from now on.
     pub(crate) fn compiled(&self, version: &CodeVersion) {
         self.versions().entry(key(version)).or_insert_with(|| {
-            let site = |site: &crate::frame_map::Site| CoveredSite {
+            let site = |site: crate::frame_map::Site| CoveredSite {
                 function: version.function,
                 tier: version.tier,
                 entry: version.entry,
                 point: site.point,
-                entries: version.frame_maps.entries(site).len(),
+                entries: version.frame_maps.entries(&site).count(),
                 landings: [0; 3],
             };
-            let sites: Vec<CoveredSite> = version.frame_maps.sites().iter().map(site).collect();
+            let sites: Vec<CoveredSite> = version.frame_maps.sites().map(site).collect();
             Covered { missing: sites.len() * Tier::ALL.len(), sites }
         });
     }

@@ -1,5 +1,7 @@
 //! Frame maps: for a return PC of compiled code, where each value of the frame state is.
 
+use std::collections::HashMap;
+
 use osr_ir::{Point, PointKind, Register};
 
 use crate::calling_convention::Place;
@@ -28,6 +30,19 @@ pub enum MachineRegister {
 }
 
 impl MachineRegister {
+    /// All, in order.
+    const ALL: [MachineRegister; 9] = [
+        MachineRegister::Rax,
+        MachineRegister::Rdx,
+        MachineRegister::Rbx,
+        MachineRegister::R12,
+        MachineRegister::R13,
+        MachineRegister::R14,
+        MachineRegister::R15,
+        MachineRegister::Xmm0,
+        MachineRegister::Xmm1,
+    ];
+
     /// The general register of that hardware encoding, if callees preserve it. The frame pointer holds no
     /// values.
     pub(crate) fn preserved(encoding: u8) -> Option<MachineRegister> {
@@ -96,22 +111,87 @@ pub struct Site {
     pub point: Point,
     /// What kind of point that is.
     pub kind: PointKind,
+    /// Where its entries begin.
     first: u32,
-    count: u32,
 }
 
-/// All frame maps of a version: sites by return offset, their entries in one array.
+/// All frame maps of a version: sites by return offset, and lists of entries, which sites may share.
+///
+/// ```text
+///   site    | return offset: 32 | kind: 2, point: 30 | first entry: 32 |
+///   entry   | last: 1 | wide: 1 | kind: 2, number: 12 | register: 16 |
+///                                   0  the slot 8 * number bytes below the frame base
+///                                   1  that machine register
+///                                   2  that constant
+///                                   3  that one of the locations that do not fit here
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FrameMaps {
-    sites: Box<[Site]>,
-    entries: Box<[FrameMapEntry]>,
+    sites: Box<[PackedSite]>,
+    entries: Box<[u32]>,
     constants: Box<[u64]>,
+    /// Locations that do not fit an entry.
+    others: Box<[Location]>,
+}
+
+/// See [`FrameMaps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PackedSite {
+    return_offset: u32,
+    point: u32,
+    first: u32,
+}
+
+/// Where the entries of a site begin that has none.
+const NO_ENTRIES: u32 = u32::MAX;
+const LAST: u32 = 1 << 31;
+const WIDE: u32 = 1 << 30;
+/// The largest number that fits an entry.
+const NUMBER: u32 = (1 << 12) - 1;
+
+const KINDS: [PointKind; 4] =
+    [PointKind::Entry, PointKind::LoopHeader, PointKind::AfterCall, PointKind::Trap];
+
+impl PackedSite {
+    fn of(site: Site) -> PackedSite {
+        let kind = KINDS.iter().position(|&kind| kind == site.kind).expect("all kinds are listed");
+        let point = site.point.as_u32();
+        assert!(point < 1 << 30, "a body has fewer points than its code has bytes");
+        PackedSite {
+            return_offset: site.return_offset,
+            point: point | (kind as u32) << 30,
+            first: site.first,
+        }
+    }
+
+    #[inline(always)]
+    fn unpack(self) -> Site {
+        let point = Point::new((self.point & ((1 << 30) - 1)) as usize);
+        let kind = KINDS[(self.point >> 30) as usize];
+        Site { return_offset: self.return_offset, point, kind, first: self.first }
+    }
 }
 
 impl FrameMaps {
+    /// How many sites there are.
+    pub fn len(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// The `n`th site.
+    #[inline(always)]
+    pub fn site(&self, n: u32) -> Site {
+        self.sites[n as usize].unpack()
+    }
+
     /// The sites, by ascending return offset.
-    pub fn sites(&self) -> &[Site] {
-        &self.sites
+    pub fn sites(&self) -> impl ExactSizeIterator<Item = Site> {
+        self.sites.iter().map(|site| site.unpack())
     }
 
     /// The number of the site that control returns to at `return_offset`.
@@ -120,18 +200,10 @@ impl FrameMaps {
     }
 
     /// The entries of `site`, by ascending register: one for each register that is live there.
-    pub fn entries(&self, site: &Site) -> &[FrameMapEntry] {
-        &self.entries[site.first as usize..(site.first + site.count) as usize]
-    }
-
-    /// All entries of all sites.
-    pub fn all_entries(&self) -> &[FrameMapEntry] {
-        &self.entries
-    }
-
-    /// The number of `site`'s first entry among [all](Self::all_entries).
-    pub fn first_entry(&self, site: &Site) -> usize {
-        site.first as usize
+    #[inline(always)]
+    pub fn entries(&self, site: &Site) -> Entries<'_> {
+        let is_empty = site.first == NO_ENTRIES;
+        Entries { maps: self, packed: if is_empty { &[] } else { &self.entries[site.first as usize..] } }
     }
 
     /// The `n`th constant.
@@ -150,7 +222,35 @@ impl FrameMaps {
 
     /// Bytes that the maps take in memory.
     pub fn bytes(&self) -> u64 {
-        (size_of_val(&*self.sites) + size_of_val(&*self.entries) + size_of_val(&*self.constants)) as u64
+        let maps = size_of_val(&*self.sites) + size_of_val(&*self.entries);
+        (maps + size_of_val(&*self.constants) + size_of_val(&*self.others)) as u64
+    }
+}
+
+/// The entries of a site.
+#[derive(Clone, Debug)]
+pub struct Entries<'m> {
+    maps: &'m FrameMaps,
+    /// From the next entry on; empty after the last.
+    packed: &'m [u32],
+}
+
+impl Iterator for Entries<'_> {
+    type Item = FrameMapEntry;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<FrameMapEntry> {
+        let (&packed, rest) = self.packed.split_first()?;
+        self.packed = if packed & LAST == 0 { rest } else { &[] };
+        let number = packed >> 16 & NUMBER;
+        let location = match packed >> 28 & 3 {
+            0 => Location::FrameSlot(-8 * number as i32),
+            1 => Location::Register(MachineRegister::ALL[number as usize]),
+            2 => Location::Constant(number),
+            _ => self.maps.others[number as usize],
+        };
+        let register = Register::new((packed & 0xffff) as usize);
+        Some(FrameMapEntry { register, location, wide: packed & WIDE != 0 })
     }
 }
 
@@ -158,8 +258,11 @@ impl FrameMaps {
 #[derive(Debug, Default)]
 pub(crate) struct FrameMapBuilder {
     sites: Vec<Site>,
-    entries: Vec<FrameMapEntry>,
+    entries: Vec<u32>,
     constants: Vec<u64>,
+    others: Vec<Location>,
+    /// The lists so far, with where they begin.
+    lists: HashMap<Box<[u32]>, u32>,
 }
 
 impl FrameMapBuilder {
@@ -168,13 +271,52 @@ impl FrameMapBuilder {
         &mut self,
         return_offset: u32,
         (point, kind): (Point, PointKind),
-        entries: impl Iterator<Item = FrameMapEntry>,
+        mut entries: Vec<FrameMapEntry>,
     ) {
-        let first = self.entries.len();
-        self.entries.extend(entries);
-        self.entries[first..].sort_by_key(|entry| entry.register);
-        let (first, count) = (first as u32, (self.entries.len() - first) as u32);
-        self.sites.push(Site { return_offset, point, kind, first, count });
+        entries.sort_by_key(|entry| entry.register);
+        let mut packed: Vec<u32> = entries.into_iter().map(|entry| self.pack(entry)).collect();
+        let first = match packed.last_mut() {
+            None => NO_ENTRIES,
+            Some(last) => {
+                *last |= LAST;
+                self.list(packed)
+            }
+        };
+        self.sites.push(Site { return_offset, point, kind, first });
+    }
+
+    /// Where the list `packed` begins: one that is there already, if it can be.
+    fn list(&mut self, packed: Vec<u32>) -> u32 {
+        let first = self.entries.len() as u32;
+        let known = *self.lists.entry(packed.as_slice().into()).or_insert(first);
+        if known == first {
+            self.entries.extend(packed);
+        }
+        known
+    }
+
+    fn pack(&mut self, FrameMapEntry { register, location, wide }: FrameMapEntry) -> u32 {
+        let fits = |number: u32| (number <= NUMBER).then_some(number);
+        let slot = |offset: i32| (offset <= 0 && offset % 8 == 0).then(|| offset.unsigned_abs() / 8);
+        let packed = match location {
+            Location::FrameSlot(offset) => slot(offset).and_then(fits).map(|number| (0, number)),
+            Location::Register(register) => Some((1, register as u32)),
+            Location::Constant(n) => fits(n).map(|number| (2, number)),
+            Location::Result(_) | Location::Pad => None,
+        };
+        let (kind, number) = packed.unwrap_or_else(|| (3, self.other(location)));
+        let register = register.index() as u32;
+        assert!(register <= 0xffff && number <= NUMBER, "a function has at most {NUMBER} odd locations");
+        register | number << 16 | kind << 28 | if wide { WIDE } else { 0 }
+    }
+
+    /// The number of a location that does not fit an entry.
+    fn other(&mut self, location: Location) -> u32 {
+        let known = self.others.iter().position(|&other| other == location);
+        known.unwrap_or_else(|| {
+            self.others.push(location);
+            self.others.len() - 1
+        }) as u32
     }
 
     /// The location of the constant `bits`.
@@ -189,6 +331,58 @@ impl FrameMapBuilder {
     /// The maps.
     pub(crate) fn finish(mut self) -> FrameMaps {
         self.sites.sort_by_key(|site| site.return_offset);
-        FrameMaps { sites: self.sites.into(), entries: self.entries.into(), constants: self.constants.into() }
+        FrameMaps {
+            sites: self.sites.into_iter().map(PackedSite::of).collect(),
+            entries: self.entries.into(),
+            constants: self.constants.into(),
+            others: self.others.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_comes_out_again() {
+        let locations = [
+            Location::FrameSlot(-8),
+            Location::FrameSlot(-8 * NUMBER as i32),
+            Location::FrameSlot(-8 * NUMBER as i32 - 8),
+            Location::FrameSlot(-12),
+            Location::FrameSlot(16),
+            Location::Register(MachineRegister::Rax),
+            Location::Register(MachineRegister::Xmm1),
+            Location::Constant(NUMBER),
+            Location::Constant(NUMBER + 1),
+            Location::Result(999),
+            Location::Pad,
+        ];
+        let entry = |(n, &location): (usize, &Location)| FrameMapEntry {
+            register: Register::new(n * 6_000),
+            location,
+            wide: n % 2 == 0,
+        };
+        let entries: Vec<_> = locations.iter().enumerate().map(entry).collect();
+        let mut builder = FrameMapBuilder::default();
+        builder.site(90, (Point::new(7), PointKind::AfterCall), entries.clone());
+        builder.site(30, (Point::new(5), PointKind::LoopHeader), Vec::new());
+        builder.site(60, (Point::new(6), PointKind::AfterCall), entries.clone());
+        let maps = builder.finish();
+        let sites: Vec<_> = maps.sites().map(|site| (site.return_offset, site.point, site.kind)).collect();
+        assert_eq!(
+            sites,
+            [
+                (30, Point::new(5), PointKind::LoopHeader),
+                (60, Point::new(6), PointKind::AfterCall),
+                (90, Point::new(7), PointKind::AfterCall)
+            ]
+        );
+        assert_eq!(maps.entries(&maps.site(0)).count(), 0);
+        for site in [1, 2] {
+            assert_eq!(maps.entries(&maps.site(site)).collect::<Vec<_>>(), entries);
+        }
+        assert_eq!(maps.entries.len(), entries.len(), "the two sites share their list");
     }
 }

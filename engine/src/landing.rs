@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let registers = unsafe { &mut (*context).landing };
     let record = take_record(thread, registers.stack_pointer - 8);
     let version = record.version();
-    let site = &version.frame_maps.sites()[record.site() as usize];
+    let site = &version.frame_maps.site(record.site());
     let window = thread.values().top();
     let body = thread.instance().body(version.function);
     let words = body.registers.len();
@@ -102,7 +102,7 @@ fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
 #[inline(always)]
 fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
     let version = record.version();
-    let site = &version.frame_maps.sites()[record.site() as usize];
+    let site = &version.frame_maps.site(record.site());
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, record, site.point);
     let continuation = tiering::landing(thread, version, site.point, destination);
@@ -183,7 +183,7 @@ pub(crate) unsafe fn rebuild(
     window: *mut u64,
 ) {
     for entry in maps.entries(site) {
-        let FrameMapEntry { register, location, wide } = *entry;
+        let FrameMapEntry { register, location, wide } = entry;
         // SAFETY: the map says that it is there.
         let word = unsafe {
             match location {

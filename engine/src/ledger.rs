@@ -87,12 +87,12 @@ impl Record {
     /// The return PC that the slot held.
     pub(crate) fn pc(&self) -> u64 {
         let version = self.version();
-        version.start + u64::from(version.frame_maps.sites()[self.site() as usize].return_offset)
+        version.start + u64::from(version.frame_maps.site(self.site()).return_offset)
     }
 
     /// Where the frame resumes.
     pub(crate) fn point(&self) -> Point {
-        self.version().frame_maps.sites()[self.site() as usize].point
+        self.version().frame_maps.site(self.site()).point
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn begin(
 fn expect(record: &Record, state: &mut [u64]) -> Box<[u64]> {
     let expected = state.into();
     let maps = &record.version().frame_maps;
-    for entry in maps.entries(&maps.sites()[record.site() as usize]) {
+    for entry in maps.entries(&maps.site(record.site())) {
         if entry.location.is_allocated() {
             state[entry.register.index()] = 0;
         }
@@ -77,7 +77,7 @@ pub(crate) fn check_slots(thread: &Thread, record: &Record, registers: &LandingR
     let version = record.version();
     let Some(maps) = &version.slot_maps else { return };
     let mut stored = vec![landing::POISON; state.len()];
-    let site = &maps.sites()[record.site() as usize];
+    let site = &maps.site(record.site());
     // SAFETY: as for the locations: the frame is whole, and the state has a word for each register.
     unsafe {
         landing::rebuild(maps, site, record.frame_base(), registers, thread.results(), stored.as_mut_ptr());
@@ -93,12 +93,12 @@ fn compare(
     (one, ones): (&str, &[u64]),
     (other, others): (&str, &[u64]),
 ) {
-    let site = &maps.sites()[site as usize];
-    let differs = |entry: &&FrameMapEntry| ones[entry.register.index()] != others[entry.register.index()];
-    let Some(entry) = maps.entries(site).iter().find(differs) else { return };
+    let site = &maps.site(site);
+    let differs = |entry: &FrameMapEntry| ones[entry.register.index()] != others[entry.register.index()];
+    let Some(entry) = maps.entries(site).find(differs) else { return };
     let (register, location) = (
         entry.register,
-        version.frame_maps.entries(site).iter().find(|e| e.register == entry.register).map(|e| e.location),
+        version.frame_maps.entries(site).find(|e| e.register == entry.register).map(|e| e.location),
     );
     eprintln!(
         "osr-engine: frame states differ: {} of function {}, {}, {register} ({location:?}): {one} say {:#x}, {other} says {:#x}",

@@ -23,7 +23,7 @@ impl Thread {
     /// Compiled code is at a poll, because someone asked, or since it has counted down.
     pub(crate) fn poll(&self) {
         let (version, site) = self.exit_site();
-        let point = version.frame_maps.sites()[site as usize].point;
+        let point = version.frame_maps.site(site).point;
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
         self.observe_reached(version.function, point, Some(frame));
@@ -103,6 +103,6 @@ impl Thread {
     /// The function and point of the compiled frame that called the runtime.
     pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
         let (version, site) = self.exit_site();
-        (version.function, version.frame_maps.sites()[site as usize].point)
+        (version.function, version.frame_maps.site(site).point)
     }
 }

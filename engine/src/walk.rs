@@ -130,7 +130,7 @@ impl Thread {
                 None => registry.find(frame.lookup_pc()).expect("compiled frames are of versions"),
             };
             let site = version.frame_maps.find(version.offset(frame.pc)).expect("every call has a frame map");
-            let point = version.frame_maps.sites()[site].point;
+            let point = version.frame_maps.site(site as u32).point;
             let (function, version) = (version.function, version.id);
             frames.push(CompiledFrame { frame, function, version, point, hijacked: record.is_some() });
         }

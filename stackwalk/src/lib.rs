@@ -47,4 +47,6 @@ pub use modules::NativeModules;
 pub use return_pcs::{NoHijacks, ReturnPcs, StubPcs};
 pub use segments::SegmentedWalk;
 pub use unwind_section::UnwindSection;
-pub use x86_64::{CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, FramePointerWalk, Popped, Save};
+pub use x86_64::{
+    CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, FramePointerWalk, Popped, Save,
+};

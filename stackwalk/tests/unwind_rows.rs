@@ -6,7 +6,8 @@ mod support;
 use gimli::X86_64;
 use gimli::write::{Address, CallFrameInstruction as Cfi, FrameDescriptionEntry};
 use osr_stackwalk::{
-    ArrayStack, CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, Error, Popped, Save, UnwindSection,
+    ArrayStack, CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, Error, Popped, Save,
+    UnwindSection,
 };
 use support::cfi::{cie, fde};
 use support::{BASE, POISON};
@@ -154,4 +155,28 @@ fn broken_sections_are_errors() {
     let address = Address::Symbol { symbol: 0, addend: 0 };
     symbolic.add(&cie(), FrameDescriptionEntry::new(address, 4));
     assert!(matches!(symbolic.to_bytes(), Err(Error::UnwritableCfi(_))));
+}
+
+#[test]
+fn compact_rows_say_the_same() {
+    let rows = CfiRows::new(&cie(), framed(CODE)).unwrap();
+    let compact = CompactRows::of(&rows).unwrap();
+    assert_eq!(CfiRows::new(&cie(), compact.to_fde(CODE)).unwrap(), rows);
+    assert!(compact.bytes() < 64, "{}", compact.bytes());
+    let restored = fde(CODE, 80, &[(1, Cfi::Offset(X86_64::RBX, -24)), (70, Cfi::SameValue(X86_64::RBX))]);
+    let rows = CfiRows::new(&cie(), restored).unwrap();
+    assert_eq!(CfiRows::new(&cie(), CompactRows::of(&rows).unwrap().to_fde(0)).unwrap(), rows);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_not_made_compact() {
+    for rules in [
+        vec![(5_000, Cfi::CfaOffset(16))],
+        vec![(1, Cfi::CfaOffset(12))],
+        vec![(1, Cfi::Offset(X86_64::RBX, -(1 << 20)))],
+        vec![(1, Cfi::Undefined(X86_64::RBX))],
+    ] {
+        let rows = CfiRows::new(&cie(), fde(CODE, 10_000, &rules)).unwrap();
+        assert_eq!(CompactRows::of(&rows), None, "{rules:?}");
+    }
 }

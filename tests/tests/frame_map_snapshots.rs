@@ -17,7 +17,7 @@ fn render(module: &Module, version: &CodeVersion) -> String {
     let points = Points::of(body);
     let maps = &version.frame_maps;
     let mut text = String::new();
-    for (number, site) in maps.sites().iter().enumerate() {
+    for (number, site) in maps.sites().enumerate() {
         let kind = match points.kind(site.point) {
             PointKind::Entry => "entry",
             PointKind::LoopHeader => "loop header",
@@ -26,7 +26,7 @@ fn render(module: &Module, version: &CodeVersion) -> String {
         };
         writeln!(text, "site {number}: {} {kind}, {}", site.point, points.position(site.point))
             .expect("a string");
-        for entry in maps.entries(site) {
+        for entry in maps.entries(&site) {
             let location = match entry.location {
                 Location::FrameSlot(offset) => format!("[frame base {offset:+}]"),
                 Location::Constant(n) => format!("constant {:#x}", maps.constant(n)),

@@ -84,7 +84,7 @@ impl Listing {
             signature: show_signature(module.signature(function.signature)),
             entry,
             code_bytes: version.code_bytes,
-            frame_map_bytes: version.frame_maps.bytes(),
+            frame_map_bytes: version.frame_map_bytes(),
             instructions: disassemble(&code).into_iter().map(line).collect(),
         }
     }
@@ -108,13 +108,13 @@ impl View<'_> {
 
     fn frame_map_at(&self, end: u32, text: &str, points: &Points) -> Option<FrameMap> {
         let maps = &self.version.frame_maps;
-        let site = &maps.sites()[maps.find(end).filter(|_| text.starts_with("call"))?];
+        let site = &maps.site(maps.find(end).filter(|_| text.starts_with("call"))? as u32);
         Some(self.frame_map(site, points))
     }
 
     fn frame_map(&self, site: &Site, points: &Points) -> FrameMap {
         let maps = &self.version.frame_maps;
-        let value = |entry: &FrameMapEntry| {
+        let value = |entry: FrameMapEntry| {
             let ty = self.body.registers[entry.register.index()];
             let location = match entry.location {
                 Location::Register(register) => format!("{register:?}").to_lowercase(),
@@ -131,7 +131,7 @@ impl View<'_> {
             point: site.point.to_string(),
             kind: kind(points, site.point),
             position: points.position(site.point).to_string(),
-            values: maps.entries(site).iter().map(value).collect(),
+            values: maps.entries(site).map(value).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gimli::write::Address;
 use osr_ir::FunctionIndex;
-use osr_stackwalk::{CfiRows, UnwindSection};
+use osr_stackwalk::{CfiRows, CompactRows, UnwindSection};
 use osr_stubs::Context;
 use serde::Serialize;
 
@@ -53,6 +53,7 @@ struct Inner {
     released: u64,
     released_bytes: u64,
     frame_map_bytes: u64,
+    unwind_bytes: u64,
 }
 
 /// How much code there is and was.
@@ -70,6 +71,8 @@ pub struct CodeStatistics {
     pub peak_bytes: u64,
     /// Bytes of the frame maps that are in memory.
     pub frame_map_bytes: u64,
+    /// Bytes of the unwind rows that are in memory.
+    pub unwind_bytes: u64,
 }
 
 impl Registry {
@@ -97,6 +100,7 @@ impl Registry {
                 released: 0,
                 released_bytes: 0,
                 frame_map_bytes: 0,
+                unwind_bytes: 0,
             }),
             epoch: AtomicU64::new(0),
         })
@@ -168,6 +172,8 @@ impl Registry {
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
         let callee_saves = CalleeSaves::of(rows.body())
             .ok_or_else(|| CompileError::Cranelift("its frames do not keep a frame pointer".into()))?;
+        let unwind = CompactRows::of(&rows)
+            .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
         let mut inner = self.inner();
         if padding > 0 {
             body.code = [&*vec![TRAP_INSTRUCTION; padding], &*body.code].concat().into();
@@ -192,13 +198,14 @@ impl Registry {
             recording: body.recording,
             pads: body.pads,
             slot_maps: body.slot_maps,
-            unwind: body.unwind,
+            unwind,
             allocation,
             slot,
             state: AtomicU8::new(State::Current as u8),
             runs: AtomicU64::new(0),
         });
         inner.frame_map_bytes += version.frame_map_bytes();
+        inner.unwind_bytes += version.unwind.bytes();
         let version = Box::into_raw(version);
         self.slot(slot).store(version, Ordering::Release);
         self.mark(allocation, slot + 1);
@@ -298,6 +305,7 @@ impl Registry {
     fn forget(&self, version: &CodeVersion) {
         let mut inner = self.inner();
         inner.frame_map_bytes -= version.frame_map_bytes();
+        inner.unwind_bytes -= version.unwind.bytes();
         if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
             inner.arena.release(allocation);
         }
@@ -340,6 +348,7 @@ impl Registry {
             live_bytes: inner.arena.live_bytes() as u64,
             peak_bytes: inner.arena.peak_bytes() as u64,
             frame_map_bytes: inner.frame_map_bytes,
+            unwind_bytes: inner.unwind_bytes,
         }
     }
 }

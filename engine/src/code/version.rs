@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::callee_saves::CalleeSaves;
-use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
-use gimli::write::{Address, FrameDescriptionEntry};
+use gimli::write::FrameDescriptionEntry;
 use osr_ir::FunctionIndex;
+use osr_stackwalk::CompactRows;
 
 use super::arena::Allocation;
 use super::pads::Pads;
@@ -68,7 +68,7 @@ pub struct CodeVersion {
     pub(crate) pads: Option<Box<Pads>>,
     /// With [`StateRecording::CrossChecked`], what the frame maps would be with slots.
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
-    pub(crate) unwind: UnwindInfo,
+    pub(crate) unwind: CompactRows,
     pub(crate) allocation: Allocation,
     /// Its place in the registry.
     pub(crate) slot: u32,
@@ -119,7 +119,7 @@ impl CodeVersion {
     /// The pads of its sites, as ranges of bytes of its code: per site, if it has one. Empty without pads.
     pub fn pad_ranges(&self) -> Vec<Option<std::ops::Range<u32>>> {
         let Some(pads) = &self.pads else { return Vec::new() };
-        let sites = 0..self.frame_maps.sites().len() as u32;
+        let sites = 0..self.frame_maps.len() as u32;
         sites.map(|site| pads.range(site).map(|range| range.start..range.end)).collect()
     }
 
@@ -130,7 +130,7 @@ impl CodeVersion {
 
     /// The unwind rows of its code where it is.
     pub(crate) fn unwind_rows(&self) -> FrameDescriptionEntry {
-        self.unwind.to_fde(Address::Constant(self.start))
+        self.unwind.to_fde(self.start)
     }
 
     /// Why the instruction at `pc` traps, if it is one that does.

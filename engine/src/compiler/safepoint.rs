@@ -138,7 +138,7 @@ impl Maps<'_> {
             })
             .collect();
         let point = call.safepoint.point;
-        self.builder.site(call.return_offset, (point, self.points.kind(point)), entries.into_iter());
+        self.builder.site(call.return_offset, (point, self.points.kind(point)), entries);
     }
 
     /// The place `offset` bytes from the stack pointer.

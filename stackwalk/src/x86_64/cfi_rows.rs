@@ -55,6 +55,11 @@ impl CfiRows {
         Ok(Self { rows, length })
     }
 
+    /// The rows, each with the first offset that it covers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &CfiRow)> {
+        self.rows.iter().map(|(offset, row)| (*offset, row))
+    }
+
     /// The row that covers the byte at `offset`.
     #[must_use]
     pub fn at(&self, offset: u32) -> Option<&CfiRow> {

@@ -2,10 +2,12 @@
 
 mod cfi_row;
 mod cfi_rows;
+mod compact_rows;
 mod frame_pointer;
 mod registers;
 
 pub use cfi_row::{CfiRow, Popped, Save};
 pub use cfi_rows::CfiRows;
+pub use compact_rows::CompactRows;
 pub use frame_pointer::FramePointerWalk;
 pub use registers::{CalleeSaved, CalleeSavedRegs};

@@ -91,16 +91,17 @@ impl<'m> Subject<'m> {
     pub fn of(module: &'m Module, version: &CodeVersion) -> Subject<'m> {
         let maps = &version.frame_maps;
         let points = Points::of(module.function(version.function).body().expect("compiled from a body"));
-        let site = |site: &osr_engine::Site| SiteMap {
+        let site = |site: osr_engine::Site| SiteMap {
             return_offset: site.return_offset,
             point: site.point,
             is_poll: points.kind(site.point) != PointKind::AfterCall,
-            entries: maps.entries(site).to_vec(),
+            entries: maps.entries(&site).collect(),
         };
-        let named = maps.all_entries().iter().filter_map(|entry| match entry.location {
-            Location::Constant(n) => Some(n + 1),
-            _ => None,
-        });
+        let named =
+            maps.sites().flat_map(|site| maps.entries(&site)).filter_map(|entry| match entry.location {
+                Location::Constant(n) => Some(n + 1),
+                _ => None,
+            });
         Subject {
             module,
             function: version.function,
@@ -108,7 +109,7 @@ impl<'m> Subject<'m> {
             entry: version.entry,
             recording: version.recording,
             code: version.code().expect("code that is not released"),
-            sites: maps.sites().iter().map(site).collect(),
+            sites: maps.sites().map(site).collect(),
             constants: (0..named.max().unwrap_or(0)).map(|n| maps.constant(n)).collect(),
         }
     }
