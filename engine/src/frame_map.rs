@@ -215,8 +215,10 @@ impl FrameMaps {
     pub(crate) fn misplace(&mut self, register: Register, bits: u64) {
         let n = self.constants.len() as u32;
         self.constants = self.constants.iter().copied().chain([bits]).collect();
-        for entry in self.entries.iter_mut().filter(|entry| entry.register == register) {
-            entry.location = Location::Constant(n);
+        for entry in &mut self.entries {
+            if *entry & 0xffff == register.index() as u32 {
+                *entry = *entry & (LAST | WIDE | 0xffff) | n.min(NUMBER) << 16 | 2 << 28;
+            }
         }
     }
 
