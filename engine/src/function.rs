@@ -16,7 +16,7 @@ use crate::settings::CompiledTier;
 #[derive(Debug, Default)]
 pub(crate) struct FunctionState {
     /// Entries plus back-edges in the interpreter since the function was last invalidated.
-    pub(crate) counter: AtomicU32,
+    pub(crate) counter: Counter,
     /// The compiled code that a call enters now; null if there is none: that of the best tier.
     pub(crate) compiled: AtomicPtr<u8>,
     /// The compiler refused once, and would again.
@@ -25,6 +25,31 @@ pub(crate) struct FunctionState {
     analysis: OnceLock<Analysis>,
     code: OnceLock<Code>,
     profile: OnceLock<Profile>,
+}
+
+/// Counts entries and back-edges.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU32);
+
+impl Counter {
+    /// Counts one. Counts may be lost between threads; that only delays tier-up.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        let count = self.value().wrapping_add(1);
+        self.0.store(count, Ordering::Relaxed);
+        count
+    }
+
+    /// The count.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Begins anew.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 /// The current code of a function in one tier.
@@ -73,6 +98,12 @@ impl FunctionState {
         self.code.get_or_init(decode)
     }
 
+    /// The interpreter's code, if it was made.
+    #[inline(always)]
+    pub(crate) fn existing_code(&self) -> Option<&Code> {
+        self.code.get()
+    }
+
     /// The profile, made by `new` on first use.
     pub(crate) fn profile(&self, new: impl FnOnce() -> Profile) -> &Profile {
         self.profile.get_or_init(new)
@@ -86,6 +117,12 @@ impl FunctionState {
     /// The compiled code that a call enters now.
     pub(crate) fn compiled(&self) -> Option<*const u8> {
         non_null(self.compiled.load(Ordering::Acquire))
+    }
+
+    /// Whether calls enter compiled code.
+    #[inline(always)]
+    pub(crate) fn has_compiled(&self) -> bool {
+        !self.compiled.load(Ordering::Relaxed).is_null()
     }
 
     /// The continuation of `tier` that is entered at `point`.
@@ -112,14 +149,6 @@ impl FunctionState {
             let best = CompiledTier::ALL.into_iter().rev().map(of).find(|code| !code.is_null());
             self.compiled.store(best.unwrap_or(ptr::null_mut()), Ordering::Release);
         }
-    }
-
-    /// Counts one entry or back-edge. Counts may be lost between threads; that only delays tier-up.
-    #[inline(always)]
-    pub(crate) fn count(&self) -> u32 {
-        let count = self.counter.load(Ordering::Relaxed).wrapping_add(1);
-        self.counter.store(count, Ordering::Relaxed);
-        count
     }
 }
 

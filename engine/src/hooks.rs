@@ -72,7 +72,7 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
     let window = thread.values().top();
     let is_imported = instance.imported_function(function).is_some();
     if !is_imported
-        && instance.function(function).count() >= instance.threshold(Tier::Interpreter)
+        && instance.function(function).counter.count() >= instance.threshold(Tier::Interpreter)
         && let Some(code) = tiering::entry(thread, function)
     {
         call.code = code;

@@ -303,6 +303,11 @@ impl Instance {
         &self.functions[function.index()]
     }
 
+    /// What the engine knows of all functions.
+    pub(crate) fn functions(&self) -> &[FunctionState] {
+        &self.functions
+    }
+
     /// Points and liveness of a defined function.
     pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
         let body = self.module.function(function).body().expect("a defined function");
@@ -418,7 +423,7 @@ impl Instance {
         let state = self.function(version.function);
         state.set_code(version.tier, version.entry, std::ptr::null_mut());
         self.update_cell(version);
-        state.counter.store(0, Ordering::Relaxed);
+        state.counter.reset();
         if let Some(profile) = state.existing_profile() {
             profile.reset_countdown(self.threshold(Tier::Baseline));
         }

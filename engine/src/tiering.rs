@@ -173,7 +173,7 @@ fn rise(thread: &Thread, function: FunctionIndex, from: Tier, place: Place) -> O
     let tier = thread.instance().policy().rise(function, from, place);
     if tier.is_none() || thread.instance().function(function).never_compile.load(Ordering::Relaxed) {
         // Do not ask again at once.
-        thread.instance().function(function).counter.store(0, Ordering::Relaxed);
+        thread.instance().function(function).counter.reset();
         return None;
     }
     tier

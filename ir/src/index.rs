@@ -15,16 +15,19 @@ macro_rules! index {
             ///
             /// # Panics
             /// If `index` does not fit 32 bits.
+            #[inline]
             pub fn new(index: usize) -> Self {
                 Self(u32::try_from(index).expect("index exceeds 32 bits"))
             }
 
             /// The position in the table it indexes.
+            #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
 
             /// The position as the 32-bit number it is stored as.
+            #[inline]
             pub fn as_u32(self) -> u32 {
                 self.0
             }

@@ -1,17 +1,19 @@
-//! What the dispatch loop does out of line: leaving interpreted code, and trapping.
+//! What handlers do out of line: calls that are not of interpreted code, leaving interpreted code, and
+//! trapping.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use osr_ir::{FunctionIndex, FunctionKind, Point, PointKind, Points, TrapKind};
+use osr_ir::{FunctionIndex, FunctionKind, Points, TrapKind};
 
+use super::arrival::{come_back, go_on, is_due};
 use super::code::Code;
 use super::decode::decode;
-use super::op::Op;
-use crate::event::Event;
+use super::lists::{AT_ONCE, gather, scatter};
+use super::machine::{Activation, Bounds, Header, Next, Step};
+use super::op::{Op, Slot};
+use super::{Outcome, runtime};
 use crate::function::FunctionState;
 use crate::instance::Instance;
-use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::tiering;
 
@@ -37,12 +39,28 @@ fn transfer_words(instance: &Instance, function: FunctionIndex) -> usize {
     signature.parameters.len().max(signature.results.len())
 }
 
-/// Makes the trap `kind` at the operation `op` of the executing function pending.
+/// Ends the activation with the trap `kind`, at the operation at `ip` of the function whose frame is at
+/// `window`.
+///
+/// # Safety
+/// There is such a frame of the activation.
 #[cold]
 #[inline(never)]
-pub(super) fn trap(thread: &Thread, state: &FunctionState, op: *const Op, kind: TrapKind) {
-    let code = executing(state);
-    thread.set_trap(kind, code.function, code.trap_point(op));
+pub(super) unsafe fn trap(activation: &Activation<'_>, window: *mut u64, ip: *const Step, kind: TrapKind) {
+    // SAFETY: the caller vouches for the frame.
+    let next = unsafe { trapped(activation, window, ip, kind) };
+    activation.next.set(next);
+}
+
+/// What comes after the trap `kind`: nothing. Otherwise like [`trap`].
+///
+/// # Safety
+/// As for [`trap`].
+unsafe fn trapped(activation: &Activation<'_>, window: *mut u64, ip: *const Step, kind: TrapKind) -> Next {
+    // SAFETY: the caller vouches for the frame.
+    let code = executing(unsafe { activation.function_at(window) });
+    activation.thread.set_trap(kind, code.function, code.trap_point(ip));
+    activation.leave(Outcome::Trap)
 }
 
 /// Makes stack exhaustion at the entry of `function` pending.
@@ -52,10 +70,217 @@ pub(super) fn exhausted(thread: &Thread, function: FunctionIndex) {
     thread.set_trap(TrapKind::StackExhausted, function, Points::entry());
 }
 
+/// A call, as an operation says.
+#[derive(Clone, Copy)]
+struct Call {
+    /// The register for a single result.
+    dst: Slot,
+    arguments: u16,
+    /// The list of the arguments' registers.
+    list: *const Step,
+    /// The callee's window.
+    window: *mut u64,
+}
+
+impl Call {
+    /// The call at `ip`, in the frame at `window`.
+    ///
+    /// # Safety
+    /// There is one, and such a frame.
+    unsafe fn at(ip: *const Step, window: *mut u64) -> Call {
+        // SAFETY: the caller vouches for the operation.
+        let (dst, arguments, operands, offset) = match unsafe { (*ip).op } {
+            Op::Call { dst, arguments, window, .. } => (dst, arguments, 0, window),
+            Op::CallIndirect { dst, arguments, window, .. } => (dst, arguments, 1, window),
+            op => unreachable!("{op:?} is no call"),
+        };
+        let list = ip.wrapping_add(1 + operands);
+        Call { dst, arguments, list, window: window.wrapping_add(offset as usize) }
+    }
+}
+
+/// Calls `function` for the operation at `ip` of the frame at `window`, where it may be compiled code, or
+/// become it, or be interpreted for the first time.
+///
+/// # Safety
+/// There is such a frame of the activation, the operation is a call. If the callee has no compiled code,
+/// it was counted, unless there are more than [`AT_ONCE`] arguments.
+#[inline(never)]
+pub(super) unsafe fn call(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    ip: *const Step,
+    function: FunctionIndex,
+) -> Next {
+    let state = activation.instance.function(function);
+    // SAFETY: the caller vouches for the operation.
+    let call = unsafe { Call::at(ip, window) };
+    let mut native = state.compiled.load(Ordering::Acquire).cast_const();
+    if native.is_null() {
+        let is_counted = usize::from(call.arguments) <= AT_ONCE;
+        let count = if is_counted { state.counter.value() } else { state.counter.count() };
+        if count >= activation.threshold {
+            native = tier_up(activation.thread, function, call.window);
+        }
+    }
+    // SAFETY: the call is that of the frame.
+    unsafe {
+        if native.is_null() {
+            enter(activation, window, call, function, state)
+        } else {
+            call_native(activation, window, call, function, native)
+        }
+    }
+}
+
+/// Enters interpreted code of `function`.
+///
+/// # Safety
+/// The call is one of the frame at `window`.
+unsafe fn enter(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    call: Call,
+    function: FunctionIndex,
+    state: &FunctionState,
+) -> Next {
+    let code = code_of(activation.instance, state, function);
+    let callee = call.window;
+    if !activation.fits(callee, code.frame_words) {
+        exhausted(activation.thread, function);
+        return activation.leave(Outcome::Trap);
+    }
+    // SAFETY: the callee's frame fits, and there is a header's room between the frames.
+    unsafe {
+        *Header::Resume.of(callee) = gather(call.list, call.arguments, window, callee) as u64;
+        *Header::Caller.of(callee) = window as u64;
+        *Header::Function.of(callee) = std::ptr::from_ref(state) as u64;
+        *Header::Result.of(callee) = u64::from(call.dst);
+    }
+    Next { ip: code.entry(), window: callee }
+}
+
+/// Calls compiled code of `function`. The caller's frame may go on in better code then.
+///
+/// # Safety
+/// The call is one of the frame at `window`; `code` is code of `function`.
+unsafe fn call_native(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    call: Call,
+    function: FunctionIndex,
+    code: *const u8,
+) -> Next {
+    let thread = activation.thread;
+    let callee = call.window;
+    if !has_room(thread, function, callee) {
+        return activation.leave(Outcome::Trap);
+    }
+    // SAFETY: there is room for the arguments and for the results; the register is one of the frame.
+    let mut ip = unsafe { gather(call.list, call.arguments, window, callee) };
+    if !thread.call_native(function, code, callee) {
+        return activation.leave(Outcome::Trap);
+    }
+    if has_single_result(activation.instance, function) {
+        // SAFETY: as above.
+        unsafe { *window.add(usize::from(call.dst)) = *callee };
+    }
+    activation.memory.set(Bounds::of(thread));
+    // SAFETY: the frame is the activation's.
+    unsafe {
+        if activation.function_at(window).counter.value() < activation.threshold {
+            return Next { ip, window };
+        }
+        if let Op::Results { count, window: offset } = (*ip).op {
+            ip = scatter(ip.add(1), count, window.add(offset as usize), window);
+        }
+        go_on(activation, Next { ip, window }, come_back(activation, ip, window))
+    }
+}
+
+/// Calls the function of that number, which is one of another instance, for the indirect call at `ip` of the
+/// frame at `window`.
+///
+/// # Safety
+/// There is such a frame of the activation, whose operation there is such a call.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn call_foreign(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    ip: *const Step,
+    number: u32,
+) -> Next {
+    let thread = activation.thread;
+    // SAFETY: the caller vouches for the frame and the operation.
+    let (caller, call) = unsafe { (executing(activation.function_at(window)), Call::at(ip, window)) };
+    let (caller, point) = (caller.function, caller.trap_point(ip));
+    let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
+        return activation.leave(Outcome::Trap);
+    };
+    let words = transfer_words(&instance, function);
+    if !thread.has_native_stack() || !activation.fits(call.window, words) {
+        thread.set_trap(TrapKind::StackExhausted, caller, point);
+        return activation.leave(Outcome::Trap);
+    }
+    thread.values().set_top(call.window.wrapping_add(words));
+    // SAFETY: there is room for the arguments and for the results; the register is one of the frame.
+    unsafe {
+        let ip = gather(call.list, call.arguments, window, call.window);
+        if !thread.call_foreign(&instance, function, call.window) {
+            return activation.leave(Outcome::Trap);
+        }
+        if has_single_result(&instance, function) {
+            *window.add(usize::from(call.dst)) = *call.window;
+        }
+        activation.memory.set(Bounds::of(thread));
+        Next { ip, window }
+    }
+}
+
+/// Calls the host's function whose whole frame is at `window`, at the operation at `ip`.
+///
+/// # Safety
+/// There is such a frame of the activation.
+#[inline(never)]
+pub(super) unsafe fn host(activation: &Activation<'_>, window: *mut u64, ip: *const Step) -> Next {
+    let thread = activation.thread;
+    // SAFETY: the caller vouches for the frame.
+    let function = executing(unsafe { activation.function_at(window) }).function;
+    if !has_room(thread, function, window) || !thread.call_host(function, window) {
+        return activation.leave(Outcome::Trap);
+    }
+    activation.memory.set(Bounds::of(thread));
+    Next { ip: ip.wrapping_add(1), window }
+}
+
+/// Executes an instruction of the runtime: that of the operation at `ip` with this number.
+///
+/// # Safety
+/// There is such an operation of the function whose frame is at `window`.
+#[inline(never)]
+pub(super) unsafe fn run_instruction(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    ip: *const Step,
+    instruction: u32,
+) -> Next {
+    // SAFETY: the caller vouches for the frame.
+    unsafe {
+        let code = executing(activation.function_at(window));
+        let instruction = &code.instructions[instruction as usize];
+        if let Err(kind) = runtime::execute(activation.instance, instruction, window) {
+            return trapped(activation, window, ip, kind);
+        }
+    }
+    activation.memory.set(Bounds::of(activation.thread));
+    Next { ip: ip.wrapping_add(1), window }
+}
+
 /// Asks for compiled code of `function`, which has been entered often. `top` is the first free word.
 #[cold]
 #[inline(never)]
-pub(super) fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> *const u8 {
+fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> *const u8 {
     if matches!(thread.instance().module().function(function).kind, FunctionKind::Import(_)) {
         return std::ptr::null();
     }
@@ -70,7 +295,7 @@ pub(super) fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -
 /// Whether a call of `function` from outside finds room for its words at `window` and on the native
 /// stack; otherwise that is pending as a trap.
 #[inline(never)]
-pub(super) fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u64) -> bool {
+fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u64) -> bool {
     let words = transfer_words(thread.instance(), function);
     let has_room = thread.has_native_stack() && thread.values().fits(window, words);
     if has_room {
@@ -81,185 +306,7 @@ pub(super) fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u6
     has_room
 }
 
-/// Calls compiled code of `function`, for which there [is room](has_room), and puts a single result
-/// into `result`. False if it trapped.
-///
-/// # Safety
-/// The arguments are at `window`; `code` is code of `function`; `result` is a word of the value stack.
-#[inline(never)]
-pub(super) unsafe fn call_native(
-    thread: &Thread,
-    function: FunctionIndex,
-    code: *const u8,
-    window: *mut u64,
-    result: *mut u64,
-) -> bool {
-    if !thread.call_native(function, code, window) {
-        return false;
-    }
-    if has_single_result(thread.instance(), function) {
-        // SAFETY: the caller vouches for both words.
-        unsafe { *result = *window };
-    }
-    true
-}
-
-/// A function of another instance, which there is room to call.
-pub(super) struct Foreign {
-    instance: Arc<Instance>,
-    function: FunctionIndex,
-}
-
-/// The foreign function of that number, for the indirect call `op` of the executing function, whose callee's
-/// window is at `window`. `None` if its instance is gone or there is no room: that is pending as a trap.
-#[cold]
-#[inline(never)]
-pub(super) fn foreign(
-    thread: &Thread,
-    state: &FunctionState,
-    op: *const Op,
-    number: u32,
-    window: *mut u64,
-) -> Option<Foreign> {
-    let caller = executing(state);
-    let (caller, point) = (caller.function, caller.trap_point(op));
-    let (instance, function) = thread.foreign_function(number, caller, point)?;
-    let words = transfer_words(&instance, function);
-    if !thread.has_native_stack() || !thread.values().fits(window, words) {
-        thread.set_trap(TrapKind::StackExhausted, caller, point);
-        return None;
-    }
-    thread.values().set_top(window.wrapping_add(words));
-    Some(Foreign { instance, function })
-}
-
-impl Foreign {
-    /// Calls it, and puts a single result into `result`. False if it trapped.
-    ///
-    /// # Safety
-    /// The arguments are at `window`, as the room was asked for; `result` is a word of the value stack.
-    #[cold]
-    #[inline(never)]
-    pub(super) unsafe fn call(self, thread: &Thread, window: *mut u64, result: *mut u64) -> bool {
-        // SAFETY: the caller vouches for the window.
-        if !unsafe { thread.call_foreign(&self.instance, self.function, window) } {
-            return false;
-        }
-        if has_single_result(&self.instance, self.function) {
-            // SAFETY: the caller vouches for both words.
-            unsafe { *result = *window };
-        }
-        true
-    }
-}
-
-fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {
+/// Whether `function` has exactly one result.
+pub(super) fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {
     instance.module().signature_of(function).results.len() == 1
-}
-
-/// What becomes of the frame of a function that was executed often.
-pub(super) enum Arrival {
-    /// It goes on in the interpreter.
-    Stays,
-    /// It is the activation's only guest frame, and goes on in this continuation.
-    Leaves(*const u8),
-    /// It went on in a continuation, and has returned; its results are in its window.
-    Returned {
-        /// Whether there is exactly one.
-        single: bool,
-    },
-    /// It went on in a continuation, and trapped.
-    Trapped,
-}
-
-/// Tells the observer that the frame at `window` goes on in a continuation.
-fn observe(
-    thread: &Thread,
-    function: FunctionIndex,
-    point: Point,
-    window: *mut u64,
-    (code, tier): (*const u8, CompiledTier),
-) {
-    let registers = thread.instance().body(function).registers.len();
-    // SAFETY: the window has a word for each register.
-    let words = unsafe { std::slice::from_raw_parts(window, registers) };
-    thread.observe(|| Event::Moved {
-        place: tiering::place_of(thread, function, point),
-        from: Tier::Interpreter,
-        from_version: None,
-        frame: None,
-        to: tier.into(),
-        to_code: Some(code as u64),
-        slot: None,
-        state: thread.frame_state(function, point, words),
-    });
-}
-
-/// Asks for a continuation of the executing function at the loop header `point`. If the frame is the
-/// activation's `only` one the caller enters it, else it is run here.
-#[cold]
-#[inline(never)]
-pub(super) fn arrive(
-    thread: &Thread,
-    state: &FunctionState,
-    point: Point,
-    window: *mut u64,
-    only: bool,
-) -> Arrival {
-    let code = executing(state);
-    thread.reached(code.function, point);
-    if !is_due(thread, state) {
-        return Arrival::Stays;
-    }
-    leave(thread, code, point, window, only)
-}
-
-/// Asks for a continuation of the executing function, one of whose calls of compiled code has returned:
-/// it is at the operation `op`. Otherwise like [`arrive`].
-#[cold]
-#[inline(never)]
-pub(super) fn come_back(
-    thread: &Thread,
-    state: &FunctionState,
-    op: *const Op,
-    window: *mut u64,
-    only: bool,
-) -> Arrival {
-    let code = executing(state);
-    if !is_due(thread, state) {
-        return Arrival::Stays;
-    }
-    let points = &thread.instance().analysis(code.function).points;
-    let is_resumed = |(point, kind, _): &(Point, PointKind, _)| {
-        *kind == PointKind::AfterCall && std::ptr::eq(code.start(*point), op)
-    };
-    match points.iter().find(is_resumed) {
-        Some((point, ..)) => leave(thread, code, point, window, only),
-        None => Arrival::Stays,
-    }
-}
-
-/// Whether the function was executed often enough: where every arrival is observed, most are not due.
-fn is_due(thread: &Thread, state: &FunctionState) -> bool {
-    state.counter.load(Ordering::Relaxed) >= thread.instance().threshold(Tier::Interpreter)
-}
-
-/// Leaves the interpreter at `point`, if there is a continuation.
-fn leave(thread: &Thread, code: &Code, point: Point, window: *mut u64, only: bool) -> Arrival {
-    if !thread.has_native_stack() {
-        return Arrival::Stays;
-    }
-    thread.values().set_top(window.wrapping_add(code.frame_words));
-    let Some((continuation, tier)) = tiering::continuation(thread, code.function, point) else {
-        return Arrival::Stays;
-    };
-    observe(thread, code.function, point, window, (continuation, tier));
-    if only {
-        return Arrival::Leaves(continuation);
-    }
-    if thread.call_continuation(code.function, continuation, window, window) {
-        Arrival::Returned { single: has_single_result(thread.instance(), code.function) }
-    } else {
-        Arrival::Trapped
-    }
 }

@@ -2,7 +2,7 @@
 
 use osr_ir::{FunctionIndex, Instruction, Point};
 
-use super::op::Op;
+use super::machine::Step;
 
 /// Words between two windows: where to resume, the caller's window and function, and the register for
 /// a single result.
@@ -12,7 +12,7 @@ pub(super) const HEADER_WORDS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(super) function: FunctionIndex,
-    pub(super) ops: Box<[Op]>,
+    pub(super) steps: Box<[Step]>,
     /// Words of a window: registers, and scratch words for returning several results.
     pub(super) frame_words: usize,
     /// Per point, the operation at which execution resumes; [`Code::NOWHERE`] if it cannot.
@@ -31,21 +31,21 @@ impl Code {
     ///
     /// # Panics
     /// If `point` is not resumable.
-    pub(super) fn start(&self, point: Point) -> *const Op {
+    pub(super) fn start(&self, point: Point) -> *const Step {
         let start = self.starts[point.index()];
         assert!(start != Code::NOWHERE, "{point} of {} is not resumable", self.function);
-        &raw const self.ops[start as usize]
+        &raw const self.steps[start as usize]
     }
 
     /// The entry.
     #[inline(always)]
-    pub(super) fn entry(&self) -> *const Op {
-        self.ops.as_ptr()
+    pub(super) fn entry(&self) -> *const Step {
+        self.steps.as_ptr()
     }
 
-    /// The point of the operation `op`, which may trap.
-    pub(super) fn trap_point(&self, op: *const Op) -> Point {
-        let number = ((op as usize - self.ops.as_ptr() as usize) / size_of::<Op>()) as u32;
+    /// The point of the operation at `ip`, which may trap.
+    pub(super) fn trap_point(&self, ip: *const Step) -> Point {
+        let number = ((ip as usize - self.steps.as_ptr() as usize) / size_of::<Step>()) as u32;
         let found = self.traps.binary_search_by_key(&number, |&(op, _)| op);
         self.traps[found.expect("an operation that traps has a point")].1
     }

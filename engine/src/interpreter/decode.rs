@@ -3,7 +3,9 @@
 use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind, Signature};
 
 use super::code::{Code, HEADER_WORDS};
-use super::op::{Op, Slot};
+use super::lists::AT_ONCE;
+use super::machine::Step;
+use super::op::{CounterAddress, Op, Slot};
 use super::select::Selector;
 use crate::instance::Instance;
 
@@ -19,11 +21,11 @@ pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
 
 /// An imported function: one operation, and the return.
 fn import(function: FunctionIndex, signature: &Signature) -> Code {
-    let leave = if signature.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 };
+    let leave = if signature.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 {} };
     Code {
         function,
-        ops: Box::new([Op::Host, leave]),
-        frame_words: signature.parameters.len().max(signature.results.len()),
+        steps: Box::new([Op::Host {}, leave].map(Step::new)),
+        frame_words: signature.parameters.len().max(signature.results.len()).max(AT_ONCE),
         starts: Box::new([0]),
         traps: Box::default(),
         instructions: Box::default(),
@@ -34,6 +36,7 @@ fn import(function: FunctionIndex, signature: &Signature) -> Code {
 struct Layout<'a> {
     selector: Selector<'a>,
     function: FunctionIndex,
+    counter: CounterAddress,
     frame_words: usize,
     ops: Vec<Op>,
     starts: Vec<u32>,
@@ -51,10 +54,11 @@ impl<'a> Layout<'a> {
         assert!(registers <= usize::from(Slot::MAX) + 1, "{function} has {registers} registers");
         let results = instance.module().signature_of(function).results.len();
         let frame_words = registers + if results > 1 { results } else { 0 };
-        let frame_words = frame_words.max(results);
+        let frame_words = frame_words.max(results).max(AT_ONCE);
         Layout {
             selector: Selector::new(instance, body, analysis, frame_words + HEADER_WORDS),
             function,
+            counter: CounterAddress::of(&instance.function(function).counter),
             frame_words,
             ops: Vec::with_capacity(body.instruction_count()),
             starts: vec![Code::NOWHERE; analysis.points.len()],
@@ -72,7 +76,7 @@ impl<'a> Layout<'a> {
         self.starts[0] = 0;
         Code {
             function: self.function,
-            ops: self.ops.into(),
+            steps: self.ops.into_iter().map(Step::new).collect(),
             frame_words: self.frame_words,
             starts: self.starts.into(),
             traps: self.traps.into(),
@@ -83,7 +87,7 @@ impl<'a> Layout<'a> {
     fn block(&mut self, block: Block) {
         self.blocks.push(self.ops.len() as u32);
         if let Some(point) = self.selector.analysis.points.header(block) {
-            self.ops.push(Op::LoopHeader { point: point.as_u32() });
+            self.ops.push(Op::LoopHeader { point: point.as_u32(), counter: self.counter });
             self.starts[point.index()] = self.ops.len() as u32;
         }
         let analysis = self.selector.analysis;
@@ -103,7 +107,8 @@ impl<'a> Layout<'a> {
     fn resolve_jumps(&mut self) {
         for &(op, block) in &self.jumps {
             let distance = i64::from(self.blocks[block.index()]) - i64::from(op);
-            let bytes = i32::try_from(distance * size_of::<Op>() as i64).expect("a body of less than 2 GiB");
+            let bytes =
+                i32::try_from(distance * size_of::<Step>() as i64).expect("a body of less than 2 GiB");
             *self.ops[op as usize].target_mut().expect("a jump") = bytes;
         }
     }

@@ -1,9 +1,11 @@
 //! The interpreter: the definition of correct for everything else.
 //!
 //! ```text
-//!   Body ── decode ──> Code: 16-byte operations ── execute ──> Outcome
-//!            │ select, block by block, backwards      │
-//!            │ (fuses, folds constants)               └─ calls, runtime: what is out of line
+//!   Body ── decode ──> Code: operations, each with its handler ── execute ──> Outcome
+//!            │ select, block by block, backwards                    │
+//!            │ (fuses, folds constants)                             ├─ machine: from handler to handler
+//!            │                                                      ├─ handlers: what operations do
+//!            └─ op: the operations                                  └─ calls, runtime: what is out of line
 //! ```
 //!
 //! A guest frame is a *window* of the thread's value stack, one word per register, so it is a frame
@@ -19,10 +21,14 @@
 //! that is live there is in its word, whatever was fused; 32-bit values leave the upper half of their
 //! word zero; the window of a call out of the interpreter lies beyond all of the activation's frames.
 
+mod arrival;
 mod calls;
 mod code;
 mod decode;
 mod execute;
+mod handlers;
+mod lists;
+mod machine;
 mod numeric;
 mod op;
 mod runtime;

@@ -1,6 +1,6 @@
 //! Pre-decoded operations: 16 bytes each, registers as 16-bit indices into the window.
 //!
-//! The enum and the arms of the dispatch loop for the operations that come in families (arithmetic,
+//! The enum and the [handlers](super::handlers) of the operations that come in families (arithmetic,
 //! branches on a comparison, loads, stores) are both generated from one table of names,
 //! [`with_operations`]. The names say what is fused into an operation:
 //! - `..Immediate`: the right operand, or the value stored, is in the operation;
@@ -11,12 +11,40 @@
 //!   one that is `(index << shift) + constant + offset`;
 //! - `..Loaded`: the right operand is in memory.
 //!
-//! Targets are distances in bytes from the operation itself.
+//! Targets are distances in bytes from the step of the operation itself.
 
 use osr_ir::{BinaryOp, LoadOp, StoreOp, Type, UnaryOp};
 
+use crate::function::Counter;
+
 /// A word of the window: a register.
 pub(super) type Slot = u16;
+
+/// Where the counter of a function is, which is executing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CounterAddress(*const Counter);
+
+// SAFETY: counters are shared by all threads.
+unsafe impl Send for CounterAddress {}
+// SAFETY: as above.
+unsafe impl Sync for CounterAddress {}
+
+impl CounterAddress {
+    /// That of `counter`.
+    pub(super) fn of(counter: &Counter) -> CounterAddress {
+        CounterAddress(counter)
+    }
+
+    /// Counts one entry or back-edge.
+    ///
+    /// # Safety
+    /// The instance that has the counter is there.
+    #[inline(always)]
+    pub(super) unsafe fn count(self) -> u32 {
+        // SAFETY: the caller vouches for the instance, which never moves its functions' states.
+        unsafe { (*self.0).count() }
+    }
+}
 
 /// The table of families. Calls `$apply` with it.
 macro_rules! with_operations {
@@ -222,15 +250,15 @@ macro_rules! define {
             /// A jump to a loop header, counting it.
             Loop { target: i32 },
             /// Begins a loop header. The `Loop..` operations count for it and go on behind it.
-            LoopHeader { point: u32 },
+            LoopHeader { point: u32, counter: CounterAddress },
             /// `count + 1` `Jump`s follow, of which the last is the default.
             Switch { index: Slot, count: u32 },
-            Unreachable,
+            Unreachable {},
 
-            /// `Registers` of the arguments follow. The callee's window is `window` words from this one;
+            /// `Registers` of the arguments follow, at least one. The callee's window is `window` words from this one;
             /// `dst` is for a single result.
             Call { dst: Slot, arguments: u16, function: u32, window: u32 },
-            /// `Table`, then `Registers` of the arguments follow.
+            /// `Table`, then `Registers` of the arguments follow, at least one.
             CallIndirect { dst: Slot, arguments: u16, index: Slot, window: u32 },
             /// Which table an indirect call uses, and what the upper half of a reference must be.
             Table { table: u32, expected: u32 },
@@ -238,13 +266,13 @@ macro_rules! define {
             Registers([Slot; 7]),
             /// Copies results from `window` words beyond to the `Registers` that follow.
             Results { count: u16, window: u32 },
-            Return0,
+            Return0 {},
             Return1 { src: Slot },
             /// Returns the `Registers` that follow, by way of the words from `scratch` on.
             Return { count: u16, scratch: u32 },
 
             /// All of an imported function's code: calls the host with the window as it is.
-            Host,
+            Host {},
         }
 
         impl Op {

@@ -110,14 +110,14 @@ impl<'a> Selector<'a> {
             Terminator::Return { values } => self.leave(values),
             Terminator::Unreachable => {
                 self.note_trap(self.body.block(self.block).instructions.len());
-                self.emit(Op::Unreachable);
+                self.emit(Op::Unreachable {});
             }
         }
     }
 
     fn leave(&mut self, values: &[Register]) {
         match values {
-            [] => self.emit(Op::Return0),
+            [] => self.emit(Op::Return0 {}),
             [value] => {
                 let src = self.read(*value);
                 self.emit(Op::Return1 { src });
@@ -236,6 +236,9 @@ impl<'a> Selector<'a> {
         }
         let dst = if let [result] = **results { slot(result) } else { 0 };
         self.emit_list(arguments);
+        if arguments.is_empty() {
+            self.emit(Op::Registers([0; 7]));
+        }
         instruction.each_use(|register| self.needed.insert(register));
         let count = arguments.len() as u16;
         match instruction {

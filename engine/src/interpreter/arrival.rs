@@ -1,0 +1,148 @@
+//! Frames that were executed often, and may go on in better code.
+
+use osr_ir::{FunctionIndex, Point, PointKind};
+
+use super::Outcome;
+use super::calls::{executing, has_single_result};
+use super::code::Code;
+use super::machine::{Activation, Bounds, Header, Next, Step};
+use crate::event::Event;
+use crate::function::FunctionState;
+use crate::settings::{CompiledTier, Tier};
+use crate::thread::Thread;
+use crate::tiering;
+
+/// What becomes of the frame of a function that was executed often.
+pub(super) enum Arrival {
+    /// It goes on in the interpreter.
+    Stays,
+    /// It is the activation's only guest frame, and goes on in this continuation.
+    Leaves(*const u8),
+    /// It went on in a continuation, and has returned; its results are in its window.
+    Returned {
+        /// Whether there is exactly one.
+        single: bool,
+    },
+    /// It went on in a continuation, and trapped.
+    Trapped,
+}
+
+/// Tells the observer that the frame at `window` goes on in a continuation.
+fn observe(
+    thread: &Thread,
+    function: FunctionIndex,
+    point: Point,
+    window: *mut u64,
+    (code, tier): (*const u8, CompiledTier),
+) {
+    let registers = thread.instance().body(function).registers.len();
+    // SAFETY: the window has a word for each register.
+    let words = unsafe { std::slice::from_raw_parts(window, registers) };
+    thread.observe(|| Event::Moved {
+        place: tiering::place_of(thread, function, point),
+        from: Tier::Interpreter,
+        from_version: None,
+        frame: None,
+        to: tier.into(),
+        to_code: Some(code as u64),
+        slot: None,
+        state: thread.frame_state(function, point, words),
+    });
+}
+
+/// The frame at `window` is at the loop header `point`, whose operation is at `ip`, and the count is up.
+///
+/// # Safety
+/// There is such a frame of the activation.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn at_header(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    ip: *const Step,
+    point: Point,
+) -> Next {
+    let thread = activation.thread;
+    // SAFETY: the caller vouches for the frame.
+    let state = unsafe { activation.function_at(window) };
+    let code = executing(state);
+    thread.reached(code.function, point);
+    let arrival = if is_due(thread, state) { leave(activation, code, point, window) } else { Arrival::Stays };
+    let next = Next { ip: ip.wrapping_add(1), window };
+    // SAFETY: the frame is where it was.
+    unsafe { go_on(activation, next, arrival) }
+}
+
+/// One of the calls of compiled code by the frame at `window` has returned; the operation at `ip` comes
+/// next. Asks for a continuation there.
+///
+/// # Safety
+/// There is such a frame of the activation.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn come_back(activation: &Activation<'_>, ip: *const Step, window: *mut u64) -> Arrival {
+    let thread = activation.thread;
+    // SAFETY: the caller vouches for the frame.
+    let state = unsafe { activation.function_at(window) };
+    let code = executing(state);
+    if !is_due(thread, state) {
+        return Arrival::Stays;
+    }
+    let points = &activation.instance.analysis(code.function).points;
+    let is_resumed = |(point, kind, _): &(Point, PointKind, _)| {
+        *kind == PointKind::AfterCall && std::ptr::eq(code.start(*point), ip)
+    };
+    match points.iter().find(is_resumed) {
+        Some((point, ..)) => leave(activation, code, point, window),
+        None => Arrival::Stays,
+    }
+}
+
+/// Where the activation goes on after `arrival` of its innermost frame: at `next` if that stays.
+///
+/// # Safety
+/// `next` is in the innermost frame of the activation.
+pub(super) unsafe fn go_on(activation: &Activation<'_>, next: Next, arrival: Arrival) -> Next {
+    activation.memory.set(Bounds::of(activation.thread));
+    match arrival {
+        Arrival::Stays => next,
+        Arrival::Leaves(code) => activation.leave(Outcome::Continue { code, state: next.window }),
+        // SAFETY: it is not the outermost frame, which leaves.
+        Arrival::Returned { single } => unsafe {
+            let window = next.window;
+            let caller = *Header::Caller.of(window) as *mut u64;
+            if single {
+                *caller.add(*Header::Result.of(window) as usize) = *window;
+            }
+            Next { ip: *Header::Resume.of(window) as *const Step, window: caller }
+        },
+        Arrival::Trapped => activation.leave(Outcome::Trap),
+    }
+}
+
+/// Whether the function was executed often enough: where every arrival is observed, most are not due.
+pub(super) fn is_due(thread: &Thread, state: &FunctionState) -> bool {
+    state.counter.value() >= thread.instance().threshold(Tier::Interpreter)
+}
+
+/// Leaves the interpreter at `point`, if there is a continuation: enters it, or, if the frame is the
+/// activation's only one, has it entered.
+fn leave(activation: &Activation<'_>, code: &Code, point: Point, window: *mut u64) -> Arrival {
+    let thread = activation.thread;
+    if !thread.has_native_stack() {
+        return Arrival::Stays;
+    }
+    thread.values().set_top(window.wrapping_add(code.frame_words));
+    let Some((continuation, tier)) = tiering::continuation(thread, code.function, point) else {
+        return Arrival::Stays;
+    };
+    observe(thread, code.function, point, window, (continuation, tier));
+    if window == activation.base {
+        return Arrival::Leaves(continuation);
+    }
+    if thread.call_continuation(code.function, continuation, window, window) {
+        Arrival::Returned { single: has_single_result(thread.instance(), code.function) }
+    } else {
+        Arrival::Trapped
+    }
+}
