@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use osr_ir::module::FunctionKind;
 use osr_ir::{
-    BasicBlock, BinaryOp, Body, Function, FunctionIndex, Instruction, Module, Register, Signature,
-    Terminator, TrapKind, Type, UnaryOp,
+    BasicBlock, BinaryOp, Block, Body, Function, FunctionIndex, Instruction, Module, Register, Signature,
+    Terminator, TrapKind, Type, UnaryOp, Value,
 };
 
 use super::reference::constant;
@@ -318,4 +318,60 @@ fn operations_on_their_edges() {
         check(name, operands, *expected);
     }
     assert!(missing.is_empty(), "without a row: {missing:?}");
+}
+
+/// A module whose function computes `instruction` and throws the result away, that many times.
+fn repeated(types: &[Type], result: Type, instruction: Instruction, times: i32) -> Module {
+    let mut module = module(types, result, instruction, &vec![None; types.len()]);
+    let FunctionKind::Defined(body) = &mut module.functions[0].kind else { unreachable!("it has a body") };
+    let [count, one] = [0, 1].map(|n| Register::new(body.registers.len() + n));
+    body.registers.extend([Type::I32, Type::I32]);
+    let jump = Terminator::Jump { target: Block::new(1) };
+    let constants = [(count, times), (one, 1)]
+        .map(|(dst, value)| Instruction::Const { dst, value: Value::I32(value) })
+        .to_vec();
+    let mut looped = body.blocks.remove(0);
+    looped.instructions.push(Instruction::Binary { op: BinaryOp::I32Sub, dst: count, lhs: count, rhs: one });
+    let leave = std::mem::replace(
+        &mut looped.terminator,
+        Terminator::Branch { condition: count, if_true: Block::new(1), if_false: Block::new(2) },
+    );
+    body.blocks = vec![
+        BasicBlock { instructions: constants, terminator: jump },
+        looped,
+        BasicBlock { instructions: Vec::new(), terminator: leave },
+    ];
+    module
+}
+
+/// In threaded code each operation ends in a jump. Were it a call, this many would not fit the stack.
+#[test]
+fn no_operation_leaves_anything_on_the_native_stack() {
+    const TIMES: i32 = 60_000;
+    const STACK: usize = 512 << 10;
+    let register = Register::new;
+    let unary = UnaryOp::ALL.iter().map(|&op| {
+        let instruction = Instruction::Unary { op, dst: register(1), src: register(0) };
+        (op.operands(), op.result(), instruction)
+    });
+    let binary = BinaryOp::ALL.iter().map(|&op| {
+        let (lhs, rhs) = (register(0), register(1));
+        (op.operands(), op.result(), Instruction::Binary { op, dst: register(2), lhs, rhs })
+    });
+    let one = |ty: &Type| match ty {
+        Type::F32 => u64::from(1f32.to_bits()),
+        Type::F64 => 1f64.to_bits(),
+        Type::Funcref => 0,
+        Type::I32 | Type::I64 => 1,
+    };
+    std::thread::scope(|scope| {
+        let execute = || {
+            for (types, result, instruction) in unary.chain(binary) {
+                let thread = thread(repeated(types, result, instruction, TIMES));
+                let operands: Vec<u64> = types.iter().map(one).collect();
+                call(&thread, FunctionIndex::new(0), &operands).expect("it does not trap");
+            }
+        };
+        std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, execute).expect("a thread");
+    });
 }
