@@ -16,8 +16,8 @@ pub(super) unsafe fn copy_first(list: *const Step, from: *const u64, to: *mut u6
     // SAFETY: the caller vouches for both places. Entries that are not in use are those of register 0.
     unsafe {
         let Op::Registers(registers) = &(*list).op else { std::hint::unreachable_unchecked() };
-        for position in 0..AT_ONCE {
-            *to.add(position) = *from.add(usize::from(registers[position]));
+        for (position, &register) in registers.iter().take(AT_ONCE).enumerate() {
+            *to.add(position) = *from.add(usize::from(register));
         }
     }
 }
