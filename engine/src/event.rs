@@ -215,7 +215,7 @@ pub enum Event<'a> {
         /// Why.
         cause: Cause,
     },
-    /// A hijacked frame will not land: a trap has jumped over it.
+    /// A hijacked frame will not go on: a trap has jumped over it, or its landing has exhausted the stack.
     Dropped {
         /// The version that the frame was of.
         version: &'a CodeVersion,

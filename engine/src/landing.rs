@@ -63,6 +63,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         return complete(thread, &record, state, registers);
     }
     thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
+    thread.observe(|| Event::Dropped { version, point: site.point, slot: record.slot });
     leave(thread, &record, registers);
     stubs::unwind_to_entry as *const u8
 }
