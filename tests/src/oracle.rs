@@ -113,7 +113,7 @@ fn trapped(kind: TrapKind) -> Option<Outcome> {
 fn call_wasmi(function: Func, store: &mut Store<()>, arguments: &[u64]) -> Option<Outcome> {
     let ty = function.ty(&*store);
     let arguments: Vec<Val> = ty.params().iter().zip(arguments).map(|(&ty, &word)| value(ty, word)).collect();
-    let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default(ty)).collect();
+    let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for_ty(ty)).collect();
     match function.call(store, &arguments, &mut results) {
         Ok(()) => Some(Outcome::Returned(results.iter().map(word).collect())),
         Err(error) => {
@@ -150,7 +150,7 @@ fn value(ty: ValType, word: u64) -> Val {
         ValType::I64 => Val::I64(word as i64),
         ValType::F32 => Val::F32(wasmi::F32::from_bits(word as u32)),
         ValType::F64 => Val::F64(wasmi::F64::from_bits(word)),
-        ty => Val::default(ty),
+        ty => Val::default_for_ty(ty),
     }
 }
 

@@ -2,34 +2,47 @@
 //!
 //!     cargo test --release -p osr-tests --features oracle --test oracle
 //!
+//! wasmi 2.0.0 has an error of its own: it gives the wrong operand of a `select` whose condition is also an operand
+//! (seed 551). Where a module cannot trap as wasmi says that it does, wasmi is not listened to.
+//!
 //! For other seeds: `OSR_RANDOM_SEEDS=1000..20000` before it.
 
-use osr_tests::oracle::{of_interpreter, of_wasmi};
+use osr_ir::TrapKind;
+use osr_tests::oracle::{Opinion, Outcome, of_interpreter, of_wasmi};
 use osr_tests::programs;
-use osr_tests::random::{calls_of, random_module, random_wasm, seeds_asked_for};
+use osr_tests::random::{calls_of, is_trap_free, random_module, random_wasm, seeds_asked_for};
 use osr_tests::run::Call;
+
+/// Whether an opinion is wrong whatever the other one is: the module cannot trap like that.
+fn is_refuted(seed: u64, opinion: &Opinion) -> bool {
+    let is_impossible =
+        |call: &Outcome| matches!(call, Outcome::Trapped(kind) if *kind != TrapKind::Unreachable);
+    is_trap_free(seed) && opinion.calls.iter().any(is_impossible)
+}
 
 #[test]
 fn random_modules_agree() {
     let (mut compared, mut left_out) = (0, 0);
+    let (mut refuted, mut differing) = (Vec::new(), Vec::new());
     for seed in seeds_asked_for().unwrap_or(0..300) {
         let Some(module) = random_module(seed) else { continue };
         let bytes = random_wasm(seed).expect("the module's");
         let calls = calls_of(&module, seed);
-        match (of_interpreter(&bytes, &calls), of_wasmi(&bytes, &calls)) {
-            (Some(ours), Some(theirs)) => {
-                for (number, (our, their)) in ours.calls.iter().zip(&theirs.calls).enumerate() {
-                    assert_eq!(our, their, "seed {seed}, call {number}: ours, and wasmi's");
-                }
-                assert_eq!(ours.globals, theirs.globals, "seed {seed}: globals");
-                assert!(ours.memory == theirs.memory, "seed {seed}: memory");
-                compared += 1;
-            }
-            _ => left_out += 1,
+        let (Some(ours), Some(theirs)) = (of_interpreter(&bytes, &calls), of_wasmi(&bytes, &calls)) else {
+            left_out += 1;
+            continue;
+        };
+        compared += 1;
+        assert!(!is_refuted(seed, &ours), "seed {seed}: {:?}", ours.calls);
+        if is_refuted(seed, &theirs) {
+            refuted.push(seed);
+        } else if ours != theirs {
+            differing.push((seed, ours.calls, theirs.calls));
         }
     }
-    println!("{compared} modules compared, {left_out} left out");
-    assert!(compared > left_out, "most modules can be compared");
+    println!("{compared} modules compared, {left_out} left out; wasmi is wrong on {refuted:?}");
+    assert!(differing.is_empty(), "seed, our calls, wasmi's calls: {differing:#x?}");
+    assert!(compared > left_out && compared > 20 * refuted.len(), "most modules can be compared");
 }
 
 #[test]

@@ -96,10 +96,11 @@ enum State {
 }
 
 impl Shadow {
-    /// A shadow of an instance of `module` with `imports`, which is about to be made.
+    /// A shadow of an instance of `module` with `imports`, which is about to be made by [`Instance::new`]: it
+    /// must share nothing with other instances.
     ///
     /// # Errors
-    /// As for [`Instance::new`].
+    /// As for [`Instance::new`]; so, if the module imports from another instance.
     pub fn new(module: &Module, imports: &Imports) -> Result<Shadow, InstantiationError> {
         let settings = Settings {
             tiers: Tiers::Interpreter,
