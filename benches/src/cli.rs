@@ -42,6 +42,7 @@ Examples:
   osr-bench run fib.wasm 24
   osr-bench run cases.wat --invoke shift -- -5 3
   osr-bench run fib.wasm 24 --tier optimized --stress hijack=100 --stats -
+  osr-bench run fib.wasm 24 --stress redirect=10 --shadow
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
   osr-bench run richards.wasm 100 --stress random=3 --record r.json
   osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
@@ -207,6 +208,11 @@ pub(crate) struct RunOptions {
     /// Run the program in the interpreter alone, too, and compare results, traps, memory and globals.
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Run a shadow interpreter alongside, which compares every frame state that is rebuilt, every arrival at
+    /// an entry and at a loop header, memory, globals, results and traps. Says what it compared on stderr; exits
+    /// with 1 if something differs. Many times slower; the same transitions occur.
+    #[arg(long)]
+    pub(crate) shadow: bool,
     /// Do not show what the program prints.
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -162,6 +162,10 @@ pub(crate) enum Error {
         "run it alone: osr-bench run tests/programs/wasm/NAME.wasm ARG --tier optimized --checked"
     ))]
     ResultsDiffer(String),
+    /// The shadow interpreter has found a difference, and said so.
+    #[error("the execution differs from the shadow interpreter's")]
+    #[diagnostic(help("the first difference is above; what came after it was not compared"))]
+    ShadowDiffers,
     /// A round of the soak gave something else than the interpreter.
     #[error("the soak found a difference\n{text}")]
     #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
@@ -215,6 +219,7 @@ impl Error {
             Error::OutputClosed => 0,
             Error::Trap(_)
             | Error::ResultsDiffer(_)
+            | Error::ShadowDiffers
             | Error::SoakDiffers { .. }
             | Error::SoakCrashed { .. }
             | Error::SoakHangs { .. } => 1,

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use osr_engine::explain::Explain;
 use osr_engine::trace::Trace;
-use osr_engine::{Observer, Observers, Settings};
+use osr_engine::{Compared, Difference, Observer, Observers, Settings, Shadow};
 
 use crate::call::Call;
 use crate::cli::{ExplainFormat, RunOptions};
 use crate::error::Error;
 use crate::host;
+use crate::load::Program;
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
@@ -25,10 +26,13 @@ use crate::verify::verify;
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let call = Call::of(&options.call)?;
     let outputs = Outputs::open(options)?;
-    let settings =
-        Settings { record: options.record.is_some(), observer: outputs.observer(), ..call.settings.clone() };
+    let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
+    let observers = [outputs.observer(), shadow.clone().map(|shadow| shadow as Arc<dyn Observer>)];
+    let observer = Observers::join(observers.into_iter().flatten().collect());
+    let settings = Settings { record: options.record.is_some(), observer, ..call.settings.clone() };
     let outcome = call.session(&settings, host::imports(options.quiet)).run()?;
     let written = outputs.write(&call, &outcome);
+    shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;
     if options.verify {
         verify(&call, &outcome)?;
     }
@@ -92,4 +96,23 @@ impl Outputs {
         }
         self.stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
     }
+}
+
+/// A shadow interpreter of `program`. It says at once if it finds a difference: who knows whether the program
+/// ends after that.
+fn shadow_of(program: &Program) -> Result<Arc<Shadow>, Error> {
+    let shadow = Shadow::new(&program.module, &host::imports(true));
+    let shadow = shadow.map_err(|source| Error::Instantiate { path: program.path.clone(), source })?;
+    let say = |difference: &Difference| output::to_stderr(format_args!("shadow: {difference}\n"));
+    Ok(Arc::new(shadow.on_difference(say)))
+}
+
+/// Says what was compared.
+fn verdict(shadow: &Shadow) -> Result<(), Error> {
+    let Compared { points, transitions, registers, memories } = shadow.compared();
+    output::to_stderr(format_args!(
+        "shadow: compared {transitions} transitions with {registers} registers, {points} points, memory \
+         {memories} times\n"
+    ));
+    shadow.difference().map_or(Ok(()), |_| Err(Error::ShadowDiffers))
 }

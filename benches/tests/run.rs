@@ -126,3 +126,12 @@ fn a_recursion_100_000_frames_deep_is_hijacked_as_a_whole() {
     assert_eq!(stats["transitions"]["hijacked_frames"], 100_001);
     assert_eq!(stats["transitions"]["landings"], 100_001);
 }
+
+#[test]
+fn a_shadow_says_what_it_compared() {
+    let fib = program("wasm/fib.wasm");
+    let done = osr_bench(&["run", &fib, "12", "--stress", "redirect=3", "--threshold", "5", "--shadow"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let transitions = done.stderr.split_whitespace().nth(2).and_then(|word| word.parse::<u64>().ok());
+    assert!(transitions.is_some_and(|transitions| transitions > 0), "{}", done.stderr);
+}
