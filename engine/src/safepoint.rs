@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use osr_ir::{FunctionIndex, Point};
+use osr_stubs::POLL_REQUEST;
 
 use crate::code::CodeVersion;
 use crate::event::{Cause, Event, Replacement};
@@ -73,7 +74,7 @@ impl Thread {
 
     /// Asks compiled code to take the slow path of its polls, or not to.
     pub(crate) fn request_polls(&self, wanted: bool) {
-        let limit = if wanted { u64::MAX } else { self.stack_limit() };
+        let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
         // SAFETY: the field is atomic.
         unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);
     }

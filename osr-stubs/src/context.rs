@@ -3,13 +3,16 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 
+/// The value of [`Context::stack_limit`] that requests polls: every `rsp` is below it.
+pub const POLL_REQUEST: u64 = u64::MAX;
+
 /// The machine-visible part of a thread that runs guest code. Compiled code receives its address as
 /// the first argument of every call.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Context {
-    /// Compiled code takes its slow path where `rsp` is below this: at function entry and at loop
-    /// headers. The real limit most of the time; `u64::MAX` requests a poll.
+    /// Compiled code takes its slow path where `rsp` is below this at function entry, and where this is
+    /// [`POLL_REQUEST`] at loop headers. The real limit most of the time.
     pub stack_limit: AtomicU64,
     /// First byte of linear memory. It never moves: its address space is reserved.
     pub memory_base: *mut u8,

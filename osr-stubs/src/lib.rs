@@ -23,5 +23,5 @@ pub mod x86_64;
 
 pub use context::{
     CalleeSaved, Context, EntryRecord, Exit, Hooks, LandingRegisters, NativeArguments, NativeCall,
-    NativeResults, TableView,
+    NativeResults, POLL_REQUEST, TableView,
 };
