@@ -73,6 +73,7 @@ to rbp, the frame base.
 Examples:
   osr-bench maps fib.wasm
   osr-bench maps richards.wasm --function schedule --continuations
+  osr-bench maps fib.wasm --state-recording pads
   osr-bench maps fib.wasm --json";
 
 const SOAK_EXAMPLES: &str = "\
@@ -110,6 +111,8 @@ pub(crate) enum Command {
     Shrink(ShrinkOptions),
     /// Compile a program's functions and print their frame maps beside the disassembly.
     Maps(MapsOptions),
+    /// Report what it takes to know the frame states of optimized code, with each state recording.
+    Recording(RecordingOptions),
     /// Run random modules and the bundled programs under random schedules, until something differs.
     Soak(SoakOptions),
     /// Measure programs in every tier, and in other engines, in the steady state.
@@ -553,6 +556,30 @@ pub(crate) struct ReadinessOptions {
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| "write a number above 0, like 2.5".to_owned())
+}
+
+const RECORDING_EXAMPLES: &str = "\
+Compiles every function with each state recording: how many values are live at calls and where they are, \
+and the bytes of code, frame maps and pads.
+
+Examples:
+  osr-bench recording                               all bundled programs
+  osr-bench recording richards my.wasm --functions  function by function
+  osr-bench recording --json";
+
+/// Options of `recording`.
+#[derive(Debug, Args)]
+#[command(after_help = RECORDING_EXAMPLES)]
+pub(crate) struct RecordingOptions {
+    /// Bundled programs by name, or files [default: all bundled programs].
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) programs: Vec<String>,
+    /// A table of the functions of each program, too. With --json they are there anyway.
+    #[arg(long)]
+    pub(crate) functions: bool,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Reads the command line; exits if it is not understood.

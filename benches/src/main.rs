@@ -4,6 +4,7 @@
 //!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats, trace, schedule
 //!         ├─> shrink ─────> runs in child processes ──> a smaller program and schedule
 //!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
+//!         ├─> recording ──> suite ──> compile ──> counts and bytes of frame states
 //!         ├─> soak ───────> suite ──> osr_tests::soak, round by round
 //!         ├─> steady, readiness ──> measure (processes of their own, rounds) ──> statistics
 //!         └─> main_job ───> suite, descent ────> report
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Shrink(options)) => shrink::run(options),
         Some(Command::Maps(options)) => maps::maps(options),
+        Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Steady(options)) => steady::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Worker) => measure::work(),

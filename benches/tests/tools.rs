@@ -132,3 +132,20 @@ fn a_soak_is_short_if_asked() {
     osr_bench(&["soak", "--rounds", "0"]).refused(&["--rounds"]);
     osr_bench(&["soak", "--rounds", "1", "--seconds", "1"]).refused(&["cannot be used with"]);
 }
+
+#[test]
+fn recording_reports_every_function() {
+    let done = osr_bench(&["recording", "fib", &program("wat/many-live.wat"), "--json"]);
+    let reports: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(reports[0]["program"], "fib");
+    let total = &reports[1]["total"];
+    let count = |name: &str| total[name].as_u64().unwrap();
+    assert!(count("calls") > 0 && count("spilled") > count("calls"), "{total}");
+    let places = ["results", "constants", "registers", "spilled"].map(count);
+    assert_eq!(places.iter().sum::<u64>(), count("live"));
+    assert!(total["pads"]["pads"].as_u64() > Some(0), "{total}");
+    assert_eq!(total["locations"]["pads"], 0);
+    let text = osr_bench(&["recording", "fib", "--functions"]).stdout;
+    assert!(text.contains("spilled") && text.contains("fib"), "{text}");
+    osr_bench(&["recording", "no-such-program"]).refused(&["no-such-program"]);
+}

@@ -13,7 +13,7 @@ mod listing;
 use std::sync::Arc;
 
 use osr_engine::{CompiledTier, EntryPoint, HostError, Imports, Instance, Settings, StateRecording};
-use osr_ir::{ExportItem, FunctionIndex, FunctionKind, GlobalInitial, PointKind, Points, Value};
+use osr_ir::{ExportItem, FunctionIndex, FunctionKind, GlobalInitial, Module, PointKind, Points, Value};
 
 use crate::cli::MapsOptions;
 use crate::error::Error;
@@ -55,11 +55,15 @@ fn compile(
     Ok(Listing::of(&program.module, version))
 }
 
+/// The functions of `module` that have bodies.
+pub(crate) fn defined_functions(module: &Module) -> impl Iterator<Item = FunctionIndex> {
+    module.function_indices().filter(|&index| module.function(index).body().is_some())
+}
+
 /// The functions with bodies that are meant: all, or the one of that name, export name or index.
 fn functions(program: &Program, name: Option<&str>) -> Result<Vec<FunctionIndex>, Error> {
     let module = &program.module;
-    let defined: Vec<FunctionIndex> =
-        module.function_indices().filter(|&index| module.function(index).body().is_some()).collect();
+    let defined: Vec<FunctionIndex> = defined_functions(module).collect();
     let Some(name) = name else { return Ok(defined) };
     let exported = match module.export(name) {
         Some(ExportItem::Function(function)) => Some(function),
@@ -86,7 +90,10 @@ fn entries(program: &Program, function: FunctionIndex, continuations: bool) -> V
 }
 
 /// An instance that is only compiled, never entered: its imports are stand-ins.
-fn instantiate(program: &Program, state_recording: StateRecording) -> Result<Arc<Instance>, Error> {
+pub(crate) fn instantiate(
+    program: &Program,
+    state_recording: StateRecording,
+) -> Result<Arc<Instance>, Error> {
     let module = &program.module;
     let mut imports = Imports::new();
     for function in &module.functions {
