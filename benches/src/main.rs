@@ -28,6 +28,7 @@ mod new_file;
 mod number;
 mod output;
 mod readiness;
+mod recording;
 mod report;
 mod run;
 mod schedule_file;

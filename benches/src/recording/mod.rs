@@ -113,11 +113,8 @@ fn report(program: &Program) -> Result<Report, Error> {
     let mut total = Counts::default();
     for function in defined_functions(&program.module) {
         let name = program.module.function(function).name.clone();
-        let refused = |message: String| Error::Compile {
-            path: program.path.clone(),
-            function: name.clone(),
-            message,
-        };
+        let refused =
+            |message: String| Error::Compile { path: program.path.clone(), function: name.clone(), message };
         let mut versions = Vec::new();
         for instance in &instances {
             let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
@@ -243,8 +240,21 @@ fn new_table(first: &str) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let rest = [
-        "calls", "live", "result", "constant", "register", "spilled", "remade", "code", "slots", "locations",
-        "pads", "of it pads", "slot maps", "location maps", "pad maps",
+        "calls",
+        "live",
+        "result",
+        "constant",
+        "register",
+        "spilled",
+        "remade",
+        "code",
+        "slots",
+        "locations",
+        "pads",
+        "of it pads",
+        "slot maps",
+        "location maps",
+        "pad maps",
     ];
     table.set_header(std::iter::once(first).chain(rest));
     for column in table.column_iter_mut().skip(1) {

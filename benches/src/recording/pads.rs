@@ -48,7 +48,8 @@ pub(super) fn sources(code: &[u8], start: u32) -> Vec<Source> {
             && instruction.op1_kind() == OpKind::Register
             && state.contains(&instruction.op1_register().full_register());
         let used = information.info(&instruction).used_registers();
-        let targets = used.iter().filter(|used| !matches!(used.access(), OpAccess::Read | OpAccess::CondRead));
+        let targets =
+            used.iter().filter(|used| !matches!(used.access(), OpAccess::Read | OpAccess::CondRead));
         for target in targets.map(|used| used.register().full_register()) {
             state.retain(|&register| register != target);
             held.insert(target, source);
