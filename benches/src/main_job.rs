@@ -73,6 +73,10 @@ pub(crate) struct Sample {
     pub(crate) versions_released: u64,
     /// Bytes of their code.
     pub(crate) released_bytes: u64,
+    /// The time to install a version, on average.
+    pub(crate) install_ns: f64,
+    /// The time to release a version, on average.
+    pub(crate) release_ns: f64,
 }
 
 /// Runs the main job.
@@ -166,8 +170,15 @@ impl Sample {
             versions_compiled: outcome.code.versions_compiled,
             versions_released: outcome.code.versions_released,
             released_bytes: outcome.code.released_bytes,
+            install_ns: per(outcome.code_times.install_ns, outcome.code.versions_compiled),
+            release_ns: per(outcome.code_times.release_ns, outcome.code.versions_released),
         }
     }
+}
+
+/// The share of each of `count` in `sum`; 0 if there is none.
+fn per(sum: u64, count: u64) -> f64 {
+    sum as f64 / count.max(1) as f64
 }
 
 impl Findings {

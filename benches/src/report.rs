@@ -10,7 +10,7 @@ pub(crate) fn tables(findings: &Findings) -> String {
     format!(
         "Every program in three ways; under invalidation every {}th safepoint in compiled code invalidates \
          all that is active.\nTimes are of one call in a new instance, compilation included; `again` is the optimized call made a \
-         second time.\n{}\n\n\
+         second time.\n{}\ninstall, release: of one version under invalidation, on average\n\n\
          What one frame costs: a recursion invalidated when it is deepest, all frames at once; medians.\n{}\n\
          hijack   the invalidation by frame: walks, records, swapped slots, release of the code\n\
          return   the way back by frame, not hijacked\n\
@@ -33,6 +33,8 @@ fn programs(rows: &[Row]) -> Table {
         "landings",
         "versions",
         "released",
+        "install",
+        "release",
         "results",
     ];
     let mut table = table(&header);
@@ -49,6 +51,8 @@ fn programs(rows: &[Row]) -> Table {
             Cell::new(sample.landings),
             Cell::new(sample.versions_compiled),
             Cell::new(bytes(sample.released_bytes)),
+            Cell::new(nanoseconds(sample.install_ns)),
+            Cell::new(nanoseconds(sample.release_ns)),
             verdict(row),
         ]);
     }

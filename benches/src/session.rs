@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use osr_engine::{
-    CodeStatistics, Imports, Instance, InvokeError, Schedule, Settings, Thread, Transitions, Trap,
+    CodeStatistics, CodeTimes, Imports, Instance, InvokeError, Schedule, Settings, Thread, Transitions, Trap,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
@@ -50,6 +50,8 @@ pub(crate) struct Outcome {
     pub(crate) transitions: Transitions,
     /// How much code there was.
     pub(crate) code: CodeStatistics,
+    /// What installing and releasing it took.
+    pub(crate) code_times: CodeTimes,
     /// The most bytes of native stack used.
     pub(crate) native_stack_bytes: u64,
     /// The most bytes of interpreter frames.
@@ -86,6 +88,7 @@ impl Session<'_> {
             schedule: thread.schedule(),
             transitions: thread.transitions(),
             code: instance.code_statistics(),
+            code_times: instance.code_times(),
             native_stack_bytes: native_stack::peak_bytes(),
             value_stack_bytes: thread.peak_value_stack_bytes(),
         };

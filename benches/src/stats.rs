@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use osr_engine::{CodeStatistics, Transitions, Trap};
+use osr_engine::{CodeStatistics, CodeTimes, Transitions, Trap};
 use osr_ir::Type;
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ pub(crate) struct Stats {
     memory_hash: Option<String>,
     transitions: Transitions,
     code: CodeStatistics,
+    code_times: CodeTimes,
     stack: StackStats,
 }
 
@@ -56,6 +57,7 @@ impl Stats {
             memory_hash: outcome.memory_hash.map(|hash| format!("{hash:016x}")),
             transitions: outcome.transitions,
             code: outcome.code,
+            code_times: outcome.code_times,
             stack: StackStats {
                 peak_bytes: native + value,
                 native_peak_bytes: native,

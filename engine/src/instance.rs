@@ -13,7 +13,7 @@ use osr_stubs::TableView;
 
 use crate::call_cells::CallCells;
 use crate::calling_convention::CallLayout;
-use crate::code::{CodeStatistics, CodeVersion, Registry, State, StubTable};
+use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
 use crate::compiler::{CompileError, EntryPoint};
 use crate::coverage::{Coverage, CoveredSite};
 use crate::error::InstantiationError;
@@ -449,6 +449,11 @@ impl Instance {
     /// How much code there is and was.
     pub fn code_statistics(&self) -> CodeStatistics {
         self.registry.statistics()
+    }
+
+    /// What installing and releasing code took so far.
+    pub fn code_times(&self) -> CodeTimes {
+        self.registry.times()
     }
 
     /// The versions whose code is in memory.

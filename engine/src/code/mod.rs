@@ -9,6 +9,6 @@ pub(crate) mod version;
 
 pub use callee_saves::CalleeSaves;
 pub(crate) use pads::{PadRange, Pads, Reference};
-pub use registry::CodeStatistics;
+pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, StubTable};
 pub use version::{CodeVersion, State, VersionId};

@@ -8,6 +8,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use gimli::write::Address;
 use osr_ir::FunctionIndex;
@@ -41,6 +42,8 @@ pub(crate) struct Registry {
     slots: Reservation,
     inner: Mutex<Inner>,
     epoch: AtomicU64,
+    install_ns: AtomicU64,
+    release_ns: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,15 @@ pub struct CodeStatistics {
     pub unwind_bytes: u64,
 }
 
+/// The time that code versions took besides their compilation. Sums over all versions, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct CodeTimes {
+    /// From machine code and frame maps to a version that can be entered and found.
+    pub install_ns: u64,
+    /// From a version that nothing leads into to its memory given back.
+    pub release_ns: u64,
+}
+
 impl Registry {
     /// An empty registry.
     pub(crate) fn new(settings: &Settings) -> io::Result<Registry> {
@@ -103,6 +115,8 @@ impl Registry {
                 unwind_bytes: 0,
             }),
             epoch: AtomicU64::new(0),
+            install_ns: AtomicU64::new(0),
+            release_ns: AtomicU64::new(0),
         })
     }
 
@@ -174,6 +188,7 @@ impl Registry {
             .ok_or_else(|| CompileError::Cranelift("its frames do not keep a frame pointer".into()))?;
         let unwind = CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
+        let began = Instant::now();
         let mut inner = self.inner();
         if padding > 0 {
             body.code = [&*vec![TRAP_INSTRUCTION; padding], &*body.code].concat().into();
@@ -210,6 +225,7 @@ impl Registry {
         self.slot(slot).store(version, Ordering::Release);
         self.mark(allocation, slot + 1);
         self.epoch.fetch_add(1, Ordering::Relaxed);
+        add_time(&self.install_ns, began);
         // SAFETY: just made; it lives until it is released and no record names it.
         Ok(unsafe { &*version })
     }
@@ -272,6 +288,7 @@ impl Registry {
     /// Gives back the code of `version`, which nothing can enter or return into any more.
     pub(crate) fn release(&self, version: &CodeVersion) {
         assert_eq!(version.state(), State::Retired, "{} is released once, after it is retired", version.id);
+        let began = Instant::now();
         let mut inner = self.inner();
         self.mark(version.allocation, 0);
         let pads = version.pads.as_ref().filter(|_| version.runs.load(Ordering::Acquire) > 0);
@@ -290,6 +307,7 @@ impl Registry {
         if unnamed {
             self.forget(version);
         }
+        add_time(&self.release_ns, began);
     }
 
     /// Takes away one run of ledger records of `version`; forgets the version if that was what kept it.
@@ -338,6 +356,12 @@ impl Registry {
         section.to_bytes()
     }
 
+    /// What installing and releasing took so far.
+    pub(crate) fn times(&self) -> CodeTimes {
+        let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
+        CodeTimes { install_ns: read(&self.install_ns), release_ns: read(&self.release_ns) }
+    }
+
     /// How much code there is and was.
     pub(crate) fn statistics(&self) -> CodeStatistics {
         let inner = self.inner();
@@ -351,6 +375,11 @@ impl Registry {
             unwind_bytes: inner.unwind_bytes,
         }
     }
+}
+
+/// Adds the time since `began` to `sum`.
+fn add_time(sum: &AtomicU64, began: Instant) {
+    sum.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
 }
 
 impl Drop for Registry {
