@@ -44,16 +44,25 @@ fn small(configuration: &Configuration) -> Settings {
     Settings { value_stack_bytes: 1 << 20, code_bytes: 16 << 20, ..configuration.settings.clone() }
 }
 
+/// The scripts of the finished versions.
+fn finished() -> Vec<Script> {
+    let scripts: Vec<Script> = scripts(VERSIONS.into_iter().flat_map(spec), &mut HashSet::new()).collect();
+    assert!(scripts.len() > 150, "the scripts are there");
+    scripts
+}
+
+/// Runs `script`, all of which must pass. Gives the number of safepoints.
+fn pass(script: &Script, configuration: &Configuration) -> u64 {
+    let summary = on_large_stack(1 << 20, || script.run(&small(configuration)));
+    assert!(summary.failures.is_empty(), "{}: {:#?}", configuration.name, summary.failures);
+    summary.safepoints
+}
+
 /// Runs all scripts of the finished versions.
 fn check(configurations: &[Configuration]) {
-    let mut seen = HashSet::new();
-    let scripts: Vec<Script> = scripts(VERSIONS.into_iter().flat_map(spec), &mut seen).collect();
-    assert!(scripts.len() > 150, "the scripts are there");
-    for configuration in configurations {
-        let settings = small(configuration);
-        for script in &scripts {
-            let summary = on_large_stack(1 << 20, || script.run(&settings));
-            assert!(summary.failures.is_empty(), "{}: {:#?}", configuration.name, summary.failures);
+    for script in finished() {
+        for configuration in configurations {
+            pass(&script, configuration);
         }
     }
 }
@@ -91,7 +100,10 @@ fn hijacked_tiers_pass() {
     ]);
 }
 
-/// Each safepoint invalidates, in every tier, with every landing.
+/// About so many times in a script something is invalidated. Some loop a million times.
+const INVALIDATIONS: u64 = 1_000;
+
+/// Each safepoint invalidates, in every tier, with every landing; in scripts that have many, each so manieth.
 #[test]
 #[ignore = "many compilations: minutes"]
 fn every_tier_passes_with_every_landing() {
@@ -101,16 +113,26 @@ fn every_tier_passes_with_every_landing() {
         ("baseline", Land::In(Tier::Baseline)),
         ("optimized", Land::In(Tier::Optimized)),
     ];
+    let configurations = |land, every| {
+        let hijack = || Stress::hijack(every).landing(land);
+        [
+            Configuration::new("baseline, hijack", Tiers::Baseline, hijack()),
+            Configuration::new("optimized, hijack", Tiers::Optimized, hijack()),
+            auto("auto, hijack", hijack()),
+        ]
+    };
+    let scripts = finished();
     for (landing, land) in landings {
-        let hijack = || Stress::hijack(1).landing(land);
-        for configuration in [
-            Configuration::new("baseline, hijack=1", Tiers::Baseline, hijack()),
-            Configuration::new("optimized, hijack=1", Tiers::Optimized, hijack()),
-            auto("auto, hijack=1", hijack()),
-        ] {
-            println!("{}, land={landing}", configuration.name);
-            check(&[configuration]);
+        let mut invalidated = 0;
+        for script in &scripts {
+            for tier in 0..3 {
+                let safepoints = pass(script, &configurations(land, u64::MAX)[tier]);
+                let every = safepoints / INVALIDATIONS + 1;
+                invalidated += safepoints / every;
+                pass(script, &configurations(land, every)[tier]);
+            }
         }
+        println!("land={landing}: about {invalidated} invalidations");
     }
 }
 

@@ -99,6 +99,8 @@ pub struct Summary {
     pub left_out: BTreeMap<Missing, usize>,
     /// What went wrong, with the place in the script.
     pub failures: Vec<String>,
+    /// Safepoints that compiled code reached, if the settings count them.
+    pub safepoints: u64,
 }
 
 impl fmt::Display for Summary {

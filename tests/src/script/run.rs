@@ -23,6 +23,7 @@ impl Script {
                 }
             }
         }
+        summary.safepoints = run.threads.iter().map(|thread| thread.transitions().safepoints).sum();
         summary
     }
 }
