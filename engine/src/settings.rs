@@ -100,10 +100,10 @@ pub enum StateRecording {
     /// measuring what the others cost.
     None,
     /// Live values are stored into slots of the frame before the call.
-    #[default]
     Slots,
     /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
-    /// and spill slots. Nothing is stored.
+    /// and spill slots. Nothing is stored: the default, since it costs running code least.
+    #[default]
     Locations,
     /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them.
     Pads,
