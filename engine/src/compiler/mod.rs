@@ -197,6 +197,8 @@ impl Compiler {
         let isa = &*self.isas[request.tier as usize];
         let Scratch { cranelift, builder_context } = scratch;
         cranelift.clear();
+        // Which leaves these: they would grow with each compilation.
+        cranelift.func.dfg.exception_tables.clear();
         let safepoints =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         let mut control = ControlPlane::default();
