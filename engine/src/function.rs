@@ -40,6 +40,11 @@ impl Counter {
         count
     }
 
+    /// Takes the last one back: it is counted elsewhere.
+    pub(crate) fn take_back(&self) {
+        self.0.store(self.value().wrapping_sub(1), Ordering::Relaxed);
+    }
+
     /// The count.
     #[inline(always)]
     pub(crate) fn value(&self) -> u32 {

@@ -29,11 +29,19 @@ impl Thread {
         let frame = unsafe { (*self.context()).exit_frame };
         self.observe_reached(version.function, point, Some(frame));
         self.safepoint();
-        if version.tier == CompiledTier::Baseline
-            && !self.exit_is_hijacked()
-            && self.instance().profile(version.function).is_due()
-            && let Some(tier) = tiering::baseline(self, version, point)
-        {
+        if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
+            self.count_is_up(version, site, point);
+        }
+    }
+
+    /// A frame of `version`, which profiles, has counted down at `site`, where it polls.
+    #[cold]
+    fn count_is_up(&self, version: &CodeVersion, site: u32, point: Point) {
+        if self.exit_is_hijacked() {
+            // It leaves anyway; other frames of the function count on.
+            let threshold = self.instance().threshold(Tier::Baseline);
+            self.instance().profile(version.function).reset_countdown(threshold);
+        } else if let Some(tier) = tiering::baseline(self, version, point) {
             let place = tiering::place_of(self, version.function, point);
             self.hijack_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
         }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Compared, Instance, Land, Settings, Shadow, StateRecording, Stress, Thread, Tier, Tiers};
+use osr_engine::{
+    Compared, Instance, Land, Moves, Observer, Settings, Shadow, StateRecording, Stress, Thread, Tier, Tiers,
+    Transitions,
+};
 use osr_ir::{Module, Value};
 use osr_tests::case::parse_value;
-use osr_tests::configuration::on_large_stack;
+use osr_tests::configuration::{on_large_stack, start};
 use osr_tests::host::imports;
-use osr_tests::{cases, programs};
+use osr_tests::{Program, cases, programs};
 
 /// Makes `calls` of exported functions; gives what the shadow compared.
 fn follow(name: &str, module: &Module, settings: Settings, calls: &[(&str, Vec<Value>)]) -> Compared {
@@ -74,4 +77,23 @@ fn cases_are_followed() {
         }
     }
     assert!(transitions > 1_000, "{transitions}");
+}
+
+/// What a program's activations go through, in the tiers by themselves.
+fn moves(program: &Program, observer: Option<Arc<dyn Observer>>) -> (Transitions, Vec<Moves>) {
+    let settings = Settings { observer, ..auto(Stress::None, StateRecording::default()) };
+    let (_instance, thread) = start(&program.module(false), &settings);
+    thread.invoke(&program.invoke, &program.small_arguments()).expect("the program returns");
+    (thread.transitions(), thread.moves())
+}
+
+/// Whoever sees every arrival makes the counts of none come sooner.
+#[test]
+fn a_shadow_changes_no_transition() {
+    for program in programs().into_iter().step_by(6) {
+        let shadow = Arc::new(Shadow::new(&program.module(false), &imports()).expect("a shadow"));
+        let observed = moves(&program, Some(shadow.clone()));
+        assert!(shadow.difference().is_none(), "{}", program.name);
+        assert_eq!(observed, moves(&program, None), "{}", program.name);
+    }
 }

@@ -260,6 +260,8 @@ impl<'a> Machine<'a> {
             let Op::LoopHeader { counter, .. } = (*header).op else { std::hint::unreachable_unchecked() };
             if counter.count() >= self.activation.threshold {
                 std::hint::cold_path();
+                // The operation counts, too.
+                counter.take_back();
                 return self.go(header);
             }
             self.go(header.add(1))

@@ -44,6 +44,15 @@ impl CounterAddress {
         // SAFETY: the caller vouches for the instance, which never moves its functions' states.
         unsafe { (*self.0).count() }
     }
+
+    /// Takes the last one back: it is counted elsewhere.
+    ///
+    /// # Safety
+    /// As for [`Self::count`].
+    pub(super) unsafe fn take_back(self) {
+        // SAFETY: as in `count`.
+        unsafe { (*self.0).take_back() }
+    }
 }
 
 /// The table of families. Calls `$apply` with it.
