@@ -1,5 +1,5 @@
-//! One activation leaves compiled code by landing, and enters it again at its loop header, over and
-//! over: stack and memory stay as they are.
+//! One activation leaves compiled code by landing, and enters it again at its loop header, or goes to and fro
+//! between the compiled tiers, over and over: stack and memory stay as they are.
 //!
 //! Ten million trips, some seconds each:
 //! `cargo test --release -p osr-tests --test round_trips -- --ignored --nocapture`
@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use osr_engine::{HostCall, Settings};
-use osr_ir::Value;
+use osr_engine::{
+    CodeVersion, CompiledTier, Destination, HostCall, Ladder, Moves, Place, Settings, Tier, TieringPolicy,
+};
+use osr_ir::{FunctionIndex, Point, Value};
 use osr_tests::guest::{acting, eager, start};
 use osr_tests::process::resident_bytes;
 
@@ -90,8 +92,18 @@ impl Meter {
 /// Memory is measured: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// `n` trips through `function`, which adds `more` to their hash and makes `landings`.
-fn check(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) {
+/// What trips came to.
+struct Travelled {
+    moves: Vec<Moves>,
+    /// How often the interpreter was left.
+    tier_up: u64,
+    /// Between the host's least and greatest depth, in bytes.
+    depths: u64,
+}
+
+/// `n` trips through `function`, which adds `more` to their hash and makes `landings`: constant stack and
+/// memory.
+fn travel(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) -> Travelled {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let meter = Arc::new(Meter { warm: u64::from(n / 10), ..Meter::default() });
     let host = Arc::clone(&meter);
@@ -105,12 +117,10 @@ fn check(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) 
     assert_eq!(meter.trips.load(Relaxed), u64::from(n));
     assert_eq!(transitions.landings, landings, "every hijacked frame lands");
     assert_eq!(transitions.hijacked_frames, landings, "every landing was a hijack");
-    assert!(transitions.tier_up >= u64::from(n) - 1, "every landing but the last tiers up: {transitions:?}");
     let code = instance.code_statistics();
     assert!(code.versions_compiled <= 6, "the cached continuations are entered again: {code:?}");
     assert_eq!(code.versions_released, 0);
 
-    assert_eq!(meter.deepest.load(Relaxed), meter.shallowest.load(Relaxed), "the host is always as deep");
     assert_eq!(
         thread.peak_value_stack_bytes(),
         meter.value_stack.load(Relaxed),
@@ -119,6 +129,51 @@ fn check(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) 
     let growth = resident_bytes().saturating_sub(meter.memory.load(Relaxed));
     assert!(growth < 1 << 20, "memory grew by {growth} bytes");
     assert_eq!(thread.hijacked_slots(), 0);
+    let depths = meter.shallowest.load(Relaxed) - meter.deepest.load(Relaxed);
+    Travelled { moves: thread.moves(), tier_up: transitions.tier_up, depths }
+}
+
+/// Trips to the interpreter and back.
+fn check(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) {
+    let Travelled { tier_up, depths, .. } = travel(function, n, more, landings, settings);
+    assert_eq!(depths, 0, "the host is always as deep");
+    assert!(tier_up >= u64::from(n) - 1, "every landing but the last tiers up: {tier_up}");
+}
+
+/// Frames of optimized code land in baseline code, and those of baseline code in optimized code.
+#[derive(Debug)]
+struct Seesaw(Ladder);
+
+impl TieringPolicy for Seesaw {
+    fn threshold(&self, tier: Tier) -> u32 {
+        self.0.threshold(tier)
+    }
+
+    fn rise(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
+        self.0.rise(function, from, place)
+    }
+
+    fn land(&self, version: &CodeVersion, _point: Point) -> Destination {
+        Destination::Compiled(match version.tier {
+            CompiledTier::Baseline => CompiledTier::Optimized,
+            CompiledTier::Optimized => CompiledTier::Baseline,
+        })
+    }
+}
+
+/// `n` times from optimized code to baseline code and back.
+fn check_tiers(n: u32, settings: &Settings) {
+    let policy = Arc::new(Seesaw(Ladder::of(settings)));
+    let settings = Settings { policy: Some(policy), ..settings.clone() };
+    let landings = 2 * u64::from(n);
+    let Travelled { moves, depths, .. } = travel("loop", 2 * n, 0, landings, &settings);
+    assert!(depths < 512, "a frame of one tier stands where one of the other did: {depths}");
+    let between = |from, to| {
+        let moved = |moves: &&Moves| (moves.from, moves.to, moves.place) == (from, to, Place::PendingReturn);
+        moves.iter().find(moved).map_or(0, |moves| moves.count)
+    };
+    assert_eq!(between(Tier::Optimized, Tier::Baseline), u64::from(n), "{moves:?}");
+    assert_eq!(between(Tier::Baseline, Tier::Optimized), u64::from(n), "{moves:?}");
 }
 
 fn check_all(n: u32, settings: &Settings) {
@@ -128,6 +183,7 @@ fn check_all(n: u32, settings: &Settings) {
     check("two_landings", n, 0, 2 * trips, settings);
     check("beyond_the_host", n, 1, trips + 2, settings);
     check("through_the_host", n, 0, 2 * trips, settings);
+    check_tiers(n, settings);
 }
 
 #[test]
