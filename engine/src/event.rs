@@ -137,7 +137,7 @@ pub enum Event<'a> {
         outcome: Result<&'a [u64], &'a Trap>,
     },
     /// Execution is at a function's entry or at a loop header, in whatever tier. Once for each arrival,
-    /// also if code is replaced there. Only if [wanted](Observer::wants_points).
+    /// also if code is replaced there; but optimized code does not tell that it enters a loop. Only if [wanted](Observer::wants_points).
     Reached {
         /// The function.
         function: FunctionIndex,
@@ -145,6 +145,8 @@ pub enum Event<'a> {
         point: Point,
         /// The base of the frame, if it is one of compiled code: it tells activations apart.
         frame: Option<u64>,
+        /// Whether it is optimized code at a loop header, which has come by a back-edge.
+        by_back_edge: bool,
     },
     /// A version was compiled and installed.
     Compiled {

@@ -12,7 +12,7 @@ use crate::thread::Thread;
 use crate::tiering;
 
 /// The functions that the stubs call.
-pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, poll, runtime };
+pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, left_poll, poll, runtime };
 
 /// The operations behind [`Hooks::runtime`]. Operands `a`, `b`, `c` are in the order of the
 /// instruction's; the immediate is an index, or two of 32 bits, the first in the high half.
@@ -161,6 +161,12 @@ fn leave(
             Exit::Continue
         }
     }
+}
+
+/// A frame that was hijacked at a poll has stored its state.
+unsafe extern "C" fn left_poll(context: *mut Context) {
+    // SAFETY: the stub's argument.
+    unsafe { thread_of(context) }.left_poll();
 }
 
 /// A poll took its slow path: the stack is exhausted, or someone asked.

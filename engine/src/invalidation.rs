@@ -3,7 +3,7 @@
 //! Three steps, in this order:
 //! 1. *retire*: the incoming edges are cut, so that nothing new enters;
 //! 2. *hijack* every frame of a retired version, so that nothing returns into it;
-//! 3. *release* the code at once. Frame maps and unwind rows stay until the last record is gone.
+//! 3. *release* the code at once, or when the frame at a poll [has left it](crate::leaving). Frame maps and unwind rows stay until the last record is gone.
 
 use crate::code::{CodeVersion, State};
 use crate::error::TransitionError;
@@ -64,13 +64,9 @@ impl Thread {
         }
         let hijacked = self.hijack_sites(cause, |version, _| version.state() == State::Retired)?;
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
-        if self.instance().settings().checked {
-            self.scan_before_release(versions);
-        }
-        for version in versions {
-            self.observe(|| Event::Released { version, cause });
-            self.instance().registry().release(version);
-        }
+        let released: Vec<&CodeVersion> =
+            versions.iter().copied().filter(|version| !self.releases_later(version, cause)).collect();
+        self.release(&released, cause);
         Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
     }
 

@@ -30,6 +30,7 @@ mod instance;
 mod interpreter;
 mod invalidation;
 mod landing;
+mod leaving;
 mod ledger;
 mod link;
 mod memory;

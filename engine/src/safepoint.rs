@@ -27,8 +27,9 @@ impl Thread {
         let point = version.frame_maps.site(site).point;
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
-        self.observe_reached(version.function, point, Some(frame));
-        self.safepoint();
+        let by_back_edge = version.polls_on_back_edge(site);
+        self.observe_reached(version.function, point, Some(frame), by_back_edge);
+        self.at_poll(version, site, || self.safepoint());
         if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
             self.count_is_up(version, site, point);
         }
@@ -50,12 +51,12 @@ impl Thread {
     /// The interpreter is at the entry or at a loop header of `function`.
     #[inline]
     pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
-        self.observe_reached(function, point, None);
+        self.observe_reached(function, point, None, false);
     }
 
-    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>) {
-        if self.wants_points() {
-            self.observe(|| Event::Reached { function, point, frame });
+    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, by_back_edge: bool) {
+        if self.instance().settings().wants_points() {
+            self.observe(|| Event::Reached { function, point, frame, by_back_edge });
         }
     }
 
@@ -88,15 +89,21 @@ impl Thread {
     }
 
     /// The return PC of the compiled frame's call of the runtime.
-    fn exit_pc(&self) -> u64 {
+    pub(crate) fn exit_pc(&self) -> u64 {
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let slot = unsafe { (*self.context()).exit_slot };
         // SAFETY: the slot is on this thread's stack.
         unsafe { *(slot as *const u64) }
     }
 
+    /// Changes where the call of the runtime returns to.
+    pub(crate) fn set_exit_pc(&self, pc: u64) {
+        // SAFETY: as above, and nothing reads the slot before the stub returns.
+        unsafe { *((*self.context()).exit_slot as *mut u64) = pc };
+    }
+
     /// Whether the compiled frame that called the runtime was hijacked meanwhile.
-    fn exit_is_hijacked(&self) -> bool {
+    pub(crate) fn exit_is_hijacked(&self) -> bool {
         self.exit_pc() == osr_stubs::x86_64::landing_pc()
     }
 

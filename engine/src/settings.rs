@@ -168,6 +168,10 @@ pub struct Settings {
     pub state_recording: StateRecording,
     /// What else optimized code has, so that its frames can be replaced.
     pub readiness: Readiness,
+    /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
+    /// to a poll. 0 and 1: not at all. If an observer [wants](Observer::wants_points) each arrival, they
+    /// are not.
+    pub unrolling: u8,
     /// With [`Tiers::Optimized`], a seed: all functions are compiled when the instance is made, in an order
     /// and at places that the seed decides, before anyone can observe it. For measurements in which a
     /// lucky place must not pass for fast code.
@@ -201,6 +205,19 @@ impl Settings {
     /// compiling it quickly does.
     pub const DEFAULT_THRESHOLD: u32 = 500;
 
+    /// The default of [`Settings::unrolling`].
+    pub const DEFAULT_UNROLLING: u8 = 4;
+
+    /// Whether an observer wants each arrival at a point.
+    pub(crate) fn wants_points(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| observer.wants_points())
+    }
+
+    /// How often loops are unrolled, really.
+    pub(crate) fn copies(&self) -> u8 {
+        if self.wants_points() { 1 } else { self.unrolling }
+    }
+
     /// Whether safepoints are counted: then all polls of compiled code take their slow path. Recorded runs
     /// count them, whatever is forced, so that the numbers in a schedule mean the same in every run.
     pub fn counts_safepoints(&self) -> bool {
@@ -221,7 +238,7 @@ impl Settings {
             if forced {
                 return Err(InstantiationError::NotReady { what: "transitions cannot be forced", missing });
             }
-            if self.observer.as_ref().is_some_and(|observer| observer.wants_points()) {
+            if self.wants_points() {
                 return Err(InstantiationError::NotReady { what: "points cannot be observed", missing });
             }
         }
@@ -247,6 +264,7 @@ impl Default for Settings {
             policy: None,
             state_recording: StateRecording::default(),
             readiness: Readiness::default(),
+            unrolling: Settings::DEFAULT_UNROLLING,
             placement: None,
             stress: Stress::default(),
             record: false,

@@ -25,6 +25,7 @@ use crate::hooks;
 use crate::host::{HostCall, HostError};
 use crate::instance::{Instance, MAXIMUM_VALUES};
 use crate::landing::Landed;
+use crate::leaving::Leaving;
 use crate::ledger::Ledger;
 use crate::link::ImportedFunction;
 use crate::pad::Pending;
@@ -51,6 +52,7 @@ pub struct Thread {
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
     pending_pad: RefCell<Option<Pending>>,
+    leaving: Cell<Leaving>,
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
@@ -102,6 +104,7 @@ impl Thread {
         let results: Box<[Cell<u64>]> = (0..MAXIMUM_VALUES).map(|_| Cell::new(0)).collect();
         let context = Context {
             stack_limit: AtomicU64::new(stack_limit),
+            leaving: 0,
             memory_base: instance.memory().map_or(ptr::null_mut(), |memory| memory.base()),
             memory_pages: instance.memory().map_or(ptr::null(), |memory| memory.pages_cell()),
             globals: instance.globals().as_ptr().cast_mut().cast(),
@@ -109,6 +112,7 @@ impl Thread {
             tables: instance.table_views().as_ptr(),
             results: results.as_ptr().cast_mut().cast(),
             poll_stub: stubs::poll as *const u8,
+            left_poll_stub: stubs::left_poll as *const u8,
             runtime_stub: stubs::runtime_call as *const u8,
             interpreter_stub: stubs::enter_interpreter as *const u8,
             exit_slot: 0,
@@ -129,6 +133,7 @@ impl Thread {
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
             pending_pad: RefCell::new(None),
+            leaving: Cell::default(),
             trap: RefCell::new(None),
             fault: Cell::new(None),
             transitions: Cell::default(),
@@ -141,7 +146,7 @@ impl Thread {
             _pinned: PhantomPinned,
         });
         instance.attach_thread(&thread);
-        thread.request_polls(settings.counts_safepoints() || thread.wants_points());
+        thread.request_polls(settings.counts_safepoints() || settings.wants_points());
         Ok(thread)
     }
 
@@ -242,11 +247,6 @@ impl Thread {
         self.instance.settings().observer.is_some()
     }
 
-    /// Whether someone wants to see arrivals at entries and loop headers.
-    pub(crate) fn wants_points(&self) -> bool {
-        self.instance.settings().observer.as_ref().is_some_and(|observer| observer.wants_points())
-    }
-
     /// Tells the observer, if there is one.
     #[inline(always)]
     pub(crate) fn observe<'e>(&self, event: impl FnOnce() -> Event<'e>) {
@@ -263,6 +263,11 @@ impl Thread {
         words: &'s [u64],
     ) -> FrameState<'s> {
         FrameState::new(function, point, self.instance.analysis(function), words)
+    }
+
+    /// The frame at a poll that it leaves apart.
+    pub(crate) fn leaving(&self) -> &Cell<Leaving> {
+        &self.leaving
     }
 
     /// A landing goes on when its pad has stored what it knows.

@@ -53,6 +53,8 @@ pub struct Points {
     headers: Vec<Option<Point>>,
     /// Per block, the points of its instructions: sorted by position.
     instructions: Vec<Vec<(usize, Point)>>,
+    /// Per block, its number in a reverse postorder; the maximum if the entry does not reach it.
+    order: Box<[u32]>,
 }
 
 impl Points {
@@ -63,7 +65,8 @@ impl Points {
 
     /// Numbers the points of `body`.
     pub fn of(body: &Body) -> Points {
-        let is_header = loop_headers(body);
+        let order = order(body);
+        let is_header = loop_headers(body, &order);
         let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
         let mut headers = vec![None; body.blocks.len()];
         let mut instructions = vec![Vec::new(); body.blocks.len()];
@@ -89,7 +92,7 @@ impl Points {
                 numbered.push((index, add(PointKind::Trap, block, index)));
             }
         }
-        Points { points, headers, instructions }
+        Points { points, headers, instructions, order }
     }
 
     /// How many points there are.
@@ -127,6 +130,21 @@ impl Points {
         self.headers[block.index()]
     }
 
+    /// Whether the edge from `from` to `to` goes back in a reverse postorder: then `to` is a loop header.
+    pub fn goes_back(&self, from: Block, to: Block) -> bool {
+        self.order[to.index()] <= self.order[from.index()]
+    }
+
+    /// Whether `one` comes before `other` in that order.
+    pub fn goes_before(&self, one: Block, other: Block) -> bool {
+        self.order[one.index()] < self.order[other.index()]
+    }
+
+    /// Whether the entry reaches `block`.
+    pub fn is_reached(&self, block: Block) -> bool {
+        self.order[block.index()] != u32::MAX
+    }
+
     /// The point of the instruction (or terminator) at `index` of `block`, if it has one.
     pub fn at(&self, block: Block, index: usize) -> Option<Point> {
         let numbered = &self.instructions[block.index()];
@@ -136,19 +154,22 @@ impl Points {
 
 /// Which blocks are loop headers: targets of an edge that does not go forward in a reverse postorder
 /// of the blocks. Every cycle contains at least one such edge, also where loops are irreducible.
-fn loop_headers(body: &Body) -> Vec<bool> {
-    let order = reverse_postorder(body);
-    let mut number = vec![usize::MAX; body.blocks.len()];
-    order.iter().enumerate().for_each(|(i, block)| number[block.index()] = i);
+fn loop_headers(body: &Body, order: &[u32]) -> Vec<bool> {
     let mut headers = vec![false; body.blocks.len()];
-    for &block in &order {
+    let reached = body.block_indices().filter(|block| order[block.index()] != u32::MAX);
+    for block in reached {
         body.block(block).terminator.each_successor(|successor| {
-            if number[successor.index()] <= number[block.index()] {
-                headers[successor.index()] = true;
-            }
+            headers[successor.index()] |= order[successor.index()] <= order[block.index()];
         });
     }
     headers
+}
+
+/// Per block, its number in a reverse postorder; the maximum if it is not reached.
+fn order(body: &Body) -> Box<[u32]> {
+    let mut order = vec![u32::MAX; body.blocks.len()];
+    reverse_postorder(body).iter().zip(0..).for_each(|(block, number)| order[block.index()] = number);
+    order.into()
 }
 
 /// The blocks that the entry reaches, each before its successors except along back-edges.

@@ -12,8 +12,11 @@ pub const POLL_REQUEST: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Context {
     /// Compiled code takes its slow path where `rsp` is below this at function entry, and where this is
-    /// [`POLL_REQUEST`] at loop headers. The real limit most of the time.
+    /// [`POLL_REQUEST`] in loops. The real limit most of the time.
     pub stack_limit: AtomicU64,
+    /// After a poll: whether the frame is to store its state, and to leave by
+    /// [`Context::left_poll_stub`].
+    pub leaving: u64,
     /// First byte of linear memory. It never moves: its address space is reserved.
     pub memory_base: *mut u8,
     /// Pages of linear memory now.
@@ -28,6 +31,8 @@ pub struct Context {
     pub results: *mut u64,
     /// Address of the `poll` stub.
     pub poll_stub: *const u8,
+    /// Address of the `left_poll` stub.
+    pub left_poll_stub: *const u8,
     /// Address of the `runtime_call` stub.
     pub runtime_stub: *const u8,
     /// Address of the `enter_interpreter` stub.
@@ -172,6 +177,8 @@ pub struct Hooks {
     pub land: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A pad has stored what the frame map does not say; the landing goes on. Gives the code to jump to.
     pub land_from_pad: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// A frame that was hijacked at a poll has stored its state: nothing executes its code any more.
+    pub left_poll: unsafe extern "C" fn(context: *mut Context),
     /// A poll took its slow path. False: trap.
     pub poll: unsafe extern "C" fn(context: *mut Context, stack_pointer: u64) -> bool,
     /// An operation of the runtime: three operands, an immediate, and its number. The low half is the

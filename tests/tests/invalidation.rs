@@ -134,9 +134,14 @@ fn function_and_continuation_versions_of_one_function_are_invalidated_together()
 
 /// Runs `f(n)` of `guest`, where every `every`th safepoint invalidates; gives landings and safepoints.
 fn run_stressed(guest: &str, n: i32, every: u64) -> (u64, u64) {
+    run_unrolled(guest, n, every, 1)
+}
+
+/// The same, with loops unrolled so often.
+fn run_unrolled(guest: &str, n: i32, every: u64, unrolling: u8) -> (u64, u64) {
     let (_, reference) = start(guest, &interpreted(), &acting(|_| ()));
     let expected = reference.invoke("f", &[Value::I32(n)]).expect("it returns");
-    let settings = Settings { stress: Stress::hijack(every), ..eager() };
+    let settings = Settings { stress: Stress::hijack(every), unrolling, ..eager() };
     let (_, thread) = start(guest, &settings, &acting(|_| ()));
     assert_eq!(thread.invoke("f", &[Value::I32(n)]).expect("it returns"), expected, "every {every}");
     assert_eq!(thread.hijacked_slots(), 0);
@@ -155,9 +160,36 @@ fn a_loop_is_invalidated_at_its_own_poll() {
           (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
         (f64.add (local.get $x) (local.get $y))))"#;
     for every in [1, 2, 3, 7] {
-        let (landings, _) = run_stressed(guest, 1000, every);
-        assert!(landings >= 1000 / (every + 1), "every {every}: {landings}");
+        for copies in [0, 1, 2, 4, 5] {
+            let (landings, _) = run_unrolled(guest, 1000, every, copies);
+            let expected = 1000 / u64::from(copies.max(1)) / (every + 1);
+            assert!(landings >= expected, "every {every}, unrolled {copies} times: {landings}");
+        }
     }
+}
+
+/// Code of a frame that passes a poll unharmed is released like any other when a host invalidates it.
+#[test]
+fn a_poll_that_is_not_left_defers_no_release() {
+    let guest = r#"(module
+      (import "env" "act" (func $act))
+      (func (export "f") (param $n i32) (result f64) (local $i i32)
+        (loop $again
+          (local.set $i (i32.add (local.get $i) (i32.const 3)))
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (call $act)
+        (f64.convert_i32_s (local.get $i))))"#;
+    let released = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&released);
+    let act = acting(move |call| {
+        invalidate(call);
+        seen.store(call.thread().instance().code_statistics().versions_released, Relaxed);
+    });
+    // Polls are requested, and nothing is done at them.
+    let settings = Settings { record: true, ..eager() };
+    let (_, thread) = start(guest, &settings, &act);
+    assert_eq!(thread.invoke("f", &[Value::I32(100)]).expect("it returns"), [300.0_f64.to_bits()]);
+    assert_eq!(released.load(Relaxed), 1, "at once");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::callee_saves::CalleeSaves;
 use gimli::write::FrameDescriptionEntry;
-use osr_ir::FunctionIndex;
+use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
 use super::arena::Allocation;
@@ -121,6 +121,16 @@ impl CodeVersion {
         let Some(pads) = &self.pads else { return Vec::new() };
         let sites = 0..self.frame_maps.len() as u32;
         sites.map(|site| pads.range(site).map(|range| range.start..range.end)).collect()
+    }
+
+    /// Whether `site` is a poll whose frame state is stored only where the frame is left.
+    pub(crate) fn leaves_apart(&self, site: u32) -> bool {
+        self.recording != StateRecording::None && self.polls_on_back_edge(site)
+    }
+
+    /// Whether `site` is a poll that is reached by a back-edge only.
+    pub(crate) fn polls_on_back_edge(&self, site: u32) -> bool {
+        self.tier == CompiledTier::Optimized && self.frame_maps.site(site).kind == PointKind::LoopHeader
     }
 
     /// The offset of `pc` in its code.

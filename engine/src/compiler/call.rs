@@ -1,4 +1,4 @@
-//! Calls, polls and memory: where compiled code touches the world.
+//! Calls and memory: where compiled code touches the world.
 
 use std::mem::offset_of;
 
@@ -6,10 +6,9 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::CallConv;
 use osr_ir::{
-    FunctionIndex, Instruction, LoadOp, Point, Points, Register, SignatureIndex, StoreOp, TableIndex,
-    TrapKind,
+    FunctionIndex, Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind,
 };
-use osr_stubs::{Context, POLL_REQUEST, TableView};
+use osr_stubs::{Context, TableView};
 
 use super::state::{Callee, Resumption};
 use super::translate::{Translator, call_signature, clif_type, is_memory};
@@ -173,68 +172,6 @@ impl Translator<'_, '_> {
         if let Some(register) = result {
             self.write(register, returned[0]);
         }
-    }
-
-    /// A poll: one comparison of the thread's limit. At an entry, with the stack pointer, which makes it the
-    /// stack check, too. In a loop the frame has not grown: there it is with the value that requests polls,
-    /// since a copy of the stack pointer would take a register for the whole loop. Code that profiles
-    /// counts down here as well, and polls when it is over. The cold block
-    /// stores the frame state and calls a stub that preserves every register, so that the hot path
-    /// pays for nothing but the comparison. The load is atomic: an ordinary one would be merged with
-    /// an earlier one, and the poll would silently disappear.
-    pub(super) fn poll(&mut self, point: Point) {
-        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
-        let wanted = if point == Points::entry() { self.is_below_limit() } else { self.is_requested() };
-        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
-        self.builder.set_cold_block(cold);
-        if let Some(left) = self.profile_arrival(point) {
-            let counted = self.builder.create_block();
-            self.builder.ins().brif(left, counted, &[], cold, &[]);
-            self.builder.switch_to_block(counted);
-        }
-        self.builder.ins().brif(wanted, cold, &[], next, &[]);
-        self.builder.switch_to_block(cold);
-        let good = self.good.clone();
-        let state = self.store_state(Resumption { point, results: &[], places: &[] });
-        let flags = MemFlagsData::trusted();
-        let stub =
-            self.builder.ins().load(types::I64, flags, self.context, offset_of!(Context, poll_stub) as i32);
-        let mut signature = ir::Signature::new(CallConv::PreserveAll);
-        signature.params.push(AbiParam::new(types::I64));
-        let signature = self.builder.import_signature(signature);
-        let call = self.builder.ins().call_indirect(signature, stub, &[self.context]);
-        self.tag(call, point, state);
-        self.builder.ins().jump(next, &[]);
-        self.builder.switch_to_block(next);
-        self.good = good;
-    }
-
-    /// The stack check alone, of code that does not poll.
-    pub(super) fn check_stack(&mut self, point: Point) {
-        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
-        let below = self.is_below_limit();
-        self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
-    }
-
-    /// Whether someone requests polls.
-    fn is_requested(&mut self) -> ir::Value {
-        let limit = self.stack_limit();
-        self.builder.ins().icmp_imm_s(IntCC::Equal, limit, POLL_REQUEST as i64)
-    }
-
-    /// The thread's limit now.
-    fn stack_limit(&mut self) -> ir::Value {
-        let offset = offset_of!(Context, stack_limit) as i64;
-        let address =
-            if offset == 0 { self.context } else { self.builder.ins().iadd_imm_u(self.context, offset) };
-        self.builder.ins().atomic_load(types::I64, MemFlagsData::trusted(), address)
-    }
-
-    /// Whether the stack pointer is below the thread's limit.
-    fn is_below_limit(&mut self) -> ir::Value {
-        let limit = self.stack_limit();
-        let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
-        self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit)
     }
 
     fn table_field(

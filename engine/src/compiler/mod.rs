@@ -13,11 +13,13 @@
 mod call;
 mod numeric;
 mod pad;
+mod poll;
 mod profiling;
 mod recording;
 mod safepoint;
 mod state;
 mod translate;
+mod unrolling;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

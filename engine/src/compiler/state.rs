@@ -19,7 +19,7 @@
 //! table must name carries the safepoint's number as its tag; with locations nothing ever goes there.
 //!
 //! Calls at which nothing is live but results and constants are plain calls, whatever the recording.
-//! Polls store into slots, in a cold block.
+//! [Polls](super::poll) store into slots, in a cold block.
 
 use cranelift_codegen::ir::{
     self, BlockArg, BlockCall, DebugTag, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
@@ -79,7 +79,7 @@ impl Translator<'_, '_> {
         let stored = self.recording.stores().then(|| self.store_state(resumption));
         let tag = ExceptionTag::from_u32(self.safepoints.len() as u32);
         let has_pad = self.recording.has_pads();
-        self.safepoints.push(Safepoint { point: resumption.point, state, stored, has_pad });
+        self.safepoints.push(Safepoint { state, stored, has_pad, ..Safepoint::new(resumption.point) });
         let handler = if has_pad { self.builder.create_block() } else { self.nowhere() };
         let next = self.builder.create_block();
         let returned = self.try_call(signature, (callee, arguments), &kept, next, (tag, handler));
@@ -177,11 +177,12 @@ impl Translator<'_, '_> {
         slot
     }
 
-    /// Makes `call` a safepoint, with that state.
-    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: State) {
-        let number = self.safepoints.len() as u32;
-        self.safepoints.push(Safepoint { point, state, stored: None, has_pad: false });
-        self.builder.func.debug_tags.set(call, [DebugTag::User(number)]);
+    /// Makes `call` a safepoint, with that state. Gives its number.
+    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: State) -> usize {
+        let number = self.safepoints.len();
+        self.safepoints.push(Safepoint { state, ..Safepoint::new(point) });
+        self.builder.func.debug_tags.set(call, [DebugTag::User(number as u32)]);
+        number
     }
 
     /// The block of handlers that nothing is ever thrown to. It is filled at the end.

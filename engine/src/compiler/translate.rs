@@ -4,8 +4,10 @@
 //! function is entered with arguments, or, as a continuation, with the address of a frame state (an
 //! interpreter frame: one word per register), from which it loads what is live.
 
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -17,6 +19,7 @@ use osr_stubs::Context;
 
 use super::recording::{Stores, constant_registers};
 use super::safepoint::Safepoint;
+use super::unrolling::Unrolling;
 use super::{EntryPoint, LoadMerging, Request, trap_code};
 use crate::calling_convention::Place;
 use crate::function::Analysis;
@@ -42,6 +45,7 @@ pub(super) struct Translator<'a, 'b> {
     /// Those that they hold everywhere.
     always: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
+    pub(super) tier: CompiledTier,
     /// What the code has besides the program.
     pub(super) readiness: Readiness,
     /// How calls record the frame state.
@@ -51,13 +55,27 @@ pub(super) struct Translator<'a, 'b> {
     /// The signature of what pads call.
     pub(super) leave_signature: Option<ir::SigRef>,
     variables: Vec<Variable>,
-    blocks: Vec<Option<ir::Block>>,
-    pending: Vec<Block>,
+    /// Per copy and block, if it is translated.
+    blocks: BTreeMap<(u8, Block), ir::Block>,
+    /// Which loops are translated how often.
+    pub(super) unrolling: Unrolling,
+    pub(super) pending: Vec<Pending>,
+    /// Per loop header, the block that its back-edges lead to, if they poll.
+    pub(super) back_edges: Vec<Option<ir::Block>>,
     /// What this block has made already.
     block_local: Vec<(BlockLocal, ir::Value)>,
     load_merging: LoadMerging,
     /// What counts are written to, if the tier profiles.
     pub(super) profile: Option<&'a Profile>,
+}
+
+/// What is still to be translated.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pending {
+    /// A copy of a block of the body.
+    Block(Block, u8),
+    /// The poll on the back-edges to a loop header.
+    BackEdge(Block),
 }
 
 /// Values that a block needs more than once.
@@ -93,6 +111,10 @@ pub(super) fn translate<'b>(
     let parameters = instance.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
     let stored = recording.stores().then(|| Stores::of(body, analysis, entry, &always));
+    let copies = match tier {
+        CompiledTier::Baseline => 1,
+        CompiledTier::Optimized => instance.settings().copies(),
+    };
     let mut translator = Translator {
         instance,
         function,
@@ -105,6 +127,7 @@ pub(super) fn translate<'b>(
         constants: always.clone(),
         always: always.clone(),
         slots: vec![None; body.registers.len()],
+        tier,
         readiness: match tier {
             CompiledTier::Baseline => Readiness::FULL,
             CompiledTier::Optimized => instance.settings().readiness,
@@ -113,8 +136,10 @@ pub(super) fn translate<'b>(
         nowhere: None,
         leave_signature: None,
         variables,
-        blocks: vec![None; body.blocks.len()],
+        blocks: BTreeMap::new(),
+        unrolling: Unrolling::of(body, &analysis.points, copies),
         pending: Vec::new(),
+        back_edges: vec![None; body.blocks.len()],
         block_local: Vec::new(),
         load_merging,
         profile: (tier == CompiledTier::Baseline).then(|| instance.profile(function)),
@@ -174,13 +199,15 @@ impl Translator<'_, '_> {
         for (position, value) in parameters.into_iter().enumerate() {
             self.builder.def_var(self.variables[position], value);
         }
-        match self.readiness.checks {
-            Checks::None => {}
-            Checks::Stack => self.check_stack(Points::entry()),
-            Checks::Polls => self.poll(Points::entry()),
+        if self.checks_entry() {
+            match self.readiness.checks {
+                Checks::None => {}
+                Checks::Stack => self.check_stack(Points::entry()),
+                Checks::Polls => self.poll(Points::entry()),
+            }
         }
         self.forget();
-        let entry = self.block(Block::new(Body::ENTRY));
+        let entry = self.block(Block::new(Body::ENTRY), 0);
         self.builder.ins().jump(entry, &[]);
     }
 
@@ -198,37 +225,51 @@ impl Translator<'_, '_> {
         let position = self.analysis.points.position(point);
         match self.analysis.points.kind(point) {
             PointKind::Entry => {
-                let entry = self.block(position.block);
+                let entry = self.block(position.block, 0);
                 self.builder.ins().jump(entry, &[]);
             }
-            PointKind::LoopHeader => self.translate_from(position.block, 0),
-            PointKind::AfterCall => self.translate_from(position.block, position.index + 1),
+            PointKind::LoopHeader => self.translate_from((position.block, 0), 0),
+            PointKind::AfterCall => self.translate_from((position.block, 0), position.index + 1),
             PointKind::Trap => unreachable!("execution does not resume at traps"),
         }
     }
 
-    /// The CLIF block of `block`, which will be translated if it is not yet.
-    pub(super) fn block(&mut self, block: Block) -> ir::Block {
-        *self.blocks[block.index()].get_or_insert_with(|| {
-            self.pending.push(block);
+    /// The CLIF block of copy number `copy` of `block`, which will be translated if it is not yet.
+    pub(super) fn block(&mut self, block: Block, copy: u8) -> ir::Block {
+        *self.blocks.entry((copy, block)).or_insert_with(|| {
+            self.pending.push(Pending::Block(block, copy));
             self.builder.create_block()
         })
     }
 
     fn translate_pending(&mut self, stored: Option<&Stores<'_>>) {
-        while let Some(block) = self.pending.pop() {
-            let clif_block = self.block(block);
-            self.builder.switch_to_block(clif_block);
-            self.forget();
-            if let Some(stored) = stored {
-                self.good = stored.at_start(self.body, block);
+        while let Some(pending) = self.pending.pop() {
+            match pending {
+                Pending::Block(block, copy) => {
+                    let clif_block = self.block(block, copy);
+                    self.enter_block(clif_block, stored, block);
+                    if let Some(header) = self.analysis.points.header(block)
+                        && self.polls_at_headers()
+                    {
+                        self.poll(header);
+                    }
+                    self.translate_from((block, copy), 0);
+                }
+                Pending::BackEdge(header) => {
+                    let clif_block = self.back_edges[header.index()].expect("it is pending");
+                    self.enter_block(clif_block, stored, header);
+                    self.go_back(header);
+                }
             }
-            if let Some(header) = self.analysis.points.header(block)
-                && self.readiness.checks == Checks::Polls
-            {
-                self.poll(header);
-            }
-            self.translate_from(block, 0);
+        }
+    }
+
+    /// What follows is in `clif_block`, where is known what is known at the start of `block`.
+    fn enter_block(&mut self, clif_block: ir::Block, stored: Option<&Stores<'_>>, block: Block) {
+        self.builder.switch_to_block(clif_block);
+        self.forget();
+        if let Some(stored) = stored {
+            self.good = stored.at_start(self.body, block);
         }
     }
 
@@ -239,7 +280,7 @@ impl Translator<'_, '_> {
         self.block_local.clear();
     }
 
-    fn translate_from(&mut self, block: Block, from: usize) {
+    fn translate_from(&mut self, (block, copy): (Block, u8), from: usize) {
         let body = self.body;
         let basic_block = body.block(block);
         for (index, instruction) in basic_block.instructions.iter().enumerate().skip(from) {
@@ -251,7 +292,7 @@ impl Translator<'_, '_> {
             self.instruction(instruction, point);
         }
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
-        self.terminator(block, &basic_block.terminator);
+        self.terminator((block, copy), &basic_block.terminator);
     }
 
     /// What follows belongs to `point`, and without one to the point before: where a load is merged
@@ -414,19 +455,27 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn terminator(&mut self, block: Block, terminator: &Terminator) {
+    fn terminator(&mut self, (block, copy): (Block, u8), terminator: &Terminator) {
+        let here = (block, copy);
         match terminator {
             Terminator::Jump { target } => {
-                let target = self.block(*target);
+                let target = self.edge(here, *target);
                 self.builder.ins().jump(target, &[]);
             }
             Terminator::Branch { condition, if_true, if_false } => {
                 let condition = self.read(*condition);
                 self.profile_branch(block, condition);
-                let (yes, no) = (self.block(*if_true), self.block(*if_false));
-                self.builder.ins().brif(condition, yes, &[], no, &[]);
+                let (yes, no) = (self.edge(here, *if_true), self.edge(here, *if_false));
+                let goes_back = self.analysis.points.goes_back(block, *if_true);
+                if goes_back && yes != self.block(*if_true, 0) {
+                    // Cranelift puts what is named last next to the branch: a poll, or another copy.
+                    let leaves = self.builder.ins().icmp_imm_u(IntCC::Equal, condition, 0);
+                    self.builder.ins().brif(leaves, no, &[], yes, &[]);
+                } else {
+                    self.builder.ins().brif(condition, yes, &[], no, &[]);
+                }
             }
-            Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
+            Terminator::Switch { index, targets, default } => self.switch(here, *index, targets, *default),
             Terminator::Return { values } => self.return_values(values),
             Terminator::Unreachable => {
                 // Emits nothing. A block that only traps would be folded into the branches that lead
@@ -437,10 +486,10 @@ impl Translator<'_, '_> {
         }
     }
 
-    fn switch(&mut self, index: Register, targets: &[Block], default: Block) {
+    fn switch(&mut self, here: (Block, u8), index: Register, targets: &[Block], default: Block) {
         let index = self.read(index);
-        let default = self.block(default);
-        let targets: Vec<ir::Block> = targets.iter().map(|&target| self.block(target)).collect();
+        let default = self.edge(here, default);
+        let targets: Vec<ir::Block> = targets.iter().map(|&target| self.edge(here, target)).collect();
         let pool = &mut self.builder.func.dfg.value_lists;
         let default = ir::BlockCall::new(default, [], pool);
         let targets: Vec<_> =

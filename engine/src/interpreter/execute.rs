@@ -37,7 +37,7 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
         base: window,
         function: state,
         // Where each arrival is observed, each is out of line.
-        threshold: if thread.wants_points() { 0 } else { instance.threshold(Tier::Interpreter) },
+        threshold: if instance.settings().wants_points() { 0 } else { instance.threshold(Tier::Interpreter) },
         end: thread.values().end(),
         memory: Cell::new(Bounds::of(thread)),
         next: Cell::new(Next { ip, window }),

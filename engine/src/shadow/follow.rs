@@ -54,7 +54,9 @@ impl Follower {
                 self.machine.invoke(function, arguments.to_vec());
                 Ok(())
             }
-            Event::Reached { function, point, frame } => self.reached(function, point, frame),
+            Event::Reached { function, point, frame, by_back_edge } => {
+                self.reached(function, point, frame, by_back_edge)
+            }
             Event::HostCalled { function, arguments } => self.host_called(execution, function, arguments),
             Event::HostReturned { function, outcome } => self.host_returned(execution, function, outcome),
             Event::Moved { place, from, from_version, frame, to, state, .. } => {
@@ -96,15 +98,21 @@ impl Follower {
         loop {
             match self.step() {
                 Stop::CameBack(_) => {}
+                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
                 stop => return stop,
             }
         }
     }
 
+    /// Whether the innermost frame may be one of optimized code, which does not tell that it enters loops.
+    fn may_be_optimized(&self) -> bool {
+        self.machine.innermost().is_some_and(|frame| frame.counterpart != Counterpart::Interpreter)
+    }
+
     /// Runs to the next stop.
     fn step(&mut self) -> Stop {
         let stop = self.machine.run();
-        if let Stop::Arrived(point) | Stop::CameBack(point) = stop {
+        if let Stop::Arrived(point) | Stop::EnteredLoop(point) | Stop::CameBack(point) = stop {
             self.seen = self.machine.innermost().map(|frame| (frame.function, point));
         }
         stop
@@ -117,14 +125,30 @@ impl Follower {
         }
     }
 
-    fn reached(&mut self, function: FunctionIndex, point: Point, frame: Option<u64>) -> Followed {
+    fn reached(
+        &mut self,
+        function: FunctionIndex,
+        point: Point,
+        frame: Option<u64>,
+        by_back_edge: bool,
+    ) -> Followed {
         self.compared.points += 1;
-        let stop = self.run();
-        if matches!(stop, Stop::Arrived(_)) && self.seen == Some((function, point)) {
-            self.note(frame.map_or(Counterpart::Interpreter, Counterpart::Compiled));
-            return Ok(());
+        let stop = loop {
+            match self.step() {
+                Stop::CameBack(_) => {}
+                Stop::EnteredLoop(_) if !by_back_edge && self.seen == Some((function, point)) => break None,
+                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
+                Stop::Arrived(_) if self.seen == Some((function, point)) => break None,
+                stop => break Some(stop),
+            }
+        };
+        match stop {
+            None => {
+                self.note(frame.map_or(Counterpart::Interpreter, Counterpart::Compiled));
+                Ok(())
+            }
+            Some(stop) => Err(self.elsewhere(format!("is at {point} of {function}"), &stop)),
         }
-        Err(self.elsewhere(format!("is at {point} of {function}"), &stop))
     }
 
     fn host_called(&mut self, execution: &Instance, function: FunctionIndex, arguments: &[u64]) -> Followed {
@@ -181,6 +205,7 @@ impl Follower {
                     }
                 }
                 Stop::CameBack(_) => {}
+                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
                 stop => return Err(first.unwrap_or_else(|| self.elsewhere(rebuilt(state), &stop))),
             }
         }
@@ -307,7 +332,7 @@ impl Follower {
     /// The execution does something, but the machine stopped at `stop`.
     fn elsewhere(&self, execution: String, stop: &Stop) -> Disagreement {
         let shadow = match stop {
-            Stop::Arrived(_) | Stop::CameBack(_) => {
+            Stop::Arrived(_) | Stop::EnteredLoop(_) | Stop::CameBack(_) => {
                 let (function, point) = self.seen.expect("seen at the stop");
                 format!("is at {point} of {function}")
             }

@@ -19,8 +19,10 @@ use crate::instance::Instance;
 /// Where the machine stopped, and what happened there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// At the entry or at a loop header of the innermost frame.
+    /// At the entry of the innermost frame, or, by a back-edge, at one of its loop headers.
     Arrived(Point),
+    /// At a loop header of the innermost frame, from outside the loop.
+    EnteredLoop(Point),
     /// After a call of the innermost frame, whose results are in their registers.
     CameBack(Point),
     /// A function of the host is called: the machine waits for its results.
@@ -209,9 +211,11 @@ impl Machine {
             }
             Terminator::Unreachable => return self.trap(TrapKind::Unreachable),
         };
+        let points = &instance.analysis(frame.function).points;
+        let goes_back = points.goes_back(frame.block, target);
         (frame.block, frame.index) = (target, 0);
-        let header = instance.analysis(frame.function).points.header(target);
-        self.stop = header.map(Stop::Arrived);
+        let arrived = if goes_back { Stop::Arrived } else { Stop::EnteredLoop };
+        self.stop = points.header(target).map(arrived);
     }
 
     /// Gives `results` to whoever called what was innermost.

@@ -15,7 +15,8 @@
 //! compiles code, records frame maps, finds frames and rebuilds them has no part in what it computes.
 //!
 //! What is claimed, if there was no difference:
-//! - every entry and loop header was reached in the order that the bodies say, in whatever tier;
+//! - every entry and loop header was reached in the order that the bodies say, in whatever tier; optimized
+//!   code tells of loop headers only if it comes by a back-edge;
 //! - each frame that went on in other code had, in every live register, the value that the bodies compute
 //!   there (NaNs are equal to each other);
 //! - memory was equal whenever control left the guest, and in between every so many transitions, such that

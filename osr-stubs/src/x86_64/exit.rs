@@ -136,3 +136,34 @@ pub unsafe extern "C" fn poll() {
         unwind = sym super::enter::unwind_to_entry,
     )
 }
+
+/// Where a frame goes that was hijacked at a poll, once it has stored its state: calls
+/// [`Hooks::left_poll`], and lands.
+///
+/// The poll itself returned into the frame although it is hijacked, since only the frame's code knows where
+/// the state is. Its slot, which the poll was called through, is that of this call, too: a compiled
+/// frame calls everything from the same stack pointer. So the landing finds the record of the poll.
+///
+/// # Safety
+/// Entered by a call from compiled code with the context in `rdi`, after a poll that left the frame's record in
+/// the ledger.
+#[unsafe(naked)]
+pub unsafe extern "C" fn left_poll() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        // The call's own return address leads into code that ends here.
+        "lea rax, [rip + osr_landing]",
+        "mov qword ptr [rbp + 8], rax",
+        "call qword ptr [rdi + {left_poll_hook}]",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        left_poll_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, left_poll),
+    )
+}

@@ -26,7 +26,7 @@ pub mod pad;
 
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, unwind_to_entry};
-pub use exit::{poll, runtime_call};
+pub use exit::{left_poll, poll, runtime_call};
 pub use here::visit_here;
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::landing_pc;

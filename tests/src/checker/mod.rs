@@ -10,7 +10,8 @@
 //! It reads the machine code and the body. It uses nothing of the compiler, not its liveness, not its
 //! lists of call sites, not its frame layout. What is claimed of a version without violations:
 //!
-//! - **Sites.** The call instructions that control can reach are exactly those that have a site.
+//! - **Sites.** The call instructions that control can reach are exactly those that have a site. Of a poll
+//!   that stores only where its frame is left, everything is claimed of that place ([`leaving`]).
 //! - **Registers.** A site's entries are the registers that some path from its point reads before it
 //!   writes them, each once, as wide as its type.
 //! - **Places.** Results of the call itself, and only they, are where System V (or, beyond its registers,
@@ -37,6 +38,7 @@
 
 mod constants;
 mod graph;
+mod leaving;
 mod machine;
 mod places;
 mod segments;
@@ -201,13 +203,16 @@ pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
 
 /// The same, and how many of the allocator's values could be followed.
 pub fn check_and_trace(subject: &Subject<'_>) -> (Vec<Violation>, Traced) {
-    let machine = match machine::Machine::read(&subject.code) {
+    let mut machine = match machine::Machine::read(&subject.code) {
         Ok(machine) => machine,
         Err(offset) => {
             let unreadable = Violation { site: None, kind: ViolationKind::Unreadable(offset) };
             return (vec![unreadable], Traced::default());
         }
     };
+    let mut subject = subject.clone();
+    leaving::move_sites(&mut subject, &mut machine);
+    let subject = &subject;
     let graph = graph::Graph::of(subject.body());
     let mut violations = Violations::default();
     places::check_sites(subject, &machine, &mut violations);

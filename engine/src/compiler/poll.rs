@@ -1,0 +1,174 @@
+//! Polls and the stack check: where compiled code looks whether someone wants it.
+//!
+//! ```text
+//!   entry:   cmp rsp, [limit]        optimized code,     again:   cmp [limit], -1
+//!            jb  cold                back-edges:                  jne header
+//!   ...                                                           jmp cold
+//!   cold:    store the frame state                       cold:    call poll
+//!            call poll                                            cmp [leaving], 0
+//!            jmp back                                             je  header
+//!                                                        leave:   store the frame state
+//!                                                                 call left_poll
+//! ```
+//!
+//! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In a loop the frame has not grown, and a copy of the
+//! stack pointer would take a register: there it is with the value that requests polls.
+//!
+//! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
+//! block. An ordinary call would clobber the vector registers: the stub preserves every register. A use of
+//! the frame state inside the loop, be it never executed, weighs as much as any other there, and pushes
+//! values that the loop needs out of their registers: so the state is stored where the frame is left for
+//! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
+//! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. The frame map of
+//! a poll says where the state is once it is stored.
+//!
+//! Baseline code, whose allocator has no idea of loops, polls at the header and stores before it calls.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
+use cranelift_codegen::isa::CallConv;
+use osr_ir::{Block, Point, Points, TrapKind};
+use osr_stubs::{Context, POLL_REQUEST};
+
+use super::state::Resumption;
+use super::translate::{Pending, Translator};
+use super::{never_trap_code, trap_code};
+use crate::readiness::Checks;
+use crate::settings::{CompiledTier, StateRecording};
+
+impl Translator<'_, '_> {
+    /// A poll at `point`, the entry or a loop header. Code that profiles counts down here as well, and polls
+    /// when it is over.
+    pub(super) fn poll(&mut self, point: Point) {
+        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let wanted =
+            if point == Points::entry() { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
+        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(cold);
+        if let Some(left) = self.profile_arrival(point) {
+            let counted = self.builder.create_block();
+            self.builder.ins().brif(left, counted, &[], cold, &[]);
+            self.builder.switch_to_block(counted);
+        }
+        self.builder.ins().brif(wanted, cold, &[], next, &[]);
+        self.builder.switch_to_block(cold);
+        let good = self.good.clone();
+        let state = self.store_state(Resumption { point, results: &[], places: &[] });
+        let call = self.call_poll();
+        self.tag(call, point, state);
+        self.builder.ins().jump(next, &[]);
+        self.builder.switch_to_block(next);
+        self.good = good;
+    }
+
+    /// Whether something is checked at the entry. Optimized code that calls nothing needs no check of the
+    /// stack, since its caller has left it [enough](super::check), and no poll: it is soon over, or it loops.
+    pub(super) fn checks_entry(&self) -> bool {
+        let mut instructions = self.body.blocks.iter().flat_map(|block| &block.instructions);
+        self.tier == CompiledTier::Baseline
+            || self.instance.settings().wants_points()
+            || instructions.any(|instruction| instruction.is_call())
+    }
+
+    /// Whether loops poll at their headers, not on the edges into them.
+    pub(super) fn polls_at_headers(&self) -> bool {
+        self.readiness.checks == Checks::Polls && self.tier == CompiledTier::Baseline
+    }
+
+    /// Whether back-edges poll.
+    pub(super) fn polls_on_back_edges(&self) -> bool {
+        self.readiness.checks == Checks::Polls && self.tier == CompiledTier::Optimized
+    }
+
+    /// The CLIF block that the edge to `to` leads to from the block that is translated, which is copy number
+    /// `copy` of `from`: that of `to`, or a poll before it.
+    pub(super) fn edge(&mut self, (from, copy): (Block, u8), to: Block) -> ir::Block {
+        if let Some(next) = self.unrolling.copy(from, copy, to) {
+            if next > copy || !self.polls_on_back_edges() || !self.analysis.points.goes_back(from, to) {
+                return self.block(to, next);
+            }
+        } else if !self.polls_on_back_edges() {
+            return self.block(to, 0);
+        }
+        *self.back_edges[to.index()].get_or_insert_with(|| {
+            self.pending.push(Pending::BackEdge(to));
+            self.builder.create_block()
+        })
+    }
+
+    /// Fills the block that is the back-edge to `header`.
+    pub(super) fn go_back(&mut self, header: Block) {
+        let point = self.analysis.points.header(header).expect("back-edges lead to loop headers");
+        let next = self.block(header, 0);
+        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let unwanted = self.compare_request(IntCC::NotEqual);
+        let cold = self.builder.create_block();
+        self.builder.set_cold_block(cold);
+        self.builder.ins().brif(unwanted, next, &[], cold, &[]);
+        self.builder.switch_to_block(cold);
+        self.builder.seal_block(cold);
+        let call = self.call_poll();
+        let number = self.tag(call, point, Vec::new());
+        if self.recording == StateRecording::None {
+            self.builder.ins().jump(next, &[]);
+            return;
+        }
+        let leave = self.builder.create_block();
+        self.builder.set_cold_block(leave);
+        let leaving = self.context_word(offset_of!(Context, leaving));
+        self.builder.ins().brif(leaving, leave, &[], next, &[]);
+        self.builder.switch_to_block(leave);
+        self.builder.seal_block(leave);
+        self.safepoints[number].state = self.store_state(Resumption { point, results: &[], places: &[] });
+        self.safepoints[number].leaves_apart = true;
+        self.leave();
+    }
+
+    /// Leaves the frame, whose state is stored.
+    fn leave(&mut self) {
+        let stub = self.context_word(offset_of!(Context, left_poll_stub));
+        let mut signature = ir::Signature::new(CallConv::SystemV);
+        signature.params.push(AbiParam::new(types::I64));
+        let signature = self.builder.import_signature(signature);
+        self.builder.ins().call_indirect(signature, stub, &[self.context]);
+        self.builder.ins().trap(never_trap_code());
+    }
+
+    /// Calls the stub, which preserves every register.
+    fn call_poll(&mut self) -> ir::Inst {
+        let stub = self.context_word(offset_of!(Context, poll_stub));
+        let mut signature = ir::Signature::new(CallConv::PreserveAll);
+        signature.params.push(AbiParam::new(types::I64));
+        let signature = self.builder.import_signature(signature);
+        self.builder.ins().call_indirect(signature, stub, &[self.context])
+    }
+
+    /// A word of the context, now.
+    fn context_word(&mut self, offset: usize) -> ir::Value {
+        self.builder.ins().load(types::I64, MemFlagsData::trusted(), self.context, offset as i32)
+    }
+
+    /// The stack check alone, of code that does not poll.
+    pub(super) fn check_stack(&mut self, point: Point) {
+        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let below = self.is_below_limit();
+        self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
+    }
+
+    /// Whether someone requests polls, or not. Without the fence, which emits nothing, the load would be merged with
+    /// an earlier one, and the poll would silently disappear.
+    fn compare_request(&mut self, condition: IntCC) -> ir::Value {
+        self.builder.ins().sequence_point();
+        let limit = self.context_word(offset_of!(Context, stack_limit));
+        self.builder.ins().icmp_imm_s(condition, limit, POLL_REQUEST as i64)
+    }
+
+    /// Whether the stack pointer is below the thread's limit.
+    fn is_below_limit(&mut self) -> ir::Value {
+        let limit = self.context_word(offset_of!(Context, stack_limit));
+        let stack_pointer = self.builder.ins().get_stack_pointer(types::I64);
+        self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit)
+    }
+}

@@ -1,0 +1,77 @@
+//! Leaving a frame at a poll of optimized code.
+//!
+//! ```text
+//!   compiled code:   poll ────────────┐      ┌──> leave: store the frame state ──> left_poll ──> landing
+//!                                     v      │
+//!   runtime:             hijacks the frame,  │                                     releases the code,
+//!                        says "leave" ───────┘                                     if that is due
+//! ```
+//!
+//! Where a loop polls, optimized code stores the frame state only if the frame is really left, in a cold
+//! block ([compiler::poll](crate::compiler)). So a frame that is hijacked at such a poll executes a few more
+//! instructions of its own code, and the code, if it is invalid, is released only after these.
+
+use crate::code::{CodeVersion, VersionId};
+use crate::event::{Cause, Event};
+use crate::thread::Thread;
+
+/// The frame at a poll, if it stores its state apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Leaving {
+    /// Its version.
+    version: Option<VersionId>,
+    /// The start of that version's code, if it is to be released, and why.
+    release: Option<(u64, Cause)>,
+}
+
+impl Thread {
+    /// Compiled code is at a poll, at `site` of `version`; `act` does what is to be done there.
+    pub(crate) fn at_poll(&self, version: &CodeVersion, site: u32, act: impl FnOnce()) {
+        if !version.leaves_apart(site) {
+            return act();
+        }
+        let pc = self.exit_pc();
+        self.leaving().set(Leaving { version: Some(version.id), release: None });
+        act();
+        let is_left = self.exit_is_hijacked();
+        if is_left {
+            // Not yet: the record is kept, and the stub behind the poll's cold block lands.
+            self.set_exit_pc(pc);
+        } else {
+            self.leaving().take();
+        }
+        // SAFETY: the thread is in the runtime, so nobody else is at its context.
+        unsafe { (*self.context()).leaving = u64::from(is_left) };
+    }
+
+    /// Whether a frame of `version`, which was hijacked, will execute its code once more. Then the code is
+    /// released when it has, because of `cause`.
+    pub(crate) fn releases_later(&self, version: &CodeVersion, cause: Cause) -> bool {
+        let leaving = self.leaving().get();
+        let is_leaving = leaving.version == Some(version.id);
+        if is_leaving {
+            self.leaving().set(Leaving { release: Some((version.start, cause)), ..leaving });
+        }
+        is_leaving
+    }
+
+    /// The frame has stored its state.
+    pub(crate) fn left_poll(&self) {
+        let Leaving { release, .. } = self.leaving().take();
+        if let Some((start, cause)) = release {
+            let version = self.instance().registry().find(start).expect("it is not released yet");
+            self.release(&[version], cause);
+        }
+    }
+
+    /// Gives back the code of `versions`, which nothing returns into any more.
+    pub(crate) fn release(&self, versions: &[&CodeVersion], cause: Cause) {
+        if self.instance().settings().checked {
+            self.scan_before_release(versions);
+        }
+        for version in versions {
+            self.observe(|| Event::Released { version, cause });
+            self.instance().registry().release(version);
+        }
+    }
+}
