@@ -4,7 +4,13 @@
 //! hijacked; then it returns through all frames. What is measured at the bottom is per frame; the
 //! landings are what the way back takes more than it does without a hijack.
 //!
-//! *Warm* repeats the same transition; *cold* touches 64 MiB before it, so that code, frame maps and
+//! ```text
+//!   walk/frame pointers, warm, 8 live/1000      frames keep 8 values; 1,000 of them, and the one that calls
+//!   hijack/mixed, cold, 8 live/1000             recursion of seven functions, with frames of different sizes
+//!   return/landing in optimized code, warm, 32 live/10
+//! ```
+//!
+//! *Warm* repeats the same transition; *cold* touches 64 MiB before it, so that code, frame maps, stack and
 //! ledger come from memory.
 
 use std::cell::{Cell, RefCell};
@@ -14,54 +20,83 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group};
 use osr_engine::{CompiledTier, Destination, HostError, Imports, Instance, Settings, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
+const DEPTHS: [u64; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
+const LIVE: [usize; 3] = [1, 8, 32];
+const STACK_BYTES: usize = 256 << 20;
+
+/// What is done to the thread at the bottom.
+type Action = fn(&Thread);
+
 /// What happens at the bottom, and what it measured.
-type Bottom = dyn Fn(&Thread, u64) -> Duration;
+type Bottom = dyn Fn(&Thread) -> Duration;
 
 thread_local! {
     static BOTTOM: RefCell<Option<Rc<Bottom>>> = const { RefCell::new(None) };
     static MEASURED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-    static ITERATIONS: Cell<u64> = const { Cell::new(1) };
     static LEFT_BOTTOM: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// A module whose `descend(depth, x)` keeps `live` values across its call of itself.
-fn descent(live: usize) -> Module {
-    let registers: Vec<String> = (2..live + 5).map(|register| format!("r{register}: i64")).collect();
+/// The functions of a recursion.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// One that calls itself.
+    Uniform,
+    /// Seven in turn, each with two live values more than the one before.
+    Mixed,
+}
+
+impl Shape {
+    fn functions(self) -> usize {
+        match self {
+            Shape::Uniform => 1,
+            Shape::Mixed => 7,
+        }
+    }
+}
+
+/// A module whose `descend(depth, x)` keeps `live` values across its call of itself, or more of them in the
+/// functions that it calls in turn.
+fn descent(live: usize, shape: Shape) -> Module {
+    let functions = shape.functions();
     let mut text =
-        String::from("import bottom () = \"env\" \"bottom\"\nexport \"descend\" function descend\n");
-    text += "function descend (r0: i64, r1: i64) -> (i64) {\n  ";
-    text += &registers.join(", ");
-    text += ", r100: i32\nb0:\n";
+        String::from("import bottom () = \"env\" \"bottom\"\nexport \"descend\" function descend0\n");
+    for number in 0..functions {
+        let next = (number + 1) % functions;
+        text += &descending(live + 2 * number, &format!("descend{number}"), &format!("descend{next}"));
+    }
+    osr_ir::text::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The function `name`, which keeps `live` values while it calls `next`.
+fn descending(live: usize, name: &str, next: &str) -> String {
+    let (one, depth, condition) = (live + 2, live + 3, live + 4);
+    let registers: Vec<String> = (2..condition).map(|register| format!("r{register}: i64")).collect();
+    let mut text = format!("function {name} (r0: i64, r1: i64) -> (i64) {{\n  ");
+    text += &format!("{}, r{condition}: i32\nb0:\n", registers.join(", "));
     // The live values: each depends on the argument, so that none is a constant.
     for value in 0..live {
         text += &format!("  r{0} = i64.const {1}\n  r{0} = i64.add r{0}, r1\n", value + 2, value * 7 + 1);
     }
-    text += "  r100 = i64.eqz r0\n  branch r100, b1, b2\nb1:\n  call bottom ()\n  jump b3\nb2:\n";
-    let (one, next) = (live + 2, live + 3);
-    text += &format!("  r{one} = i64.const 1\n  r{next} = i64.sub r0, r{one}\n");
-    text += &format!("  r{next} = call descend (r{next}, r2)\n  jump b3\nb3:\n");
+    text += &format!("  r{condition} = i64.eqz r0\n  branch r{condition}, b1, b2\n");
+    text += "b1:\n  call bottom ()\n  jump b3\nb2:\n";
+    text += &format!("  r{one} = i64.const 1\n  r{depth} = i64.sub r0, r{one}\n");
+    text += &format!("  r{depth} = call {next} (r{depth}, r2)\n  jump b3\nb3:\n");
     for value in 1..live {
         text += &format!("  r2 = i64.add r2, r{}\n", value + 2);
     }
-    text += "  return r2\n}\n";
-    let text = renumber(&text, live);
-    osr_ir::text::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
-/// The condition's register takes the number after the others.
-fn renumber(text: &str, live: usize) -> String {
-    text.replace("r100", &format!("r{}", live + 5))
+    text + "  return r2\n}\n"
 }
 
 fn imports() -> Imports {
     let mut imports = Imports::new();
     imports.function("env", "bottom", Signature::default(), |call, _, _| {
         let bottom = BOTTOM.with(|bottom| bottom.borrow().clone()).expect("someone measures");
-        MEASURED.set(bottom(call.thread(), ITERATIONS.get()));
+        MEASURED.set(bottom(call.thread()));
         LEFT_BOTTOM.set(Some(Instant::now()));
         Ok::<(), HostError>(())
     });
@@ -76,23 +111,25 @@ struct Guest {
 
 impl Guest {
     /// A guest that keeps `live` values across its call; its hijacked frames land where `landing` says.
-    fn new(live: usize, landing: Destination) -> Guest {
-        let settings = Settings { tiers: Tiers::Optimized, landing, checked: false, ..Settings::default() };
+    fn new(live: usize, shape: Shape, landing: Destination) -> Guest {
+        let settings = Settings {
+            tiers: Tiers::Optimized,
+            landing,
+            checked: false,
+            value_stack_bytes: STACK_BYTES,
+            ..Settings::default()
+        };
         let instance: Arc<Instance> =
-            Instance::new(settings, descent(live), &imports()).expect("a valid module");
+            Instance::new(settings, descent(live, shape), &imports()).expect("a valid module");
         let thread = Thread::new(&instance).expect("a thread");
         let descend = instance.exported_function("descend").expect("exported");
         let guest = Guest { thread, descend };
-        guest.descend(10, |_, _| Duration::ZERO);
+        guest.descend(10, |_| Duration::ZERO);
         guest
     }
 
     /// Descends, does `bottom` there, and gives what that measured and how long the way back took.
-    fn descend(
-        &self,
-        depth: u64,
-        bottom: impl Fn(&Thread, u64) -> Duration + 'static,
-    ) -> (Duration, Duration) {
+    fn descend(&self, depth: u64, bottom: impl Fn(&Thread) -> Duration + 'static) -> (Duration, Duration) {
         BOTTOM.set(Some(Rc::new(bottom)));
         self.thread.call(self.descend, &[depth, 3]).expect("no trap");
         let back = LEFT_BOTTOM.take().expect("the bottom was reached").elapsed();
@@ -100,60 +137,63 @@ impl Guest {
     }
 }
 
-const DEPTHS: [u64; 4] = [10, 100, 1_000, 10_000];
-
-/// Walks at the bottom: by frame pointers, and by unwind tables.
-fn walk(criterion: &mut Criterion) {
-    let guest = Guest::new(8, Destination::Interpreter);
-    let mut group = criterion.benchmark_group("walk");
-    for depth in DEPTHS {
-        group.throughput(Throughput::Elements(depth + 1));
-        group.bench_function(BenchmarkId::new("frame pointers", depth), |bencher| {
-            bencher.iter_custom(|iterations| {
-                ITERATIONS.set(iterations);
-                let bottom = |thread: &Thread, iterations| {
-                    let start = Instant::now();
-                    for _ in 0..iterations {
-                        black_box(thread.count_compiled_frames().expect("a walk"));
-                    }
-                    start.elapsed()
-                };
-                guest.descend(depth, bottom).0
-            });
-        });
-        group.bench_function(BenchmarkId::new("unwind tables", depth), |bencher| {
-            bencher.iter_custom(|iterations| {
-                ITERATIONS.set(iterations);
-                let bottom = |thread: &Thread, iterations| {
-                    let start = Instant::now();
-                    for _ in 0..iterations {
-                        black_box(thread.native_frames().expect("a walk").len());
-                    }
-                    start.elapsed()
-                };
-                guest.descend(depth, bottom).0
-            });
-        });
-    }
-    group.finish();
+/// Whether caches hold what is needed.
+#[derive(Clone, Copy, PartialEq)]
+enum Caches {
+    Warm,
+    Cold,
 }
 
-/// Walk and hijack of all frames at the bottom; unhijacking them again is not measured.
-fn hijack(criterion: &mut Criterion) {
-    let guest = Guest::new(8, Destination::Interpreter);
-    let mut group = criterion.benchmark_group("walk and hijack");
-    for depth in DEPTHS {
+impl Caches {
+    const ALL: [Caches; 2] = [Caches::Warm, Caches::Cold];
+
+    fn name(self) -> &'static str {
+        match self {
+            Caches::Warm => "warm",
+            Caches::Cold => "cold",
+        }
+    }
+
+    /// Makes it so: touches more memory than the caches hold, or nothing.
+    fn prepare(self) {
+        thread_local! {
+            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 20]);
+        }
+        if self == Caches::Cold {
+            BUFFER.with_borrow_mut(|buffer| {
+                buffer.iter_mut().step_by(64).for_each(|byte| *byte = byte.wrapping_add(1))
+            });
+        }
+    }
+}
+
+/// The recursions at whose bottoms is measured: name, live values, shape.
+fn recursions() -> impl Iterator<Item = (String, usize, Shape)> {
+    let uniform = LIVE.into_iter().map(|live| (format!("{live} live"), live, Shape::Uniform));
+    uniform.chain([("8 live".to_owned(), 8, Shape::Mixed)])
+}
+
+/// Measures `action` at the bottom of `guest`, after which `undo` is done.
+fn at_the_bottom(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    what: &str,
+    live: &str,
+    guest: &Rc<Guest>,
+    (action, undo): (Action, Action),
+) {
+    for (caches, depth) in Caches::ALL.into_iter().flat_map(|caches| DEPTHS.map(|depth| (caches, depth))) {
         group.throughput(Throughput::Elements(depth + 1));
-        group.bench_function(BenchmarkId::from_parameter(depth), |bencher| {
+        let id = BenchmarkId::new(format!("{what}, {}, {live}", caches.name()), depth);
+        group.bench_function(id, |bencher| {
             bencher.iter_custom(|iterations| {
-                ITERATIONS.set(iterations);
-                let bottom = |thread: &Thread, iterations| {
+                let bottom = move |thread: &Thread| {
                     let mut total = Duration::ZERO;
                     for _ in 0..iterations {
+                        caches.prepare();
                         let start = Instant::now();
-                        black_box(thread.hijack(|_| true).expect("a walk"));
+                        action(thread);
                         total += start.elapsed();
-                        thread.unhijack();
+                        undo(thread);
                     }
                     total
                 };
@@ -161,61 +201,95 @@ fn hijack(criterion: &mut Criterion) {
             });
         });
     }
+}
+
+/// Walks at the bottom: by frame pointers, and by unwind tables.
+fn walk(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("walk");
+    for (live, values, shape) in recursions() {
+        let guest = Rc::new(Guest::new(values, shape, Destination::Interpreter));
+        let by_frame_pointers: Action = |thread| {
+            black_box(thread.count_compiled_frames().expect("a walk"));
+        };
+        let by_tables: Action = |thread| {
+            black_box(thread.native_frames().expect("a walk").len());
+        };
+        let mixed = matches!(shape, Shape::Mixed).then_some("mixed, ").unwrap_or_default();
+        let name = |walker| format!("{mixed}{walker}");
+        at_the_bottom(&mut group, &name("frame pointers"), &live, &guest, (by_frame_pointers, |_| ()));
+        at_the_bottom(&mut group, &name("unwind tables"), &live, &guest, (by_tables, |_| ()));
+    }
     group.finish();
 }
 
-/// The way back through `depth` frames: returning plainly, or all of them landing in the interpreter, or
-/// in a version that is there already.
+/// Walk and hijack of all frames at the bottom; unhijacking them again is not measured.
+fn hijack(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("walk and hijack");
+    for (live, values, shape) in recursions() {
+        let guest = Rc::new(Guest::new(values, shape, Destination::Interpreter));
+        let name = if matches!(shape, Shape::Mixed) { "mixed" } else { "uniform" };
+        let hijack: Action = |thread| {
+            black_box(thread.hijack(|_| true).expect("a walk"));
+        };
+        let undo: Action = |thread| {
+            thread.unhijack();
+        };
+        at_the_bottom(&mut group, name, &live, &guest, (hijack, undo));
+    }
+    group.finish();
+}
+
+/// The way back: returning plainly, or all frames landing in the interpreter, or in a version that is there
+/// already.
 fn landing(criterion: &mut Criterion) {
-    for (name, depth, evict) in [("warm", 1_000, false), ("cold", 1, true)] {
-        let mut group = criterion.benchmark_group(format!("return, {name}"));
-        group.throughput(Throughput::Elements(depth + 1));
-        for live in [1, 8, 32] {
-            for (what, landing) in [
-                ("plain", None),
-                ("landing in the interpreter", Some(Destination::Interpreter)),
-                ("landing in baseline code", Some(Destination::Compiled(CompiledTier::Baseline))),
-                ("landing in optimized code", Some(Destination::Compiled(CompiledTier::Optimized))),
-            ] {
-                let guest = Guest::new(live, landing.unwrap_or_default());
-                let hijacked = landing.is_some();
-                group.bench_function(BenchmarkId::new(what, live), |bencher| {
+    let mut group = criterion.benchmark_group("return");
+    for (live, values, shape) in recursions() {
+        let mixed = matches!(shape, Shape::Mixed).then_some("mixed, ").unwrap_or_default();
+        for (what, landing) in [
+            ("plain", None),
+            ("landing in the interpreter", Some(Destination::Interpreter)),
+            ("landing in baseline code", Some(Destination::Compiled(CompiledTier::Baseline))),
+            ("landing in optimized code", Some(Destination::Compiled(CompiledTier::Optimized))),
+        ] {
+            let guest = Guest::new(values, shape, landing.unwrap_or_default());
+            for (caches, depth) in
+                Caches::ALL.into_iter().flat_map(|caches| DEPTHS.map(|depth| (caches, depth)))
+            {
+                group.throughput(Throughput::Elements(depth + 1));
+                let id = BenchmarkId::new(format!("{mixed}{what}, {}, {live}", caches.name()), depth);
+                group.bench_function(id, |bencher| {
                     bencher.iter_custom(|iterations| {
-                        let mut total = Duration::ZERO;
-                        for _ in 0..iterations {
-                            let bottom = move |thread: &Thread, _| {
-                                if hijacked {
-                                    thread.hijack(|_| true).expect("a walk");
-                                }
-                                if evict {
-                                    evict_caches();
-                                }
-                                Duration::ZERO
-                            };
-                            total += guest.descend(depth, bottom).1;
-                        }
-                        total
+                        let bottom = move |thread: &Thread| {
+                            if landing.is_some() {
+                                thread.hijack(|_| true).expect("a walk");
+                            }
+                            caches.prepare();
+                            Duration::ZERO
+                        };
+                        (0..iterations).map(|_| guest.descend(depth, bottom).1).sum()
                     });
                 });
             }
         }
-        group.finish();
     }
-}
-
-/// Touches more memory than the caches hold.
-fn evict_caches() {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 20]);
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        buffer.iter_mut().step_by(64).for_each(|byte| *byte = byte.wrapping_add(1))
-    });
+    group.finish();
 }
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    config = Criterion::default()
+        .sample_size(15)
+        .measurement_time(Duration::from_millis(500))
+        .warm_up_time(Duration::from_millis(100));
     targets = walk, hijack, landing
 }
-criterion_main!(benches);
+
+/// The deepest stacks are deeper than those of main threads.
+fn main() {
+    let run = || {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    };
+    let guest = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run).expect("a thread");
+    guest.join().expect("no benchmark fails");
+}

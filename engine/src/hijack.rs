@@ -1,11 +1,10 @@
 //! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
 
-use std::ptr;
-
-use crate::code::{CodeVersion, Registry};
+use crate::code::CodeVersion;
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
-use crate::ledger::{LedgerPcs, Record, runs};
+use crate::instance::Instance;
+use crate::ledger::{Batch, LedgerPcs, Record, Wait};
 use crate::settings::{CompiledTier, StateRecording};
 use crate::thread::Thread;
 
@@ -39,29 +38,30 @@ impl Thread {
     ) -> Result<Hijacked, TransitionError> {
         self.check_ready()?;
         let mut ledger = self.ledger().borrow_mut();
-        let mut fresh = Fresh(ledger.buffer());
         let mut again = 0;
-        let mut sites = SiteCache::new(self.instance().registry());
+        // Compiled frames are further out than this one.
+        let deepest = (&raw const again) as u64;
+        let mut fresh = Fresh::new(self.instance(), ledger.batch(deepest));
         let landing = osr_stubs::x86_64::landing_pc();
         let pcs = LedgerPcs::new(&ledger);
-        self.walk(&pcs).visit(|frame| {
-            let slot = frame.return_slot as *mut u64;
-            // SAFETY: the walk vouches for the slot.
-            if unsafe { *slot } != frame.pc {
-                again += u64::from(pcs.found().is_some_and(|record| choose(record.version(), record.site())));
+        self.walk(&pcs).visit(|frame, word| {
+            if word == landing {
+                let record = pcs.found().expect("walks look through hijacked slots");
+                again += u64::from(choose(record.version(), record.wait.number()));
                 return;
             }
-            let (version, site) = sites.find(frame.pc);
-            if choose(version, site) {
-                fresh.0.push(Record::new(frame.return_slot, frame.frame_base, version, site));
+            let wait = fresh.wait(frame.pc);
+            if choose(fresh.batch.wait(wait).version(), fresh.batch.wait(wait).number()) {
+                fresh.batch.push(frame.return_slot, wait);
                 // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
                 // it before the return, Rust code above never its own; the ledger is ours until then.
-                unsafe { *slot = landing };
+                unsafe { *(frame.return_slot as *mut u64) = landing };
             }
         })?;
-        let hijacked = Hijacked { frames: fresh.0.len() as u64, again };
-        let seen = if self.is_observed() { fresh.0.clone() } else { Vec::new() };
-        ledger.add(fresh.keep());
+        let batch = fresh.keep();
+        let hijacked = Hijacked { frames: batch.len() as u64, again };
+        let seen: Vec<Record> = if self.is_observed() { batch.records().collect() } else { Vec::new() };
+        ledger.add(batch);
         drop(ledger);
         seen.iter().for_each(|record| self.observe_hijack(record, cause));
         self.count(|statistics| {
@@ -92,12 +92,15 @@ impl Thread {
         cause: Cause,
     ) {
         // SAFETY: the thread is in the runtime, so the exit is valid.
-        let (slot, frame_base) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
+        let slot = unsafe { (*self.context()).exit_slot };
         let mut ledger = self.ledger().borrow_mut();
-        let mut fresh = ledger.buffer();
-        let record = Record::new(slot, frame_base, version, site).landing_in(tier);
-        fresh.push(record);
-        ledger.add(fresh);
+        let mut batch = ledger.batch(slot);
+        let registers = self.instance().body(version.function).registers.len();
+        let wait = batch.add_wait(Wait::new(version, site, registers).landing_in(tier));
+        batch.push(slot, wait);
+        batch.count();
+        ledger.add(batch);
+        let record = ledger.innermost().expect("just added");
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
         unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };
         drop(ledger);
@@ -122,18 +125,18 @@ impl Thread {
     /// of slots.
     pub fn unhijack(&self) -> u64 {
         let registry = self.instance().registry();
-        let gone = |record: &Record| record.version().state() == crate::code::State::Released;
-        let records = self.ledger().borrow_mut().extract(gone);
-        for record in &records {
-            restore_slot(record);
+        let is_gone = |version: &CodeVersion| version.state() == crate::code::State::Released;
+        let batches = self.ledger().borrow_mut().extract(is_gone);
+        for record in batches.iter().flat_map(Batch::records) {
+            restore_slot(&record);
             self.observe(|| Event::Restored {
                 version: record.version(),
                 point: record.point(),
                 slot: record.slot,
             });
         }
-        runs(&records).for_each(|version| registry.drop_run(version));
-        records.len() as u64
+        batches.iter().flat_map(Batch::versions).for_each(|version| registry.drop_wait(version));
+        batches.iter().map(|batch| batch.len() as u64).sum()
     }
 
     fn observe_hijack(&self, record: &Record, cause: Cause) {
@@ -147,7 +150,7 @@ impl Thread {
         let here = 0u8;
         let depth = (&raw const here) as u64;
         let registry = self.instance().registry();
-        let is_dropped = |record: &Record| record.slot < depth;
+        let is_dropped = |record: Record| record.slot < depth;
         while self.ledger().borrow().innermost().is_some_and(is_dropped) {
             let record = self.ledger().borrow_mut().pop().expect("just seen");
             self.observe(|| Event::Dropped {
@@ -155,8 +158,8 @@ impl Thread {
                 point: record.point(),
                 slot: record.slot,
             });
-            if record.ends_run() {
-                registry.drop_run(record.version());
+            if record.is_last() {
+                registry.drop_wait(record.version());
             }
         }
     }
@@ -164,17 +167,65 @@ impl Thread {
 
 /// The records of a hijack until the ledger has them. If that never happens, because the walk failed or
 /// the choice panicked, the slots are as they were.
-struct Fresh(Vec<Record>);
+struct Fresh<'i> {
+    instance: &'i Instance,
+    batch: Batch,
+    /// The return PC that was met last, and its wait.
+    last: (u64, u32),
+    /// A few return PCs with their waits. Stacks repeat few PCs many times; a search for each would cost more
+    /// than the walk.
+    pcs: [u64; Fresh::ENTRIES],
+    waits: [u32; Fresh::ENTRIES],
+}
 
-impl Fresh {
-    fn keep(mut self) -> Vec<Record> {
-        std::mem::take(&mut self.0)
+impl<'i> Fresh<'i> {
+    const ENTRIES: usize = 32;
+
+    fn new(instance: &'i Instance, batch: Batch) -> Fresh<'i> {
+        let (pcs, waits) = ([0; Self::ENTRIES], [0; Self::ENTRIES]);
+        Fresh { instance, batch, last: (0, 0), pcs, waits }
+    }
+
+    /// The number of the wait of a frame that `pc` returns to.
+    #[inline(always)]
+    fn wait(&mut self, pc: u64) -> u32 {
+        if self.last.0 != pc {
+            self.switch(pc);
+        }
+        self.last.1
+    }
+
+    #[inline(never)]
+    fn switch(&mut self, pc: u64) {
+        self.batch.count();
+        // Return PCs differ in all bits; the product spreads them.
+        let entry = (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
+        if self.pcs[entry] != pc {
+            self.fill(entry, pc);
+        }
+        self.last = (pc, self.waits[entry]);
+    }
+
+    #[cold]
+    fn fill(&mut self, entry: usize, pc: u64) {
+        let version =
+            self.instance.registry().find(pc - 1).expect("compiled frames are of versions in memory");
+        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
+        let registers = self.instance.body(version.function).registers.len();
+        self.pcs[entry] = pc;
+        self.waits[entry] = self.batch.add_wait(Wait::new(version, site as u32, registers));
+    }
+
+    fn keep(mut self) -> Batch {
+        self.batch.count();
+        std::mem::take(&mut self.batch)
     }
 }
 
-impl Drop for Fresh {
+impl Drop for Fresh<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(restore_slot);
+        self.batch.count();
+        self.batch.records().for_each(|record| restore_slot(&record));
     }
 }
 
@@ -182,56 +233,4 @@ impl Drop for Fresh {
 fn restore_slot(record: &Record) {
     // SAFETY: the slot is that of a live frame: records of dropped frames are dropped with them.
     unsafe { *(record.slot as *mut u64) = record.pc() };
-}
-
-/// A few return PCs with what they lead into. Stacks repeat few PCs many times; a search for each would
-/// cost more than the walk.
-struct SiteCache<'r> {
-    registry: &'r Registry,
-    last: (u64, *const CodeVersion, u32),
-    pcs: [u64; SiteCache::ENTRIES],
-    sites: [(*const CodeVersion, u32); SiteCache::ENTRIES],
-}
-
-impl<'r> SiteCache<'r> {
-    const ENTRIES: usize = 32;
-
-    fn new(registry: &'r Registry) -> SiteCache<'r> {
-        SiteCache {
-            registry,
-            last: (0, ptr::null(), 0),
-            pcs: [0; Self::ENTRIES],
-            sites: [(ptr::null(), 0); Self::ENTRIES],
-        }
-    }
-
-    /// The version and the number of the site that `pc` returns to.
-    #[inline(always)]
-    fn find(&mut self, pc: u64) -> (&'r CodeVersion, u32) {
-        if self.last.0 != pc {
-            self.switch(pc);
-        }
-        let (_, version, site) = self.last;
-        // SAFETY: found during this walk, in which no version is released.
-        (unsafe { &*version }, site)
-    }
-
-    #[inline(never)]
-    fn switch(&mut self, pc: u64) {
-        // Return PCs differ in all bits; the product spreads them.
-        let entry = (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
-        if self.pcs[entry] != pc {
-            self.fill(entry, pc);
-        }
-        let (version, site) = self.sites[entry];
-        self.last = (pc, version, site);
-    }
-
-    #[cold]
-    fn fill(&mut self, entry: usize, pc: u64) {
-        let version = self.registry.find(pc - 1).expect("compiled frames are of versions in memory");
-        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
-        self.pcs[entry] = pc;
-        self.sites[entry] = (version, site as u32);
-    }
 }

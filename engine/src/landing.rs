@@ -5,11 +5,15 @@
 //! it is what a continuation takes.
 //! All sources are read before `rsp` is raised over the old frame, which the stub does last.
 
-use osr_ir::{FunctionIndex, Point, TrapKind};
-use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
+use std::mem::offset_of;
+use std::ptr;
 
+use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
+
+use crate::code::callee_saves;
 use crate::event::Event;
-use crate::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
+use crate::frame_map::{MachineRegister, Source, Sources};
 use crate::ledger::Record;
 use crate::pad;
 use crate::settings::{CompiledTier, StateRecording, Tier};
@@ -40,32 +44,30 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let registers = unsafe { &mut (*context).landing };
     let record = take_record(thread, registers.stack_pointer - 8);
     let version = record.version();
-    let site = &version.frame_maps.site(record.site());
-    let window = thread.values().top();
-    let body = thread.instance().body(version.function);
-    let words = body.registers.len();
-    if thread.values().fits(window, words) {
-        if thread.instance().settings().checked {
-            poison_window(window, words);
-        }
-        let maps = &version.frame_maps;
-        // SAFETY: the frame is whole until the stub raises `rsp`, and the window fits.
-        unsafe { rebuild(maps, site, record.frame_base(), registers, thread.results(), window) };
-        // SAFETY: just written.
-        let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
-        registers.state = window as u64;
-        if version.recording == StateRecording::CrossChecked {
-            pad::check_slots(thread, &record, registers, state);
-        }
-        if let Some(address) = version.pad(record.site()) {
-            return pad::begin(thread, record, address, state, registers);
-        }
-        return complete(thread, &record, state, registers);
+    let (window, words) = (thread.values().top(), record.wait.words());
+    if !thread.values().fits(window, words) {
+        let point = record.point();
+        thread.set_trap(TrapKind::StackExhausted, version.function, point);
+        thread.observe(|| Event::Dropped { version, point, slot: record.slot });
+        leave(thread, &record, registers);
+        return stubs::unwind_to_entry as *const u8;
     }
-    thread.set_trap(TrapKind::StackExhausted, version.function, site.point);
-    thread.observe(|| Event::Dropped { version, point: site.point, slot: record.slot });
-    leave(thread, &record, registers);
-    stubs::unwind_to_entry as *const u8
+    if thread.watches_landings() && thread.instance().settings().checked {
+        poison_window(window, words);
+    }
+    // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept by the ledger's count of the
+    // record until `leave`, and the window fits.
+    unsafe { rebuild(record.wait.sources(), registers, thread.results(), window) };
+    // SAFETY: just written.
+    let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
+    registers.state = window as u64;
+    if version.recording == StateRecording::CrossChecked {
+        pad::check_slots(thread, version, record.wait.number(), registers, state);
+    }
+    if let Some(address) = version.pad(record.wait.number()) {
+        return pad::begin(thread, record, address, state, registers);
+    }
+    complete(thread, &record, state, registers)
 }
 
 /// Goes on where `record` lands, with its frame state.
@@ -76,7 +78,7 @@ pub(crate) fn complete(
     state: &[u64],
     registers: &mut LandingRegisters,
 ) -> *const u8 {
-    let target = resume(thread, record, state);
+    let target = resume(thread, record, state, registers.callee_saved.rbp);
     leave(thread, record, registers);
     target
 }
@@ -85,50 +87,50 @@ pub(crate) fn complete(
 #[inline(always)]
 fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
     let version = record.version();
+    let frame_base = registers.callee_saved.rbp;
     // SAFETY: the frame is of the version, and whole.
-    registers.callee_saved =
-        unsafe { version.callee_saves.restore(record.frame_base(), &registers.callee_saved) };
-    if thread.instance().settings().checked {
+    unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
+    if thread.watches_landings() && thread.instance().settings().checked {
         // SAFETY: everything was read.
-        unsafe { poison_frame(record.slot, record.frame_base()) };
+        unsafe { poison_frame(record.slot, frame_base) };
     }
-    registers.stack_pointer = record.frame_base() + 8;
-    if record.ends_run() {
-        thread.instance().registry().drop_run(version);
+    registers.stack_pointer = frame_base + 8;
+    if record.is_last() {
+        thread.instance().registry().drop_wait(version);
     }
 }
 
-/// Where the frame of `record`, whose frame state is `state`, goes on: in a continuation, or by the
-/// interpreter's thunk.
+/// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, goes on: in a
+/// continuation, or by the interpreter's thunk.
 #[inline(always)]
-fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
-    let version = record.version();
-    let site = &version.frame_maps.site(record.site());
+fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *const u8 {
+    let (version, point) = (record.version(), record.point());
     thread.count(|transitions| transitions.landings += 1);
-    let destination = destination(thread, record, site.point);
-    let continuation = tiering::landing(thread, version, site.point, destination);
+    let destination = destination(thread, record);
+    let continuation = tiering::landing(thread, version, point, destination);
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
-    let place = site.kind.into();
-    let from = version.tier.into();
+    let (from, place) = (version.tier.into(), record.wait.kind().into());
     thread.count_move(from, to, place);
-    thread.observe(|| Event::Moved {
-        place,
-        from,
-        from_version: Some(version),
-        frame: Some(record.frame_base()),
-        to,
-        to_code: continuation.map(|(code, _)| code as u64),
-        slot: Some(record.slot),
-        state: thread.frame_state(version.function, site.point, state),
-    });
-    thread.cover(version, record.site(), to);
-    if record.destination().is_none() {
-        thread.record_landing(destination, to);
+    if thread.watches_landings() {
+        thread.observe(|| Event::Moved {
+            place,
+            from,
+            from_version: Some(version),
+            frame: Some(frame_base),
+            to,
+            to_code: continuation.map(|(code, _)| code as u64),
+            slot: Some(record.slot),
+            state: thread.frame_state(version.function, point, state),
+        });
+        thread.cover(version, record.wait.number(), to);
+        if record.wait.destination().is_none() {
+            thread.record_landing(destination, to);
+        }
     }
     match continuation {
         Some((code, _)) => code,
         None => {
-            thread.set_landed(Landed { function: version.function, point: site.point });
+            thread.set_landed(Landed { function: version.function, point });
             stubs::resume_interpreter as *const u8
         }
     }
@@ -137,20 +139,25 @@ fn resume(thread: &Thread, record: &Record, state: &[u64]) -> *const u8 {
 /// Where the frame is to go on: as was decided when it was hijacked, or as is forced, or as the policy
 /// says.
 #[inline(always)]
-fn destination(thread: &Thread, record: &Record, point: Point) -> Destination {
-    if let Some(tier) = record.destination() {
+fn destination(thread: &Thread, record: &Record) -> Destination {
+    if let Some(tier) = record.wait.destination() {
         return Destination::Compiled(tier);
     }
-    let landing = thread.transitions().landings;
-    let forced = match (&thread.instance().settings().stress, thread.instance().coverage()) {
-        (Stress::Uncovered, Some(coverage)) => {
-            coverage.destination(record.version(), record.site(), mix(landing))
-        }
-        (stress, _) => stress.land(landing),
-    };
+    let forced = if thread.watches_landings() { forced(thread, record) } else { None };
     match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
-        None => thread.instance().policy().land(record.version(), point),
+        None => thread.instance().policy().land(record.version(), record.point()),
+    }
+}
+
+/// The tier that the frame is forced to land in, if any.
+fn forced(thread: &Thread, record: &Record) -> Option<Tier> {
+    let landing = thread.transitions().landings;
+    match (&thread.instance().settings().stress, thread.instance().coverage()) {
+        (Stress::Uncovered, Some(coverage)) => {
+            coverage.destination(record.version(), record.wait.number(), mix(landing))
+        }
+        (stress, _) => stress.land(landing),
     }
 }
 
@@ -159,64 +166,67 @@ fn destination(thread: &Thread, record: &Record, point: Point) -> Destination {
 fn take_record(thread: &Thread, slot: u64) -> Record {
     match thread.ledger().borrow_mut().pop() {
         Some(record) if record.slot == slot => record,
-        other => broken_ledger(slot, other),
+        other => broken_ledger(slot, other.map(|record| record.slot)),
     }
 }
 
 #[cold]
-fn broken_ledger(slot: u64, record: Option<Record>) -> ! {
-    eprintln!("osr-engine: landed through slot {slot:#x}, but the innermost record is {record:#x?}");
+fn broken_ledger(slot: u64, innermost: Option<u64>) -> ! {
+    eprintln!("osr-engine: landed through slot {slot:#x}, but the innermost record is of {innermost:#x?}");
     std::process::abort()
 }
 
-/// Reads every value of the frame state from where `site`'s frame map says, and writes it to `window`.
+/// Reads every value of a frame state from where `sources` say, and writes it to `window`.
 ///
 /// # Safety
-/// `frame_base` is that of a whole frame of the version that has `maps`, which waits at `site`, and `registers` and
-/// `results` are as the callee left them; `window` has a word for each register of the body.
+/// The frame maps that `sources` are of are still there; `registers` and `results` are as the callee left them
+/// that a whole frame waited for at the site; `window` has a word for each register of the body.
 #[inline(always)]
 pub(crate) unsafe fn rebuild(
-    maps: &FrameMaps,
-    site: &Site,
-    frame_base: u64,
+    sources: &Sources,
     registers: &LandingRegisters,
     results: *const u64,
     window: *mut u64,
 ) {
-    for entry in maps.entries(site) {
-        let FrameMapEntry { register, location, wide } = entry;
-        // SAFETY: the map says that it is there.
-        let word = unsafe {
-            match location {
-                Location::FrameSlot(offset) => {
-                    *(frame_base.wrapping_add_signed(i64::from(offset)) as *const u64)
-                }
-                Location::Register(register) => read_register(registers, register),
-                Location::Constant(n) => maps.constant(n),
-                Location::Result(n) => *results.add(n as usize),
-                // Of values of 32 bits a pad stores only those.
-                Location::Pad => 0,
-            }
-        };
-        let word = if wide { word } else { word & 0xffff_ffff };
+    /// By kind, the bits of the word that count: narrow, wide, and so on.
+    const MASKS: [u64; Source::KINDS] = {
+        let (narrow, wide) = (u32::MAX as u64, u64::MAX);
+        [narrow, wide, narrow, wide, narrow, wide, narrow, wide]
+    };
+    let frame = ptr::with_exposed_provenance::<u8>(registers.callee_saved.rbp as usize);
+    let slots = frame.wrapping_offset(sources.lowest_slot as isize);
+    let saved: *const u8 = ptr::from_ref(registers).cast();
+    let (constants, results): (_, *const u8) = (sources.constants, results.cast());
+    // By kind, where number 0 is.
+    let first = [slots, slots, saved, saved, constants, constants, results, results];
+    let read = |source: Source| {
+        let place = first[source.kind].wrapping_add(8 * source.number);
+        // SAFETY: the map says that it is there. What a pad is to store has a number, too: that of the saved
+        // frame pointer; of values of 32 bits the pad stores only those.
+        let word = unsafe { place.cast::<u64>().read_unaligned() };
         // SAFETY: the window has a word for each register.
-        unsafe { *window.add(register.index()) = word };
-    }
+        unsafe { *window.add(source.register) = word & MASKS[source.kind] };
+    };
+    // SAFETY: the caller says that the maps are there.
+    unsafe { sources.each(read) };
 }
 
-fn read_register(registers: &LandingRegisters, register: MachineRegister) -> u64 {
-    match register {
-        MachineRegister::Rax => registers.results.integer[0],
-        MachineRegister::Rdx => registers.results.integer[1],
-        MachineRegister::Xmm0 => registers.results.float[0],
-        MachineRegister::Xmm1 => registers.results.float[1],
-        MachineRegister::Rbx => registers.callee_saved.rbx,
-        MachineRegister::R12 => registers.callee_saved.r12,
-        MachineRegister::R13 => registers.callee_saved.r13,
-        MachineRegister::R14 => registers.callee_saved.r14,
-        MachineRegister::R15 => registers.callee_saved.r15,
-    }
-}
+/// The landing stub saves machine registers in the order of their numbers, results first.
+const _: () = {
+    use MachineRegister::{R12, R13, R14, R15, Rax, Rbx, Rdx, Xmm0, Xmm1};
+    const RESULTS: usize = offset_of!(LandingRegisters, results);
+    const SAVED: usize = offset_of!(LandingRegisters, callee_saved);
+    assert!(RESULTS + offset_of!(NativeResults, integer) == 8 * Rax as usize && Rdx as usize == 1);
+    assert!(RESULTS + offset_of!(NativeResults, float) == 8 * Xmm0 as usize && Xmm1 as usize == 3);
+    assert!(SAVED + offset_of!(CalleeSaved, rbx) == 8 * Rbx as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r12) == 8 * R12 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r13) == 8 * R13 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r14) == 8 * R14 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r15) == 8 * R15 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, rbp) == 8 * MachineRegister::ALL.len());
+    let kinds = [Source::SLOT, Source::MACHINE_REGISTER, Source::CONSTANT, Source::RESULT];
+    assert!(kinds[0] == 0 && kinds[1] == 2 && kinds[2] == 4 && kinds[3] == 6);
+};
 
 /// A register that the frame map leaves out is dead: whoever reads it all the same gets poison.
 fn poison_window(window: *mut u64, words: usize) {

@@ -2,167 +2,316 @@
 //!
 //! Records are kept in stack order, so that a landing takes the innermost one. A record is written
 //! before its slot; while a slot is hijacked it has exactly one record.
+//!
+//! ```text
+//!   stack    outermost                                              innermost
+//!   batches  | first hijack: ... r1 r0 |   | second hijack: ... r2 r1 r0 |
+//!                                   next ^                          next ^   where landings take from
+//!
+//!   record   | words from the slot to the end of the stack: 32 | where its frame waits: 32 |
+//!   waits    | version, site | frames |     of each batch one for each return PC, or a few
+//! ```
+//!
+//! Deep stacks are bound by memory, so records are small: deep stacks are of recursions, whose frames wait in
+//! few places.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
-use osr_ir::Point;
+use osr_ir::{Point, PointKind};
 use osr_stackwalk::ReturnPcs;
 
 use crate::code::CodeVersion;
+use crate::frame_map::{Site, Sources};
 use crate::settings::CompiledTier;
 
-/// A hijacked return slot. Deep stacks are bound by memory, so it is small: what it held is looked up in
-/// the frame maps of its version.
+/// A place where hijacked frames of a batch wait for the return of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// The version that the frames are of. Kept while frames wait; its code may be gone.
+    version: *const CodeVersion,
+    /// Of the call: its return PC, from the start of the version's code.
+    return_offset: u32,
+    /// Where execution resumes.
+    point: Point,
+    /// What kind of point that is.
+    kind: PointKind,
+    /// Which of the version's sites the call is.
+    number: u32,
+    /// The tier that the frames land in, if that was decided when they were hijacked.
+    destination: Option<CompiledTier>,
+    /// Where the frame state is.
+    sources: Sources,
+    /// The words that it takes: the registers of the body.
+    words: usize,
+}
+
+impl Wait {
+    /// For site `number` of `version`, which is of a body with so many registers.
+    pub(crate) fn new(version: &CodeVersion, number: u32, registers: usize) -> Wait {
+        let site = version.frame_maps.site(number);
+        let sources = version.frame_maps.sources(&site);
+        let Site { return_offset, point, kind, .. } = site;
+        let destination = None;
+        Wait { version, return_offset, point, kind, number, destination, sources, words: registers }
+    }
+
+    /// The same, where it is decided already that the frames land in `tier`.
+    pub(crate) fn landing_in(self, tier: CompiledTier) -> Wait {
+        Wait { destination: Some(tier), ..self }
+    }
+
+    /// The version that the frames are of.
+    #[inline(always)]
+    pub(crate) fn version(&self) -> &CodeVersion {
+        // SAFETY: a version is not forgotten while frames of it wait: `Batch::versions`.
+        unsafe { &*self.version }
+    }
+
+    /// What kind of point the frames resume at.
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> PointKind {
+        self.kind
+    }
+
+    /// Where the frame state is, as long as the version is not forgotten.
+    #[inline(always)]
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The words of the frame state.
+    #[inline(always)]
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The number of that site of the version.
+    #[inline(always)]
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The tier that the frames land in, if that was decided when they were hijacked.
+    #[inline(always)]
+    pub(crate) fn destination(&self) -> Option<CompiledTier> {
+        self.destination
+    }
+}
+
+/// A hijacked return slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     /// The address of the slot.
     pub(crate) slot: u64,
-    /// The version that the frame is of. Kept by the record; its code may be gone.
-    version: *const CodeVersion,
-    /// From the slot up to the frame base of the frame that it returns into, in words.
-    frame_words: u32,
-    /// Which of the version's sites the slot returns to; above that, [`Record::ENDS_RUN`], and the
-    /// destination.
-    site: u32,
+    /// Where its frame waits.
+    pub(crate) wait: Wait,
+    /// How many other frames of its batch wait there.
+    others: u32,
 }
 
 impl Record {
-    /// A version has fewer sites than bytes of code.
-    const SITE_BITS: u32 = 29;
-    const ENDS_RUN: u32 = 1 << Self::SITE_BITS;
-    const DESTINATION: u32 = Self::SITE_BITS + 1;
-
-    /// A record of the slot at `slot` that returns to site number `site` of `version`, into the frame at
-    /// `frame_base`.
-    #[inline(always)]
-    pub(crate) fn new(slot: u64, frame_base: u64, version: &CodeVersion, site: u32) -> Record {
-        debug_assert!(site >> Self::SITE_BITS == 0 && frame_base > slot);
-        Record { slot, version, frame_words: ((frame_base - slot) / 8) as u32, site }
-    }
-
-    /// The same, where it is decided already that the frame lands in `tier`.
-    pub(crate) fn landing_in(self, tier: CompiledTier) -> Record {
-        Record { site: self.site | (tier as u32 + 1) << Self::DESTINATION, ..self }
-    }
-
     /// The version that the frame is of.
     #[inline(always)]
     pub(crate) fn version(&self) -> &CodeVersion {
-        // SAFETY: a version is not forgotten while a record names it: `count_runs`.
-        unsafe { &*self.version }
-    }
-
-    /// Whether `next` is of the same version.
-    #[inline(always)]
-    fn is_of_run(&self, next: &Record) -> bool {
-        std::ptr::eq(self.version, next.version)
-    }
-
-    /// The number of the site that the slot returns to.
-    #[inline(always)]
-    pub(crate) fn site(&self) -> u32 {
-        self.site & (Self::ENDS_RUN - 1)
-    }
-
-    /// Whether it was taken out of the ledger as the last of its [run](runs).
-    #[inline(always)]
-    pub(crate) fn ends_run(&self) -> bool {
-        self.site & Self::ENDS_RUN != 0
-    }
-
-    /// The tier that the frame lands in, if that was decided when it was hijacked.
-    #[inline(always)]
-    pub(crate) fn destination(&self) -> Option<CompiledTier> {
-        let tier = (self.site >> Self::DESTINATION).checked_sub(1)?;
-        Some(CompiledTier::ALL[tier as usize])
-    }
-
-    /// The frame base of the frame that the slot returns into.
-    #[inline(always)]
-    pub(crate) fn frame_base(&self) -> u64 {
-        self.slot + 8 * u64::from(self.frame_words)
-    }
-
-    /// The return PC that the slot held.
-    pub(crate) fn pc(&self) -> u64 {
-        let version = self.version();
-        version.start + u64::from(version.frame_maps.site(self.site()).return_offset)
+        self.wait.version()
     }
 
     /// Where the frame resumes.
+    #[inline(always)]
     pub(crate) fn point(&self) -> Point {
-        self.version().frame_maps.site(self.site()).point
+        self.wait.point
+    }
+
+    /// Whether it was taken out of the ledger as the last one of its [`Wait`].
+    #[inline(always)]
+    pub(crate) fn is_last(&self) -> bool {
+        self.others == 0
+    }
+
+    /// The return PC that the slot held.
+    #[inline(always)]
+    pub(crate) fn pc(&self) -> u64 {
+        self.version().start + u64::from(self.wait.return_offset)
+    }
+}
+
+/// A record as it is kept.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    /// Words from the slot up to the end of the stack.
+    depth: u32,
+    /// The number of its wait in the batch.
+    wait: u32,
+}
+
+/// The records of one hijack. It is filled innermost frame first and emptied in the same order, so that neither
+/// end of its life moves a record.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// By descending depth.
+    records: Vec<Packed>,
+    /// The first that is still pending.
+    next: usize,
+    waits: Vec<Wait>,
+    /// By wait, the frames that are pending there. Not beside it: what changes at each landing is not copied.
+    frames: Vec<u32>,
+    /// One past the last word of the stack.
+    stack_end: u64,
+    /// The records from there on are not counted at their wait yet; they have the same.
+    counted: usize,
+}
+
+impl Batch {
+    /// Slots must be nearer to the end of the stack, in bytes.
+    const DEEPEST: u64 = 8 << u32::BITS;
+
+    /// Adds a wait. Gives its number.
+    pub(crate) fn add_wait(&mut self, wait: Wait) -> u32 {
+        self.waits.push(wait);
+        self.frames.push(0);
+        self.waits.len() as u32 - 1
+    }
+
+    /// The wait of that number.
+    #[inline(always)]
+    pub(crate) fn wait(&self, number: u32) -> &Wait {
+        &self.waits[number as usize]
+    }
+
+    /// Adds a record of `slot`, which is further out than all before, and waits at wait `wait`. Before the wait
+    /// changes from one record to the next, they are to be [counted](Self::count).
+    #[inline(always)]
+    pub(crate) fn push(&mut self, slot: u64, wait: u32) {
+        debug_assert!(self.stack_end - slot < Self::DEEPEST);
+        self.records.push(Packed { depth: ((self.stack_end - slot) / 8) as u32, wait });
+    }
+
+    /// Counts the records that were added since the last time at their wait.
+    pub(crate) fn count(&mut self) {
+        if let Some(last) = self.records[self.counted..].last() {
+            self.frames[last.wait as usize] += (self.records.len() - self.counted) as u32;
+            self.counted = self.records.len();
+        }
+    }
+
+    /// How many records are pending.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() - self.next
+    }
+
+    /// The pending records, innermost first.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+        self.records[self.next..].iter().map(|&record| self.unpack(record))
+    }
+
+    #[inline(always)]
+    fn unpack(&self, Packed { depth, wait }: Packed) -> Record {
+        let slot = self.stack_end - 8 * u64::from(depth);
+        let others = self.frames[wait as usize] - 1;
+        // Field by field, lest the gaps between them be copied, too.
+        let Wait { version, return_offset, point, kind, number, destination, sources, words } =
+            self.waits[wait as usize];
+        let wait = Wait { version, return_offset, point, kind, number, destination, sources, words };
+        Record { slot, wait, others }
+    }
+
+    #[inline(always)]
+    fn record(&self, number: usize) -> Record {
+        self.unpack(self.records[self.next + number])
+    }
+
+    /// The versions that frames of the batch wait in, each as often as there are waits in it. Each counts at
+    /// the version, which thereby is not forgotten: one count for many records, so that landings in a
+    /// recursion touch no shared counter.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &CodeVersion> {
+        self.waits.iter().zip(&self.frames).filter(|(_, frames)| **frames > 0).map(|(wait, _)| wait.version())
+    }
+
+    /// Takes the records out whose version `keep` refuses; they still count at it.
+    fn extract(&mut self, keep: impl Fn(&CodeVersion) -> bool) -> Batch {
+        let (waits, frames) = (self.waits.clone(), self.frames.clone());
+        let mut extracted = Batch { waits, frames, stack_end: self.stack_end, ..Batch::default() };
+        for (number, wait) in self.waits.iter().enumerate() {
+            let frames = if keep(wait.version()) { &mut extracted.frames } else { &mut self.frames };
+            frames[number] = 0;
+        }
+        let is_kept = |record: &Packed| self.frames[record.wait as usize] > 0;
+        let pending = &self.records[self.next..];
+        extracted.records = pending.iter().filter(|record| !is_kept(record)).copied().collect();
+        self.records.drain(..self.next);
+        self.records.retain(is_kept);
+        self.next = 0;
+        extracted
+    }
+
+    /// Adds what is pending in `other`, in no order.
+    fn append(&mut self, other: &Batch) {
+        let mut numbers = vec![u32::MAX; other.waits.len()];
+        for (number, &frames) in other.frames.iter().enumerate().filter(|(_, frames)| **frames > 0) {
+            numbers[number] = self.add_wait(other.waits[number]);
+            self.frames[numbers[number] as usize] = frames;
+        }
+        let pending = other.records[other.next..].iter();
+        self.records.extend(pending.map(|record| Packed { wait: numbers[record.wait as usize], ..*record }));
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.waits.clear();
+        self.frames.clear();
+        (self.next, self.counted) = (0, 0);
     }
 }
 
 /// The records of one thread, in batches: one for each hijack, as its walk found them.
-///
-/// ```text
-///   stack    outermost                                              innermost
-///   batches  | first hijack: ... r1 r0 |   | second hijack: ... r2 r1 r0 |
-///                                   next ^                          next ^   where landings take from
-/// ```
-///
-/// A batch is filled innermost frame first and emptied in the same order, so neither end of its life
-/// moves a record.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
     /// The last one holds the innermost records; none is exhausted.
     batches: Vec<Batch>,
-    /// Exhausted buffers, kept so that a hijack does not allocate.
-    spare: Vec<Vec<Record>>,
-}
-
-/// The records of one hijack.
-#[derive(Debug, Default)]
-struct Batch {
-    /// By ascending slot: innermost first.
-    records: Vec<Record>,
-    /// The first that is still pending.
-    next: usize,
-}
-
-impl Batch {
-    fn pending(&self) -> &[Record] {
-        &self.records[self.next..]
-    }
+    /// Exhausted ones, kept so that a hijack does not allocate.
+    spare: Vec<Batch>,
+    stack_end: u64,
 }
 
 impl Ledger {
+    /// That of a thread whose stack ends at `stack_end`.
+    pub(crate) fn new(stack_end: u64) -> Ledger {
+        Ledger { batches: Vec::new(), spare: Vec::new(), stack_end }
+    }
+
     /// How many slots are hijacked.
     pub(crate) fn len(&self) -> usize {
-        self.batches.iter().map(|batch| batch.pending().len()).sum()
+        self.batches.iter().map(Batch::len).sum()
     }
 
     /// The record of `slot`.
-    pub(crate) fn find(&self, slot: u64) -> Option<&Record> {
+    pub(crate) fn find(&self, slot: u64) -> Option<Record> {
+        let depth = u32::try_from(self.stack_end.checked_sub(slot)? / 8).ok()?;
+        let outermost = |batch: &Batch| batch.records.last().map(|record| record.depth);
         let batch =
-            self.batches.iter().rev().find(|batch| batch.records.last().is_some_and(|r| r.slot >= slot))?;
-        let position = batch.pending().binary_search_by_key(&slot, |record| record.slot).ok()?;
-        Some(&batch.pending()[position])
+            self.batches.iter().rev().find(|&batch| outermost(batch).is_some_and(|last| last <= depth))?;
+        let pending = &batch.records[batch.next..];
+        let position = pending.binary_search_by(|record| depth.cmp(&record.depth)).ok()?;
+        Some(batch.unpack(pending[position]))
     }
 
     /// The innermost record.
-    #[inline(always)]
-    pub(crate) fn innermost(&self) -> Option<&Record> {
-        self.batches.last().map(|batch| &batch.records[batch.next])
+    pub(crate) fn innermost(&self) -> Option<Record> {
+        self.batches.last().map(|batch| batch.record(0))
     }
 
-    /// Takes the innermost record out. If it [ends a run](Record::ends_run), that still counts at its version,
-    /// and the caller is to [drop](crate::code::Registry::drop_run) it.
+    /// Takes the innermost record out. If it is the [last](Record::is_last) one of its wait, that still counts
+    /// at the version, and the caller is to [drop](crate::code::Registry::drop_wait) it.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Record> {
         let batch = self.batches.last_mut()?;
-        let mut record = batch.records[batch.next];
+        let packed = batch.records[batch.next];
+        let record = batch.unpack(packed);
         batch.next += 1;
-        match batch.records.get(batch.next) {
-            Some(next) if record.is_of_run(next) => {}
-            Some(_) => record.site |= Record::ENDS_RUN,
-            None => {
-                record.site |= Record::ENDS_RUN;
-                self.drop_batch();
-            }
+        batch.frames[packed.wait as usize] = record.others;
+        if batch.next == batch.records.len() {
+            self.drop_batch();
         }
         Some(record)
     }
@@ -170,27 +319,32 @@ impl Ledger {
     #[cold]
     fn drop_batch(&mut self) {
         let batch = self.batches.pop().expect("the one that is exhausted");
-        self.recycle(batch.records);
+        self.recycle(batch);
     }
 
-    fn recycle(&mut self, mut records: Vec<Record>) {
-        records.clear();
+    fn recycle(&mut self, mut batch: Batch) {
+        batch.clear();
         if self.spare.len() < 4 {
-            self.spare.push(records);
+            self.spare.push(batch);
         }
     }
 
-    /// An empty buffer for new records; [`Self::add`] takes it back.
-    pub(crate) fn buffer(&mut self) -> Vec<Record> {
-        self.spare.pop().unwrap_or_default()
+    /// An empty batch for records of `deepest` and slots further out; [`Self::add`] takes it back.
+    pub(crate) fn batch(&mut self, deepest: u64) -> Batch {
+        assert!(self.stack_end - deepest < Batch::DEEPEST, "a guest's stack is smaller than 32 GiB");
+        let empty = || Batch { stack_end: self.stack_end, ..Batch::default() };
+        self.spare.pop().unwrap_or_else(empty)
     }
 
-    /// Adds `fresh` records, innermost first, of slots that have no record yet.
-    pub(crate) fn add(&mut self, fresh: Vec<Record>) {
-        let Some(outermost) = fresh.last() else { return self.recycle(fresh) };
-        count_runs(&fresh);
-        let is_innermost = self.innermost().is_none_or(|innermost| outermost.slot < innermost.slot);
-        self.batches.push(Batch { records: fresh, next: 0 });
+    /// Adds `fresh` records, of slots that have no record yet.
+    pub(crate) fn add(&mut self, fresh: Batch) {
+        let Some(outermost) = fresh.records.last() else { return self.recycle(fresh) };
+        fresh.versions().for_each(|version| {
+            version.waits.fetch_add(1, Ordering::Relaxed);
+        });
+        let is_innermost =
+            self.batches.last().is_none_or(|batch| outermost.depth > batch.records[batch.next].depth);
+        self.batches.push(fresh);
         if !is_innermost {
             self.merge();
         }
@@ -199,54 +353,22 @@ impl Ledger {
     /// Makes one batch of all: a hijack chose frames between those of earlier ones.
     #[cold]
     fn merge(&mut self) {
-        let mut records: Vec<Record> = self.batches.iter().flat_map(Batch::pending).copied().collect();
-        records.sort_unstable_by_key(|record| record.slot);
-        count_runs(&records);
-        self.batches.drain(..).for_each(|batch| uncount_runs(batch.pending()));
-        self.batches.push(Batch { records, next: 0 });
+        let mut merged = self.batch(self.stack_end);
+        self.batches.drain(..).for_each(|batch| merged.append(&batch));
+        merged.records.sort_unstable_by_key(|record| std::cmp::Reverse(record.depth));
+        merged.counted = merged.records.len();
+        self.batches.push(merged);
     }
 
-    /// Takes all records out that `keep` refuses. Their [runs](runs) still count at their versions.
-    pub(crate) fn extract(&mut self, keep: impl Fn(&Record) -> bool) -> Vec<Record> {
-        let mut extracted = Vec::new();
-        let batches = std::mem::take(&mut self.batches);
-        for batch in &batches {
-            extracted.extend(batch.pending().iter().filter(|record| !keep(record)));
-        }
-        count_runs(&extracted);
-        for batch in batches {
-            let kept: Vec<Record> = batch.pending().iter().filter(|record| keep(record)).copied().collect();
-            count_runs(&kept);
-            uncount_runs(batch.pending());
-            if kept.is_empty() {
-                self.recycle(batch.records);
-            } else {
-                self.batches.push(Batch { records: kept, next: 0 });
-            }
+    /// Takes all records out whose version `keep` refuses. They still count at their versions.
+    pub(crate) fn extract(&mut self, keep: impl Fn(&CodeVersion) -> bool) -> Vec<Batch> {
+        let extracted = self.batches.iter_mut().map(|batch| batch.extract(&keep)).collect();
+        while let Some(empty) = self.batches.iter().position(|batch| batch.len() == 0) {
+            let batch = self.batches.remove(empty);
+            self.recycle(batch);
         }
         extracted
     }
-}
-
-/// The versions of the runs of `records`: of neighbours that are of one version, as in recursion.
-pub(crate) fn runs(records: &[Record]) -> impl Iterator<Item = &CodeVersion> {
-    records.chunk_by(Record::is_of_run).map(|run| run[0].version())
-}
-
-/// Counts the runs of `records` at their versions, which thereby are not forgotten. One count a run, not a
-/// record: a landing in a recursion touches no shared counter.
-fn count_runs(records: &[Record]) {
-    runs(records).for_each(|version| {
-        version.runs.fetch_add(1, Ordering::Relaxed);
-    });
-}
-
-/// Takes back [`count_runs`] where the same records count elsewhere already, so that no version is forgotten.
-fn uncount_runs(records: &[Record]) {
-    runs(records).for_each(|version| {
-        let before = version.runs.fetch_sub(1, Ordering::Relaxed);
-        debug_assert!(before > 1, "they count elsewhere");
-    });
 }
 
 /// The return PCs of a thread, as its walkers need to know them. Walks go outwards, so the records of
@@ -257,7 +379,7 @@ pub(crate) struct LedgerPcs<'l> {
     /// Batches not yet passed, and the next record of the last of them.
     position: Cell<(usize, usize)>,
     /// The record that was found last.
-    found: Cell<Option<&'l Record>>,
+    found: Cell<Option<Record>>,
     boundary: u64,
     landing: u64,
 }
@@ -276,19 +398,17 @@ impl<'l> LedgerPcs<'l> {
 
     /// The record of the hijacked slot that the walk has met last.
     #[inline(always)]
-    pub(crate) fn found(&self) -> Option<&'l Record> {
+    pub(crate) fn found(&self) -> Option<Record> {
         self.found.get()
     }
 
     /// The record of `slot`, if it is the one after the last that was asked for.
     #[inline]
-    fn in_order(&self, slot: u64) -> Option<&'l Record> {
+    fn in_order(&self, slot: u64) -> Option<Record> {
         let (batches, next) = self.position.get();
-        let record = self.ledger.batches[..batches].last()?.pending().get(next)?;
-        if record.slot != slot {
-            return None;
-        }
-        let exhausted = self.ledger.batches[batches - 1].pending().len() == next + 1;
+        let batch = self.ledger.batches[..batches].last()?;
+        let record = (next < batch.len()).then(|| batch.record(next)).filter(|record| record.slot == slot)?;
+        let exhausted = batch.len() == next + 1;
         self.position.set(if exhausted { (batches - 1, 0) } else { (batches, next + 1) });
         Some(record)
     }
@@ -307,7 +427,8 @@ impl ReturnPcs for LedgerPcs<'_> {
 
     #[inline]
     fn original(&self, slot: u64, _pc: u64) -> Option<u64> {
-        self.found.set(self.in_order(slot).or_else(|| self.ledger.find(slot)));
-        self.found().map(Record::pc)
+        let record = self.in_order(slot).or_else(|| self.ledger.find(slot));
+        self.found.set(record);
+        record.map(|record| record.pc())
     }
 }

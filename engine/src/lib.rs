@@ -55,7 +55,7 @@ pub mod trace;
 mod value_stack;
 mod walk;
 
-pub use code::{CalleeSaves, CodeStatistics, CodeTimes, CodeVersion, State, VersionId};
+pub use code::{CodeStatistics, CodeTimes, CodeVersion, State, VersionId};
 pub use compiler::{CompileError, EntryPoint, TrapSite};
 pub use coverage::CoveredSite;
 pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};

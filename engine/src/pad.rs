@@ -21,6 +21,7 @@ pub(crate) struct Pending {
 }
 
 /// Lets the pad at `pad` complete `state`, where `record` lands. Gives the code to jump to.
+#[inline(always)]
 pub(crate) fn begin(
     thread: &Thread,
     record: Record,
@@ -29,17 +30,17 @@ pub(crate) fn begin(
     registers: &mut LandingRegisters,
 ) -> *const u8 {
     let is_checked = record.version().recording == StateRecording::CrossChecked;
-    let expected = is_checked.then(|| expect(&record, state));
+    let expected = is_checked.then(|| expect(record.version(), record.wait.number(), state));
     registers.pad = pad;
     thread.set_pending_pad(Pending { record, expected });
     stubs::run_pad as *const u8
 }
 
 /// What `state` is, which is then emptied where the pad is to store it.
-fn expect(record: &Record, state: &mut [u64]) -> Box<[u64]> {
+fn expect(version: &CodeVersion, site: u32, state: &mut [u64]) -> Box<[u64]> {
     let expected = state.into();
-    let maps = &record.version().frame_maps;
-    for entry in maps.entries(&maps.site(record.site())) {
+    let maps = &version.frame_maps;
+    for entry in maps.entries(&maps.site(site)) {
         if entry.location.is_allocated() {
             state[entry.register.index()] = 0;
         }
@@ -57,14 +58,13 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     // SAFETY: as at the landing; the pad does not know of them.
     let registers = unsafe { &mut (*context).landing };
     let Pending { record, expected } = thread.take_pending_pad();
-    let words = thread.instance().body(record.version().function).registers.len();
     // SAFETY: where the first half has found room for so many, and the pad has stored them.
-    let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, words) };
+    let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.wait.words()) };
     if let Some(expected) = expected {
         compare(
             record.version(),
             &record.version().frame_maps,
-            record.site(),
+            record.wait.number(),
             ("locations", &expected),
             ("pad", state),
         );
@@ -73,16 +73,21 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
 }
 
 /// Compares what locations have given, `state`, with what slots give, where both are recorded.
-pub(crate) fn check_slots(thread: &Thread, record: &Record, registers: &LandingRegisters, state: &[u64]) {
-    let version = record.version();
+pub(crate) fn check_slots(
+    thread: &Thread,
+    version: &CodeVersion,
+    site: u32,
+    registers: &LandingRegisters,
+    state: &[u64],
+) {
     let Some(maps) = &version.slot_maps else { return };
     let mut stored = vec![landing::POISON; state.len()];
-    let site = &maps.site(record.site());
+    let sources = &maps.sources(&maps.site(site));
     // SAFETY: as for the locations: the frame is whole, and the state has a word for each register.
     unsafe {
-        landing::rebuild(maps, site, record.frame_base(), registers, thread.results(), stored.as_mut_ptr());
+        landing::rebuild(sources, registers, thread.results(), stored.as_mut_ptr());
     }
-    compare(version, maps, record.site(), ("locations", state), ("slots", &stored));
+    compare(version, maps, site, ("locations", state), ("slots", &stored));
 }
 
 /// Ends the process if two ways to record a frame state do not agree.

@@ -224,6 +224,12 @@ impl Settings {
         self.stress.wants_safepoints() || self.record
     }
 
+    /// Whether landings are checked, seen, noted, counted by site, or forced to end somewhere.
+    pub(crate) fn watches_landings(&self) -> bool {
+        let forces = !matches!(self.stress, Stress::None);
+        self.checked || self.observer.is_some() || self.record || self.coverage || forces
+    }
+
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
     /// likely to save.
     pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;

@@ -63,6 +63,7 @@ pub struct Thread {
     linked: RefCell<Vec<Pin<Box<Thread>>>>,
     /// Calls of guest code that are not over.
     calls: Cell<usize>,
+    watches_landings: bool,
     _claim: Claim,
     /// Its instance has its address.
     _pinned: PhantomPinned,
@@ -129,7 +130,7 @@ impl Thread {
             results,
             stack_high: bounds.high,
             stack_limit,
-            ledger: RefCell::default(),
+            ledger: RefCell::new(Ledger::new(bounds.high)),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
             pending_pad: RefCell::new(None),
@@ -142,6 +143,7 @@ impl Thread {
             schedule: RefCell::default(),
             linked: RefCell::default(),
             calls: Cell::new(0),
+            watches_landings: settings.watches_landings(),
             _claim: claim,
             _pinned: PhantomPinned,
         });
@@ -245,6 +247,12 @@ impl Thread {
     /// Whether someone sees what happens.
     pub(crate) fn is_observed(&self) -> bool {
         self.instance.settings().observer.is_some()
+    }
+
+    /// Whether more is done at landings than landing.
+    #[inline(always)]
+    pub(crate) fn watches_landings(&self) -> bool {
+        self.watches_landings
     }
 
     /// Tells the observer, if there is one.

@@ -75,7 +75,7 @@ impl Thread {
     pub fn count_compiled_frames(&self) -> Result<usize, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
         let mut frames = 0;
-        self.walk(&LedgerPcs::new(&ledger)).visit(|_| frames += 1)?;
+        self.walk(&LedgerPcs::new(&ledger)).visit(|_, _| frames += 1)?;
         Ok(frames)
     }
 
@@ -125,7 +125,7 @@ impl Thread {
         for frame in self.walk(&LedgerPcs::new(&ledger)) {
             let frame = frame?;
             let record = ledger.find(frame.return_slot);
-            let version = match record {
+            let version = match &record {
                 Some(record) => record.version(),
                 None => registry.find(frame.lookup_pc()).expect("compiled frames are of versions"),
             };

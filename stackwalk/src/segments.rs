@@ -49,12 +49,12 @@ where
         }
     }
 
-    /// Visits all frames that are left. Faster than asking for one frame after the other.
+    /// Visits all frames that are left, each with what its return slot holds. Faster than asking for one frame after the other.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`]. The frames before were visited.
     #[inline(always)]
-    pub fn visit(&mut self, mut visit: impl FnMut(Frame)) -> Result<(), Error> {
+    pub fn visit(&mut self, mut visit: impl FnMut(Frame, u64)) -> Result<(), Error> {
         let Some(walk) = &mut self.walk else { return Ok(()) };
         while let Some(WalkEnd::Boundary { slot: after }) = walk.visit(&mut visit)? {
             let Some(exit) = self.exits.next() else { break };

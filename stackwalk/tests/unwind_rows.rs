@@ -157,26 +157,55 @@ fn broken_sections_are_errors() {
     assert!(matches!(symbolic.to_bytes(), Err(Error::UnwritableCfi(_))));
 }
 
+/// A prologue that saves `saves`: each at an offset of the code, and from the CFA.
+fn prologue(saves: &[(u32, gimli::Register, i32)]) -> Vec<(u32, Cfi)> {
+    let mut rules =
+        vec![(1, Cfi::CfaOffset(16)), (1, Cfi::Offset(X86_64::RBP, -16)), (4, Cfi::CfaRegister(X86_64::RBP))];
+    rules.extend(saves.iter().map(|&(at, register, offset)| (at, Cfi::Offset(register, offset))));
+    rules
+}
+
 #[test]
 fn compact_rows_say_the_same() {
-    let rows = CfiRows::new(&cie(), framed(CODE)).unwrap();
-    let compact = CompactRows::of(&rows).unwrap();
-    assert_eq!(CfiRows::new(&cie(), compact.to_fde(CODE)).unwrap(), rows);
-    assert!(compact.bytes() < 64, "{}", compact.bytes());
-    let restored = fde(CODE, 80, &[(1, Cfi::Offset(X86_64::RBX, -24)), (70, Cfi::SameValue(X86_64::RBX))]);
-    let rows = CfiRows::new(&cie(), restored).unwrap();
-    assert_eq!(CfiRows::new(&cie(), CompactRows::of(&rows).unwrap().to_fde(0)).unwrap(), rows);
+    use X86_64 as R;
+    for saves in [
+        vec![],
+        vec![(8, R::R15, -32)],
+        vec![(31, R::RBX, -248), (46, R::R13, -240), (47, R::R14, -232)],
+        vec![(11, R::RBX, -64), (16, R::R12, -56), (24, R::R13, -48), (32, R::R14, -40), (40, R::R15, -32)],
+    ] {
+        let rows = CfiRows::new(&cie(), fde(CODE, 80, &prologue(&saves))).unwrap();
+        let compact = CompactRows::of(&rows).unwrap();
+        assert_eq!(CfiRows::new(&cie(), compact.to_fde(CODE, 80)).unwrap(), rows);
+        let expected = saves.iter().map(|&(_, register, offset)| (register, offset + 16));
+        let registers = CompactRows::REGISTERS.map(CalleeSaved::dwarf);
+        assert!(compact.saves().map(|(position, offset)| (registers[position], offset)).eq(expected));
+    }
 }
 
 #[test]
 fn rows_that_do_not_fit_are_not_made_compact() {
-    for rules in [
-        vec![(5_000, Cfi::CfaOffset(16))],
-        vec![(1, Cfi::CfaOffset(12))],
-        vec![(1, Cfi::Offset(X86_64::RBX, -(1 << 20)))],
-        vec![(1, Cfi::Undefined(X86_64::RBX))],
-    ] {
-        let rows = CfiRows::new(&cie(), fde(CODE, 10_000, &rules)).unwrap();
+    use X86_64 as R;
+    let mut rows: Vec<Vec<(u32, Cfi)>> = [
+        vec![(32, R::RBX, -32)],
+        vec![(8, R::RBX, -256)],
+        vec![(8, R::RBX, 8)],
+        vec![(8, R::RBX, -32), (24, R::R12, -24)],
+        vec![(8, R::RBX, -32), (13, R::R12, -16)],
+        vec![(8, R::R12, -32), (13, R::RBX, -24)],
+        vec![(8, R::RBX, -32), (13, R::RBX, -24)],
+    ]
+    .iter()
+    .map(|saves| prologue(saves))
+    .collect();
+    rows.push(vec![]);
+    rows.push(prologue(&[])[..2].to_vec());
+    rows.push([prologue(&[]), vec![(9, Cfi::Undefined(R::RBX))]].concat());
+    rows.push([prologue(&[(8, R::RBX, -32)]), vec![(60, Cfi::SameValue(R::RBX))]].concat());
+    rows.push([prologue(&[]), vec![(60, Cfi::Cfa(R::RSP, 8))]].concat());
+    rows.push([prologue(&[]), vec![(60, Cfi::Undefined(R::RA))]].concat());
+    for rules in rows {
+        let rows = CfiRows::new(&cie(), fde(CODE, 80, &rules)).unwrap();
         assert_eq!(CompactRows::of(&rows), None, "{rules:?}");
     }
 }

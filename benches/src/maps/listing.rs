@@ -19,6 +19,7 @@ pub(super) struct Listing {
     entry: String,
     code_bytes: u32,
     frame_map_bytes: u64,
+    unwind_bytes: u64,
     instructions: Vec<Line>,
 }
 
@@ -85,8 +86,23 @@ impl Listing {
             entry,
             code_bytes: version.code_bytes,
             frame_map_bytes: version.frame_map_bytes(),
+            unwind_bytes: version.unwind_bytes(),
             instructions: disassemble(&code).into_iter().map(line).collect(),
         }
+    }
+
+    /// How much there is of `listings` in all, in a line.
+    pub(super) fn sum(listings: &[Listing]) -> String {
+        let sum = |of: fn(&Listing) -> u64| listings.iter().map(of).sum::<u64>();
+        let code = sum(|listing| u64::from(listing.code_bytes));
+        let share = |bytes: u64| format!("{bytes} ({:.1}%)", 100.0 * bytes as f64 / code.max(1) as f64);
+        let (maps, unwind) = (sum(|listing| listing.frame_map_bytes), sum(|listing| listing.unwind_bytes));
+        format!(
+            "in all {} versions, {code} bytes of code, {} of frame maps, {} of unwind rows\n",
+            listings.len(),
+            share(maps),
+            share(unwind)
+        )
     }
 
     fn sites(&self) -> usize {
@@ -147,11 +163,12 @@ fn kind(points: &Points, point: Point) -> &'static str {
 
 impl fmt::Display for Listing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Listing { function, index, signature, entry, code_bytes, frame_map_bytes, .. } = self;
+        let Listing { function, index, signature, entry, code_bytes, frame_map_bytes, unwind_bytes, .. } =
+            self;
         writeln!(formatter, "{function} (f{index}) {signature}, entered at: {entry}")?;
         writeln!(
             formatter,
-            "{code_bytes} bytes of code, {} sites, {frame_map_bytes} bytes of frame maps",
+            "{code_bytes} bytes of code, {} sites, {frame_map_bytes} bytes of frame maps, {unwind_bytes} of unwind rows",
             self.sites()
         )?;
         self.instructions.iter().try_for_each(|line| line.fmt(formatter))

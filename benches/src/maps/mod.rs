@@ -35,7 +35,10 @@ pub(crate) fn maps(options: &MapsOptions) -> Result<(), Error> {
     if options.json {
         return output::json_to_stdout(&listings);
     }
-    let texts: Vec<String> = listings.iter().map(Listing::to_string).collect();
+    let mut texts: Vec<String> = listings.iter().map(Listing::to_string).collect();
+    if listings.len() > 1 {
+        texts.push(Listing::sum(&listings));
+    }
     output::to_stdout(&texts.join("\n"))
 }
 

@@ -1,13 +1,12 @@
 //! Compiled code in memory: the arena that holds it, versions, and their registry.
 
 pub(crate) mod arena;
-mod callee_saves;
+pub(crate) mod callee_saves;
 mod linking;
 mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;
 
-pub use callee_saves::CalleeSaves;
 pub(crate) use pads::{PadRange, Pads, Reference};
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, StubTable};

@@ -17,7 +17,6 @@ use osr_stubs::Context;
 use serde::Serialize;
 
 use super::arena::{Allocation, Arena, GRANULE};
-use super::callee_saves::CalleeSaves;
 use super::version::{CodeVersion, State, VersionId};
 use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
 use crate::instance::Instance;
@@ -184,8 +183,6 @@ impl Registry {
     ) -> Result<&CodeVersion, CompileError> {
         let rows = CfiRows::new(self.compiler.common_unwind(), body.unwind.to_fde(Address::Constant(0)))
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
-        let callee_saves = CalleeSaves::of(rows.body())
-            .ok_or_else(|| CompileError::Cranelift("its frames do not keep a frame pointer".into()))?;
         let unwind = CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
         let began = Instant::now();
@@ -209,7 +206,6 @@ impl Registry {
             code_bytes: (body.code.len() - padding) as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
-            callee_saves,
             recording: body.recording,
             pads: body.pads,
             slot_maps: body.slot_maps,
@@ -217,10 +213,10 @@ impl Registry {
             allocation,
             slot,
             state: AtomicU8::new(State::Current as u8),
-            runs: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
         });
         inner.frame_map_bytes += version.frame_map_bytes();
-        inner.unwind_bytes += version.unwind.bytes();
+        inner.unwind_bytes += version.unwind_bytes();
         let version = Box::into_raw(version);
         self.slot(slot).store(version, Ordering::Release);
         self.mark(allocation, slot + 1);
@@ -291,7 +287,7 @@ impl Registry {
         let began = Instant::now();
         let mut inner = self.inner();
         self.mark(version.allocation, 0);
-        let pads = version.pads.as_ref().filter(|_| version.runs.load(Ordering::Acquire) > 0);
+        let pads = version.pads.as_ref().filter(|_| version.waits.load(Ordering::Acquire) > 0);
         let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is not released yet"))));
         inner.arena.release(version.allocation);
         if let Some((pads, (code, starts))) = kept {
@@ -302,7 +298,7 @@ impl Registry {
         inner.released_bytes += u64::from(version.code_bytes);
         version.state.store(State::Released as u8, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        let unnamed = version.runs.load(Ordering::Acquire) == 0;
+        let unnamed = version.waits.load(Ordering::Acquire) == 0;
         drop(inner);
         if unnamed {
             self.forget(version);
@@ -310,10 +306,10 @@ impl Registry {
         add_time(&self.release_ns, began);
     }
 
-    /// Takes away one run of ledger records of `version`; forgets the version if that was what kept it.
+    /// Takes away one wait in a ledger for `version`; forgets the version if that was what kept it.
     #[inline]
-    pub(crate) fn drop_run(&self, version: &CodeVersion) {
-        if version.runs.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
+    pub(crate) fn drop_wait(&self, version: &CodeVersion) {
+        if version.waits.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
             self.forget(version);
         }
     }
@@ -323,7 +319,7 @@ impl Registry {
     fn forget(&self, version: &CodeVersion) {
         let mut inner = self.inner();
         inner.frame_map_bytes -= version.frame_map_bytes();
-        inner.unwind_bytes -= version.unwind.bytes();
+        inner.unwind_bytes -= version.unwind_bytes();
         if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
             inner.arena.release(allocation);
         }

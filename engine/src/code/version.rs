@@ -8,7 +8,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use super::callee_saves::CalleeSaves;
 use gimli::write::FrameDescriptionEntry;
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
@@ -60,21 +59,20 @@ pub struct CodeVersion {
     pub frame_maps: FrameMaps,
     /// What traps.
     pub trap_sites: Box<[TrapSite]>,
-    /// Where its frames keep the callee-saved registers of their callers.
-    pub callee_saves: CalleeSaves,
     /// How its calls make the frame state known.
     pub recording: StateRecording,
     /// The frame maps that execute, if there are any.
     pub(crate) pads: Option<Box<Pads>>,
     /// With [`StateRecording::CrossChecked`], what the frame maps would be with slots.
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
+    /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
     pub(crate) allocation: Allocation,
     /// Its place in the registry.
     pub(crate) slot: u32,
     pub(crate) state: AtomicU8,
-    /// Runs of ledger records that name it.
-    pub(crate) runs: AtomicU64,
+    /// Waits in ledgers that name it.
+    pub(crate) waits: AtomicU64,
 }
 
 impl CodeVersion {
@@ -111,6 +109,16 @@ impl CodeVersion {
         self.frame_maps.bytes() + self.pads.as_ref().map_or(0, |pads| pads.bytes())
     }
 
+    /// Bytes that say how its frames are unwound.
+    pub fn unwind_bytes(&self) -> u64 {
+        size_of_val(&self.unwind) as u64
+    }
+
+    /// How many callee-saved registers of their callers its frames keep, besides `rbp`.
+    pub fn saved_registers(&self) -> usize {
+        self.unwind.saves().count()
+    }
+
     /// Bytes of its code that are pads.
     pub fn pad_bytes(&self) -> u64 {
         self.pads.as_ref().map_or(0, |pads| pads.code_bytes())
@@ -140,7 +148,7 @@ impl CodeVersion {
 
     /// The unwind rows of its code where it is.
     pub(crate) fn unwind_rows(&self) -> FrameDescriptionEntry {
-        self.unwind.to_fde(self.start)
+        self.unwind.to_fde(self.start, self.code_bytes)
     }
 
     /// Why the instruction at `pc` traps, if it is one that does.

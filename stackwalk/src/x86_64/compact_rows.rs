@@ -1,11 +1,14 @@
-//! Unwind rows in a few words: what changes from one row to the next.
+//! The unwind rows of a compiled prologue in one word.
+//!
+//! Prologues with a frame pointer differ in few things: which registers they save, where, and how long the
+//! instructions are that do. All else is implied:
 //!
 //! ```text
-//!   offset  change               | offset: 12 | what: 4 | 8-byte units, signed: 16 |
-//!   1       CFA = rsp + 16       |          1 |       8 |  2 |
-//!   1       rbp at CFA - 16      |          1 |       1 | -2 |
-//!   4       CFA = rbp + 16       |          4 |      10 |  2 |
-//!   11      rbx at CFA - 40      |         11 |       0 | -5 |
+//!   offset  change                                   | gaps: 4 x 4 | first: 5 | words: 5 | registers: 5 |
+//!   1       CFA = rsp + 16, rbp at CFA - 16          push rbp
+//!   4       CFA = rbp + 16                           mov rbp, rsp
+//!   first   rbx at CFA - 8 * words                   the first of the registers that are saved
+//!   + gap   r12 at CFA - 8 * (words - 1)             the next one, a word further up; and so on
 //! ```
 //!
 //! Rows of compiled code are kept for as long as the code, and for all of it. As a compiler gives them they
@@ -18,87 +21,138 @@ use super::cfi_row::Save;
 use super::cfi_rows::CfiRows;
 use super::registers::CalleeSaved;
 
-/// What a change is of: a [`CalleeSaved`] by its number, the CFA by rsp, or the CFA by one of those.
-const CFA_BY_STACK_POINTER: u32 = 8;
-const CFA_BY_REGISTER: u32 = 9;
+/// The unwind rows of a code range that begins with an ordinary prologue, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactRows(u32);
 
-/// The unwind rows of one code range, packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompactRows {
-    changes: Box<[u32]>,
-    length: u32,
+const WORDS: u32 = 5;
+const FIRST: u32 = 10;
+const GAPS: u32 = 15;
+const GAP_BITS: u32 = 4;
+
+/// From the frame base up to the CFA.
+const FRAME_TO_CFA: i32 = 16;
+
+/// What changes from one row to the next, and the offset from which on it holds.
+type Change = (u32, What);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The CFA is that register (none: rsp) plus that many bytes.
+    Cfa(Option<CalleeSaved>, i32),
+    /// The register is saved that many bytes from the CFA.
+    Saved(CalleeSaved, i32),
 }
 
-/// What the rows say so far.
-struct State {
-    cfa: (u32, i32),
-    saves: [i32; 6],
-}
+/// How every prologue begins: `push rbp`, `mov rbp, rsp`.
+const BEGIN: [Change; 3] = [
+    (1, What::Cfa(None, FRAME_TO_CFA)),
+    (1, What::Saved(CalleeSaved::Rbp, -FRAME_TO_CFA)),
+    (4, What::Cfa(Some(CalleeSaved::Rbp), FRAME_TO_CFA)),
+];
 
 impl CompactRows {
-    /// The rows, if they are such as ordinary prologues have: changes within 4,095 bytes, registers saved at
-    /// multiples of 8 bytes from the CFA, less than 256 KiB away. They start where every function does, with
-    /// the CFA at rsp + 8.
+    /// The rows, if they are such as ordinary prologues have: `rbp` is pushed and set, then registers are
+    /// saved in order, in neighbouring words less than 32 words below the CFA, the first within 31 bytes,
+    /// each next one within 15 bytes of the one before.
     #[must_use]
     pub fn of(rows: &CfiRows) -> Option<CompactRows> {
-        let mut changes = Vec::new();
-        let mut state = State { cfa: (CFA_BY_STACK_POINTER, 8), saves: [0; 6] };
-        for (at, row) in rows.iter() {
-            if row.is_outermost() {
+        let changes = changes(rows)?;
+        let (begin, saves) = changes.split_at_checked(BEGIN.len())?;
+        if begin != BEGIN {
+            return None;
+        }
+        let mut packed = CompactRows(0);
+        let mut before = 0;
+        for (number, &(at, what)) in saves.iter().enumerate() {
+            let What::Saved(register, offset) = what else { return None };
+            let bit = Self::REGISTERS.iter().position(|&known| known == register)? as u32;
+            if offset >= 0 || offset % 8 != 0 || packed.0 & 31 >= 1 << bit {
                 return None;
             }
-            let base = row.cfa_register().map_or(CFA_BY_STACK_POINTER, |by| CFA_BY_REGISTER + by as u32);
-            let cfa = (base, row.cfa_offset());
-            if cfa != state.cfa {
-                changes.push(pack(at, cfa)?);
-                state.cfa = cfa;
-            }
-            for register in CalleeSaved::ALL {
-                let saved = match row.save(register) {
-                    Save::Same => 0,
-                    Save::At(offset) if offset != 0 => offset,
-                    Save::At(_) | Save::Unknown => return None,
-                };
-                if state.saves[register as usize] != saved {
-                    changes.push(pack(at, (register as u32, saved))?);
-                    state.saves[register as usize] = saved;
-                }
-            }
+            packed.0 |= 1 << bit;
+            packed.0 |= match number as u32 {
+                0 => fitting(offset.unsigned_abs() / 8, 5)? << WORDS | fitting(at, 5)? << FIRST,
+                number => fitting(at - before, GAP_BITS)? << (GAPS + GAP_BITS * (number - 1)),
+            };
+            before = at;
         }
-        Some(CompactRows { changes: changes.into(), length: rows.length() })
+        let says_the_same = packed.changes().eq(saves.iter().copied());
+        says_the_same.then_some(packed)
     }
 
-    /// The rows of code that begins at `start`, as unwinders take them.
+    /// Those that code may save besides `rbp`, in the order of their places.
+    pub const REGISTERS: [CalleeSaved; 5] =
+        [CalleeSaved::Rbx, CalleeSaved::R12, CalleeSaved::R13, CalleeSaved::R14, CalleeSaved::R15];
+
+    /// Where the registers are saved that the code saves besides `rbp`: the position of each in
+    /// [`REGISTERS`](Self::REGISTERS), and its place in bytes from the frame base, where `rbp` is saved.
+    #[inline(always)]
+    pub fn saves(self) -> impl Iterator<Item = (usize, i32)> {
+        let mut registers = self.0 & 31;
+        let mut place = FRAME_TO_CFA - 8 * (self.0 >> WORDS & 31) as i32;
+        std::iter::from_fn(move || {
+            let position = (registers != 0).then(|| registers.trailing_zeros() as usize)?;
+            registers &= registers - 1;
+            place += 8;
+            Some((position, place - 8))
+        })
+    }
+
+    /// The changes after the [begin](BEGIN).
+    fn changes(self) -> impl Iterator<Item = Change> {
+        let mut at = self.0 >> FIRST & 31;
+        let gap = move |number: u32| self.0 >> (GAPS + GAP_BITS * number) & ((1 << GAP_BITS) - 1);
+        (0..).zip(self.saves()).map(move |(number, (position, place))| {
+            at += if number == 0 { 0 } else { gap(number - 1) };
+            (at, What::Saved(Self::REGISTERS[position], place - FRAME_TO_CFA))
+        })
+    }
+
+    /// The rows of `length` bytes of code that begin at `start`, as unwinders take them.
     #[must_use]
-    pub fn to_fde(&self, start: u64) -> FrameDescriptionEntry {
-        let mut fde = FrameDescriptionEntry::new(Address::Constant(start), self.length);
-        for &change in &self.changes {
-            let (at, what, value) = (change >> 20, change >> 16 & 15, i32::from(change as i16) * 8);
+    pub fn to_fde(self, start: u64, length: u32) -> FrameDescriptionEntry {
+        let mut fde = FrameDescriptionEntry::new(Address::Constant(start), length);
+        for (at, what) in BEGIN.into_iter().chain(self.changes()) {
             let instruction = match what {
-                CFA_BY_STACK_POINTER => CallFrameInstruction::Cfa(X86_64::RSP, value),
-                CFA_BY_REGISTER.. => {
-                    CallFrameInstruction::Cfa(numbered(what - CFA_BY_REGISTER).dwarf(), value)
+                What::Cfa(base, offset) => {
+                    CallFrameInstruction::Cfa(base.map_or(X86_64::RSP, CalleeSaved::dwarf), offset)
                 }
-                _ if value == 0 => CallFrameInstruction::SameValue(numbered(what).dwarf()),
-                _ => CallFrameInstruction::Offset(numbered(what).dwarf(), value),
+                What::Saved(register, offset) => CallFrameInstruction::Offset(register.dwarf(), offset),
             };
             fde.add_instruction(at, instruction);
         }
         fde
     }
+}
 
-    /// Bytes that they take in memory.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        (size_of::<CompactRows>() + size_of_val(&*self.changes)) as u64
+/// What changes from row to row, beginning where every function does: with the CFA at rsp + 8. Nothing if a
+/// register is lost, or the frame has no caller.
+fn changes(rows: &CfiRows) -> Option<Vec<Change>> {
+    let mut changes = Vec::new();
+    let mut cfa = What::Cfa(None, 8);
+    let mut saves = [Save::Same; 6];
+    for (at, row) in rows.iter() {
+        if row.is_outermost() {
+            return None;
+        }
+        let now = What::Cfa(row.cfa_register(), row.cfa_offset());
+        if now != cfa {
+            changes.push((at, now));
+            cfa = now;
+        }
+        for register in CalleeSaved::ALL {
+            let save = row.save(register);
+            if save != saves[register as usize] {
+                let Save::At(offset) = save else { return None };
+                changes.push((at, What::Saved(register, offset)));
+                saves[register as usize] = save;
+            }
+        }
     }
+    Some(changes)
 }
 
-fn numbered(number: u32) -> CalleeSaved {
-    CalleeSaved::ALL[number as usize]
-}
-
-fn pack(at: u32, (what, value): (u32, i32)) -> Option<u32> {
-    let units = i16::try_from(value / 8).ok().filter(|_| value % 8 == 0)?;
-    (at < 1 << 12).then_some(at << 20 | what << 16 | u32::from(units as u16))
+fn fitting(number: u32, bits: u32) -> Option<u32> {
+    (number < 1 << bits).then_some(number)
 }

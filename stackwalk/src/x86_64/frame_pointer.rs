@@ -71,19 +71,20 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         Ok(Some(Frame::new(pc, slot, frame_base)))
     }
 
-    /// Visits all frames that are left, and gives where the walk ended; nothing if it was over already.
-    /// Faster than asking for one frame after the other: the walk's state stays in registers.
+    /// Visits all frames that are left, each with what its return slot holds, and gives where the walk ended;
+    /// nothing if it was over already. Faster than asking for one frame after the other: the walk's state stays in registers.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`]. The frames before were visited.
     #[inline(always)]
-    pub fn visit(&mut self, mut visit: impl FnMut(Frame)) -> Result<Option<WalkEnd>, Error> {
+    pub fn visit(&mut self, mut visit: impl FnMut(Frame, u64)) -> Result<Option<WalkEnd>, Error> {
         if std::mem::replace(&mut self.over, true) {
             return Ok(None);
         }
         let (mut slot, mut frame_base) = (self.return_slot, self.frame_base);
         loop {
-            let pc = self.pcs.look_through(slot, self.memory.word(slot)?)?;
+            let word = self.memory.word(slot)?;
+            let pc = self.pcs.look_through(slot, word)?;
             if self.pcs.is_boundary(pc) {
                 self.end = Some(WalkEnd::Boundary { slot });
                 return Ok(self.end);
@@ -93,7 +94,7 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
             }
             // Read before the visit, which may write to the frame's slot but to nothing else.
             let outer = self.memory.word(frame_base)?;
-            visit(Frame::new(pc, slot, frame_base));
+            visit(Frame::new(pc, slot, frame_base), word);
             (slot, frame_base) = (frame_base.wrapping_add(8), outer);
         }
     }

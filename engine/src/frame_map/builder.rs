@@ -1,0 +1,146 @@
+//! Packing frame maps.
+
+use std::collections::HashMap;
+
+use osr_ir::{Point, PointKind};
+
+use super::{
+    ENTRY_FORMATS, EntryFormat, FrameMapEntry, FrameMaps, KINDS, LAST, Layout, Location, SITE_FORMATS, Site,
+    SiteFormat, Source,
+};
+
+/// Collects the frame maps of a version.
+#[derive(Debug, Default)]
+pub(crate) struct FrameMapBuilder {
+    sites: Vec<Site>,
+    /// All lists, one after the other.
+    entries: Vec<Entry>,
+    constants: Vec<u64>,
+    /// The lists so far, with where they begin.
+    lists: HashMap<Box<[Entry]>, u32>,
+}
+
+/// An entry with its place in numbers; slots count words below the frame base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Entry {
+    register: u32,
+    number: u32,
+    /// As in a [`Source`].
+    kind: u8,
+    last: bool,
+}
+
+impl Entry {
+    fn of(entry: FrameMapEntry) -> Entry {
+        let (kind, number) = match entry.location {
+            Location::FrameSlot(offset) => {
+                assert!(offset <= 0 && offset % 8 == 0, "slots are words below the frame base");
+                (Source::SLOT, offset.unsigned_abs() / 8)
+            }
+            Location::Register(register) => (Source::MACHINE_REGISTER, register as u32),
+            Location::Pad => (Source::MACHINE_REGISTER, Source::PAD as u32),
+            Location::Constant(n) => (Source::CONSTANT, n),
+            Location::Result(n) => (Source::RESULT, n),
+        };
+        let kind = kind | if entry.wide { Source::WIDE } else { 0 };
+        Entry { register: entry.register.index() as u32, number, kind: kind as u8, last: false }
+    }
+
+    /// The entry in `format`, if it fits.
+    fn pack(self, EntryFormat { bytes, number_bits }: EntryFormat) -> Option<u64> {
+        let most = (1 << number_bits) - 1;
+        let fits =
+            self.number <= most && u64::from(self.register) < 1 << (8 * bytes as u32 - 4 - number_bits);
+        let is_slot = usize::from(self.kind) & !Source::WIDE == Source::SLOT;
+        let number = if is_slot { most.wrapping_sub(self.number) } else { self.number };
+        let places = u64::from(self.register) << number_bits | u64::from(number);
+        fits.then_some(places << 4 | u64::from(self.kind) << 1 | if self.last { LAST } else { 0 })
+    }
+}
+
+impl Site {
+    /// The site in `format`, if it fits.
+    fn pack(&self, SiteFormat { bytes, point_bits, first_bits }: SiteFormat) -> Option<u128> {
+        let kind = KINDS.iter().position(|&kind| kind == self.kind).expect("all kinds are listed");
+        let offset_bits = 8 * bytes as u32 - 2 - point_bits - first_bits;
+        let mut packed = 0;
+        for (number, bits) in
+            [(self.return_offset, offset_bits), (self.first, first_bits), (self.point.as_u32(), point_bits)]
+        {
+            if u64::from(number) >> bits != 0 {
+                return None;
+            }
+            packed = packed << bits | u128::from(number);
+        }
+        Some(packed << 2 | kind as u128)
+    }
+}
+
+impl FrameMapBuilder {
+    /// Adds a site with its entries.
+    pub(crate) fn site(
+        &mut self,
+        return_offset: u32,
+        (point, kind): (Point, PointKind),
+        mut entries: Vec<FrameMapEntry>,
+    ) {
+        entries.sort_by_key(|entry| entry.register);
+        let mut list: Vec<Entry> = entries.into_iter().map(Entry::of).collect();
+        let first = match list.last_mut() {
+            None => 0,
+            Some(last) => {
+                last.last = true;
+                self.list(list) + 1
+            }
+        };
+        self.sites.push(Site { return_offset, point, kind, first });
+    }
+
+    /// Where `list` begins: one that is there already, if it can be.
+    fn list(&mut self, list: Vec<Entry>) -> u32 {
+        if let Some(&known) = self.lists.get(&*list) {
+            return known;
+        }
+        let first = self.entries.len() as u32;
+        self.entries.extend(&list);
+        self.lists.insert(list.into(), first);
+        first
+    }
+
+    /// The location of the constant `bits`.
+    pub(crate) fn constant(&mut self, bits: u64) -> Location {
+        let known = self.constants.iter().position(|&constant| constant == bits);
+        Location::Constant(known.unwrap_or_else(|| {
+            self.constants.push(bits);
+            self.constants.len() - 1
+        }) as u32)
+    }
+
+    /// The maps.
+    pub(crate) fn finish(mut self) -> FrameMaps {
+        if self.sites.is_empty() {
+            return FrameMaps::default();
+        }
+        self.sites.sort_by_key(|site| site.return_offset);
+        let (site_format, sites) = pack_all(&SITE_FORMATS, |format| {
+            self.sites.iter().map(|site| Some((site.pack(*format)?, format.bytes))).collect()
+        });
+        let (entry_format, entries) = pack_all(&ENTRY_FORMATS, |format| {
+            self.entries.iter().map(|entry| Some((entry.pack(*format)?.into(), format.bytes))).collect()
+        });
+        let constants = self.constants.len() as u32;
+        let layout = Layout { sites: self.sites.len() as u32, constants, site_format, entry_format };
+        let mut packed = layout.to_bytes().to_vec();
+        packed.extend(self.constants.iter().flat_map(|constant| constant.to_le_bytes()));
+        for (bits, bytes) in sites.into_iter().chain(entries) {
+            packed.extend(&bits.to_le_bytes()[..bytes]);
+        }
+        FrameMaps { packed: packed.into() }
+    }
+}
+
+/// Everything in the first of `formats` that it fits, each with its bytes; and that format's number.
+fn pack_all<F>(formats: &[F], pack: impl Fn(&F) -> Option<Vec<(u128, usize)>>) -> (u8, Vec<(u128, usize)>) {
+    let mut packed = (0..).zip(formats).filter_map(|(number, format)| Some((number, pack(format)?)));
+    packed.next().expect("the last format holds everything")
+}
