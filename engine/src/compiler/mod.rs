@@ -16,6 +16,7 @@ mod pad;
 mod poll;
 mod profiling;
 mod recording;
+mod registers;
 mod safepoint;
 mod state;
 mod translate;

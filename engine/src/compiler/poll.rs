@@ -43,8 +43,6 @@ impl Translator<'_, '_> {
     /// when it is over.
     pub(super) fn poll(&mut self, point: Point) {
         self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
-        let wanted =
-            if point == Points::entry() { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
         let (cold, next) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(cold);
         if let Some(left) = self.profile_arrival(point) {
@@ -52,6 +50,8 @@ impl Translator<'_, '_> {
             self.builder.ins().brif(left, counted, &[], cold, &[]);
             self.builder.switch_to_block(counted);
         }
+        let is_entry = point == Points::entry();
+        let wanted = if is_entry { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
         self.builder.ins().brif(wanted, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         let good = self.good.clone();
@@ -61,6 +61,10 @@ impl Translator<'_, '_> {
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.good = good;
+        if self.has_slots() {
+            // Whatever is needed again is cheaper made again than carried over.
+            self.block_local.clear();
+        }
     }
 
     /// Whether something is checked at the entry. Optimized code that calls nothing needs no check of the

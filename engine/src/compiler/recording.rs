@@ -1,4 +1,4 @@
-//! Which registers each call must store into the frame, where state recording is *slots*.
+//! Which registers each call of optimized code must store into the frame, where state recording is *slots*.
 //!
 //! The frame state at a call is kept in slots, one per register of the body. A slot stays good until
 //! its register is written again, so a call stores only what no call has stored on *every* path

@@ -23,7 +23,6 @@
 
 use cranelift_codegen::ir::{
     self, BlockArg, BlockCall, DebugTag, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
-    StackSlotData, StackSlotKind, types,
 };
 use osr_ir::{Point, Register};
 
@@ -74,6 +73,7 @@ impl Translator<'_, '_> {
                 Callee::Named(function) => self.builder.ins().call(function, arguments),
             };
             self.tag(call, resumption.point, state);
+            self.forget_values();
             return self.builder.inst_results(call).to_vec();
         }
         let stored = self.recording.stores().then(|| self.store_state(resumption));
@@ -161,20 +161,6 @@ impl Translator<'_, '_> {
             state.push((register, recorded));
         }
         state
-    }
-
-    /// The slot of `register`, holding its value.
-    fn stored(&mut self, register: Register) -> ir::StackSlot {
-        let builder = &mut self.builder;
-        let slot = *self.slots[register.index()].get_or_insert_with(|| {
-            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
-        });
-        if !self.good.contains(register) {
-            let value = self.read(register);
-            self.builder.ins().stack_store(types::I64, value, slot, 0);
-            self.good.insert(register);
-        }
-        slot
     }
 
     /// Makes `call` a safepoint, with that state. Gives its number.

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{
     Block, Body, FunctionIndex, Instruction, PointKind, Points, Register, Terminator, TrapKind, Type,
@@ -18,6 +18,7 @@ use osr_ir::{
 use osr_stubs::Context;
 
 use super::recording::{Stores, constant_registers};
+use super::registers::Registers;
 use super::safepoint::Safepoint;
 use super::unrolling::Unrolling;
 use super::{EntryPoint, LoadMerging, Request, trap_code};
@@ -43,7 +44,7 @@ pub(super) struct Translator<'a, 'b> {
     /// The constants that registers are known to hold, here.
     pub(super) constants: Vec<Option<u64>>,
     /// Those that they hold everywhere.
-    always: Vec<Option<u64>>,
+    pub(super) always: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
     pub(super) tier: CompiledTier,
     /// What the code has besides the program.
@@ -54,7 +55,7 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) nowhere: Option<ir::Block>,
     /// The signature of what pads call.
     pub(super) leave_signature: Option<ir::SigRef>,
-    variables: Vec<Variable>,
+    pub(super) registers: Registers,
     /// Per copy and block, if it is translated.
     blocks: BTreeMap<(u8, Block), ir::Block>,
     /// Which loops are translated how often.
@@ -63,7 +64,7 @@ pub(super) struct Translator<'a, 'b> {
     /// Per loop header, the block that its back-edges lead to, if they poll.
     pub(super) back_edges: Vec<Option<ir::Block>>,
     /// What this block has made already.
-    block_local: Vec<(BlockLocal, ir::Value)>,
+    pub(super) block_local: Vec<(BlockLocal, ir::Value)>,
     load_merging: LoadMerging,
     /// What counts are written to, if the tier profiles.
     pub(super) profile: Option<&'a Profile>,
@@ -106,11 +107,17 @@ pub(super) fn translate<'b>(
     builder.switch_to_block(start);
     // Cranelift keeps locations relative to the first one, where -1 means none.
     builder.set_srcloc(ir::SourceLoc::new(0));
-    let variables = body.registers.iter().map(|&ty| builder.declare_var(clif_type(ty))).collect();
+    let registers = match tier {
+        CompiledTier::Baseline => Registers::in_slots(body.registers.len()),
+        CompiledTier::Optimized => Registers::Variables(
+            body.registers.iter().map(|&ty| builder.declare_var(clif_type(ty))).collect(),
+        ),
+    };
     let context = builder.block_params(start)[0];
     let parameters = instance.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
-    let stored = recording.stores().then(|| Stores::of(body, analysis, entry, &always));
+    let stores = recording.stores() && tier == CompiledTier::Optimized;
+    let stored = stores.then(|| Stores::of(body, analysis, entry, &always));
     let copies = match tier {
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => instance.settings().copies(),
@@ -135,7 +142,7 @@ pub(super) fn translate<'b>(
         recording,
         nowhere: None,
         leave_signature: None,
-        variables,
+        registers,
         blocks: BTreeMap::new(),
         unrolling: Unrolling::of(body, &analysis.points, copies),
         pending: Vec::new(),
@@ -197,7 +204,12 @@ impl Translator<'_, '_> {
     fn enter_function(&mut self, start: ir::Block) {
         let parameters = self.builder.block_params(start)[1..].to_vec();
         for (position, value) in parameters.into_iter().enumerate() {
-            self.builder.def_var(self.variables[position], value);
+            self.write(Register::new(position), value);
+        }
+        if self.has_slots() {
+            let analysis = self.analysis;
+            self.flush(analysis.liveness.at(Points::entry()).iter().copied());
+            self.forget_values();
         }
         if self.checks_entry() {
             match self.readiness.checks {
@@ -225,6 +237,10 @@ impl Translator<'_, '_> {
         let position = self.analysis.points.position(point);
         match self.analysis.points.kind(point) {
             PointKind::Entry => {
+                if self.has_slots() {
+                    let analysis = self.analysis;
+                    self.flush(analysis.liveness.at(point).iter().copied());
+                }
                 let entry = self.block(position.block, 0);
                 self.builder.ins().jump(entry, &[]);
             }
@@ -268,7 +284,9 @@ impl Translator<'_, '_> {
     fn enter_block(&mut self, clif_block: ir::Block, stored: Option<&Stores<'_>>, block: Block) {
         self.builder.switch_to_block(clif_block);
         self.forget();
-        if let Some(stored) = stored {
+        if self.has_slots() {
+            self.good.clone_from(self.analysis.liveness.live_in(block));
+        } else if let Some(stored) = stored {
             self.good = stored.at_start(self.body, block);
         }
     }
@@ -278,6 +296,7 @@ impl Translator<'_, '_> {
         self.constants.clone_from(&self.always);
         self.good = RegisterSet::new(self.body.registers.len());
         self.block_local.clear();
+        self.forget_values();
     }
 
     fn translate_from(&mut self, (block, copy): (Block, u8), from: usize) {
@@ -291,6 +310,7 @@ impl Translator<'_, '_> {
             }
             self.instruction(instruction, point);
         }
+        self.leave_block(&basic_block.terminator);
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
         self.terminator((block, copy), &basic_block.terminator);
     }
@@ -302,18 +322,6 @@ impl Translator<'_, '_> {
         if let Some(point) = point {
             self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
         }
-    }
-
-    /// The value of `register`.
-    pub(super) fn read(&mut self, register: Register) -> ir::Value {
-        self.builder.use_var(self.variables[register.index()])
-    }
-
-    /// Makes `value` that of `register`.
-    pub(super) fn write(&mut self, register: Register, value: ir::Value) {
-        self.good.remove(register);
-        self.constants[register.index()] = None;
-        self.builder.def_var(self.variables[register.index()], value);
     }
 
     /// A field of the context that does not change while the thread exists: loaded once in each block.
@@ -344,12 +352,7 @@ impl Translator<'_, '_> {
         match *instruction {
             I::Const { dst, value } => {
                 let bits = value.to_bits();
-                let value = match value.ty() {
-                    Type::I32 => self.builder.ins().iconst(types::I32, bits as i64),
-                    Type::I64 | Type::Funcref => self.builder.ins().iconst(types::I64, bits as i64),
-                    Type::F32 => self.builder.ins().f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
-                    Type::F64 => self.builder.ins().f64const(ir::immediates::Ieee64::with_bits(bits)),
-                };
+                let value = self.constant(value.ty(), bits);
                 self.write(dst, value);
                 self.constants[dst.index()] = Some(bits);
             }
@@ -469,7 +472,7 @@ impl Translator<'_, '_> {
                 let goes_back = self.analysis.points.goes_back(block, *if_true);
                 if goes_back && yes != self.block(*if_true, 0) {
                     // Cranelift puts what is named last next to the branch: a poll, or another copy.
-                    let leaves = self.builder.ins().icmp_imm_u(IntCC::Equal, condition, 0);
+                    let leaves = self.negated(condition);
                     self.builder.ins().brif(leaves, no, &[], yes, &[]);
                 } else {
                     self.builder.ins().brif(condition, yes, &[], no, &[]);
@@ -484,6 +487,19 @@ impl Translator<'_, '_> {
                 self.builder.ins().trap(trap_code(TrapKind::Unreachable));
             }
         }
+    }
+
+    /// Whether `condition` is zero. Of a comparison of floats it is the opposite comparison, which Cranelift
+    /// does not find by itself.
+    fn negated(&mut self, condition: ir::Value) -> ir::Value {
+        let dfg = &self.builder.func.dfg;
+        let definition = |value| dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
+        if let Some(ir::InstructionData::Unary { opcode: ir::Opcode::Uextend, arg }) = definition(condition)
+            && let Some(ir::InstructionData::FloatCompare { args: [a, b], cond, .. }) = definition(arg)
+        {
+            return self.builder.ins().fcmp(cond.complement(), a, b);
+        }
+        self.builder.ins().icmp_imm_u(IntCC::Equal, condition, 0)
     }
 
     fn switch(&mut self, here: (Block, u8), index: Register, targets: &[Block], default: Block) {

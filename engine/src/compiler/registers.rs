@@ -1,0 +1,146 @@
+//! Where the body's registers are while it is translated.
+//!
+//! In optimized code each is a variable of the front end, which makes SSA values of it.
+//!
+//! In baseline code each has its slot in the frame from block to block, and is an SSA value only within a
+//! block: from its first use there, which loads it, or from its definition, up to the next call or the end.
+//! The single-pass allocator keeps nothing in machine registers across blocks anyway, and would copy block
+//! parameters through the stack, and whatever lives across a call as well. So no value is anywhere but in
+//! its slot when a block ends, and the slots are the frame state: what a call stores is what its block has
+//! changed. (The baseline compilers of SpiderMonkey and JavaScriptCore keep their interpreter's frame in the
+//! same way.)
+
+use cranelift_codegen::ir::{self, InstBuilder, StackSlotData, StackSlotKind, types};
+use cranelift_frontend::Variable;
+use osr_ir::liveness::RegisterSet;
+use osr_ir::{Block, Register, Terminator, Type};
+
+use super::translate::{Translator, clif_type};
+
+/// The values of the body's registers.
+#[derive(Debug)]
+pub(super) enum Registers {
+    /// Each is a variable.
+    Variables(Vec<Variable>),
+    /// Each is in its slot, and, if it is known in this block, a value.
+    Slots {
+        /// Per register.
+        values: Vec<Option<ir::Value>>,
+        /// Those that have a value.
+        known: Vec<Register>,
+    },
+}
+
+impl Registers {
+    /// Registers in slots.
+    pub(super) fn in_slots(count: usize) -> Registers {
+        Registers::Slots { values: vec![None; count], known: Vec::new() }
+    }
+}
+
+impl Translator<'_, '_> {
+    /// The value of `register`.
+    pub(super) fn read(&mut self, register: Register) -> ir::Value {
+        match &self.registers {
+            Registers::Variables(variables) => self.builder.use_var(variables[register.index()]),
+            Registers::Slots { values, .. } => match values[register.index()] {
+                Some(value) => value,
+                None => {
+                    let value = self.fetch(register);
+                    self.remember(register, value);
+                    value
+                }
+            },
+        }
+    }
+
+    /// Makes `value` that of `register`.
+    pub(super) fn write(&mut self, register: Register, value: ir::Value) {
+        self.good.remove(register);
+        self.constants[register.index()] = None;
+        match &self.registers {
+            Registers::Variables(variables) => self.builder.def_var(variables[register.index()], value),
+            Registers::Slots { .. } => self.remember(register, value),
+        }
+    }
+
+    /// The value of `register` from its slot, or the constant that it is known to hold.
+    fn fetch(&mut self, register: Register) -> ir::Value {
+        let ty = self.body.ty(register);
+        match self.constants[register.index()] {
+            Some(bits) => self.constant(ty, bits),
+            None => {
+                let slot = self.slot(register);
+                self.builder.ins().stack_load(types::I64, clif_type(ty), slot, 0)
+            }
+        }
+    }
+
+    /// A constant of type `ty`.
+    pub(super) fn constant(&mut self, ty: Type, bits: u64) -> ir::Value {
+        let ins = self.builder.ins();
+        match ty {
+            Type::I32 => ins.iconst(types::I32, bits as i64),
+            Type::I64 | Type::Funcref => ins.iconst(types::I64, bits as i64),
+            Type::F32 => ins.f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
+            Type::F64 => ins.f64const(ir::immediates::Ieee64::with_bits(bits)),
+        }
+    }
+
+    fn remember(&mut self, register: Register, value: ir::Value) {
+        if let Registers::Slots { values, known } = &mut self.registers
+            && values[register.index()].replace(value).is_none()
+        {
+            known.push(register);
+        }
+    }
+
+    /// Whether registers are in slots from block to block.
+    pub(super) fn has_slots(&self) -> bool {
+        matches!(self.registers, Registers::Slots { .. })
+    }
+
+    /// From here on, registers that are in slots are nowhere else.
+    pub(super) fn forget_values(&mut self) {
+        if let Registers::Slots { values, known } = &mut self.registers {
+            known.drain(..).for_each(|register| values[register.index()] = None);
+        }
+    }
+
+    /// Before `terminator`: puts what its successors need into the slots, if that is where they look.
+    pub(super) fn leave_block(&mut self, terminator: &Terminator) {
+        if self.has_slots() {
+            let mut live = RegisterSet::new(self.body.registers.len());
+            let analysis = self.analysis;
+            terminator.each_successor(|successor: Block| live.union(analysis.liveness.live_in(successor)));
+            self.flush(live.iter());
+        }
+    }
+
+    /// Puts `registers` into their slots.
+    pub(super) fn flush(&mut self, registers: impl IntoIterator<Item = Register>) {
+        for register in registers {
+            if self.always[register.index()].is_none() {
+                self.stored(register);
+            }
+        }
+    }
+
+    /// The slot of `register`, holding its value.
+    pub(super) fn stored(&mut self, register: Register) -> ir::StackSlot {
+        let slot = self.slot(register);
+        if !self.good.contains(register) {
+            let value = self.read(register);
+            self.builder.ins().stack_store(types::I64, value, slot, 0);
+            self.good.insert(register);
+        }
+        slot
+    }
+
+    fn slot(&mut self, register: Register) -> ir::StackSlot {
+        let builder = &mut self.builder;
+        *self.slots[register.index()].get_or_insert_with(|| {
+            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
+        })
+    }
+}
