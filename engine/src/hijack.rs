@@ -1,10 +1,14 @@
 //! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
 
+use std::ptr;
+
+use osr_stackwalk::Frame;
+
 use crate::code::CodeVersion;
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
-use crate::ledger::{Batch, LedgerPcs, Record, Wait};
+use crate::ledger::{Batch, LedgerPcs, Record, Room, Wait};
 use crate::settings::{CompiledTier, StateRecording};
 use crate::thread::Thread;
 
@@ -44,18 +48,23 @@ impl Thread {
         let mut fresh = Fresh::new(self.instance(), ledger.batch(deepest));
         let landing = osr_stubs::x86_64::landing_pc();
         let pcs = LedgerPcs::new(&ledger);
-        self.walk(&pcs).visit(|frame, word| {
-            if word == landing {
+        self.walk(&pcs).visit_runs(|frame, others| {
+            // SAFETY: the walk vouches for the slot.
+            if unsafe { *(frame.return_slot as *const u64) } == landing {
                 let record = pcs.found().expect("walks look through hijacked slots");
                 again += u64::from(choose(record.version(), record.wait.number()));
                 return;
             }
-            let wait = fresh.wait(frame.pc);
-            if choose(fresh.batch.wait(wait).version(), fresh.batch.wait(wait).number()) {
-                fresh.batch.push(frame.return_slot, wait);
-                // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
-                // it before the return, Rust code above never its own; the ledger is ours until then.
-                unsafe { *(frame.return_slot as *mut u64) = landing };
+            let mut run = Run::new(&mut fresh, frame.pc);
+            let mut next = Some(frame);
+            while let Some(Frame { return_slot, .. }) = next {
+                if choose(run.version, run.site) {
+                    run.room.push(return_slot, run.wait);
+                    // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
+                    // it before the return, Rust code above never its own; the ledger is ours until then.
+                    unsafe { *(return_slot as *mut u64) = landing };
+                }
+                next = if run.room.is_full() { None } else { others.next_frame() };
             }
         })?;
         let batch = fresh.keep();
@@ -97,8 +106,9 @@ impl Thread {
         let mut batch = ledger.batch(slot);
         let registers = self.instance().body(version.function).registers.len();
         let wait = batch.add_wait(Wait::new(version, site, registers).landing_in(tier));
-        batch.push(slot, wait);
-        batch.count();
+        let mut room = batch.room();
+        room.push(slot, wait);
+        batch.fill(room, wait);
         ledger.add(batch);
         let record = ledger.innermost().expect("just added");
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
@@ -170,8 +180,6 @@ impl Thread {
 struct Fresh<'i> {
     instance: &'i Instance,
     batch: Batch,
-    /// The return PC that was met last, and its wait.
-    last: (u64, u32),
     /// A few return PCs with their waits. Stacks repeat few PCs many times; a search for each would cost more
     /// than the walk.
     pcs: [u64; Fresh::ENTRIES],
@@ -182,28 +190,17 @@ impl<'i> Fresh<'i> {
     const ENTRIES: usize = 32;
 
     fn new(instance: &'i Instance, batch: Batch) -> Fresh<'i> {
-        let (pcs, waits) = ([0; Self::ENTRIES], [0; Self::ENTRIES]);
-        Fresh { instance, batch, last: (0, 0), pcs, waits }
+        Fresh { instance, batch, pcs: [0; Self::ENTRIES], waits: [0; Self::ENTRIES] }
     }
 
     /// The number of the wait of a frame that `pc` returns to.
-    #[inline(always)]
     fn wait(&mut self, pc: u64) -> u32 {
-        if self.last.0 != pc {
-            self.switch(pc);
-        }
-        self.last.1
-    }
-
-    #[inline(never)]
-    fn switch(&mut self, pc: u64) {
-        self.batch.count();
         // Return PCs differ in all bits; the product spreads them.
         let entry = (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
         if self.pcs[entry] != pc {
             self.fill(entry, pc);
         }
-        self.last = (pc, self.waits[entry]);
+        self.waits[entry]
     }
 
     #[cold]
@@ -212,20 +209,50 @@ impl<'i> Fresh<'i> {
             self.instance.registry().find(pc - 1).expect("compiled frames are of versions in memory");
         let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
         let registers = self.instance.body(version.function).registers.len();
-        self.pcs[entry] = pc;
         self.waits[entry] = self.batch.add_wait(Wait::new(version, site as u32, registers));
+        self.pcs[entry] = pc;
     }
 
     fn keep(mut self) -> Batch {
-        self.batch.count();
         std::mem::take(&mut self.batch)
     }
 }
 
 impl Drop for Fresh<'_> {
     fn drop(&mut self) {
-        self.batch.count();
         self.batch.records().for_each(|record| restore_slot(&record));
+    }
+}
+
+/// Frames that wait in one place, one after the other. Adds their records to a [`Fresh`] in the end: until
+/// then, what changes with each of them is in machine registers.
+struct Run<'f, 'i> {
+    fresh: &'f mut Fresh<'i>,
+    version: &'i CodeVersion,
+    site: u32,
+    /// The number of the wait.
+    wait: u32,
+    room: Room,
+}
+
+impl<'f, 'i> Run<'f, 'i> {
+    /// Of frames that `pc` returns to. There is room for one.
+    #[inline(always)]
+    fn new(fresh: &'f mut Fresh<'i>, pc: u64) -> Run<'f, 'i> {
+        let wait = fresh.wait(pc);
+        let room = fresh.batch.room();
+        let there = fresh.batch.wait(wait);
+        // SAFETY: no version is released during a walk.
+        let version = unsafe { &*ptr::from_ref(there.version()) };
+        let site = there.number();
+        Run { fresh, version, site, wait, room }
+    }
+}
+
+impl Drop for Run<'_, '_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.fresh.batch.fill(self.room, self.wait);
     }
 }
 

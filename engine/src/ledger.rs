@@ -16,6 +16,7 @@
 //! few places.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use osr_ir::{Point, PointKind};
@@ -158,8 +159,31 @@ pub(crate) struct Batch {
     frames: Vec<u32>,
     /// One past the last word of the stack.
     stack_end: u64,
-    /// The records from there on are not counted at their wait yet; they have the same.
-    counted: usize,
+}
+
+/// Where a [`Batch`] takes records. A copy of what the batch knows: it can be kept in machine registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    next: *mut Packed,
+    end: *mut Packed,
+    stack_end: u64,
+}
+
+impl Room {
+    #[inline(always)]
+    pub(crate) fn is_full(self) -> bool {
+        self.next == self.end
+    }
+
+    /// Adds a record of `slot`, which is further out than all before. There must be room.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, slot: u64, wait: u32) {
+        debug_assert!(!self.is_full() && self.stack_end - slot < Batch::DEEPEST);
+        let record = Packed { depth: ((self.stack_end - slot) / 8) as u32, wait };
+        // SAFETY: spare capacity of the batch, which nothing else has filled.
+        unsafe { self.next.write(record) };
+        self.next = self.next.wrapping_add(1);
+    }
 }
 
 impl Batch {
@@ -179,20 +203,29 @@ impl Batch {
         &self.waits[number as usize]
     }
 
-    /// Adds a record of `slot`, which is further out than all before, and waits at wait `wait`. Before the wait
-    /// changes from one record to the next, they are to be [counted](Self::count).
+    /// Room for records after those that are there, at least for one.
     #[inline(always)]
-    pub(crate) fn push(&mut self, slot: u64, wait: u32) {
-        debug_assert!(self.stack_end - slot < Self::DEEPEST);
-        self.records.push(Packed { depth: ((self.stack_end - slot) / 8) as u32, wait });
+    pub(crate) fn room(&mut self) -> Room {
+        if self.records.len() == self.records.capacity() {
+            self.grow();
+        }
+        let Range { start, end } = self.records.spare_capacity_mut().as_mut_ptr_range();
+        Room { next: start.cast(), end: end.cast(), stack_end: self.stack_end }
     }
 
-    /// Counts the records that were added since the last time at their wait.
-    pub(crate) fn count(&mut self) {
-        if let Some(last) = self.records[self.counted..].last() {
-            self.frames[last.wait as usize] += (self.records.len() - self.counted) as u32;
-            self.counted = self.records.len();
-        }
+    #[cold]
+    fn grow(&mut self) {
+        self.records.reserve(64);
+    }
+
+    /// The records that were pushed to `room`, the last that was given, are there from now on. They all wait at
+    /// wait `wait`.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, room: Room, wait: u32) {
+        let length = (room.next as usize - self.records.as_ptr() as usize) / size_of::<Packed>();
+        self.frames[wait as usize] += (length - self.records.len()) as u32;
+        // SAFETY: the room was the vector's spare capacity, and is filled up to there.
+        unsafe { self.records.set_len(length) };
     }
 
     /// How many records are pending.
@@ -260,7 +293,7 @@ impl Batch {
         self.records.clear();
         self.waits.clear();
         self.frames.clear();
-        (self.next, self.counted) = (0, 0);
+        self.next = 0;
     }
 }
 
@@ -356,7 +389,6 @@ impl Ledger {
         let mut merged = self.batch(self.stack_end);
         self.batches.drain(..).for_each(|batch| merged.append(&batch));
         merged.records.sort_unstable_by_key(|record| std::cmp::Reverse(record.depth));
-        merged.counted = merged.records.len();
         self.batches.push(merged);
     }
 

@@ -75,7 +75,7 @@ impl Thread {
     pub fn count_compiled_frames(&self) -> Result<usize, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
         let mut frames = 0;
-        self.walk(&LedgerPcs::new(&ledger)).visit(|_, _| frames += 1)?;
+        self.walk(&LedgerPcs::new(&ledger)).visit(|_| frames += 1)?;
         Ok(frames)
     }
 

@@ -48,5 +48,5 @@ pub use return_pcs::{NoHijacks, ReturnPcs, StubPcs};
 pub use segments::SegmentedWalk;
 pub use unwind_section::UnwindSection;
 pub use x86_64::{
-    CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, FramePointerWalk, Popped, Save,
+    CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, FramePointerWalk, FrameRun, Popped, Save,
 };

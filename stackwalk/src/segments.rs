@@ -3,7 +3,7 @@
 //! Rust frames keep no frame pointers, so they are crossed by records: each time compiled code calls
 //! out, its exit stub leaves an [`ExitRecord`], and the caller hands these over innermost first.
 
-use crate::{Error, ExitRecord, Frame, FramePointerWalk, ReturnPcs, StackMemory, WalkEnd};
+use crate::{Error, ExitRecord, Frame, FramePointerWalk, FrameRun, ReturnPcs, StackMemory, WalkEnd};
 
 /// A walk over all segments of a thread, innermost frame first.
 #[derive(Clone, Debug)]
@@ -49,14 +49,23 @@ where
         }
     }
 
-    /// Visits all frames that are left, each with what its return slot holds. Faster than asking for one frame after the other.
+    /// Visits all frames that are left. Faster than asking for one frame after the other.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`]. The frames before were visited.
     #[inline(always)]
-    pub fn visit(&mut self, mut visit: impl FnMut(Frame, u64)) -> Result<(), Error> {
+    pub fn visit(&mut self, mut visit: impl FnMut(Frame)) -> Result<(), Error> {
+        self.visit_runs(|frame, _| visit(frame))
+    }
+
+    /// [`FramePointerWalk::visit_runs`], segment after segment.
+    ///
+    /// # Errors
+    /// As [`Self::visit`].
+    #[inline(always)]
+    pub fn visit_runs(&mut self, mut visit: impl FnMut(Frame, &mut FrameRun<'_, M>)) -> Result<(), Error> {
         let Some(walk) = &mut self.walk else { return Ok(()) };
-        while let Some(WalkEnd::Boundary { slot: after }) = walk.visit(&mut visit)? {
+        while let Some(WalkEnd::Boundary { slot: after }) = walk.visit_runs(&mut visit)? {
             let Some(exit) = self.exits.next() else { break };
             if exit.return_slot <= after {
                 self.walk = None;

@@ -71,18 +71,37 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         Ok(Some(Frame::new(pc, slot, frame_base)))
     }
 
-    /// Visits all frames that are left, each with what its return slot holds, and gives where the walk ended;
-    /// nothing if it was over already. Faster than asking for one frame after the other: the walk's state stays in registers.
+    /// Visits all frames that are left, and gives where the walk ended; nothing if it was over already.
+    /// Faster than asking for one frame after the other: the walk's state stays in registers.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`]. The frames before were visited.
     #[inline(always)]
-    pub fn visit(&mut self, mut visit: impl FnMut(Frame, u64)) -> Result<Option<WalkEnd>, Error> {
+    pub fn visit(&mut self, mut visit: impl FnMut(Frame)) -> Result<Option<WalkEnd>, Error> {
+        self.visit_runs(|frame, _| visit(frame))
+    }
+
+    /// As [`Self::visit`], where `visit` may take more frames itself: those that follow, as long as control
+    /// returns to the same PC in them, as in a recursion.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn visit_runs(
+        &mut self,
+        mut visit: impl FnMut(Frame, &mut FrameRun<'_, M>),
+    ) -> Result<Option<WalkEnd>, Error> {
         if std::mem::replace(&mut self.over, true) {
             return Ok(None);
         }
-        let (mut slot, mut frame_base) = (self.return_slot, self.frame_base);
+        let mut run = FrameRun {
+            memory: &self.memory,
+            pc: 0,
+            return_slot: self.return_slot,
+            frame_base: self.frame_base,
+        };
         loop {
+            let (slot, frame_base) = (run.return_slot, run.frame_base);
             let word = self.memory.word(slot)?;
             let pc = self.pcs.look_through(slot, word)?;
             if self.pcs.is_boundary(pc) {
@@ -93,9 +112,10 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
                 return Err(Error::DidNotAdvance { slot });
             }
             // Read before the visit, which may write to the frame's slot but to nothing else.
-            let outer = self.memory.word(frame_base)?;
-            visit(Frame::new(pc, slot, frame_base), word);
-            (slot, frame_base) = (frame_base.wrapping_add(8), outer);
+            run.frame_base = self.memory.word(frame_base)?;
+            run.return_slot = frame_base.wrapping_add(8);
+            run.pc = word;
+            visit(Frame::new(pc, slot, frame_base), &mut run);
         }
     }
 
@@ -112,6 +132,30 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         self.frame_base = exit.frame_base;
         self.over = false;
         self.end = None;
+    }
+}
+
+/// Frames that follow a frame, as long as control returns to the same PC in them.
+#[derive(Debug)]
+pub struct FrameRun<'m, M> {
+    memory: &'m M,
+    /// What their slots hold.
+    pc: u64,
+    return_slot: u64,
+    frame_base: u64,
+}
+
+impl<M: StackMemory> FrameRun<'_, M> {
+    /// The next one. Not for the frames of hijacked slots. What is wrong with a frame is left to the walk to find.
+    #[inline(always)]
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        let (slot, frame_base) = (self.return_slot, self.frame_base);
+        if self.memory.read(slot) != Some(self.pc) || frame_base <= slot {
+            return None;
+        }
+        self.frame_base = self.memory.read(frame_base)?;
+        self.return_slot = frame_base.wrapping_add(8);
+        Some(Frame::new(self.pc, slot, frame_base))
     }
 }
 

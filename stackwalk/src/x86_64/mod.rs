@@ -9,5 +9,5 @@ mod registers;
 pub use cfi_row::{CfiRow, Popped, Save};
 pub use cfi_rows::CfiRows;
 pub use compact_rows::CompactRows;
-pub use frame_pointer::FramePointerWalk;
+pub use frame_pointer::{FramePointerWalk, FrameRun};
 pub use registers::{CalleeSaved, CalleeSavedRegs};
