@@ -21,6 +21,9 @@ use std::ptr;
 /// Code is allocated in multiples of this many bytes: a cache line.
 pub(crate) const GRANULE: usize = 64;
 const PAGE: usize = 4096;
+/// Fresh pages are made present in steps of so many bytes, in both mappings: a page fault for each of them
+/// would take longer than all the rest of an installation.
+const STEP: usize = 64 << 10;
 /// How many released versions a checked arena keeps inaccessible.
 const QUARANTINE: usize = 64;
 /// Free memory is given back to the system when this much was freed since the last time.
@@ -43,6 +46,8 @@ pub(crate) struct Arena {
     write: *mut u8,
     bytes: usize,
     checked: bool,
+    /// Up to there pages were made present.
+    present: usize,
     /// Free ranges: offset to length. Neighbours are merged.
     free: BTreeMap<usize, usize>,
     quarantine: VecDeque<Allocation>,
@@ -68,18 +73,21 @@ impl Arena {
         file.set_len(bytes as u64)?;
         let execute = map(&file, bytes, libc::PROT_READ | libc::PROT_EXEC)?;
         let write = map(&file, bytes, libc::PROT_READ | libc::PROT_WRITE)?;
-        Ok(Arena {
+        let mut arena = Arena {
             file,
             execute,
             write,
             bytes,
             checked,
+            present: 0,
             free: BTreeMap::from([(0, bytes)]),
             quarantine: VecDeque::new(),
             live_bytes: 0,
             peak_bytes: 0,
             freed_since_trim: 0,
-        })
+        };
+        arena.make_present(0);
+        Ok(arena)
     }
 
     /// The address at which the arena's code is executed.
@@ -113,9 +121,25 @@ impl Arena {
         })?;
         self.live_bytes += bytes;
         self.peak_bytes = self.peak_bytes.max(self.live_bytes);
+        if offset + bytes > self.present {
+            self.make_present(offset + bytes);
+        }
         let allocation = Allocation { offset, bytes };
         self.write(allocation, 0, code);
         Some(allocation)
+    }
+
+    /// Makes pages present up to the end of the step that `end` is in.
+    #[cold]
+    fn make_present(&mut self, end: usize) {
+        let until = (end / STEP * STEP).saturating_add(STEP).min(self.bytes);
+        let ahead = [(self.write, libc::MADV_POPULATE_WRITE), (self.execute, libc::MADV_POPULATE_READ)];
+        for (mapping, advice) in ahead {
+            // SAFETY: the range is within the mapping, and no byte of it changes. Where the system cannot do
+            // it, pages come when they are touched.
+            unsafe { libc::madvise(mapping.add(self.present).cast(), until - self.present, advice) };
+        }
+        self.present = until;
     }
 
     /// Writes `bytes` at `offset` of an allocation. Nobody may execute it yet.

@@ -96,7 +96,7 @@ impl Registry {
             reservation.commit(reservation.bytes())?;
             io::Result::Ok(reservation)
         };
-        Ok(Registry {
+        let registry = Registry {
             compiler: Compiler::new(),
             base: arena.base(),
             bytes: arena.bytes() as u64,
@@ -116,7 +116,11 @@ impl Registry {
             epoch: AtomicU64::new(0),
             install_ns: AtomicU64::new(0),
             release_ns: AtomicU64::new(0),
-        })
+        };
+        // So that their first pages are there when the first code is installed.
+        registry.granule(0).store(0, Ordering::Relaxed);
+        registry.slot(0).store(std::ptr::null_mut(), Ordering::Relaxed);
+        Ok(registry)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
