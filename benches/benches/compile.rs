@@ -41,7 +41,7 @@ fn instantiate(module: &Module) -> Arc<Instance> {
 }
 
 fn defined(module: &Module) -> impl Iterator<Item = FunctionIndex> {
-    module.function_indices().filter(|&function| module.function(function).body().is_some())
+    module.function_indices().filter(|&function| module.function(function).is_defined())
 }
 
 /// Instructions of all bodies, terminators included.

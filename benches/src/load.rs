@@ -28,7 +28,7 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
         _ if bytes.starts_with(b"\0asm") => import(path, &bytes)?,
         _ => return Err(Error::UnknownFormat { path: path.to_owned() }),
     };
-    osr_ir::verifier::verify(&module)
+    osr_ir::verifier::verify_lazily(&module)
         .map_err(|error| Error::Verify { path: path.to_owned(), message: error.to_string() })?;
     Ok(Program { path: path.to_owned(), module })
 }

@@ -88,9 +88,11 @@ pub(crate) struct Analysis {
 }
 
 impl FunctionState {
-    /// The analyses of `body`, which is this function's.
-    pub(crate) fn analysis(&self, body: &Body) -> &Analysis {
+    /// The analyses of this function's body, which `body` gives.
+    #[inline(always)]
+    pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
         self.analysis.get_or_init(|| {
+            let body = body();
             let points = Points::of(body);
             let liveness = Liveness::of(body, &points);
             Analysis { points, liveness }

@@ -88,7 +88,8 @@ impl Instance {
         store: &Arc<StoreState>,
     ) -> Result<Arc<Instance>, InstantiationError> {
         settings.check()?;
-        osr_ir::verifier::verify(&module).map_err(|error| InstantiationError::Invalid(error.to_string()))?;
+        osr_ir::verifier::verify_lazily(&module)
+            .map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
         let linker = Linker { module: &module, imports, store };
         let imported_functions = linker.functions()?;
@@ -310,8 +311,12 @@ impl Instance {
 
     /// Points and liveness of a defined function.
     pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
-        let body = self.module.function(function).body().expect("a defined function");
-        self.function(function).analysis(body)
+        self.function(function).analysis(|| {
+            let defined = self.module.function(function);
+            // Those that were imported were not made when the module was verified.
+            debug_assert_eq!(osr_ir::verifier::verify_function(&self.module, defined), Ok(()));
+            self.body(function)
+        })
     }
 
     /// The points of a defined function, in its body as it is executed.
@@ -550,7 +555,11 @@ const MAXIMUM_REGISTERS: usize = (1 << 16) - 2 * MAXIMUM_VALUES;
 /// Refuses a function that has more of something than there is room for.
 fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), InstantiationError> {
     let signature = module.signature(function.signature);
-    let registers = function.body().map_or(0, |body| body.registers.len());
+    // The bound saves making the body.
+    let registers = match function.register_bound() {
+        bound if bound <= MAXIMUM_REGISTERS => bound,
+        _ => function.body().map_or(0, |body| body.registers.len()),
+    };
     let sizes = [
         ("parameters", signature.parameters.len(), MAXIMUM_VALUES),
         ("results", signature.results.len(), MAXIMUM_VALUES),

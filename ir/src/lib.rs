@@ -20,6 +20,7 @@
 
 pub mod body;
 pub mod index;
+mod lazy_body;
 pub mod liveness;
 pub mod module;
 pub mod operation;
@@ -34,6 +35,7 @@ pub use body::{BasicBlock, Body, Instruction, Terminator};
 pub use index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
+pub use lazy_body::LazyBody;
 pub use liveness::Liveness;
 pub use module::{
     ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,

@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::lazy_body::LazyBody;
 use crate::value::{Type, Value};
 
 /// A program: functions and the state that they share.
@@ -85,7 +86,21 @@ pub struct Function {
 }
 
 impl Function {
-    /// The body, unless the function is imported.
+    /// Whether the module defines it.
+    pub fn is_defined(&self) -> bool {
+        matches!(self.kind, FunctionKind::Defined(_))
+    }
+
+    /// How many registers its body has: exactly, or, as long as nobody has asked for the body, at most.
+    /// None if it is imported.
+    pub fn register_bound(&self) -> usize {
+        match &self.kind {
+            FunctionKind::Import(_) => 0,
+            FunctionKind::Defined(body) => body.register_bound(),
+        }
+    }
+
+    /// The body, unless the function is imported. It is made now if this is its first use.
     pub fn body(&self) -> Option<&Body> {
         match &self.kind {
             FunctionKind::Import(_) => None,
@@ -100,7 +115,7 @@ pub enum FunctionKind {
     /// The host provides it.
     Import(ImportName),
     /// The module defines it.
-    Defined(Body),
+    Defined(LazyBody),
 }
 
 /// The two-level name under which the host provides something.

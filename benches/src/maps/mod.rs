@@ -60,7 +60,7 @@ fn compile(
 
 /// The functions of `module` that have bodies.
 pub(crate) fn defined_functions(module: &Module) -> impl Iterator<Item = FunctionIndex> {
-    module.function_indices().filter(|&index| module.function(index).body().is_some())
+    module.function_indices().filter(|&index| module.function(index).is_defined())
 }
 
 /// The functions with bodies that are meant: all, or the one of that name, export name or index.

@@ -78,7 +78,7 @@ impl Way {
 
     #[cfg(feature = "peers")]
     fn open_peer(self, subject: &Subject, program: &Program) -> Result<Box<dyn Runner>, String> {
-        if program.module.functions.iter().any(|function| function.body().is_none()) {
+        if program.module.functions.iter().any(|function| !function.is_defined()) {
             return Err("it imports functions, which peers are not given".to_owned());
         }
         let call = super::runner::Call::of(subject, program)?;

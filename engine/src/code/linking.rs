@@ -29,10 +29,8 @@ impl Registry {
         seed: Option<u64>,
     ) -> Result<Vec<&CodeVersion>, (FunctionIndex, CompileError)> {
         let module = instance.module();
-        let mut order: Vec<FunctionIndex> = module
-            .function_indices()
-            .filter(|&function| module.function(function).body().is_some())
-            .collect();
+        let mut order: Vec<FunctionIndex> =
+            module.function_indices().filter(|&function| module.function(function).is_defined()).collect();
         let mut random = seed.map(Random);
         if let Some(random) = &mut random {
             (1..order.len()).rev().for_each(|last| order.swap(last, random.below(last as u64 + 1) as usize));

@@ -82,7 +82,7 @@ impl Translator<'_, '_> {
     /// How `function` is called: through its cell, or, for good, by its name, which becomes a distance when
     /// all functions are in place. Functions of the host have no place.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
-        let is_defined = self.instance.module().function(function).body().is_some();
+        let is_defined = self.instance.module().function(function).is_defined();
         if self.readiness.binding == CallBinding::Cell || !is_defined {
             let cells = self.context_field(offset_of!(Context, cells));
             return self.in_cell(cells, self.instance.number(function) as i32 * 8);

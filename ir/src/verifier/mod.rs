@@ -1,5 +1,6 @@
 //! The verifier: what makes a module well formed. Every module is verified before it runs, wherever
-//! it came from, and everything after may rely on what is checked here.
+//! it came from, and everything after may rely on what is checked here. Only the bodies that are still
+//! WebAssembly are left out then ([`verify_lazily`]): validation has checked them.
 //!
 //! ```text
 //! module ──> items (this file, initializers) ──> each body: code ──> assignment
@@ -32,10 +33,32 @@ use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
 };
 use crate::value::Type;
+use crate::wasm::SourceCheck;
 use initializer::Initializer;
 
-/// Checks that `module` is well formed, and reports the first thing that is not.
+/// Checks that `module` is well formed, and reports the first thing that is not. Every body is made.
 pub fn verify(module: &Module) -> Result<(), VerifyError> {
+    verify_items(module)?;
+    module.functions.iter().try_for_each(|function| verify_function(module, function))
+}
+
+/// As [`verify`], but leaves out the bodies that are still as a WebAssembly module has them, if what they
+/// refer to has not been changed since: they were validated, and translation keeps that.
+pub fn verify_lazily(module: &Module) -> Result<(), VerifyError> {
+    verify_items(module)?;
+    let mut check = SourceCheck::of(module);
+    module.functions.iter().try_for_each(|function| match &function.kind {
+        FunctionKind::Defined(body) if body.is_sound_source(function, &mut check) => Ok(()),
+        _ => verify_function(module, function),
+    })
+}
+
+/// Checks the body of `function`, one of `module`, if it is defined. The items must have been.
+pub fn verify_function(module: &Module, function: &Function) -> Result<(), VerifyError> {
+    function.body().map_or(Ok(()), |body| verify_body(module, function, body))
+}
+
+fn verify_items(module: &Module) -> Result<(), VerifyError> {
     verify_signatures(module)?;
     verify_functions(module)?;
     verify_memory(module)?;
@@ -43,13 +66,7 @@ pub fn verify(module: &Module) -> Result<(), VerifyError> {
     verify_globals(module)?;
     verify_segments(module)?;
     verify_exports(module)?;
-    verify_start(module)?;
-    for function in &module.functions {
-        if let FunctionKind::Defined(body) = &function.kind {
-            verify_body(module, function, body)?;
-        }
-    }
-    Ok(())
+    verify_start(module)
 }
 
 fn verify_signatures(module: &Module) -> Result<(), VerifyError> {

@@ -4,8 +4,9 @@
 //! open frame only the nesting is followed, as a count.
 
 use super::operands::Operand;
+use super::source::Declarations;
 use crate::index::{Block, SignatureIndex};
-use crate::module::{Module, Signature};
+use crate::module::Signature;
 use crate::value::Type;
 
 /// What opened a frame.
@@ -36,7 +37,7 @@ pub(super) enum FrameType {
 
 impl FrameType {
     /// The types of the parameters.
-    pub(super) fn parameters<'a>(&'a self, module: &'a Module) -> &'a [Type] {
+    pub(super) fn parameters<'a>(&'a self, module: &'a Declarations) -> &'a [Type] {
         match self {
             FrameType::Result(_) => &[],
             FrameType::Signature(index) => &signature(module, *index).parameters,
@@ -44,7 +45,7 @@ impl FrameType {
     }
 
     /// The types of the results.
-    pub(super) fn results<'a>(&'a self, module: &'a Module) -> &'a [Type] {
+    pub(super) fn results<'a>(&'a self, module: &'a Declarations) -> &'a [Type] {
         match self {
             FrameType::Result(ty) => ty.as_slice(),
             FrameType::Signature(index) => &signature(module, *index).results,
@@ -52,7 +53,7 @@ impl FrameType {
     }
 }
 
-fn signature(module: &Module, index: SignatureIndex) -> &Signature {
+fn signature(module: &Declarations, index: SignatureIndex) -> &Signature {
     module.signature(index)
 }
 

@@ -3,7 +3,7 @@
 //! Here are variables, calls, memory and tables; constructs are in [`construct`](super::construct),
 //! branches in [`branch`](super::branch).
 
-use wasmparser::Operator;
+use wasmparser::{FunctionBody, Operator};
 
 use super::branch::load;
 use super::cleanup;
@@ -13,24 +13,22 @@ use super::error::{Feature, ImportError};
 use super::locals::{self, Assignments};
 use super::operands::{Operand, Operands};
 use super::operators::{Computation, computation};
-use super::sections::SourceBody;
+use super::source::{Declarations, SourceBody};
 use crate::body::{Body, Instruction, Terminator};
 use crate::index::{
     DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
-use crate::module::{FunctionKind, Module};
 use crate::value::{Type, Value};
 
-/// Translates `source` and makes it the body of its function.
-pub(super) fn translate(module: &mut Module, source: &SourceBody<'_>) -> Result<(), ImportError> {
-    let body = Translator::new(module, source)?.body(source)?;
-    module.functions[source.function.index()].kind = FunctionKind::Defined(body);
-    Ok(())
+/// Translates `source`.
+pub(super) fn translate(source: &SourceBody) -> Result<Body, ImportError> {
+    let code = source.code();
+    Translator::new(source, &code)?.body(&code)
 }
 
 /// A function being translated.
 pub(super) struct Translator<'m> {
-    pub(super) module: &'m Module,
+    pub(super) module: &'m Declarations,
     pub(super) types: &'m [SignatureIndex],
     pub(super) code: Code,
     pub(super) operands: Operands,
@@ -42,11 +40,12 @@ pub(super) struct Translator<'m> {
 }
 
 impl<'m> Translator<'m> {
-    fn new(module: &'m Module, source: &'m SourceBody<'_>) -> Result<Translator<'m>, ImportError> {
-        let signature = module.function(source.function).signature;
+    fn new(source: &'m SourceBody, body: &FunctionBody<'_>) -> Result<Translator<'m>, ImportError> {
+        let module = &source.module.declarations;
+        let signature = module.signature_of(source.function);
         let mut locals = module.signature(signature).parameters.clone();
         let parameters = locals.len();
-        locals::declared(&source.code, &mut locals)?;
+        locals::declared(body, &mut locals)?;
         let mut code = Code::new();
         let frame = Frame {
             kind: FrameKind::Function,
@@ -57,18 +56,18 @@ impl<'m> Translator<'m> {
         };
         Ok(Translator {
             module,
-            types: &source.types,
+            types: &source.module.types,
             code,
             operands: Operands::new(locals.clone()),
             control: Control::new(frame),
-            assignments: Assignments::of(&source.code)?,
+            assignments: Assignments::of(body)?,
             locals,
             parameters,
         })
     }
 
-    fn body(mut self, source: &SourceBody<'_>) -> Result<Body, ImportError> {
-        let mut reader = source.code.get_operators_reader()?;
+    fn body(mut self, body: &FunctionBody<'_>) -> Result<Body, ImportError> {
+        let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
             self.operator(&operator, offset)?;
@@ -152,7 +151,7 @@ impl<'m> Translator<'m> {
 
     fn call(&mut self, function: u32) {
         let function = FunctionIndex::new(function as usize);
-        let (arguments, results) = self.call_registers(self.module.function(function).signature);
+        let (arguments, results) = self.call_registers(self.module.signature_of(function));
         self.code.emit(Instruction::Call { function, arguments, results });
     }
 
@@ -185,7 +184,7 @@ impl<'m> Translator<'m> {
             }
             Operator::GlobalGet { global_index } => {
                 let global = GlobalIndex::new(global_index as usize);
-                let dst = self.operands.push_temporary(self.module.globals[global.index()].ty);
+                let dst = self.operands.push_temporary(self.module.global(global_index));
                 self.code.emit(Instruction::GlobalGet { dst, global });
             }
             Operator::GlobalSet { global_index } => {

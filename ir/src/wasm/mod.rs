@@ -1,10 +1,10 @@
 //! Import of WebAssembly: a binary module, or its text form, becomes a [`Module`] of register code.
 //!
 //! ```text
-//!  text ─ wat ─> bytes ─ features ──> sections ────────────> Module without bodies
-//!                  (validated)           │                        │
-//!                                        │ function bodies        │ names
-//!                                        v                        v
+//!  text ─ wat ─> bytes ─ features ──> sections ── names ──> Module of lazy bodies
+//!                  (validated)           │
+//!                                        │ source            on first use of each:
+//!                                        v
 //!                 locals, operands, control ── function ──> Body, made small by `cleanup`
 //! ```
 //!
@@ -15,7 +15,8 @@
 //! broken name section is too, as WebAssembly has it.
 //!
 //! What may be relied on: bytes are validated before anything else, bodies included, so translation
-//! never meets ill-typed code. Locals keep their order: the parameters are the first registers.
+//! never meets ill-typed code, and may wait until somebody asks for a body: whatever is refused is
+//! refused at import. Locals keep their order: the parameters are the first registers.
 
 mod branch;
 mod cleanup;
@@ -30,8 +31,10 @@ mod names;
 mod operands;
 mod operators;
 mod sections;
+mod source;
 
 pub use error::{Feature, ImportError};
+pub(crate) use source::{SourceBody, SourceCheck};
 
 use crate::module::Module;
 
@@ -48,9 +51,6 @@ pub fn import(bytes: &[u8]) -> Result<Module, ImportError> {
     features::validate(bytes)?;
     let mut sections = sections::read(bytes)?;
     names::assign(&mut sections.module, &sections.names);
-    for body in &sections.bodies {
-        function::translate(&mut sections.module, body)?;
-    }
     Ok(sections.module)
 }
 

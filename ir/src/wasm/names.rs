@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use crate::module::{ExportItem, FunctionKind, Module};
 
 /// Names every function of `module`. `section` holds what the name section says, by function index.
-pub(super) fn assign(module: &mut Module, section: &HashMap<u32, String>) {
+pub(super) fn assign(module: &mut Module, section: &HashMap<u32, &str>) {
     let mut wanted: Vec<Option<String>> = vec![None; module.functions.len()];
     for (&index, name) in section {
         if let Some(slot) = wanted.get_mut(index as usize).filter(|_| !name.is_empty()) {
-            *slot = Some(name.clone());
+            *slot = Some((*name).to_owned());
         }
     }
     for export in &module.exports {

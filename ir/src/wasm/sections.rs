@@ -3,15 +3,18 @@
 //! The bytes have been validated: indices are in range and types agree.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use wasmparser::{
-    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, FunctionBody, Import, KnownCustom,
-    MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
+    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, Import, KnownCustom, MemoryType,
+    Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
 };
 
 use super::error::{Feature, ImportError};
-use crate::body::Body;
+use super::source::{SourceBody, SourceModule};
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::lazy_body::LazyBody;
 use crate::module::{
     ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
     GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
@@ -22,22 +25,10 @@ type Result<T, E = ImportError> = std::result::Result<T, E>;
 
 /// What the sections say.
 pub(super) struct Sections<'a> {
-    /// The module; defined functions have empty bodies and no function has a name.
+    /// The module; no function has a name.
     pub(super) module: Module,
-    /// The bodies of the defined functions.
-    pub(super) bodies: Vec<SourceBody<'a>>,
     /// The function names of the name section.
-    pub(super) names: HashMap<u32, String>,
-}
-
-/// A function body as the module has it.
-pub(super) struct SourceBody<'a> {
-    /// Which function it is.
-    pub(super) function: FunctionIndex,
-    /// The module's types, as interned signatures: types are numbered otherwise than signatures.
-    pub(super) types: std::rc::Rc<[SignatureIndex]>,
-    /// Locals and operators.
-    pub(super) code: FunctionBody<'a>,
+    pub(super) names: HashMap<u32, &'a str>,
 }
 
 /// Reads the sections of a validated module.
@@ -46,14 +37,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Sections<'_>> {
     for payload in Parser::new(0).parse_all(bytes) {
         reader.payload(payload?)?;
     }
-    let imported = reader.module.functions.len() - reader.bodies.len();
-    let types: std::rc::Rc<[SignatureIndex]> = reader.types.into();
-    let bodies = reader.bodies.into_iter().enumerate().map(|(i, code)| SourceBody {
-        function: FunctionIndex::new(imported + i),
-        types: types.clone(),
-        code,
-    });
-    Ok(Sections { bodies: bodies.collect(), module: reader.module, names: reader.names })
+    let Reader { mut module, types, code, bodies, names, .. } = reader;
+    let section = &bytes[code.start as usize..code.end as usize];
+    let source = Arc::new(SourceModule::new(&module, types, section, code.start));
+    let imported = module.functions.len() - bodies.len();
+    for (i, range) in bodies.into_iter().enumerate() {
+        let function = FunctionIndex::new(imported + i);
+        let body = LazyBody::of_source(SourceBody::new(&source, function, range));
+        module.functions[function.index()].kind = FunctionKind::Defined(body);
+    }
+    Ok(Sections { module, names })
 }
 
 /// The type of the textual and register code that `ty` is.
@@ -75,8 +68,10 @@ struct Reader<'a> {
     module: Module,
     interned: HashMap<Signature, SignatureIndex>,
     types: Vec<SignatureIndex>,
-    bodies: Vec<FunctionBody<'a>>,
-    names: HashMap<u32, String>,
+    /// Where the code section is, and each body.
+    code: Range<u64>,
+    bodies: Vec<Range<u64>>,
+    names: HashMap<u32, &'a str>,
 }
 
 impl<'a> Reader<'a> {
@@ -94,7 +89,7 @@ impl<'a> Reader<'a> {
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
-                    self.add_function(ty?, FunctionKind::Defined(Body::default()));
+                    self.add_function(ty?, FunctionKind::Defined(LazyBody::default()));
                 }
             }
             Payload::TableSection(section) => {
@@ -131,7 +126,8 @@ impl<'a> Reader<'a> {
                     self.add_data(&data?)?;
                 }
             }
-            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CodeSectionStart { unchecked_range, .. } => self.code = unchecked_range,
+            Payload::CodeSectionEntry(body) => self.bodies.push(body.range()),
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     self.add_names(names);
@@ -207,11 +203,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Keeps the names up to where the section is broken, if it is: a custom section is never an error.
-    fn add_names(&mut self, section: NameSectionReader<'_>) {
+    fn add_names(&mut self, section: NameSectionReader<'a>) {
         for subsection in section.into_iter().map_while(std::result::Result::ok) {
             if let Name::Function(names) = subsection {
                 let names = names.map_while(std::result::Result::ok);
-                self.names.extend(names.map(|naming| (naming.index, naming.name.to_owned())));
+                self.names.extend(names.map(|naming| (naming.index, naming.name)));
             }
         }
     }

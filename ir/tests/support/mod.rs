@@ -247,7 +247,7 @@ impl Generator<'_> {
             let signature = self.module.functions[i].signature;
             if let FunctionKind::Defined(_) = self.module.functions[i].kind {
                 let signature = self.module.signatures.get(signature.index()).cloned().unwrap_or_default();
-                self.module.functions[i].kind = FunctionKind::Defined(self.body(&signature));
+                self.module.functions[i].kind = FunctionKind::Defined(self.body(&signature).into());
             }
         }
     }

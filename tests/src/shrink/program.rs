@@ -12,7 +12,7 @@ impl Shrinker<'_> {
         self.fewer_bodies();
         self.attempt_module(edit::drop_functions);
         for function in 0..self.best.module.functions.len() {
-            if self.best.module.functions[function].body().is_some() {
+            if self.best.module.functions[function].is_defined() {
                 self.smaller_body(function);
             }
         }

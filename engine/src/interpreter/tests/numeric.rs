@@ -277,7 +277,7 @@ fn module(types: &[Type], result: Type, instruction: Instruction, constants: &[O
     let terminator = Terminator::Return { values: vec![result_register] };
     let registers = types.iter().copied().chain([result]).collect();
     let body = Body { registers, blocks: vec![BasicBlock { instructions, terminator }] };
-    module.functions.push(Function { name: "f".into(), signature, kind: FunctionKind::Defined(body) });
+    module.functions.push(Function { name: "f".into(), signature, kind: FunctionKind::Defined(body.into()) });
     module
 }
 

@@ -276,7 +276,8 @@ fn module(random: &mut Random) -> Module {
     callee.blocks[1].terminator = Terminator::Return { values: [4, 1, 10, 3].map(Register::new).to_vec() };
     let bodies = [("f", all, body(random, Some(FunctionIndex::new(1)))), ("g", few, callee)];
     for (name, signature, body) in bodies {
-        module.functions.push(Function { name: name.into(), signature, kind: FunctionKind::Defined(body) });
+        let kind = FunctionKind::Defined(body.into());
+        module.functions.push(Function { name: name.into(), signature, kind });
     }
     module.memory = Some(Memory { minimum: 1, maximum: Some(1), import: None });
     let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::I64(7)));

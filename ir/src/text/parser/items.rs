@@ -177,7 +177,7 @@ impl Parser<'_> {
         // Interned before the body's own signatures: the printer relies on that order.
         let signature = code.parser.module.intern_signature(Signature { parameters, results });
         code.blocks()?;
-        let kind = FunctionKind::Defined(code.body);
+        let kind = FunctionKind::Defined(code.body.into());
         self.module.functions.push(Function { name, signature, kind });
         Ok(())
     }
