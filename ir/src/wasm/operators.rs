@@ -72,3 +72,102 @@ computations! {
         I32Store I64Store F32Store F64Store I32Store8 I32Store16 I64Store8 I64Store16 I64Store32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wasmparser::{MemArg, MemArgTarget, Operator, Parser, Payload};
+
+    use super::computation;
+    use crate::FunctionKind;
+
+    /// The proposals of the supported operators, as the parser's list has them.
+    const SUPPORTED: [&str; 5] =
+        ["mvp", "sign_extension", "saturating_float_to_int", "bulk_memory", "reference_types"];
+
+    /// All operators that do more than compute, each where control reaches it.
+    const OTHERS: &str = r#"(module
+        (table 1 funcref) (memory 1) (global (mut i32) (i32.const 0))
+        (data "") (elem func 0)
+        (func (param i32) (result i32) (local i32 funcref)
+            nop block end loop end
+            block local.get 0 br_if 0 br 0 end
+            block local.get 0 br_table 0 0 end
+            block local.get 0 if local.get 0 return else unreachable end end
+            local.get 0 call 0 i32.const 0 call_indirect (param i32) (result i32)
+            local.tee 1 drop i64.const 0 drop f32.const 0 drop f64.const 0 drop
+            global.get 0 global.set 0 memory.size memory.grow local.set 1
+            i32.const 0 i32.const 0 i32.const 0 select drop
+            i32.const 0 i32.const 0 i32.const 0 select (result i32) drop
+            i32.const 0 i32.const 0 i32.const 0 memory.init 0 data.drop 0
+            i32.const 0 i32.const 0 i32.const 0 memory.copy
+            i32.const 0 i32.const 0 i32.const 0 memory.fill
+            i32.const 0 i32.const 0 i32.const 0 table.init 0 elem.drop 0
+            i32.const 0 i32.const 0 i32.const 0 table.copy
+            i32.const 0 ref.null func i32.const 0 table.fill
+            i32.const 0 i32.const 0 table.get table.set 0
+            ref.func 0 table.size table.grow drop
+            i32.const 0))"#;
+
+    macro_rules! simple {
+        ($op:ident) => {
+            Some(Operator::$op)
+        };
+        ($op:ident { memarg: $ty:ty }) => {
+            Some(Operator::$op {
+                memarg: MemArg {
+                    align: 0,
+                    max_align: 0,
+                    offset: 0,
+                    target: MemArgTarget::Memory(0),
+                    ordering: None,
+                },
+            })
+        };
+        ($op:ident $fields:tt) => {
+            None
+        };
+    }
+
+    macro_rules! operators {
+        ($(@$proposal:ident $op:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident $arity:tt)*) => {
+            /// Proposal, name, and the operator itself if it has no field but a memory argument.
+            fn all() -> Vec<(&'static str, &'static str, Option<Operator<'static>>)> {
+                vec![$((stringify!($proposal), stringify!($op), simple!($op $({ $($field: $ty),* })?))),*]
+            }
+        };
+    }
+
+    wasmparser::for_each_operator!(operators);
+
+    /// Bodies are translated after import, when it is too late to refuse an operator.
+    #[test]
+    fn every_operator_that_validation_lets_through_is_translated() {
+        let supported = all().into_iter().filter(|(proposal, ..)| SUPPORTED.contains(proposal));
+        let others: BTreeSet<String> = supported
+            .filter(|(.., operator)| operator.as_ref().and_then(computation).is_none())
+            .map(|(_, name, _)| name.to_owned())
+            // Not valid with any number of types but one, which is `TypedSelect`.
+            .filter(|name| name != "TypedSelectMulti")
+            .collect();
+        let bytes = wat::parse_str(OTHERS).expect("text");
+        assert_eq!(others, occurring(&bytes).into_iter().filter(|name| others.contains(name)).collect());
+        let module = super::super::import(&bytes).expect("all of it is supported");
+        let FunctionKind::Defined(body) = &module.functions[0].kind else { panic!("it is defined") };
+        assert!(!body.blocks.is_empty());
+    }
+
+    /// The names of the operators in a module's bodies.
+    fn occurring(bytes: &[u8]) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let Payload::CodeSectionEntry(body) = payload.expect("valid") else { continue };
+            for operator in body.get_operators_reader().expect("valid") {
+                let shown = format!("{:?}", operator.expect("valid"));
+                names.insert(shown.split([' ', '(']).next().expect("a name").to_owned());
+            }
+        }
+        names
+    }
+}

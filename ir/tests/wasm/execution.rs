@@ -10,7 +10,7 @@ use osr_ir::{ExportItem, Module, TrapKind, Type, wasm};
 
 use crate::evaluator::Instance;
 
-fn programs(folder: &str, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn programs(folder: &str, extension: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs").join(folder);
     let entries = fs::read_dir(folder).expect("the folder of programs");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();

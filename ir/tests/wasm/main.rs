@@ -4,6 +4,7 @@ mod code;
 mod evaluator;
 mod execution;
 mod generated;
+mod lazy;
 mod limits;
 mod refused;
 
