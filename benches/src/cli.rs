@@ -266,6 +266,10 @@ pub(crate) struct EngineOptions {
     /// How optimized code makes its frame states known.
     #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
     pub(crate) state_recording: StateRecordingName,
+    /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
+    /// not at all.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
+    pub(crate) unrolling: u8,
     /// Force transitions; may be repeated. `hijack=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
     /// `redirect=N`: the same, but the code stays. `land=interpreter|baseline|optimized|random:SEED`: where
@@ -405,6 +409,7 @@ impl EngineOptions {
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
             state_recording: self.state_recording.recording(),
+            unrolling: self.unrolling,
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),
             planted: self.plant_defect.as_ref().map(|defect| defect.0.clone()),
@@ -526,6 +531,7 @@ Cranelift makes no code for x86-64 without frame pointers: their price is in the
 
 Examples:
   osr-bench readiness                            all bundled programs
+  osr-bench readiness --unrolling 1              with a poll in each iteration of small loops, too
   osr-bench readiness fib richards --processes 15
   osr-bench readiness --clock cpu --json         for a machine that is not quiet, as data
 
@@ -541,6 +547,10 @@ pub(crate) struct ReadinessOptions {
     /// Intervals that are wider than this many percent to either side are marked as noisy.
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
     pub(crate) noise: f64,
+    /// How often small innermost loops are unrolled, at most, in all of them: how many iterations share a
+    /// poll.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
+    pub(crate) unrolling: u8,
     /// How much is measured.
     #[command(flatten)]
     pub(crate) effort: Effort,

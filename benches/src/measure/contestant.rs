@@ -25,6 +25,8 @@ pub(crate) struct Code {
     pub(crate) readiness: Readiness,
     /// How it makes frame states known.
     pub(crate) state_recording: StateRecording,
+    /// How often small loops are unrolled.
+    pub(crate) unrolling: u8,
 }
 
 impl Contestant {
@@ -37,11 +39,16 @@ impl Contestant {
     ) -> Result<Box<dyn Runner>, String> {
         match self {
             Contestant::Engine(way) => way.open(job, program),
-            Contestant::Code(Code { readiness, state_recording }) => {
+            Contestant::Code(Code { readiness, state_recording, unrolling }) => {
                 // A place of its own for each, another in each process.
                 let placement = Some(job.seed.wrapping_add(position as u64));
-                let settings =
-                    Settings { readiness, state_recording, placement, ..settings(Tiers::Optimized) };
+                let settings = Settings {
+                    readiness,
+                    state_recording,
+                    unrolling,
+                    placement,
+                    ..settings(Tiers::Optimized)
+                };
                 Ok(Box::new(Ours::open(settings, &job.subject, program)?))
             }
         }

@@ -1,7 +1,7 @@
 //! Ways to execute a program: our tiers, and the engines they are compared with.
 
 use clap::ValueEnum;
-use osr_engine::Tiers;
+use osr_engine::{Settings, Tiers};
 use serde::{Deserialize, Serialize};
 
 use super::contestant::settings;
@@ -73,7 +73,10 @@ impl Way {
             Way::Auto => Tiers::Auto,
             Way::Wasmtime | Way::Wasmi | Way::Node => return self.open_peer(&job.subject, program),
         };
-        Ok(Box::new(Ours::open(settings(tiers), &job.subject, program)?))
+        // A lucky place must not pass for fast code.
+        let placement = (tiers == Tiers::Optimized).then_some(job.seed);
+        let settings = Settings { placement, ..settings(tiers) };
+        Ok(Box::new(Ours::open(settings, &job.subject, program)?))
     }
 
     #[cfg(feature = "peers")]

@@ -84,7 +84,7 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
     let machine = Machine::current();
     let steps = subjects.len() as u64 * u64::from(effort.processes);
     let progress = output::progress(steps, options.quiet || options.json);
-    let components = components();
+    let components = components(options.unrolling);
     let contestants: Vec<Contestant> =
         components.iter().map(|component| Contestant::Code(component.code)).collect();
     let replies = measure::measure(&subjects, &contestants, &effort, &progress)?;
@@ -108,8 +108,8 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
     findings.verdict()
 }
 
-/// The components, the bare code first.
-fn components() -> Vec<Component> {
+/// The components, the bare code first, all with loops unrolled so often.
+fn components(unrolling: u8) -> Vec<Component> {
     let none = StateRecording::None;
     let bare = Readiness::BARE;
     let checked = Readiness { checks: Checks::Stack, ..bare };
@@ -118,7 +118,7 @@ fn components() -> Vec<Component> {
     let mut components: Vec<Component> = Vec::new();
     let mut add = |name, parent: usize, readiness, state_recording| {
         let added_to = components.get(parent).map(|parent| parent.name);
-        let code = Code { readiness, state_recording };
+        let code = Code { readiness, state_recording, unrolling };
         components.push(Component { name, added_to, parent, code });
     };
     add("bare", 0, bare, none);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_component_changes_one_thing_of_what_it_is_added_to() {
-        let components = components();
+        let components = components(1);
         assert_eq!(components[0].code.readiness, Readiness::BARE);
         for component in &components[1..] {
             let (code, base) = (component.code, components[component.parent].code);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use osr_engine::StateRecording;
+use osr_engine::{Settings, StateRecording};
 use osr_tests::shrink::Candidate;
 
 use super::{Scratch, scheduled_run};
@@ -104,6 +104,9 @@ pub(super) fn command_line(
     let recording = options.engine.state_recording.recording();
     if recording != StateRecording::default() {
         line.extend(["--state-recording".to_owned(), recording.name().to_owned()]);
+    }
+    if options.engine.unrolling != Settings::DEFAULT_UNROLLING {
+        line.extend(["--unrolling".to_owned(), options.engine.unrolling.to_string()]);
     }
     if options.engine.checked {
         line.push("--checked".to_owned());
