@@ -5,7 +5,7 @@
 //!  validate      wasmparser's validator alone
 //!  import        validation, sections, names; no body is translated
 //!  instance      items verified; call cells, stubs, memory, segments
-//!  first call    a thread, and `run(1)`, interpreted: it enters a third of the program's 35 functions
+//!  first call    a thread, and `run(1)`, interpreted, with what it enters translated
 //!  whole         the last three
 //!  translation   for comparison: every body
 //! ```
