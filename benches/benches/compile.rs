@@ -47,7 +47,7 @@ fn defined(module: &Module) -> impl Iterator<Item = FunctionIndex> {
 /// Instructions of all bodies, terminators included.
 fn instructions(module: &Module) -> usize {
     let bodies = defined(module).map(|function| module.function(function).body().expect("defined"));
-    bodies.map(|body| body.instruction_count() + body.blocks.len()).sum()
+    bodies.map(|body| body.instruction_count()).sum()
 }
 
 /// The time to compile every function of `modules` once in `tier`, points and liveness known.

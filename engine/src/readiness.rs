@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct Readiness {
     /// How it calls other functions of the module.
     pub binding: CallBinding,
-    /// What is checked at function entries and loop headers.
+    /// What is checked at function entries and in loops.
     pub checks: Checks,
 }
 
@@ -30,7 +30,7 @@ pub enum CallBinding {
     Direct,
 }
 
-/// What is checked at function entries and loop headers.
+/// What is checked at the entries of functions that call something, and in loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Checks {
@@ -38,7 +38,7 @@ pub enum Checks {
     None,
     /// At entries, whether there is stack left; if not, the program traps.
     Stack,
-    /// At entries and loop headers, whether someone wants to see the frame. At entries this is the stack
+    /// At entries and on back-edges, whether someone wants to see the frame. At entries this is the stack
     /// check, too: it is the same comparison.
     Polls,
 }

@@ -8,7 +8,7 @@
 //!
 //! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
 //! address but its profile, which outlives it (everything else outside comes through the context), so it
-//! runs wherever it is put, once its direct calls, if it has any, are bound; every call has a frame map.
+//! runs wherever it is put, once its direct calls, if it has any, are bound; every call that can return has a frame map.
 
 mod call;
 mod numeric;

@@ -11,8 +11,9 @@
 //!                                                                 call left_poll
 //! ```
 //!
-//! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In a loop the frame has not grown, and a copy of the
-//! stack pointer would take a register: there it is with the value that requests polls.
+//! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In
+//! a loop the frame has not grown, and a copy of the stack pointer would take a register: there it is with
+//! the value that requests polls.
 //!
 //! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
 //! block. An ordinary call would clobber the vector registers: the stub preserves every register. A use of
@@ -76,7 +77,7 @@ impl Translator<'_, '_> {
             || instructions.any(|instruction| instruction.is_call())
     }
 
-    /// Whether loops poll at their headers, not on the edges into them.
+    /// Whether loops poll at their headers.
     pub(super) fn polls_at_headers(&self) -> bool {
         self.readiness.checks == Checks::Polls && self.tier == CompiledTier::Baseline
     }
@@ -89,12 +90,11 @@ impl Translator<'_, '_> {
     /// The CLIF block that the edge to `to` leads to from the block that is translated, which is copy number
     /// `copy` of `from`: that of `to`, or a poll before it.
     pub(super) fn edge(&mut self, (from, copy): (Block, u8), to: Block) -> ir::Block {
-        if let Some(next) = self.unrolling.copy(from, copy, to) {
-            if next > copy || !self.polls_on_back_edges() || !self.analysis.points.goes_back(from, to) {
-                return self.block(to, next);
-            }
-        } else if !self.polls_on_back_edges() {
-            return self.block(to, 0);
+        let next = self.unrolling.copy(from, copy, to);
+        // Between the copies of a loop nothing goes back.
+        let goes_back = next == 0 && self.analysis.points.goes_back(from, to);
+        if !goes_back || !self.polls_on_back_edges() {
+            return self.block(to, next);
         }
         *self.back_edges[to.index()].get_or_insert_with(|| {
             self.pending.push(Pending::BackEdge(to));
@@ -161,8 +161,8 @@ impl Translator<'_, '_> {
         self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
     }
 
-    /// Whether someone requests polls, or not. Without the fence, which emits nothing, the load would be merged with
-    /// an earlier one, and the poll would silently disappear.
+    /// Whether someone requests polls, or not. Without the fence, which emits nothing, the load would be
+    /// merged with an earlier one, and the poll would silently disappear.
     fn compare_request(&mut self, condition: IntCC) -> ir::Value {
         self.builder.ins().sequence_point();
         let limit = self.context_word(offset_of!(Context, stack_limit));

@@ -1,8 +1,8 @@
 //! A body to CLIF.
 //!
-//! Every register of the body is a variable of the front end, which turns them into SSA values. The
-//! function is entered with arguments, or, as a continuation, with the address of a frame state (an
-//! interpreter frame: one word per register), from which it loads what is live.
+//! Where the registers of the body are is in [`registers`](super::registers). The function is entered with
+//! arguments, or, as a continuation, with the address of a frame state (an interpreter frame: one word per
+//! register), from which it loads what is live.
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;

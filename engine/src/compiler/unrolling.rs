@@ -59,18 +59,13 @@ impl Unrolling {
         }
     }
 
-    /// Which copy of `to` an edge leads to from copy number `copy` of `from`; `None` if it is a back-edge
-    /// after the last copy.
-    pub(super) fn copy(&self, from: Block, copy: u8, to: Block) -> Option<u8> {
+    /// Which copy of `to` an edge leads to from copy number `copy` of `from`. From the last copy of a loop a
+    /// back-edge leads to the first one.
+    pub(super) fn copy(&self, from: Block, copy: u8, to: Block) -> u8 {
         match self.header[from.index()] {
-            Some(header) if self.header[to.index()] == Some(header) => {
-                if to != header {
-                    Some(copy)
-                } else {
-                    Some(copy + 1).filter(|&next| next < self.copies[header.index()])
-                }
-            }
-            _ => Some(0),
+            Some(header) if to == header => (copy + 1) % self.copies[header.index()],
+            Some(header) if self.header[to.index()] == Some(header) => copy,
+            _ => 0,
         }
     }
 }
@@ -101,4 +96,68 @@ fn predecessors(body: &Body, points: &Points) -> Vec<Vec<Block>> {
         body.block(block).terminator.each_successor(|successor| predecessors[successor.index()].push(block));
     }
     predecessors
+}
+
+#[cfg(test)]
+mod tests {
+    use osr_ir::{Block, Module, Points};
+
+    use super::Unrolling;
+
+    /// The loops of the first function that has a body that are unrolled: how often, and of how many blocks.
+    fn unrolled(module: &Module, copies: u8) -> Vec<(u8, usize)> {
+        let body = module.functions.iter().find_map(|function| function.body()).expect("a body");
+        let unrolling = Unrolling::of(body, &Points::of(body), copies);
+        let blocks = |header: Block| unrolling.header.iter().filter(|&&of| of == Some(header)).count();
+        let headers = body.block_indices().filter(|&block| unrolling.header[block.index()] == Some(block));
+        headers.map(|header| (unrolling.copies[header.index()], blocks(header))).collect()
+    }
+
+    fn of_text(code: &str, copies: u8) -> Vec<(u8, usize)> {
+        let text = format!("(module (func (param i32) {code}) (func $other))");
+        unrolled(&osr_ir::wasm::import_text(&text).expect("a valid module"), copies)
+    }
+
+    const COUNT: &str = "(br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))";
+
+    #[test]
+    fn innermost_loops_that_call_nothing_are_unrolled() {
+        assert_eq!(of_text(&format!("(loop {COUNT})"), 4), [(4, 1)]);
+        let nest =
+            format!("(loop (local.set 0 (i32.mul (local.get 0) (i32.const 5))) (loop {COUNT}) {COUNT})");
+        assert_eq!(of_text(&nest, 3), [(3, 1)]);
+        assert_eq!(of_text(&format!("(loop call $other {COUNT})"), 4), []);
+        for copies in [0, 1] {
+            assert_eq!(of_text(&format!("(loop {COUNT})"), copies), []);
+        }
+    }
+
+    #[test]
+    fn long_loops_are_unrolled_less_often_or_not() {
+        let step = "(local.set 0 (i32.mul (local.get 0) (local.get 0)))";
+        let copies = |steps| of_text(&format!("(loop {} {COUNT})", step.repeat(steps)), 4);
+        assert_eq!(copies(40), [(2, 1)]);
+        assert_eq!(copies(200), []);
+    }
+
+    #[test]
+    fn loops_with_two_headers_are_not_unrolled() {
+        let text = include_str!("../../../tests/programs/ir/irreducible.ir");
+        assert_eq!(unrolled(&osr_ir::text::parse(text).expect("a valid module"), 4), []);
+    }
+
+    #[test]
+    fn the_copies_of_a_loop_follow_one_another() {
+        let text = format!("(module (func (param i32) (loop {COUNT})))");
+        let module = osr_ir::wasm::import_text(&text).expect("a valid module");
+        let body = module.functions[0].body().expect("defined");
+        let points = Points::of(body);
+        let unrolling = Unrolling::of(body, &points, 3);
+        let mut blocks = body.block_indices();
+        let header = blocks.find(|&block| points.header(block).is_some()).expect("a loop");
+        let copies: Vec<u8> = (0..3).map(|copy| unrolling.copy(header, copy, header)).collect();
+        assert_eq!(copies, [1, 2, 0]);
+        let exit = blocks.next().expect("what comes after the loop");
+        assert_eq!([unrolling.copy(header, 2, exit), unrolling.copy(exit, 0, exit)], [0, 0]);
+    }
 }
