@@ -12,7 +12,7 @@ use super::version::CodeVersion;
 use crate::compiler::{CompileError, DirectCall, EntryPoint};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
-use crate::stress::mix;
+use crate::settings::stress::mix;
 
 /// Between functions are at most that many granules.
 const MOST_FILLER: u64 = 64;

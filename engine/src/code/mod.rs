@@ -1,9 +1,12 @@
 //! Compiled code in memory: the arena that holds it, versions, and their registry.
 
 pub(crate) mod arena;
+pub(crate) mod call_cells;
 pub(crate) mod callee_saves;
+pub(crate) mod ledger;
 mod linking;
 mod pads;
+pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod version;
 

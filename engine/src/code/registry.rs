@@ -20,7 +20,7 @@ use super::arena::{Allocation, Arena, GRANULE};
 use super::version::{CodeVersion, State, VersionId};
 use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
 use crate::instance::Instance;
-use crate::reservation::Reservation;
+use crate::memory::reservation::Reservation;
 use crate::settings::{CompiledTier, Settings};
 
 /// Bytes of a stub.

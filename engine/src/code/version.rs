@@ -15,7 +15,7 @@ use osr_stackwalk::CompactRows;
 use super::arena::Allocation;
 use super::pads::Pads;
 use crate::compiler::{EntryPoint, TrapSite};
-use crate::frame_map::FrameMaps;
+use crate::frame::frame_map::FrameMaps;
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The number of a version: unique in its instance, never reused.

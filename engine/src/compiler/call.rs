@@ -13,10 +13,10 @@ use osr_stubs::{Context, TableView};
 use super::state::{Callee, Resumption};
 use super::translate::{Translator, call_signature, clif_type, is_memory};
 use super::{load_trap_code, trap_code};
-use crate::calling_convention::Place;
-use crate::hooks::RuntimeOperation;
-use crate::readiness::CallBinding;
-use crate::table::signature_half;
+use crate::boundary::hooks::RuntimeOperation;
+use crate::frame::calling_convention::Place;
+use crate::memory::table::signature_half;
+use crate::settings::readiness::CallBinding;
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.

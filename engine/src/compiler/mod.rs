@@ -40,7 +40,7 @@ use osr_ir::{Body, FunctionIndex, Instruction, Point, Points, Position, TrapKind
 use thiserror::Error;
 
 use crate::code::Pads;
-use crate::frame_map::FrameMaps;
+use crate::frame::frame_map::FrameMaps;
 use crate::instance::Instance;
 use crate::settings::{CompiledTier, StateRecording};
 

@@ -36,7 +36,7 @@ use osr_stubs::{Context, POLL_REQUEST};
 use super::state::Resumption;
 use super::translate::{Pending, Translator};
 use super::{never_trap_code, trap_code};
-use crate::readiness::Checks;
+use crate::settings::readiness::Checks;
 use crate::settings::{CompiledTier, StateRecording};
 
 impl Translator<'_, '_> {

@@ -12,7 +12,7 @@ use osr_ir::point::reverse_postorder;
 use osr_ir::{Block, Body, Instruction, PointKind, Register};
 
 use super::EntryPoint;
-use crate::function::Analysis;
+use crate::instance::function::Analysis;
 
 /// The registers whose slots are good, where each block begins.
 #[derive(Debug)]

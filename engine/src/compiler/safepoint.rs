@@ -13,7 +13,7 @@ use osr_ir::{Body, Point, Points, Register, Type};
 
 use super::pad::{Immovable, read_pads};
 use crate::code::Pads;
-use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
+use crate::frame::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 
 /// Where the compiler put a value.
 #[derive(Clone, Copy, Debug)]

@@ -22,12 +22,12 @@ use super::registers::Registers;
 use super::safepoint::Safepoint;
 use super::unrolling::Unrolling;
 use super::{EntryPoint, LoadMerging, Request, trap_code};
-use crate::calling_convention::Place;
-use crate::function::Analysis;
+use crate::code::profile::Profile;
+use crate::frame::calling_convention::Place;
 use crate::instance::Instance;
-use crate::link::is_elsewhere;
-use crate::profile::Profile;
-use crate::readiness::{Checks, Readiness};
+use crate::instance::function::Analysis;
+use crate::instance::link::is_elsewhere;
+use crate::settings::readiness::{Checks, Readiness};
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The state of translating one body.

@@ -7,7 +7,7 @@ use super::calls::{executing, has_single_result};
 use super::code::Code;
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use crate::event::Event;
-use crate::function::FunctionState;
+use crate::instance::function::FunctionState;
 use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::tiering;

@@ -12,8 +12,8 @@ use super::lists::{AT_ONCE, gather, scatter};
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use super::op::{Op, Slot};
 use super::{Outcome, runtime};
-use crate::function::FunctionState;
 use crate::instance::Instance;
+use crate::instance::function::FunctionState;
 use crate::thread::Thread;
 use crate::tiering;
 

@@ -11,7 +11,7 @@ use super::machine::{Activation, Bounds, Handler, Machine, Step};
 use super::numeric::{Word, word};
 use super::op::{Op, immediate, with_operations};
 use super::{arrival, calls, lists};
-use crate::table::referenced;
+use crate::memory::table::referenced;
 
 /// `dst = memory[address]`, where memory holds a `$memory` and the register a `$register`.
 macro_rules! load {

@@ -30,8 +30,8 @@ use osr_ir::{FunctionIndex, TrapKind};
 use super::code::HEADER_WORDS;
 use super::op::{Op, Slot};
 use super::{Outcome, calls, handlers, lists};
-use crate::function::FunctionState;
 use crate::instance::Instance;
+use crate::instance::function::FunctionState;
 use crate::thread::Thread;
 
 /// Executes the operation at its first argument, and, in threaded code, those that follow.

@@ -15,7 +15,7 @@
 
 use osr_ir::{BinaryOp, LoadOp, StoreOp, Type, UnaryOp};
 
-use crate::function::Counter;
+use crate::instance::function::Counter;
 
 /// A word of the window: a register.
 pub(super) type Slot = u16;

@@ -16,10 +16,10 @@ use osr_ir::liveness::RegisterSet;
 use osr_ir::{Block, Body, Instruction, Point, Register, Terminator, UnaryOp};
 
 use super::op::{Op, Slot};
-use crate::function::Analysis;
 use crate::instance::Instance;
-use crate::link::is_elsewhere;
-use crate::table::signature_half;
+use crate::instance::function::Analysis;
+use crate::instance::link::is_elsewhere;
+use crate::memory::table::signature_half;
 use reaching::Reaching;
 
 /// The operations of a block, in *reverse*. Places are counted from the end: the number of operations

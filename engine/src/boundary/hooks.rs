@@ -1,0 +1,234 @@
+//! The runtime's side of the stubs: what compiled code reaches when it calls out.
+
+use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TrapKind};
+use osr_stubs::{Context, Exit, Hooks, NativeCall};
+
+use crate::instance::Instance;
+use crate::interpreter::{self, Outcome, Start};
+use crate::settings::Tier;
+use crate::thread::Thread;
+use crate::tiering;
+use crate::transition::landing::land;
+use crate::transition::pad::land_from_pad;
+
+/// The functions that the stubs call.
+pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, left_poll, poll, runtime };
+
+/// The operations behind [`Hooks::runtime`]. Operands `a`, `b`, `c` are in the order of the
+/// instruction's; the immediate is an index, or two of 32 bits, the first in the high half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum RuntimeOperation {
+    MemoryGrow,
+    MemoryFill,
+    MemoryCopy,
+    MemoryInit,
+    DataDrop,
+    TableGrow,
+    TableFill,
+    TableCopy,
+    TableInit,
+    ElementDrop,
+}
+
+impl RuntimeOperation {
+    const ALL: [RuntimeOperation; 10] = [
+        RuntimeOperation::MemoryGrow,
+        RuntimeOperation::MemoryFill,
+        RuntimeOperation::MemoryCopy,
+        RuntimeOperation::MemoryInit,
+        RuntimeOperation::DataDrop,
+        RuntimeOperation::TableGrow,
+        RuntimeOperation::TableFill,
+        RuntimeOperation::TableCopy,
+        RuntimeOperation::TableInit,
+        RuntimeOperation::ElementDrop,
+    ];
+}
+
+/// # Safety
+/// Called by a stub: the context is the first field of a thread that is in the runtime.
+unsafe fn thread_of<'a>(context: *mut Context) -> &'a Thread {
+    // SAFETY: see above; the thread outlives the guest code that it executes.
+    unsafe { &*context.cast::<Thread>() }
+}
+
+/// Compiled code calls a function that is not compiled.
+unsafe extern "C" fn call(context: *mut Context, number: u32, call: *mut NativeCall) -> Exit {
+    // SAFETY: the stub's arguments.
+    let (thread, call) = unsafe { (thread_of(context), &mut *call) };
+    match thread.instance().own_function(number) {
+        Some(function) => call_own(thread, function, call),
+        None => call_foreign(thread, number, call),
+    }
+}
+
+/// Calls a function of the thread's instance: imported, or not compiled.
+fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> Exit {
+    let instance = thread.instance();
+    thread.safepoint();
+    let signature = instance.module().function(function).signature;
+    let types = &instance.module().signature(signature).parameters;
+    let window = thread.values().top();
+    let is_imported = instance.imported_function(function).is_some();
+    if !is_imported
+        && instance.function(function).counter.count() >= instance.threshold(Tier::Interpreter)
+        && let Some(code) = tiering::entry(thread, function)
+    {
+        call.code = code;
+        return Exit::Enter;
+    }
+    let words = instance.window_words(function);
+    if !thread.values().fits(window, words) || !thread.has_native_stack() {
+        thread.set_trap(TrapKind::StackExhausted, function, Points::entry());
+        return Exit::Trap;
+    }
+    // SAFETY: the window fits, and the stub has filled the arguments.
+    unsafe { instance.layout(signature).read_arguments(types, &call.arguments, window) };
+    let outcome = if is_imported {
+        thread.values().set_top(window.wrapping_add(words));
+        let done = thread.call_host(function, window);
+        thread.values().set_top(window);
+        if done { Outcome::Done } else { Outcome::Trap }
+    } else {
+        thread.reached(function, Points::entry());
+        interpreter::run(thread, function, Start::Entry, window)
+    };
+    leave(thread, function, outcome, window, call)
+}
+
+/// Calls a function of another instance, through a table.
+#[cold]
+fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
+    let (caller, point) = thread.exit_point();
+    thread.safepoint();
+    let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
+        return Exit::Trap;
+    };
+    let types = &instance.module().signature_of(function).parameters;
+    let window = thread.values().top();
+    let words = instance.window_words(function);
+    if !thread.values().fits(window, words) || !thread.has_native_stack() {
+        thread.set_trap(TrapKind::StackExhausted, caller, point);
+        return Exit::Trap;
+    }
+    let layout = instance.layout_of(function);
+    // SAFETY: the window fits, and the stub has filled the arguments.
+    unsafe { layout.read_arguments(types, &call.arguments, window) };
+    thread.values().set_top(window.wrapping_add(words));
+    // SAFETY: the arguments were written there just now.
+    let done = unsafe { thread.call_foreign(&instance, function, window) };
+    thread.values().set_top(window);
+    if done {
+        // SAFETY: the window begins with the results.
+        unsafe { layout.write_results(window, &mut call.results, thread.results()) };
+        Exit::Done
+    } else {
+        Exit::Trap
+    }
+}
+
+/// A landed frame resumes in the interpreter.
+unsafe extern "C" fn resume(context: *mut Context, call: *mut NativeCall) -> Exit {
+    // SAFETY: the stub's arguments.
+    let (thread, call) = unsafe { (thread_of(context), &mut *call) };
+    let landed = thread.take_landed();
+    let window = thread.values().top();
+    let outcome = interpreter::run(thread, landed.function, Start::Point(landed.point), window);
+    leave(thread, landed.function, outcome, window, call)
+}
+
+/// Hands the outcome of an activation to the thunk that it was called from.
+#[inline(always)]
+fn leave(
+    thread: &Thread,
+    function: FunctionIndex,
+    outcome: Outcome,
+    window: *mut u64,
+    call: &mut NativeCall,
+) -> Exit {
+    match outcome {
+        Outcome::Done => {
+            let layout = thread.instance().layout(thread.instance().module().function(function).signature);
+            // SAFETY: the window begins with the results.
+            unsafe { layout.write_results(window, &mut call.results, thread.results()) };
+            Exit::Done
+        }
+        Outcome::Trap => Exit::Trap,
+        Outcome::Continue { code, state } => {
+            call.code = code;
+            call.state = state;
+            Exit::Continue
+        }
+    }
+}
+
+/// A frame that was hijacked at a poll has stored its state.
+unsafe extern "C" fn left_poll(context: *mut Context) {
+    // SAFETY: the stub's argument.
+    unsafe { thread_of(context) }.left_poll();
+}
+
+/// A poll took its slow path: the stack is exhausted, or someone asked.
+unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
+    // SAFETY: the stub's arguments.
+    let thread = unsafe { thread_of(context) };
+    if stack_pointer < thread.stack_limit() {
+        let (function, point) = thread.exit_point();
+        thread.set_trap(TrapKind::StackExhausted, function, point);
+        return false;
+    }
+    thread.poll();
+    true
+}
+
+/// An operation of the runtime.
+unsafe extern "C" fn runtime(
+    context: *mut Context,
+    a: u64,
+    b: u64,
+    c: u64,
+    immediate: u64,
+    operation: u64,
+) -> i64 {
+    // SAFETY: the stub's arguments.
+    let thread = unsafe { thread_of(context) };
+    let operation = RuntimeOperation::ALL[operation as usize];
+    match operate(thread.instance(), operation, (a, b, c), immediate) {
+        Ok(result) => {
+            thread.safepoint();
+            i64::from(result)
+        }
+        Err(kind) => {
+            let (function, point) = thread.exit_point();
+            thread.set_trap(kind, function, point);
+            -1
+        }
+    }
+}
+
+fn operate(
+    instance: &Instance,
+    operation: RuntimeOperation,
+    (a, b, c): (u64, u64, u64),
+    immediate: u64,
+) -> Result<u32, TrapKind> {
+    use RuntimeOperation as R;
+    let (high, low) = ((immediate >> 32) as usize, (immediate & 0xffff_ffff) as usize);
+    let table = TableIndex::new;
+    match operation {
+        R::MemoryGrow => return Ok(instance.memory_grow(a as u32)),
+        R::MemoryFill => instance.memory_fill(a as u32, b as u32, c as u32)?,
+        R::MemoryCopy => instance.memory_copy(a as u32, b as u32, c as u32)?,
+        R::MemoryInit => instance.memory_init(DataIndex::new(low), a as u32, b as u32, c as u32)?,
+        R::DataDrop => instance.drop_data(DataIndex::new(low)),
+        R::TableGrow => return Ok(instance.table_grow(table(low), a, b as u32)),
+        R::TableFill => instance.table_fill(table(low), a as u32, b, c as u32)?,
+        R::TableCopy => instance.table_copy((table(high), table(low)), a as u32, b as u32, c as u32)?,
+        R::TableInit => {
+            instance.table_init(table(high), ElementIndex::new(low), a as u32, b as u32, c as u32)?;
+        }
+        R::ElementDrop => instance.drop_elements(ElementIndex::new(low)),
+    }
+    Ok(0)
+}

@@ -1,0 +1,5 @@
+//! The boundary between guest and host: what the stubs call, and what the machine reports.
+
+pub(crate) mod fault;
+pub(crate) mod hooks;
+pub(crate) mod shadow_stack;

@@ -1,0 +1,286 @@
+//! Events: what can be observed of an execution, and why it happens. Observing changes nothing: the same
+//! transitions occur, and without an observer each event costs a test of one pointer, off the hot paths.
+//!
+//! ```text
+//!   ReplacementBegan(cause)                      a version's life: Compiled .. Retired .. Released
+//!     Retired, Hijacked x n, Released            a frame's way:    Hijacked .. Moved, Dropped or Restored
+//!   ReplacementEnded                                               (the same slot in both)
+//! ```
+
+pub(crate) mod coverage;
+pub(crate) mod statistics;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use osr_ir::{FunctionIndex, Point, Register};
+use serde::Serialize;
+
+use crate::code::CodeVersion;
+use crate::compiler::{CompileError, EntryPoint};
+use crate::error::Trap;
+use crate::event::statistics::Place;
+use crate::instance::function::Analysis;
+use crate::settings::stress::Action;
+use crate::settings::{CompiledTier, Tier};
+use crate::thread::Thread;
+
+/// Sees what happens. Called on the guest's thread, which waits; it must not call the guest.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// Something has happened.
+    fn observe(&self, thread: &Thread, event: &Event<'_>);
+
+    /// Whether each arrival at a function's entry and at a loop header is wanted, too
+    /// ([`Event::Reached`]). Then all polls of compiled code take their slow path.
+    fn wants_points(&self) -> bool {
+        false
+    }
+}
+
+/// Several observers as one: each is told, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Observers(Vec<Arc<dyn Observer>>);
+
+impl Observers {
+    /// All of `observers` as one, as [`Settings::observer`](crate::Settings::observer) takes it; none if
+    /// there are none.
+    pub fn join(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+        match observers.len() {
+            0 | 1 => observers.pop(),
+            _ => Some(Arc::new(Observers(observers))),
+        }
+    }
+}
+
+impl Observer for Observers {
+    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+        self.0.iter().for_each(|observer| observer.observe(thread, event));
+    }
+
+    fn wants_points(&self) -> bool {
+        self.0.iter().any(|observer| observer.wants_points())
+    }
+}
+
+/// Why code is made, or frames are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The function was executed often enough in the tier `from`, and was at `place` then.
+    TierUp {
+        /// The tier that it was in.
+        from: Tier,
+        /// Where in the body.
+        place: Place,
+    },
+    /// A landing goes on in a continuation that was not there yet.
+    Landing,
+    /// [`Settings::stress`](crate::Settings::stress) forces it.
+    Stress {
+        /// What is forced.
+        action: Action,
+        /// At which safepoint.
+        safepoint: u64,
+    },
+    /// The embedder, or a function of the host, asked for it.
+    Host,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::TierUp { from, place } => write!(formatter, "hot in the {} tier, {place}", from.name()),
+            Cause::Landing => formatter.write_str("a landing goes on there"),
+            Cause::Stress { action, safepoint } => {
+                write!(formatter, "stress: {action} at safepoint {safepoint}")
+            }
+            Cause::Host => formatter.write_str("the host asked"),
+        }
+    }
+}
+
+/// What replaces frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Replacement {
+    /// Versions are retired, their frames hijacked, their code released.
+    Invalidation,
+    /// Frames are hijacked; their versions stay.
+    Hijack,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The embedder, or a function of the host, calls the guest.
+    Invoked {
+        /// What is called.
+        function: FunctionIndex,
+        /// One word per parameter.
+        arguments: &'a [u64],
+    },
+    /// The call that was [invoked](Event::Invoked) last, and has not, is over.
+    Finished {
+        /// Its results, one word each, or why there are none.
+        outcome: Result<&'a [u64], &'a Trap>,
+    },
+    /// The guest, or the embedder, calls a function of the host, or one imported from another instance. (What
+    /// is called through a table and is another instance's is seen by that instance's observer only.)
+    HostCalled {
+        /// The imported function.
+        function: FunctionIndex,
+        /// One word per parameter.
+        arguments: &'a [u64],
+    },
+    /// The function that was [called](Event::HostCalled) gives control back to the guest.
+    HostReturned {
+        /// The imported function.
+        function: FunctionIndex,
+        /// Its results, one word each, or why there are none.
+        outcome: Result<&'a [u64], &'a Trap>,
+    },
+    /// Execution is at a function's entry or at a loop header, in whatever tier. Once for each arrival,
+    /// also if code is replaced there; but optimized code does not tell that it enters a loop. Only if [wanted](Observer::wants_points).
+    Reached {
+        /// The function.
+        function: FunctionIndex,
+        /// The point.
+        point: Point,
+        /// The base of the frame, if it is one of compiled code: it tells activations apart.
+        frame: Option<u64>,
+        /// Whether it is optimized code at a loop header, which has come by a back-edge.
+        by_back_edge: bool,
+    },
+    /// A version was compiled and installed.
+    Compiled {
+        /// The version.
+        version: &'a CodeVersion,
+        /// The time that it took.
+        duration: Duration,
+        /// Why.
+        cause: Cause,
+    },
+    /// The compiler refused a body, which is not tried again.
+    Refused {
+        /// The function.
+        function: FunctionIndex,
+        /// The tier that was to compile it.
+        tier: CompiledTier,
+        /// Where the code was to be entered.
+        entry: EntryPoint,
+        /// The compiler's reason.
+        error: &'a CompileError,
+        /// Why it was asked.
+        cause: Cause,
+    },
+    /// A call of a function that was executed often in the interpreter enters compiled code. Calls that
+    /// find that code by themselves are not seen.
+    Entered {
+        /// The function.
+        function: FunctionIndex,
+        /// The address of the code.
+        code: u64,
+    },
+    /// An activation goes on in other code, with the frame state that it has here.
+    Moved {
+        /// Where in the body.
+        place: Place,
+        /// The tier that it was in.
+        from: Tier,
+        /// The version that it was in; none for the interpreter.
+        from_version: Option<&'a CodeVersion>,
+        /// The base of the frame that it had there. In another version, it has the same.
+        frame: Option<u64>,
+        /// The tier that it goes on in.
+        to: Tier,
+        /// The address of the code that it goes on in; none for the interpreter.
+        to_code: Option<u64>,
+        /// The hijacked slot that it landed through; none for a frame that leaves the interpreter.
+        slot: Option<u64>,
+        /// Point and registers.
+        state: FrameState<'a>,
+    },
+    /// Frames are about to be replaced. What follows up to [`Event::ReplacementEnded`] is part of it.
+    ReplacementBegan {
+        /// What is done.
+        replacement: Replacement,
+        /// Why.
+        cause: Cause,
+    },
+    /// The replacement that has begun is complete: all chosen frames are hijacked, retired code is gone.
+    ReplacementEnded,
+    /// A return slot was swapped for the landing stub's: the frame that it leads into will land.
+    Hijacked {
+        /// The version that the frame is of.
+        version: &'a CodeVersion,
+        /// Where the frame resumes.
+        point: Point,
+        /// The address of the slot. Until the frame has landed no other has it; from run to run it differs.
+        slot: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// A hijacked frame will not go on: a trap has jumped over it, or its landing has exhausted the stack.
+    Dropped {
+        /// The version that the frame was of.
+        version: &'a CodeVersion,
+        /// Where it would have resumed.
+        point: Point,
+        /// The slot.
+        slot: u64,
+    },
+    /// A hijacked frame will not land: its return slot is as it was before.
+    Restored {
+        /// The version that the frame is of.
+        version: &'a CodeVersion,
+        /// Where it resumes.
+        point: Point,
+        /// The slot.
+        slot: u64,
+    },
+    /// Nothing new enters the version.
+    Retired {
+        /// The version.
+        version: &'a CodeVersion,
+        /// Why.
+        cause: Cause,
+    },
+    /// The version's memory is given back.
+    Released {
+        /// The version.
+        version: &'a CodeVersion,
+        /// Why it was retired.
+        cause: Cause,
+    },
+}
+
+/// A frame state: a point, and a word for every register that is live there.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameState<'a> {
+    /// The function.
+    pub function: FunctionIndex,
+    /// The point.
+    pub point: Point,
+    analysis: &'a Analysis,
+    /// One word per register of the body.
+    words: &'a [u64],
+}
+
+impl<'a> FrameState<'a> {
+    /// The state in `words`, one per register of the body, at `point`.
+    pub(crate) fn new(
+        function: FunctionIndex,
+        point: Point,
+        analysis: &'a Analysis,
+        words: &'a [u64],
+    ) -> FrameState<'a> {
+        FrameState { function, point, analysis, words }
+    }
+
+    /// The live registers, ascending, with their words. The high half of a word is zero where the type
+    /// has 32 bits.
+    pub fn values(&self) -> impl Iterator<Item = (Register, u64)> + 'a {
+        let words = self.words;
+        self.analysis.liveness.at(self.point).iter().map(move |&register| (register, words[register.index()]))
+    }
+}

@@ -1,0 +1,555 @@
+//! Frame maps: for a return PC of compiled code, where each value of the frame state is.
+
+mod builder;
+
+use std::cmp::Ordering;
+use std::ptr;
+
+use osr_ir::{Point, PointKind, Register};
+
+pub(crate) use builder::FrameMapBuilder;
+
+use crate::frame::calling_convention::Place;
+
+/// A machine register that can hold a value of a frame state at a landing. They are in the order in which
+/// the landing stub saves them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MachineRegister {
+    /// First integer result.
+    Rax,
+    /// Second integer result.
+    Rdx,
+    /// First float result.
+    Xmm0,
+    /// Second float result.
+    Xmm1,
+    /// Preserved by callees.
+    Rbx,
+    /// Preserved by callees.
+    R12,
+    /// Preserved by callees.
+    R13,
+    /// Preserved by callees.
+    R14,
+    /// Preserved by callees.
+    R15,
+}
+
+impl MachineRegister {
+    /// All, in order.
+    pub(crate) const ALL: [MachineRegister; 9] = [
+        MachineRegister::Rax,
+        MachineRegister::Rdx,
+        MachineRegister::Xmm0,
+        MachineRegister::Xmm1,
+        MachineRegister::Rbx,
+        MachineRegister::R12,
+        MachineRegister::R13,
+        MachineRegister::R14,
+        MachineRegister::R15,
+    ];
+
+    /// The general register of that hardware encoding, if callees preserve it. The frame pointer holds no
+    /// values.
+    pub(crate) fn preserved(encoding: u8) -> Option<MachineRegister> {
+        match encoding {
+            3 => Some(MachineRegister::Rbx),
+            12 => Some(MachineRegister::R12),
+            13 => Some(MachineRegister::R13),
+            14 => Some(MachineRegister::R14),
+            15 => Some(MachineRegister::R15),
+            _ => None,
+        }
+    }
+}
+
+/// Where a value is when control returns to the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// In a machine register.
+    Register(MachineRegister),
+    /// In the frame, that many bytes from the frame base: whole words below it.
+    FrameSlot(i32),
+    /// It is this constant, the `n`th of the version.
+    Constant(u32),
+    /// The callee returned it through the thread's context: result number `n`.
+    Result(u32),
+    /// The pad of the call site knows.
+    Pad,
+}
+
+impl Location {
+    /// Whether the value is where the register allocator keeps it.
+    pub(crate) fn is_allocated(self) -> bool {
+        use MachineRegister::{R12, R13, R14, R15, Rbx};
+        matches!(self, Location::FrameSlot(_) | Location::Register(Rbx | R12 | R13 | R14 | R15))
+    }
+
+    /// Where a callee returns the result that travels at `place`.
+    pub(crate) fn of_result(place: Place) -> Location {
+        match place {
+            Place::Integer(0) => Location::Register(MachineRegister::Rax),
+            Place::Integer(_) => Location::Register(MachineRegister::Rdx),
+            Place::Float(0) => Location::Register(MachineRegister::Xmm0),
+            Place::Float(_) => Location::Register(MachineRegister::Xmm1),
+            Place::Memory(n) => Location::Result(n),
+        }
+    }
+}
+
+/// One entry of a frame map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrameMapEntry {
+    /// The register of the body.
+    pub register: Register,
+    /// Where its value is.
+    pub location: Location,
+    /// Whether the value has 64 bits. If not, the high half of the location is undefined.
+    pub wide: bool,
+}
+
+/// A call site of compiled code, seen from its return PC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The return PC, in bytes from the start of the version's code.
+    pub return_offset: u32,
+    /// Where execution resumes when control returns.
+    pub point: Point,
+    /// What kind of point that is.
+    pub kind: PointKind,
+    /// The number of its first entry plus one; 0 if it has none.
+    first: u32,
+}
+
+/// All frame maps of a version: sites by return offset, and lists of entries, which sites may share.
+///
+/// ```text
+///   | layout: 8 bytes | constant 0, 1, ..: 8 bytes each | site .. site | entry .. entry |
+///
+///   site    | return offset: 13 | first entry: 9 | point: 8 | kind: 2 |         or 8 or 16 bytes
+///   entry   | register: 6 | number: 6 | kind: 2 | wide: 1 | last: 1 |           or 4 or 8 bytes
+///                                        0  the slot; 0 is the lowest that there is a number for
+///                                        1  that machine register, or, after the last of them, the pad
+///                                        2  that constant
+///                                        3  that result
+/// ```
+///
+/// A version of average size has three sites and six entries. All sites of a version take equally many bytes,
+/// the fewest that do, and so do its entries; with the format chosen, everything is at constant bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FrameMaps {
+    /// Empty if there are no sites.
+    packed: Box<[u8]>,
+}
+
+/// How the maps of a version are packed. It is their first eight bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Layout {
+    sites: u32,
+    constants: u32,
+    /// Numbers of formats.
+    site_format: u8,
+    entry_format: u8,
+}
+
+/// How sites are packed. What is left of the bits holds the return offset.
+#[derive(Clone, Copy, Debug)]
+struct SiteFormat {
+    bytes: usize,
+    point_bits: u32,
+    first_bits: u32,
+}
+
+const SITE_FORMATS: [SiteFormat; 3] = [
+    SiteFormat { bytes: 4, point_bits: 8, first_bits: 9 },
+    SiteFormat { bytes: 8, point_bits: 18, first_bits: 18 },
+    SiteFormat { bytes: 16, point_bits: 32, first_bits: 32 },
+];
+
+/// How entries are packed. What is left of the bits holds the register.
+#[derive(Clone, Copy, Debug)]
+struct EntryFormat {
+    bytes: usize,
+    number_bits: u32,
+}
+
+const ENTRY_FORMATS: [EntryFormat; 3] = [
+    EntryFormat { bytes: 2, number_bits: 6 },
+    EntryFormat { bytes: 4, number_bits: 14 },
+    EntryFormat { bytes: 8, number_bits: 28 },
+];
+
+const KINDS: [PointKind; 4] =
+    [PointKind::Entry, PointKind::LoopHeader, PointKind::AfterCall, PointKind::Trap];
+
+impl Layout {
+    const BYTES: usize = 8;
+
+    fn to_bytes(self) -> [u8; Layout::BYTES] {
+        assert!(self.constants < 1 << 24, "a body has fewer constants");
+        let [a, b, c, _] = self.constants.to_le_bytes();
+        let [d, e, f, g] = self.sites.to_le_bytes();
+        [self.site_format << 4 | self.entry_format, a, b, c, d, e, f, g]
+    }
+
+    #[inline(always)]
+    fn of(packed: &[u8]) -> Layout {
+        let Some(&[formats, a, b, c, d, e, f, g]) = packed.first_chunk() else { return Layout::default() };
+        Layout {
+            sites: u32::from_le_bytes([d, e, f, g]),
+            constants: u32::from_le_bytes([a, b, c, 0]),
+            site_format: formats >> 4,
+            entry_format: formats & 15,
+        }
+    }
+
+    /// Where the sites begin.
+    #[inline(always)]
+    fn first_site(self) -> usize {
+        Layout::BYTES + 8 * self.constants as usize
+    }
+
+    /// Where the entries begin.
+    #[inline(always)]
+    fn first_entry(self) -> usize {
+        self.first_site() + self.sites as usize * SITE_FORMATS[usize::from(self.site_format)].bytes
+    }
+}
+
+impl FrameMaps {
+    #[inline(always)]
+    fn layout(&self) -> Layout {
+        Layout::of(&self.packed)
+    }
+
+    /// How many sites there are.
+    pub fn len(&self) -> usize {
+        self.layout().sites as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `n`th site.
+    #[inline(always)]
+    pub fn site(&self, n: u32) -> Site {
+        let layout = self.layout();
+        assert!(n < layout.sites, "site {n} of {}", layout.sites);
+        match layout.site_format {
+            0 => self.unpack_site::<0>(layout, n),
+            1 => self.unpack_site::<1>(layout, n),
+            _ => self.unpack_site::<2>(layout, n),
+        }
+    }
+
+    #[inline(always)]
+    fn unpack_site<const FORMAT: usize>(&self, layout: Layout, n: u32) -> Site {
+        let SiteFormat { bytes, point_bits, first_bits } = SITE_FORMATS[FORMAT];
+        let mut word = [0; 16];
+        word[..bytes].copy_from_slice(&self.packed[layout.first_site() + n as usize * bytes..][..bytes]);
+        let bits = u128::from_le_bytes(word);
+        let field = |from: u32, bits_of: u32| (bits >> from) as u32 & (u32::MAX >> (32 - bits_of));
+        Site {
+            kind: KINDS[field(0, 2) as usize],
+            point: Point::new(field(2, point_bits) as usize),
+            first: field(2 + point_bits, first_bits),
+            return_offset: (bits >> (2 + point_bits + first_bits)) as u32,
+        }
+    }
+
+    /// The sites, by ascending return offset.
+    pub fn sites(&self) -> impl ExactSizeIterator<Item = Site> {
+        (0..self.layout().sites).map(|n| self.site(n))
+    }
+
+    /// The number of the site that control returns to at `return_offset`.
+    pub fn find(&self, return_offset: u32) -> Option<usize> {
+        let (mut low, mut high) = (0, self.layout().sites);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.site(middle).return_offset.cmp(&return_offset) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Some(middle as usize),
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// The entries of `site`, by ascending register: one for each register that is live there.
+    pub fn entries<'m>(&'m self, site: &Site) -> impl Iterator<Item = FrameMapEntry> + use<'m> {
+        let mut entries = Vec::new();
+        let sources = self.sources(site);
+        // SAFETY: the maps are there.
+        unsafe { sources.each(|source| entries.push(source.entry(sources.lowest_slot))) };
+        entries.into_iter()
+    }
+
+    /// The entries of `site` as a landing takes them.
+    pub(crate) fn sources(&self, site: &Site) -> Sources {
+        let layout = self.layout();
+        let format = usize::from(layout.entry_format);
+        let EntryFormat { bytes, number_bits } = ENTRY_FORMATS[format];
+        let first = site.first.checked_sub(1);
+        let first = first.map(|first| &self.packed[layout.first_entry() + first as usize * bytes..]);
+        Sources {
+            first: first.map_or(ptr::null(), <[u8]>::as_ptr),
+            constants: self.packed.as_ptr().wrapping_add(Layout::BYTES),
+            lowest_slot: -8 * ((1 << number_bits) - 1),
+            format: format as u32,
+        }
+    }
+
+    /// The `n`th constant.
+    pub fn constant(&self, n: u32) -> u64 {
+        let word = self.packed[Layout::BYTES + 8 * n as usize..].first_chunk();
+        u64::from_le_bytes(*word.expect("a constant"))
+    }
+
+    /// Makes the maps wrong: `register` is said to be `bits` wherever it is live.
+    pub(crate) fn misplace(&mut self, register: Register, bits: u64) {
+        let mut builder = FrameMapBuilder::default();
+        for site in self.sites() {
+            let mut entries: Vec<FrameMapEntry> = self.entries(&site).collect();
+            for entry in &mut entries {
+                if entry.register == register {
+                    entry.location = builder.constant(bits);
+                } else if let Location::Constant(n) = entry.location {
+                    entry.location = builder.constant(self.constant(n));
+                }
+            }
+            builder.site(site.return_offset, (site.point, site.kind), entries);
+        }
+        *self = builder.finish();
+    }
+
+    /// Bytes that the maps take in memory: the packed ones, and what holds them.
+    pub fn bytes(&self) -> u64 {
+        (size_of::<FrameMaps>() + size_of_val(&*self.packed)) as u64
+    }
+}
+
+/// Set in the last entry of a list.
+const LAST: u64 = 1;
+
+/// An entry of a frame map in numbers, as a landing takes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    /// What the number is of, times two; plus one if the value has 64 bits: less than [`Source::KINDS`].
+    pub(crate) kind: usize,
+    /// The number of words from the first place of its kind.
+    pub(crate) number: usize,
+    /// The register of the body.
+    pub(crate) register: usize,
+}
+
+impl Source {
+    /// Slots, from the [lowest](Sources::lowest_slot) up.
+    pub(crate) const SLOT: usize = 0;
+    /// Machine registers; beyond the last of them, the pad.
+    pub(crate) const MACHINE_REGISTER: usize = 2;
+    /// Constants.
+    pub(crate) const CONSTANT: usize = 4;
+    /// Results that do not fit the return registers.
+    pub(crate) const RESULT: usize = 6;
+    /// How many kinds there are, narrow and wide ones.
+    pub(crate) const KINDS: usize = 8;
+    const WIDE: usize = 1;
+    /// The number after those of the machine registers.
+    const PAD: usize = MachineRegister::ALL.len();
+
+    fn entry(self, lowest_slot: i32) -> FrameMapEntry {
+        let location = match self.kind & !Self::WIDE {
+            Self::SLOT => Location::FrameSlot(lowest_slot + 8 * self.number as i32),
+            Self::MACHINE_REGISTER => MachineRegister::ALL
+                .get(self.number)
+                .map_or(Location::Pad, |&register| Location::Register(register)),
+            Self::CONSTANT => Location::Constant(self.number as u32),
+            _ => Location::Result(self.number as u32),
+        };
+        FrameMapEntry { register: Register::new(self.register), location, wide: self.kind & Self::WIDE != 0 }
+    }
+}
+
+/// The entries of a site, found. Valid as long as the frame maps are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sources {
+    /// Null if there are none.
+    first: *const u8,
+    /// Where the constants are, one after the other. They need not be aligned.
+    pub(crate) constants: *const u8,
+    /// Where slot number 0 is, in bytes from the frame base.
+    pub(crate) lowest_slot: i32,
+    format: u32,
+}
+
+impl Sources {
+    /// Visits the entries by ascending register.
+    ///
+    /// # Safety
+    /// The frame maps are still there.
+    #[inline(always)]
+    pub(crate) unsafe fn each(&self, visit: impl FnMut(Source)) {
+        if self.first.is_null() {
+            return;
+        }
+        // SAFETY: the caller says that the maps are there.
+        unsafe {
+            match self.format {
+                0 => self.each_in::<0>(visit),
+                1 => self.each_in::<1>(visit),
+                _ => self.each_in::<2>(visit),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The frame maps are still there, and there is an entry.
+    #[inline(always)]
+    unsafe fn each_in<const FORMAT: usize>(&self, mut visit: impl FnMut(Source)) {
+        let EntryFormat { bytes, number_bits } = ENTRY_FORMATS[FORMAT];
+        let mut next = self.first;
+        loop {
+            // SAFETY: every list has a last entry, up to which the bytes are there: see `FrameMapBuilder`.
+            let bits = unsafe {
+                match bytes {
+                    2 => u64::from(next.cast::<u16>().read_unaligned()),
+                    4 => u64::from(next.cast::<u32>().read_unaligned()),
+                    _ => next.cast::<u64>().read_unaligned(),
+                }
+            };
+            visit(Source {
+                kind: (bits >> 1 & 7) as usize,
+                number: (bits >> 4 & ((1 << number_bits) - 1)) as usize,
+                register: (bits >> 4 >> number_bits) as usize,
+            });
+            if bits & LAST != 0 {
+                return;
+            }
+            next = next.wrapping_add(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONSTANTS: usize = 300;
+
+    #[test]
+    fn what_is_packed_comes_out_again() {
+        let locations = [
+            Location::FrameSlot(-8),
+            Location::FrameSlot(-8 * 4095),
+            Location::FrameSlot(-8 * (1 << 20)),
+            Location::Register(MachineRegister::Rax),
+            Location::Register(MachineRegister::Xmm1),
+            Location::Constant(0),
+            Location::Constant(CONSTANTS as u32 - 1),
+            Location::Result(999),
+            Location::Pad,
+        ];
+        let entry = |(n, &location): (usize, &Location)| FrameMapEntry {
+            register: Register::new(n * 6_000),
+            location,
+            wide: n % 2 == 0,
+        };
+        let entries: Vec<_> = locations.iter().enumerate().map(entry).collect();
+        let mut builder = FrameMapBuilder::default();
+        for n in 0..CONSTANTS {
+            assert_eq!(builder.constant(!(n as u64)), Location::Constant(n as u32));
+        }
+        builder.site(90, (Point::new(7), PointKind::AfterCall), entries.clone());
+        builder.site(30, (Point::new(5), PointKind::LoopHeader), Vec::new());
+        builder.site(60, (Point::new(6), PointKind::AfterCall), entries.clone());
+        let maps = builder.finish();
+        let sites: Vec<_> = maps.sites().map(|site| (site.return_offset, site.point, site.kind)).collect();
+        assert_eq!(
+            sites,
+            [
+                (30, Point::new(5), PointKind::LoopHeader),
+                (60, Point::new(6), PointKind::AfterCall),
+                (90, Point::new(7), PointKind::AfterCall)
+            ]
+        );
+        assert_eq!(maps.entries(&maps.site(0)).count(), 0);
+        for site in [1, 2] {
+            assert_eq!(maps.entries(&maps.site(site)).collect::<Vec<_>>(), entries);
+        }
+        let layout = maps.layout();
+        let entry_bytes = ENTRY_FORMATS[usize::from(layout.entry_format)].bytes;
+        let bytes = layout.first_entry() + entries.len() * entry_bytes;
+        assert_eq!(maps.packed.len(), bytes, "the two sites share their list");
+        for n in 0..CONSTANTS {
+            assert_eq!(maps.constant(n as u32), !(n as u64));
+        }
+    }
+
+    #[test]
+    fn maps_are_as_small_as_their_numbers() {
+        let slot = |register: usize, words: i32| FrameMapEntry {
+            register: Register::new(register),
+            location: Location::FrameSlot(-8 * words),
+            wide: true,
+        };
+        let maps = |offset: u32, point: usize, entries: Vec<FrameMapEntry>| {
+            let mut builder = FrameMapBuilder::default();
+            builder.site(offset, (Point::new(point), PointKind::AfterCall), entries);
+            builder.finish()
+        };
+        let handle = size_of::<FrameMaps>();
+        for (maps, bytes) in [
+            (FrameMapBuilder::default().finish(), 0),
+            (maps(8_191, 255, vec![]), 8 + 4),
+            (maps(8_191, 255, vec![slot(1, 0), slot(63, 63)]), 8 + 4 + 2 * 2),
+            (maps(8_191, 255, vec![slot(1, 1), slot(2, 64)]), 8 + 4 + 2 * 4),
+            (maps(8_192, 255, vec![slot(64, 1)]), 8 + 8 + 4),
+            (maps(1, 256, vec![slot((1 << 14) - 1, (1 << 14) - 1)]), 8 + 8 + 4),
+            (maps(1, 1, vec![slot(1 << 14, 1)]), 8 + 4 + 8),
+            (maps(u32::MAX, 1 << 30, vec![slot(65_535, 1 << 20)]), 8 + 16 + 8),
+        ] {
+            assert_eq!(maps.bytes() as usize, handle + bytes, "{maps:?}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_found_by_its_return_offset_only() {
+        let mut builder = FrameMapBuilder::default();
+        for offset in [70, 10, 40, 1_000] {
+            builder.site(offset, (Point::new(3), PointKind::AfterCall), Vec::new());
+        }
+        let maps = builder.finish();
+        let found = [10, 40, 70, 1_000].map(|offset| maps.find(offset));
+        assert_eq!(found, [Some(0), Some(1), Some(2), Some(3)]);
+        assert!([0, 9, 11, 69, 999, 1_001, u32::MAX].iter().all(|&offset| maps.find(offset).is_none()));
+        assert_eq!(FrameMaps::default().find(0), None);
+    }
+
+    #[test]
+    fn a_misplaced_register_is_wrong_and_nothing_else() {
+        let mut builder = FrameMapBuilder::default();
+        let place = |register: usize, location| FrameMapEntry {
+            register: Register::new(register),
+            location,
+            wide: false,
+        };
+        let entries = vec![
+            place(1, Location::Register(MachineRegister::R14)),
+            place(2, builder.constant(77)),
+            place(4, Location::Pad),
+        ];
+        builder.site(90, (Point::new(7), PointKind::AfterCall), entries.clone());
+        let mut maps = builder.finish();
+        maps.misplace(Register::new(1), 13);
+        let wrong: Vec<_> = maps.entries(&maps.site(0)).collect();
+        let bits = |entry: &FrameMapEntry| match entry.location {
+            Location::Constant(n) => Some(maps.constant(n)),
+            _ => None,
+        };
+        assert_eq!([bits(&wrong[0]), bits(&wrong[1]), bits(&wrong[2])], [Some(13), Some(77), None]);
+        assert_eq!(wrong[2], entries[2]);
+    }
+}

@@ -1,0 +1,164 @@
+//! What the engine knows of one function: its analyses, its interpreter code, its counter, its compiled
+//! code, its profile.
+
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+use osr_ir::{Body, Liveness, Point, Points};
+
+use crate::code::profile::Profile;
+use crate::compiler::EntryPoint;
+use crate::interpreter::Code;
+use crate::settings::CompiledTier;
+
+/// The state of one function of an instance. Everything lazy is computed on first use.
+#[derive(Debug, Default)]
+pub(crate) struct FunctionState {
+    /// Entries plus back-edges in the interpreter since the function was last invalidated.
+    pub(crate) counter: Counter,
+    /// The compiled code that a call enters now; null if there is none: that of the best tier.
+    pub(crate) compiled: AtomicPtr<u8>,
+    /// The compiler refused once, and would again.
+    pub(crate) never_compile: AtomicBool,
+    tiers: [TierCode; 2],
+    analysis: OnceLock<Analysis>,
+    code: OnceLock<Code>,
+    profile: OnceLock<Profile>,
+}
+
+/// Counts entries and back-edges.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU32);
+
+impl Counter {
+    /// Counts one. Counts may be lost between threads; that only delays tier-up.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        let count = self.value().wrapping_add(1);
+        self.0.store(count, Ordering::Relaxed);
+        count
+    }
+
+    /// Takes the last one back: it is counted elsewhere.
+    pub(crate) fn take_back(&self) {
+        self.0.store(self.value().wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    /// The count.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Begins anew.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The current code of a function in one tier.
+#[derive(Debug, Default)]
+struct TierCode {
+    /// Entered by calls.
+    function: AtomicPtr<u8>,
+    /// Per point, the code that continues there.
+    continuations: OnceLock<Box<[AtomicPtr<u8>]>>,
+}
+
+impl TierCode {
+    fn cell(&self, points: usize, entry: EntryPoint) -> &AtomicPtr<u8> {
+        match entry {
+            EntryPoint::Function => &self.function,
+            EntryPoint::Continuation(point) => {
+                let cells = || (0..points).map(|_| AtomicPtr::default()).collect();
+                &self.continuations.get_or_init(cells)[point.index()]
+            }
+        }
+    }
+}
+
+/// Points and liveness of a body.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    /// The points.
+    pub(crate) points: Points,
+    /// The live registers at each.
+    pub(crate) liveness: Liveness,
+}
+
+impl FunctionState {
+    /// The analyses of this function's body, which `body` gives.
+    #[inline(always)]
+    pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
+        self.analysis.get_or_init(|| {
+            let body = body();
+            let points = Points::of(body);
+            let liveness = Liveness::of(body, &points);
+            Analysis { points, liveness }
+        })
+    }
+
+    /// The interpreter's code, made by `decode` on first use.
+    #[inline(always)]
+    pub(crate) fn code(&self, decode: impl FnOnce() -> Code) -> &Code {
+        self.code.get_or_init(decode)
+    }
+
+    /// The interpreter's code, if it was made.
+    #[inline(always)]
+    pub(crate) fn existing_code(&self) -> Option<&Code> {
+        self.code.get()
+    }
+
+    /// The profile, made by `new` on first use.
+    pub(crate) fn profile(&self, new: impl FnOnce() -> Profile) -> &Profile {
+        self.profile.get_or_init(new)
+    }
+
+    /// The profile, if baseline code was compiled.
+    pub(crate) fn existing_profile(&self) -> Option<&Profile> {
+        self.profile.get()
+    }
+
+    /// The compiled code that a call enters now.
+    pub(crate) fn compiled(&self) -> Option<*const u8> {
+        non_null(self.compiled.load(Ordering::Acquire))
+    }
+
+    /// Whether calls enter compiled code.
+    #[inline(always)]
+    pub(crate) fn has_compiled(&self) -> bool {
+        !self.compiled.load(Ordering::Relaxed).is_null()
+    }
+
+    /// The continuation of `tier` that is entered at `point`.
+    #[inline(always)]
+    pub(crate) fn continuation(&self, tier: CompiledTier, point: Point) -> Option<*const u8> {
+        let continuations = self.tiers[tier as usize].continuations.get()?;
+        non_null(continuations[point.index()].load(Ordering::Acquire))
+    }
+
+    /// The code of `tier` that is entered at `entry`.
+    pub(crate) fn code_at(&self, tier: CompiledTier, entry: EntryPoint) -> Option<*const u8> {
+        match entry {
+            EntryPoint::Function => non_null(self.tiers[tier as usize].function.load(Ordering::Acquire)),
+            EntryPoint::Continuation(point) => self.continuation(tier, point),
+        }
+    }
+
+    /// From now on `code` is that of `tier` for `entry`. Null: there is none.
+    pub(crate) fn set_code(&self, tier: CompiledTier, entry: EntryPoint, code: *mut u8) {
+        let points = self.analysis.get().map_or(0, |analysis| analysis.points.len());
+        self.tiers[tier as usize].cell(points, entry).store(code, Ordering::Release);
+        if entry == EntryPoint::Function {
+            let of = |tier: CompiledTier| self.tiers[tier as usize].function.load(Ordering::Acquire);
+            let best = CompiledTier::ALL.into_iter().rev().map(of).find(|code| !code.is_null());
+            self.compiled.store(best.unwrap_or(ptr::null_mut()), Ordering::Release);
+        }
+    }
+}
+
+fn non_null(code: *mut u8) -> Option<*const u8> {
+    (!code.is_null()).then_some(code.cast_const())
+}

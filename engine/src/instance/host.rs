@@ -1,0 +1,147 @@
+//! What the host provides to guest code: functions of its own, and what instances export.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use osr_ir::{ExportItem, FunctionIndex, ImportName, Signature, Value};
+use thiserror::Error;
+
+use crate::error::{InvokeError, Trap};
+use crate::instance::Instance;
+use crate::memory::linear_memory::LinearMemory;
+use crate::thread::Thread;
+
+/// A host function did not succeed; the guest that called it traps.
+#[derive(Clone, Debug, Error)]
+pub enum HostError {
+    /// It failed, for this reason: the guest traps with [`osr_ir::TrapKind::HostError`].
+    #[error("{0}")]
+    Failed(String),
+    /// Guest code that it called back trapped: the trap passes through it.
+    #[error(transparent)]
+    Trap(#[from] Trap),
+}
+
+impl From<InvokeError> for HostError {
+    fn from(error: InvokeError) -> HostError {
+        match error {
+            InvokeError::Trap(trap) => HostError::Trap(trap),
+            other => HostError::Failed(other.to_string()),
+        }
+    }
+}
+
+/// The code of a host function: reads its arguments, writes its results (one word each, as
+/// [`osr_ir::Value::to_bits`] has them).
+pub type HostCode = dyn Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync;
+
+/// A function that the host provides.
+#[derive(Clone)]
+pub struct HostFunction {
+    /// Its type; an import must ask for exactly this one.
+    pub signature: Signature,
+    /// What it does.
+    pub code: Arc<HostCode>,
+}
+
+impl std::fmt::Debug for HostFunction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "HostFunction({:?})", self.signature)
+    }
+}
+
+/// What a host function can do to the guest that called it.
+#[derive(Clone, Copy)]
+pub struct HostCall<'a> {
+    thread: &'a Thread,
+}
+
+impl<'a> HostCall<'a> {
+    pub(crate) fn new(thread: &'a Thread) -> HostCall<'a> {
+        HostCall { thread }
+    }
+
+    /// The thread that executes.
+    pub fn thread(&self) -> &'a Thread {
+        self.thread
+    }
+
+    /// The guest's memory, if it has one.
+    pub fn memory(&self) -> Option<&'a LinearMemory> {
+        self.thread.instance().memory()
+    }
+
+    /// Calls back into the guest.
+    ///
+    /// # Errors
+    /// If the guest traps.
+    pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
+        self.thread.call(function, arguments)
+    }
+}
+
+/// Everything that is provided to a module, by name. What is provided last under a name counts.
+///
+/// Memories, tables and mutable globals belong to instances, and are shared by those that import them. A host
+/// that wants to provide some of its own makes an instance of a module that exports them.
+#[derive(Clone, Debug, Default)]
+pub struct Imports {
+    provided: HashMap<ImportName, Provided>,
+}
+
+/// What is provided under a name.
+#[derive(Clone, Debug)]
+pub(crate) enum Provided {
+    /// A function of the host.
+    Host(HostFunction),
+    /// An immutable global.
+    Constant(Value),
+    /// What an instance exports.
+    Export(Arc<Instance>, ExportItem),
+}
+
+impl Imports {
+    /// Provides nothing.
+    pub fn new() -> Imports {
+        Imports::default()
+    }
+
+    /// Provides a function as `module`.`name`.
+    pub fn function(
+        &mut self,
+        module: &str,
+        name: &str,
+        signature: Signature,
+        code: impl Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync + 'static,
+    ) -> &mut Imports {
+        self.provide(module, name, Provided::Host(HostFunction { signature, code: Arc::new(code) }))
+    }
+
+    /// Provides the value of an immutable global as `module`.`name`.
+    pub fn global(&mut self, module: &str, name: &str, value: Value) -> &mut Imports {
+        self.provide(module, name, Provided::Constant(value))
+    }
+
+    /// Provides all exports of `instance` as `module`.`name of the export`: its functions (a call executes
+    /// in `instance`), memory, tables and globals. Only other instances of its [`Store`](crate::Store) can
+    /// import them.
+    ///
+    /// Calls go through the runtime, as those of host functions do. `instance` needs a
+    /// [`Thread`](crate::Thread) of the same native thread; if there is none, the caller's makes one, and
+    /// keeps it.
+    pub fn instance(&mut self, module: &str, instance: &Arc<Instance>) -> &mut Imports {
+        for export in &instance.module().exports {
+            self.provide(module, &export.name, Provided::Export(Arc::clone(instance), export.item));
+        }
+        self
+    }
+
+    fn provide(&mut self, module: &str, name: &str, provided: Provided) -> &mut Imports {
+        self.provided.insert(ImportName { module: module.into(), name: name.into() }, provided);
+        self
+    }
+
+    pub(crate) fn find(&self, name: &ImportName) -> Option<&Provided> {
+        self.provided.get(name)
+    }
+}

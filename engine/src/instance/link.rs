@@ -1,0 +1,303 @@
+//! Linking: what a module's imports become.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use osr_ir::module::GlobalInitial;
+use osr_ir::{
+    ConstantExpression, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Module, Signature,
+    Type,
+};
+use osr_stubs::TableView;
+
+use crate::error::InstantiationError;
+use crate::instance::Instance;
+use crate::instance::host::{HostFunction, Imports, Provided};
+use crate::instance::store::StoreState;
+use crate::memory::linear_memory::LinearMemory;
+use crate::memory::table::Table;
+
+/// What an imported function is.
+#[derive(Clone, Debug)]
+pub(crate) enum ImportedFunction {
+    /// The host's.
+    Host(HostFunction),
+    /// Another instance defines it.
+    Linked(Arc<Instance>, FunctionIndex),
+}
+
+/// The globals of an instance.
+#[derive(Debug)]
+pub(crate) struct Globals {
+    /// The value of each, as a word; of an imported mutable one the address of its word.
+    pub(crate) words: Box<[AtomicU64]>,
+    /// Those that own the words of imported ones.
+    _owners: Vec<Arc<Instance>>,
+}
+
+/// Tables, and what compiled code sees of them.
+pub(crate) struct Tables {
+    pub(crate) tables: Box<[Arc<Table>]>,
+    pub(crate) views: Arc<[TableView]>,
+}
+
+/// Whether the word of a global is in another instance.
+pub(crate) fn is_elsewhere(module: &Module, global: GlobalIndex) -> bool {
+    let global = &module.globals[global.index()];
+    global.mutable && matches!(global.initial, GlobalInitial::Import(_))
+}
+
+/// The word that an initializer gives, where the globals it may refer to are `globals`.
+pub(crate) fn evaluate(
+    expression: &ConstantExpression,
+    globals: &[AtomicU64],
+    reference: impl Fn(FunctionIndex) -> u64,
+) -> u64 {
+    match expression {
+        ConstantExpression::Value(value) => value.to_bits(),
+        // Only immutable globals can be referred to, whose words are values.
+        ConstantExpression::Global(global) => globals[global.index()].load(Ordering::Relaxed),
+        ConstantExpression::Function(function) => reference(*function),
+    }
+}
+
+/// Resolves the imports of one module.
+pub(crate) struct Linker<'a> {
+    pub(crate) module: &'a Module,
+    pub(crate) imports: &'a Imports,
+    pub(crate) store: &'a Arc<StoreState>,
+}
+
+impl Linker<'_> {
+    /// Per function what is imported; `None` for those that the module defines.
+    pub(crate) fn functions(&self) -> Result<Box<[Option<ImportedFunction>]>, InstantiationError> {
+        let resolve = |function: &osr_ir::Function| match &function.kind {
+            FunctionKind::Defined(_) => Ok(None),
+            FunctionKind::Import(name) => {
+                self.function(name, self.module.signature(function.signature)).map(Some)
+            }
+        };
+        self.module.functions.iter().map(resolve).collect()
+    }
+
+    fn function(
+        &self,
+        name: &ImportName,
+        signature: &Signature,
+    ) -> Result<ImportedFunction, InstantiationError> {
+        let expected = || describe_function(signature);
+        match self.find(name, expected)? {
+            Provided::Host(host) if host.signature == *signature => Ok(ImportedFunction::Host(host.clone())),
+            Provided::Export(instance, ExportItem::Function(function))
+                if instance.module().signature_of(*function) == signature =>
+            {
+                let imported = instance.imported_function(*function).cloned();
+                Ok(imported.unwrap_or_else(|| ImportedFunction::Linked(Arc::clone(instance), *function)))
+            }
+            other => Err(incompatible(name, expected(), other)),
+        }
+    }
+
+    /// The globals with their initial values.
+    pub(crate) fn globals(
+        &self,
+        reference: impl Fn(FunctionIndex) -> u64,
+    ) -> Result<Globals, InstantiationError> {
+        let mut words: Vec<AtomicU64> = Vec::with_capacity(self.module.globals.len());
+        let mut owners = Vec::new();
+        for global in &self.module.globals {
+            let word = match &global.initial {
+                GlobalInitial::Expression(expression) => evaluate(expression, &words, &reference),
+                GlobalInitial::Import(name) if global.mutable => {
+                    let (owner, address) = self.mutable_global(name, global.ty)?;
+                    owners.push(owner);
+                    address
+                }
+                GlobalInitial::Import(name) => self.constant(name, global.ty)?,
+            };
+            words.push(AtomicU64::new(word));
+        }
+        Ok(Globals { words: words.into(), _owners: owners })
+    }
+
+    /// The value of an immutable global.
+    fn constant(&self, name: &ImportName, ty: Type) -> Result<u64, InstantiationError> {
+        let expected = || describe_global(ty, false);
+        match self.find(name, expected)? {
+            Provided::Constant(value) if value.ty() == ty => Ok(value.to_bits()),
+            Provided::Export(instance, ExportItem::Global(global))
+                if is_global(instance, *global, ty, false) =>
+            {
+                Ok(instance.global(*global))
+            }
+            other => Err(incompatible(name, expected(), other)),
+        }
+    }
+
+    /// The address of the word of a mutable global, and whom to keep for it.
+    fn mutable_global(
+        &self,
+        name: &ImportName,
+        ty: Type,
+    ) -> Result<(Arc<Instance>, u64), InstantiationError> {
+        let expected = || describe_global(ty, true);
+        match self.find(name, expected)? {
+            Provided::Export(instance, ExportItem::Global(global))
+                if is_global(instance, *global, ty, true) =>
+            {
+                let word: *const AtomicU64 = instance.global_word(*global);
+                Ok((Arc::clone(instance), word as u64))
+            }
+            other => Err(incompatible(name, expected(), other)),
+        }
+    }
+
+    /// The linear memory, if the module has one.
+    pub(crate) fn memory(&self) -> Result<Option<Arc<LinearMemory>>, InstantiationError> {
+        let Some(memory) = &self.module.memory else { return Ok(None) };
+        let Some(name) = &memory.import else {
+            let new = LinearMemory::new(memory.minimum, memory.maximum);
+            return new.map(|memory| Some(Arc::new(memory))).map_err(out_of_memory("the linear memory"));
+        };
+        let wanted = Limits { minimum: memory.minimum, maximum: memory.maximum };
+        let expected = || format!("a memory of {wanted} pages");
+        match self.find(name, expected)? {
+            Provided::Export(instance, ExportItem::Memory) => {
+                let found = instance.shared_memory().expect("exported memories exist");
+                if !wanted.admit(found.pages(), found.declared_maximum()) {
+                    return Err(incompatible(
+                        name,
+                        expected(),
+                        &Provided::Export(instance.clone(), ExportItem::Memory),
+                    ));
+                }
+                Ok(Some(Arc::clone(found)))
+            }
+            other => Err(incompatible(name, expected(), other)),
+        }
+    }
+
+    /// The tables.
+    pub(crate) fn tables(&self) -> Result<Tables, InstantiationError> {
+        let tables =
+            self.module.tables.iter().map(|table| self.table(table)).collect::<Result<Box<[_]>, _>>()?;
+        let views: Arc<[TableView]> = tables.iter().map(|table| table.view()).collect();
+        for (position, table) in tables.iter().enumerate() {
+            table.keep_current(&views, position);
+        }
+        Ok(Tables { tables, views })
+    }
+
+    fn table(&self, table: &osr_ir::module::Table) -> Result<Arc<Table>, InstantiationError> {
+        let Some(name) = &table.import else {
+            let new = Table::new(table.minimum, table.maximum);
+            return new.map(Arc::new).map_err(out_of_memory("a table"));
+        };
+        let wanted = Limits { minimum: table.minimum, maximum: table.maximum };
+        let expected = || format!("a table of {wanted} entries");
+        match self.find(name, expected)? {
+            Provided::Export(instance, ExportItem::Table(index))
+                if wanted.admit_table(instance.table(*index)) =>
+            {
+                Ok(Arc::clone(instance.table(*index)))
+            }
+            other => Err(incompatible(name, expected(), other)),
+        }
+    }
+
+    /// What is provided under `name`.
+    fn find(
+        &self,
+        name: &ImportName,
+        expected: impl Fn() -> String,
+    ) -> Result<&Provided, InstantiationError> {
+        let missing = || InstantiationError::MissingImport { name: name.clone(), expected: expected() };
+        let found = self.imports.find(name).ok_or_else(missing)?;
+        match found {
+            Provided::Export(instance, _) if !Arc::ptr_eq(instance.store(), self.store) => {
+                Err(InstantiationError::OtherStore { name: name.clone() })
+            }
+            found => Ok(found),
+        }
+    }
+}
+
+fn is_global(instance: &Instance, global: GlobalIndex, ty: Type, mutable: bool) -> bool {
+    let global = &instance.module().globals[global.index()];
+    global.ty == ty && global.mutable == mutable
+}
+
+/// The sizes that an import asks for.
+#[derive(Clone, Copy)]
+struct Limits {
+    minimum: u32,
+    maximum: Option<u32>,
+}
+
+impl Limits {
+    /// Whether what is of `size` now and may grow to `maximum` will do.
+    fn admit(self, size: u32, maximum: Option<u32>) -> bool {
+        let bounded = self.maximum.is_none_or(|wanted| maximum.is_some_and(|maximum| maximum <= wanted));
+        size >= self.minimum && bounded
+    }
+
+    fn admit_table(self, table: &Table) -> bool {
+        self.admit(table.length(), table.declared_maximum())
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.maximum {
+            Some(maximum) => write!(formatter, "{} to at most {maximum}", self.minimum),
+            None => write!(formatter, "at least {}", self.minimum),
+        }
+    }
+}
+
+pub(crate) fn out_of_memory(what: &'static str) -> impl FnOnce(std::io::Error) -> InstantiationError {
+    move |source| InstantiationError::OutOfMemory { what, source }
+}
+
+fn incompatible(name: &ImportName, expected: String, found: &Provided) -> InstantiationError {
+    InstantiationError::IncompatibleImport { name: name.clone(), expected, found: describe(found) }
+}
+
+fn describe(provided: &Provided) -> String {
+    match provided {
+        Provided::Host(host) => describe_function(&host.signature),
+        Provided::Constant(value) => describe_global(value.ty(), false),
+        Provided::Export(instance, item) => describe_export(instance, *item),
+    }
+}
+
+fn describe_export(instance: &Instance, item: ExportItem) -> String {
+    match item {
+        ExportItem::Function(function) => describe_function(instance.module().signature_of(function)),
+        ExportItem::Global(global) => {
+            let global = &instance.module().globals[global.index()];
+            describe_global(global.ty, global.mutable)
+        }
+        ExportItem::Memory => {
+            let memory = instance.memory().expect("exported memories exist");
+            let now = Limits { minimum: memory.pages(), maximum: memory.declared_maximum() };
+            format!("a memory of {now} pages")
+        }
+        ExportItem::Table(table) => {
+            let table = instance.table(table);
+            let now = Limits { minimum: table.length(), maximum: table.declared_maximum() };
+            format!("a table of {now} entries")
+        }
+    }
+}
+
+fn describe_function(signature: &Signature) -> String {
+    let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
+    format!("a function ({}) -> ({})", list(&signature.parameters), list(&signature.results))
+}
+
+fn describe_global(ty: Type, mutable: bool) -> String {
+    let kind = if mutable { "a mutable" } else { "an immutable" };
+    format!("{kind} global of type {ty}")
+}

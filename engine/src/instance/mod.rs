@@ -1,0 +1,582 @@
+//! Instances: a module with its state, shared by all threads that execute it.
+
+pub(crate) mod bulk;
+pub(crate) mod function;
+pub(crate) mod host;
+pub(crate) mod link;
+pub(crate) mod store;
+
+use std::ops::Range;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+use osr_ir::{
+    Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
+    Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
+};
+use osr_stubs::TableView;
+
+use crate::code::call_cells::CallCells;
+use crate::code::profile::{Profile, Profiled};
+use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
+use crate::compiler::{CompileError, EntryPoint};
+use crate::error::InstantiationError;
+use crate::event::coverage::{Coverage, CoveredSite};
+use crate::frame::calling_convention::CallLayout;
+use crate::instance::function::{Analysis, FunctionState};
+use crate::instance::host::Imports;
+use crate::instance::link::{
+    Globals, ImportedFunction, Linker, Tables, evaluate, is_elsewhere, out_of_memory,
+};
+use crate::instance::store::{MAXIMUM_FUNCTIONS, Store, StoreState};
+use crate::memory::linear_memory::LinearMemory;
+use crate::memory::table::{Table, reference, referenced};
+use crate::settings::{CompiledTier, Settings, Tier};
+use crate::thread::Thread;
+use crate::tiering::{Ladder, TieringPolicy};
+
+/// A module with its state: memory, tables, globals, and the code that calls enter.
+#[derive(Debug)]
+pub struct Instance {
+    settings: Settings,
+    policy: Arc<dyn TieringPolicy>,
+    /// Of the policy, by tier.
+    thresholds: [u32; 3],
+    module: Module,
+    store: Arc<StoreState>,
+    /// The number of the first function in the store.
+    first_number: u32,
+    /// Per signature of the module, its number in the store.
+    signature_numbers: Box<[u32]>,
+    /// Per function, the reference to it.
+    references: Box<[u64]>,
+    layouts: Box<[CallLayout]>,
+    memory: Option<Arc<LinearMemory>>,
+    globals: Globals,
+    tables: Box<[Arc<Table>]>,
+    table_views: Arc<[TableView]>,
+    data_dropped: Box<[AtomicBool]>,
+    elements: Box<[Box<[u64]>]>,
+    elements_dropped: Box<[AtomicBool]>,
+    imported_functions: Box<[Option<ImportedFunction>]>,
+    functions: Box<[FunctionState]>,
+    cells: CallCells,
+    registry: Registry,
+    stubs: StubTable,
+    coverage: Option<Coverage>,
+    thread: AtomicPtr<Thread>,
+}
+
+// SAFETY: the raw pointers inside lead to reservations that the instance or its store's other instances own,
+// and to its thread; words behind them are written by guest code, which one native thread at a time executes.
+unsafe impl Send for Instance {}
+// SAFETY: see above.
+unsafe impl Sync for Instance {}
+
+impl Instance {
+    /// An instance of `module` in a [`Store`] of its own: [`Store::instantiate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new(
+        settings: Settings,
+        module: Module,
+        imports: &Imports,
+    ) -> Result<Arc<Instance>, InstantiationError> {
+        Store::new().instantiate(settings, module, imports)
+    }
+
+    /// An instance in `store`, whose functions the others do not know yet, and whose segments are not
+    /// written.
+    pub(crate) fn link(
+        settings: Settings,
+        module: Module,
+        imports: &Imports,
+        store: &Arc<StoreState>,
+    ) -> Result<Arc<Instance>, InstantiationError> {
+        settings.check()?;
+        osr_ir::verifier::verify_lazily(&module)
+            .map_err(|error| InstantiationError::Invalid(error.to_string()))?;
+        module.functions.iter().try_for_each(|function| check_size(&module, function))?;
+        let linker = Linker { module: &module, imports, store };
+        let imported_functions = linker.functions()?;
+        let memory = linker.memory()?;
+        let Tables { tables, views: table_views } = linker.tables()?;
+        let functions = module.functions.len();
+        let full = InstantiationError::StoreFull { functions, limit: MAXIMUM_FUNCTIONS };
+        let first_number = store.number(functions).ok_or(full)?;
+        let signature_numbers: Box<[u32]> =
+            module.signatures.iter().map(|signature| store.signature_number(signature)).collect();
+        let references: Box<[u64]> = module
+            .function_indices()
+            .zip(&imported_functions)
+            .map(|(function, imported)| match imported {
+                Some(ImportedFunction::Linked(instance, function)) => instance.reference(*function),
+                _ => {
+                    let signature = signature_numbers[module.function(function).signature.index()];
+                    reference(signature, first_number + function.as_u32())
+                }
+            })
+            .collect();
+        let globals = linker.globals(|function| references[function.index()])?;
+        let elements: Box<[_]> = module
+            .elements
+            .iter()
+            .map(|segment| {
+                let word = |item| evaluate(item, &globals.words, |function| references[function.index()]);
+                segment.items.iter().map(word).collect()
+            })
+            .collect();
+        let registry = Registry::new(&settings);
+        let registry = registry.map_err(out_of_memory("compiled code"))?;
+        let policy: Arc<dyn TieringPolicy> =
+            settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
+        let numbers = 0..first_number + functions as u32;
+        let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
+        let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
+        numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
+        Ok(Arc::new(Instance {
+            thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
+            policy,
+            store: Arc::clone(store),
+            first_number,
+            signature_numbers,
+            references,
+            layouts: module.signatures.iter().map(CallLayout::of).collect(),
+            memory,
+            data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
+            elements,
+            elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
+            functions: module.functions.iter().map(|_| FunctionState::default()).collect(),
+            cells,
+            coverage: settings.coverage.then(Coverage::default),
+            thread: AtomicPtr::new(ptr::null_mut()),
+            registry,
+            stubs,
+            settings,
+            globals,
+            tables,
+            table_views,
+            imported_functions,
+            module,
+        }))
+    }
+
+    /// Lets the functions of another instance, which have these numbers, be called.
+    pub(crate) fn cover(&self, numbers: Range<u32>) -> Result<(), InstantiationError> {
+        let stubs = self.registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
+        self.cells.cover(numbers.end).map_err(out_of_memory("call cells"))?;
+        numbers.for_each(|number| self.cells.cell(number).store(stubs.stub(number), Ordering::Release));
+        Ok(())
+    }
+
+    /// Compiles and publishes all functions, if the settings want them at once.
+    pub(crate) fn make_code(&self) -> Result<(), InstantiationError> {
+        if !self.settings.is_made_at_once() {
+            return Ok(());
+        }
+        let made = self.registry.link(self, self.settings.placement);
+        let versions = made.map_err(|(function, source)| {
+            let function = self.module.function(function).name.clone();
+            InstantiationError::Compile { function, source }
+        })?;
+        versions.into_iter().for_each(|version| self.publish(version));
+        Ok(())
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// What its instances have in common.
+    pub(crate) fn store(&self) -> &Arc<StoreState> {
+        &self.store
+    }
+
+    /// The numbers of its functions in the store.
+    pub(crate) fn numbers(&self) -> Range<u32> {
+        self.first_number..self.first_number + self.functions.len() as u32
+    }
+
+    /// The number of `function` in the store.
+    pub(crate) fn number(&self, function: FunctionIndex) -> u32 {
+        self.first_number + function.as_u32()
+    }
+
+    /// The function that has that number in the store, if it is one of this instance.
+    #[inline(always)]
+    pub(crate) fn own_function(&self, number: u32) -> Option<FunctionIndex> {
+        let index = number.wrapping_sub(self.first_number) as usize;
+        (index < self.functions.len()).then(|| FunctionIndex::new(index))
+    }
+
+    /// The number of `signature` in the store.
+    pub(crate) fn signature_number(&self, signature: SignatureIndex) -> u32 {
+        self.signature_numbers[signature.index()]
+    }
+
+    /// The word that refers to `function`.
+    pub(crate) fn reference(&self, function: FunctionIndex) -> u64 {
+        self.references[function.index()]
+    }
+
+    /// The linear memory, if the module has one.
+    pub fn memory(&self) -> Option<&LinearMemory> {
+        self.memory.as_deref()
+    }
+
+    /// The linear memory, to share it.
+    pub(crate) fn shared_memory(&self) -> Option<&Arc<LinearMemory>> {
+        self.memory.as_ref()
+    }
+
+    /// The words of the globals; for imported mutable ones their addresses.
+    pub(crate) fn globals(&self) -> &[AtomicU64] {
+        &self.globals.words
+    }
+
+    /// The word of a global, wherever it is.
+    pub(crate) fn global_word(&self, global: GlobalIndex) -> &AtomicU64 {
+        let word = &self.globals.words[global.index()];
+        if is_elsewhere(&self.module, global) {
+            // SAFETY: the address of a word of an instance that `globals` keeps.
+            unsafe { &*(word.load(Ordering::Relaxed) as *const AtomicU64) }
+        } else {
+            word
+        }
+    }
+
+    /// The value of a global, as a word.
+    pub fn global(&self, global: GlobalIndex) -> u64 {
+        self.global_word(global).load(Ordering::Relaxed)
+    }
+
+    /// The value of the exported global of that name, as a word.
+    pub fn exported_global(&self, name: &str) -> Option<u64> {
+        match self.module.export(name) {
+            Some(ExportItem::Global(global)) => Some(self.global(global)),
+            _ => None,
+        }
+    }
+
+    /// Sets a global, to a word of its type.
+    pub(crate) fn set_global(&self, global: GlobalIndex, word: u64) {
+        self.global_word(global).store(word, Ordering::Relaxed);
+    }
+
+    /// The tables as compiled code sees them.
+    pub(crate) fn table_views(&self) -> &[TableView] {
+        &self.table_views
+    }
+
+    /// A table.
+    pub(crate) fn table(&self, table: TableIndex) -> &Arc<Table> {
+        &self.tables[table.index()]
+    }
+
+    /// The bytes of a data segment; none once it is dropped.
+    pub(crate) fn data(&self, segment: DataIndex) -> &[u8] {
+        let dropped = self.data_dropped[segment.index()].load(Ordering::Relaxed);
+        if dropped { &[] } else { &self.module.data[segment.index()].bytes }
+    }
+
+    pub(crate) fn drop_data(&self, segment: DataIndex) {
+        self.data_dropped[segment.index()].store(true, Ordering::Relaxed);
+    }
+
+    /// The references of an element segment; none once it is dropped.
+    pub(crate) fn elements(&self, segment: ElementIndex) -> &[u64] {
+        let dropped = self.elements_dropped[segment.index()].load(Ordering::Relaxed);
+        if dropped { &[] } else { &self.elements[segment.index()] }
+    }
+
+    pub(crate) fn drop_elements(&self, segment: ElementIndex) {
+        self.elements_dropped[segment.index()].store(true, Ordering::Relaxed);
+    }
+
+    /// What is behind an import; `None` for functions of the module.
+    pub(crate) fn imported_function(&self, function: FunctionIndex) -> Option<&ImportedFunction> {
+        self.imported_functions[function.index()].as_ref()
+    }
+
+    /// What the engine knows of `function`.
+    #[inline(always)]
+    pub(crate) fn function(&self, function: FunctionIndex) -> &FunctionState {
+        &self.functions[function.index()]
+    }
+
+    /// What the engine knows of all functions.
+    pub(crate) fn functions(&self) -> &[FunctionState] {
+        &self.functions
+    }
+
+    /// Points and liveness of a defined function.
+    pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
+        self.function(function).analysis(|| {
+            let defined = self.module.function(function);
+            // Those that were imported were not made when the module was verified.
+            debug_assert_eq!(osr_ir::verifier::verify_function(&self.module, defined), Ok(()));
+            self.body(function)
+        })
+    }
+
+    /// The points of a defined function, in its body as it is executed.
+    ///
+    /// # Panics
+    /// If the function is imported.
+    pub fn points(&self, function: FunctionIndex) -> &Points {
+        &self.analysis(function).points
+    }
+
+    /// The first call cell.
+    pub(crate) fn cells(&self) -> *const AtomicPtr<u8> {
+        self.cells.base()
+    }
+
+    /// The call cell of `function`: what new calls enter.
+    pub(crate) fn cell(&self, function: FunctionIndex) -> &AtomicPtr<u8> {
+        self.cells.cell(self.number(function))
+    }
+
+    /// How calls of a signature use the machine.
+    #[inline(always)]
+    pub(crate) fn layout(&self, signature: SignatureIndex) -> &CallLayout {
+        &self.layouts[signature.index()]
+    }
+
+    /// How calls of a function use the machine.
+    #[inline(always)]
+    pub(crate) fn layout_of(&self, function: FunctionIndex) -> &CallLayout {
+        self.layout(self.module.function(function).signature)
+    }
+
+    /// The body of a defined function.
+    #[inline(always)]
+    pub(crate) fn body(&self, function: FunctionIndex) -> &Body {
+        self.module.function(function).body().expect("a defined function")
+    }
+
+    /// Words that a call of `function` takes on the value stack: its frame, or, for a function of the
+    /// host, its arguments and results.
+    pub(crate) fn window_words(&self, function: FunctionIndex) -> usize {
+        let signature = self.module.signature_of(function);
+        let words = signature.parameters.len().max(signature.results.len());
+        words.max(self.module.function(function).body().map_or(0, |body| body.registers.len()))
+    }
+
+    /// Notes that `thread` executes the instance.
+    pub(crate) fn attach_thread(&self, thread: &Thread) {
+        self.thread.store(ptr::from_ref(thread).cast_mut(), Ordering::Release);
+    }
+
+    /// The thread is gone.
+    pub(crate) fn detach_thread(&self) {
+        self.thread.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// The thread that executes the instance.
+    pub(crate) fn thread(&self) -> Option<NonNull<Thread>> {
+        NonNull::new(self.thread.load(Ordering::Acquire))
+    }
+
+    /// The code versions.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Coverage of landings, if it is wanted.
+    #[inline(always)]
+    pub(crate) fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
+    }
+
+    /// What decides where functions go on.
+    pub(crate) fn policy(&self) -> &dyn TieringPolicy {
+        &*self.policy
+    }
+
+    /// The policy's threshold of `tier`.
+    #[inline(always)]
+    pub(crate) fn threshold(&self, tier: Tier) -> u32 {
+        self.thresholds[tier as usize]
+    }
+
+    /// The counters of `function`'s baseline code.
+    pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
+        let points = &self.analysis(function).points;
+        let new = || Profile::new(self.body(function), points, self.threshold(Tier::Baseline));
+        self.function(function).profile(new)
+    }
+
+    /// What baseline code of `function` has counted; nothing if there never was any.
+    pub fn profiled(&self, function: FunctionIndex) -> Profiled {
+        let profile = self.function(function).existing_profile();
+        profile.map(|profile| profile.read(|number| self.own_function(number))).unwrap_or_default()
+    }
+
+    /// From now on `version` is entered.
+    pub(crate) fn publish(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        state.set_code(version.tier, version.entry, version.start as *mut u8);
+        self.update_cell(version);
+        if let Some(coverage) = &self.coverage {
+            coverage.compiled(version);
+        }
+    }
+
+    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew.
+    pub(crate) fn retire(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        state.set_code(version.tier, version.entry, std::ptr::null_mut());
+        self.update_cell(version);
+        state.counter.reset();
+        if let Some(profile) = state.existing_profile() {
+            profile.reset_countdown(self.threshold(Tier::Baseline));
+        }
+        version.state.store(State::Retired as u8, Ordering::Release);
+    }
+
+    /// Calls of `version`'s function enter its best code.
+    fn update_cell(&self, version: &CodeVersion) {
+        if version.entry == EntryPoint::Function {
+            let compiled = self.function(version.function).compiled();
+            let stub = || self.stubs.stub(self.number(version.function));
+            let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
+            self.cell(version.function).store(code, Ordering::Release);
+        }
+    }
+
+    /// The sites of all versions compiled so far with their landings; empty unless
+    /// [`Settings::coverage`] is on.
+    pub fn covered_sites(&self) -> Vec<CoveredSite> {
+        self.coverage.as_ref().map(Coverage::sites).unwrap_or_default()
+    }
+
+    /// How much code there is and was.
+    pub fn code_statistics(&self) -> CodeStatistics {
+        self.registry.statistics()
+    }
+
+    /// What installing and releasing code took so far.
+    pub fn code_times(&self) -> CodeTimes {
+        self.registry.times()
+    }
+
+    /// The versions whose code is in memory.
+    pub fn versions(&self) -> Vec<&CodeVersion> {
+        self.registry.live()
+    }
+
+    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for
+    /// tools that show compiled code.
+    ///
+    /// # Errors
+    /// If the compiler refuses the body, or no code memory is left.
+    ///
+    /// # Panics
+    /// If the function is imported, or has no such entry.
+    pub fn compile(
+        &self,
+        function: FunctionIndex,
+        tier: CompiledTier,
+        entry: EntryPoint,
+    ) -> Result<&CodeVersion, CompileError> {
+        self.registry.compile(self, function, tier, entry)
+    }
+
+    /// The function of this instance that entry `index` of `table` refers to; `None` if it is null, or
+    /// refers to a function of another instance, which [`Self::table_entry`] gives.
+    ///
+    /// # Errors
+    /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
+    pub fn table_function(&self, table: TableIndex, index: u32) -> Result<Option<FunctionIndex>, TrapKind> {
+        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.own_function(number)))
+    }
+
+    /// The function that entry `index` of `table` refers to, and the instance that it is of; `None` if it is
+    /// null, or that instance is gone.
+    ///
+    /// # Errors
+    /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
+    pub fn table_entry(
+        &self,
+        table: TableIndex,
+        index: u32,
+    ) -> Result<Option<(Arc<Instance>, FunctionIndex)>, TrapKind> {
+        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.store.function(number)))
+    }
+
+    /// The exported function of that name.
+    pub fn exported_function(&self, name: &str) -> Option<FunctionIndex> {
+        match self.module.export(name) {
+            Some(ExportItem::Function(function)) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// The value of a segment's offset.
+    fn offset(&self, expression: &ConstantExpression) -> u32 {
+        evaluate(expression, &self.globals.words, |function| self.reference(function)) as u32
+    }
+
+    /// Writes the active segments, and drops them; those before one that does not fit stay written.
+    pub(crate) fn write_active_segments(&self) -> Result<(), InstantiationError> {
+        for (number, segment) in self.module.elements.iter().enumerate() {
+            let index = ElementIndex::new(number);
+            if let SegmentMode::Active { target, offset } = &segment.mode {
+                let offset = self.offset(offset);
+                let length = self.elements(index).len() as u32;
+                self.table_init(*target, index, offset, 0, length)
+                    .map_err(|_| InstantiationError::ElementsOutOfBounds { segment: number })?;
+            }
+            if segment.mode != SegmentMode::Passive {
+                self.drop_elements(index);
+            }
+        }
+        for (number, segment) in self.module.data.iter().enumerate() {
+            let index = DataIndex::new(number);
+            if let SegmentMode::Active { offset, .. } = &segment.mode {
+                let offset = self.offset(offset);
+                self.memory_init(index, offset, 0, segment.bytes.len() as u32)
+                    .map_err(|_| InstantiationError::DataOutOfBounds { segment: number })?;
+                self.drop_data(index);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most parameters that a function may have, and the most results: WebAssembly's own limit.
+pub(crate) const MAXIMUM_VALUES: usize = 1_000;
+
+/// The most registers that a body may have: the interpreter's operations number them with 16 bits, and
+/// number words beyond them for a function's results.
+const MAXIMUM_REGISTERS: usize = (1 << 16) - 2 * MAXIMUM_VALUES;
+
+/// Refuses a function that has more of something than there is room for.
+fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), InstantiationError> {
+    let signature = module.signature(function.signature);
+    // The bound saves making the body.
+    let registers = match function.register_bound() {
+        bound if bound <= MAXIMUM_REGISTERS => bound,
+        _ => function.body().map_or(0, |body| body.registers.len()),
+    };
+    let sizes = [
+        ("parameters", signature.parameters.len(), MAXIMUM_VALUES),
+        ("results", signature.results.len(), MAXIMUM_VALUES),
+        ("registers", registers, MAXIMUM_REGISTERS),
+    ];
+    match sizes.into_iter().find(|(_, count, limit)| count > limit) {
+        Some((what, count, limit)) => {
+            Err(InstantiationError::FunctionTooLarge { function: function.name.clone(), what, count, limit })
+        }
+        None => Ok(()),
+    }
+}

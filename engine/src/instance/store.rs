@@ -1,0 +1,190 @@
+//! Stores: instances that can import from one another.
+//!
+//! ```text
+//!   Store ──owns──> instance    functions   numbers
+//!                   a           f0 f1 f2    0 1 2      A reference to a function is made of its number
+//!                   b           f0 f1             3 4  and its signature's, which mean the same in every
+//!                                                      instance: so tables can be shared.
+//! ```
+//!
+//! Each instance has a call cell for every number. Those of its own functions hold what calls enter; the
+//! others hold stubs, through which the runtime goes to the function's own instance
+//! ([`Thread::call_foreign`](crate::Thread)). So calls within an instance pay nothing for there being others.
+//!
+//! A native thread executes all instances of a store, or none: what they share is not synchronized.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::ThreadId;
+
+use osr_ir::{FunctionIndex, Module, Signature};
+
+use crate::error::InstantiationError;
+use crate::instance::Instance;
+use crate::instance::host::Imports;
+use crate::settings::Settings;
+
+/// Instances that can import from one another, and share memories, tables and globals.
+///
+/// The store keeps its instances, because a table may refer to functions of any of them. When it is
+/// dropped those stay that someone else holds, or imports from. A call through a table of a function
+/// whose instance is gone traps with [`TrapKind::HostError`](osr_ir::TrapKind::HostError).
+///
+/// ```
+/// use osr_engine::{Imports, Settings, Store, Thread};
+/// let parse = |text| osr_ir::wasm::import_text(text).unwrap();
+/// let store = Store::new();
+/// let counter = parse(r#"(module (global (export "count") (mut i32) (i32.const 41)))"#);
+/// let counter = store.instantiate(Settings::default(), counter, &Imports::new()).unwrap();
+/// let user = parse(r#"(module
+///     (global $count (import "counter" "count") (mut i32))
+///     (func (export "increment")
+///         (global.set $count (i32.add (global.get $count) (i32.const 1)))))"#);
+/// let mut imports = Imports::new();
+/// imports.instance("counter", &counter);
+/// let user = store.instantiate(Settings::default(), user, &imports).unwrap();
+/// Thread::new(&user).unwrap().invoke("increment", &[]).unwrap();
+/// assert_eq!(counter.exported_global("count"), Some(42));
+/// ```
+#[derive(Debug, Default)]
+pub struct Store {
+    state: Arc<StoreState>,
+    instances: Mutex<Vec<Arc<Instance>>>,
+}
+
+impl Store {
+    /// A store without instances.
+    pub fn new() -> Store {
+        Store::default()
+    }
+
+    /// Verifies `module`, resolves its imports, and writes its active segments. The start function is
+    /// the first thread's to call: [`Thread::start`](crate::Thread::start).
+    ///
+    /// If a segment does not fit, those before it have been written, to imported memories and tables too,
+    /// as WebAssembly has it; the store keeps the instance for the sake of references to its functions.
+    ///
+    /// # Errors
+    /// If the module is not valid or too large, an import is missing or of another type or store, a
+    /// segment does not fit, memory runs out, or another native thread executes instances of the store; if
+    /// transitions are to be forced in code that is not made for them.
+    pub fn instantiate(
+        &self,
+        settings: Settings,
+        module: Module,
+        imports: &Imports,
+    ) -> Result<Arc<Instance>, InstantiationError> {
+        let _claim = self.state.claim().ok_or(InstantiationError::StoreInUse)?;
+        let mut instances = lock(&self.instances);
+        let instance = Instance::link(settings, module, imports, &self.state)?;
+        instance.make_code()?;
+        self.state.admit(&instance)?;
+        instances.push(Arc::clone(&instance));
+        drop(instances);
+        instance.write_active_segments()?;
+        Ok(instance)
+    }
+}
+
+/// The most functions that the instances of a store may have together.
+pub(crate) const MAXIMUM_FUNCTIONS: u32 = 1 << 22;
+
+/// What the instances of a store have in common. Keeps none of them.
+#[derive(Debug, Default)]
+pub(crate) struct StoreState {
+    signatures: Mutex<HashMap<Signature, u32>>,
+    numbers: Mutex<Numbers>,
+    occupancy: Mutex<Occupancy>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    next: u32,
+    /// By ascending numbers.
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    first: u32,
+    instance: Weak<Instance>,
+}
+
+/// Which native thread executes the instances.
+#[derive(Debug, Default)]
+struct Occupancy {
+    native_thread: Option<ThreadId>,
+    claims: usize,
+}
+
+impl StoreState {
+    /// The number of `signature`.
+    pub(crate) fn signature_number(&self, signature: &Signature) -> u32 {
+        let mut signatures = lock(&self.signatures);
+        let next = signatures.len() as u32;
+        *signatures.entry(signature.clone()).or_insert(next)
+    }
+
+    /// Gives out numbers for `functions` functions; gives the first. `None` if there are not so many left.
+    pub(crate) fn number(&self, functions: usize) -> Option<u32> {
+        let mut numbers = lock(&self.numbers);
+        let first = numbers.next;
+        let next = u32::try_from(functions).ok()?.checked_add(first)?;
+        if next > MAXIMUM_FUNCTIONS {
+            return None;
+        }
+        numbers.next = next;
+        Some(first)
+    }
+
+    /// Makes the functions of `instance`, which has the numbers given out last, known to the others.
+    fn admit(&self, instance: &Arc<Instance>) -> Result<(), InstantiationError> {
+        let mut numbers = lock(&self.numbers);
+        for member in &numbers.members {
+            if let Some(other) = member.instance.upgrade() {
+                other.cover(instance.numbers())?;
+            }
+        }
+        numbers.members.retain(|member| member.instance.strong_count() > 0);
+        let first = instance.numbers().start;
+        numbers.members.push(Member { first, instance: Arc::downgrade(instance) });
+        Ok(())
+    }
+
+    /// The function with that number; `None` if its instance is gone.
+    pub(crate) fn function(&self, number: u32) -> Option<(Arc<Instance>, FunctionIndex)> {
+        let numbers = lock(&self.numbers);
+        let after = numbers.members.partition_point(|member| member.first <= number);
+        // An instance without functions has the first number of the next one.
+        let candidates = numbers.members[..after].iter().rev().map(|member| member.instance.upgrade());
+        candidates.flatten().find_map(|instance| {
+            let function = instance.own_function(number)?;
+            Some((instance, function))
+        })
+    }
+
+    /// Claims the store for the current native thread; `None` if another one has it.
+    pub(crate) fn claim(self: &Arc<StoreState>) -> Option<Claim> {
+        let mut occupancy = lock(&self.occupancy);
+        let current = std::thread::current().id();
+        if occupancy.claims > 0 && occupancy.native_thread != Some(current) {
+            return None;
+        }
+        *occupancy = Occupancy { native_thread: Some(current), claims: occupancy.claims + 1 };
+        Some(Claim(Arc::clone(self)))
+    }
+}
+
+/// While there are claims, other native threads cannot execute the store's instances.
+#[derive(Debug)]
+pub(crate) struct Claim(Arc<StoreState>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.0.occupancy).claims -= 1;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,148 @@
+//! Linear memory behind guard pages.
+//!
+//! The whole range that a 32-bit address plus a 32-bit offset can reach is reserved (8 GiB and a bit);
+//! pages beyond the current size are inaccessible, so compiled code and the interpreter access memory
+//! without a bounds check, and the fault becomes a trap. The base never moves.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use osr_ir::module::{MAXIMUM_PAGES, PAGE_BYTES};
+
+use crate::memory::reservation::Reservation;
+
+/// Highest address plus highest offset plus the widest access.
+const REACH: u64 = 2 * (1 << 32) + 16;
+
+/// A linear memory.
+#[derive(Debug)]
+pub struct LinearMemory {
+    reservation: Reservation,
+    pages: AtomicU64,
+    declared_maximum: Option<u32>,
+    growing: Mutex<()>,
+}
+
+impl LinearMemory {
+    /// A zeroed memory of `minimum` pages that may grow to `maximum`.
+    ///
+    /// # Errors
+    /// If the system gives no address space or no memory.
+    pub fn new(minimum: u32, maximum: Option<u32>) -> io::Result<LinearMemory> {
+        let reservation = Reservation::new(usize::try_from(REACH).expect("64-bit"))?;
+        reservation.commit((u64::from(minimum) * PAGE_BYTES) as usize)?;
+        Ok(LinearMemory {
+            reservation,
+            pages: AtomicU64::new(u64::from(minimum)),
+            declared_maximum: maximum,
+            growing: Mutex::new(()),
+        })
+    }
+
+    /// The first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.reservation.base()
+    }
+
+    /// Pages now.
+    pub fn pages(&self) -> u32 {
+        self.pages.load(Ordering::Relaxed) as u32
+    }
+
+    /// Where compiled code reads the number of pages.
+    pub(crate) fn pages_cell(&self) -> *const AtomicU64 {
+        &raw const self.pages
+    }
+
+    /// The most pages it may have.
+    pub fn maximum(&self) -> u32 {
+        self.declared_maximum.unwrap_or(MAXIMUM_PAGES).min(MAXIMUM_PAGES)
+    }
+
+    /// The most pages that it was declared to grow to.
+    pub(crate) fn declared_maximum(&self) -> Option<u32> {
+        self.declared_maximum
+    }
+
+    /// Bytes now.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.pages()) * PAGE_BYTES
+    }
+
+    /// Grows by `delta` pages. Gives the size before, or `None` if it cannot grow.
+    pub fn grow(&self, delta: u32) -> Option<u32> {
+        let _guard = self.growing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let old = self.pages();
+        let new = old.checked_add(delta).filter(|&pages| pages <= self.maximum())?;
+        self.reservation.commit((u64::from(new) * PAGE_BYTES) as usize).ok()?;
+        self.pages.store(u64::from(new), Ordering::Release);
+        Some(old)
+    }
+
+    /// Whether `address` is one that guest code can reach: a fault there is a trap.
+    pub(crate) fn reaches(&self, address: u64) -> bool {
+        address.wrapping_sub(self.base() as u64) < self.reservation.bytes() as u64
+    }
+
+    /// The pointer to `length` bytes at `address`, if they are all in bounds.
+    pub fn range(&self, address: u64, length: u64) -> Option<*mut u8> {
+        let end = address.checked_add(length)?;
+        // SAFETY: in bounds of the reservation, because in bounds of its accessible prefix.
+        (end <= self.bytes()).then(|| unsafe { self.base().add(address as usize) })
+    }
+
+    /// Copies `bytes` into memory at `address`; false if they do not fit.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> bool {
+        let Some(target) = self.range(address, bytes.len() as u64) else { return false };
+        // SAFETY: `range` vouches for the target, the slice for the source; guest memory overlaps no
+        // Rust object.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        true
+    }
+
+    /// Copies `length` bytes at `address` out of memory; `None` if they are not all in bounds.
+    pub fn read(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let source = self.range(address, length)?;
+        // SAFETY: as in `write`.
+        Some(unsafe { std::slice::from_raw_parts(source, length as usize) }.to_vec())
+    }
+
+    /// Fills `bytes` from memory at `address`; false if they are not all in bounds.
+    pub(crate) fn read_into(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let Some(source) = self.range(address, bytes.len() as u64) else { return false };
+        // SAFETY: as in `write`, with the directions exchanged.
+        unsafe { std::ptr::copy_nonoverlapping(source, bytes.as_mut_ptr(), bytes.len()) };
+        true
+    }
+
+    /// Everything. No guest code may run while it is in use.
+    fn contents(&self) -> &[u8] {
+        // SAFETY: the accessible prefix, which no one writes meanwhile.
+        unsafe { std::slice::from_raw_parts(self.base(), self.bytes() as usize) }
+    }
+
+    /// The lowest address at which this memory and `other` hold different bytes, as far as both reach. No
+    /// guest code may run meanwhile.
+    pub(crate) fn first_difference(&self, other: &LinearMemory) -> Option<u64> {
+        const CHUNK: usize = 4096;
+        let chunks = self.contents().chunks(CHUNK).zip(other.contents().chunks(CHUNK));
+        let (number, (ours, theirs)) = chunks.enumerate().find(|(_, (ours, theirs))| ours != theirs)?;
+        let byte = ours.iter().zip(theirs).position(|(our, their)| our != their)?;
+        Some((number * CHUNK + byte) as u64)
+    }
+
+    /// Becomes a copy of `other`, which is not smaller. No guest code may run meanwhile.
+    pub(crate) fn copy_from(&self, other: &LinearMemory) {
+        self.grow(other.pages().saturating_sub(self.pages()));
+        assert!(self.write(0, other.contents()), "memory grows as the other one did");
+    }
+
+    /// A hash of size and contents (64-bit FNV-1a over words), to compare runs by.
+    pub fn hash(&self) -> u64 {
+        let (words, _) = self.contents().as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_ne_bytes(*word));
+        let seed = 0xcbf2_9ce4_8422_2325 ^ self.bytes();
+        words.fold(seed, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
+    }
+}

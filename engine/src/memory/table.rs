@@ -1,0 +1,101 @@
+//! Tables of function references.
+//!
+//! A reference is one word: 0 is null; otherwise the low half is the function's number in the store and the
+//! high half its signature's number plus one, so that `call_indirect` loads and checks it at once.
+//!
+//! Compiled code reads a table's place and length in an array of [`TableView`]s, of which each instance has
+//! one. A table that several instances have keeps all their views current.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use osr_stubs::TableView;
+
+use crate::memory::reservation::Reservation;
+
+/// The most entries that a table may have: what other engines allow.
+pub(crate) const MAXIMUM_ENTRIES: u32 = 10_000_000;
+
+/// A table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    reservation: Reservation,
+    maximum: Option<u32>,
+    length: AtomicU64,
+    /// The instances' views, each with its position among the instance's.
+    views: Mutex<Vec<(Weak<[TableView]>, usize)>>,
+}
+
+impl Table {
+    /// Reserves a table and commits `minimum` null entries.
+    pub(crate) fn new(minimum: u32, maximum: Option<u32>) -> io::Result<Table> {
+        let most = maximum.unwrap_or(MAXIMUM_ENTRIES).min(MAXIMUM_ENTRIES);
+        if minimum > most {
+            return Err(io::Error::other("a table of more than 10,000,000 entries"));
+        }
+        let reservation = Reservation::new(most as usize * 8)?;
+        reservation.commit(minimum as usize * 8)?;
+        let length = AtomicU64::new(u64::from(minimum));
+        Ok(Table { reservation, maximum, length, views: Mutex::default() })
+    }
+
+    /// Entries now.
+    pub(crate) fn length(&self) -> u32 {
+        self.length.load(Ordering::Relaxed) as u32
+    }
+
+    /// The most entries that it was declared to grow to.
+    pub(crate) fn declared_maximum(&self) -> Option<u32> {
+        self.maximum
+    }
+
+    /// The table as it is now.
+    pub(crate) fn view(&self) -> TableView {
+        let entries = self.reservation.base().cast();
+        TableView { entries, length: AtomicU64::new(self.length.load(Ordering::Relaxed)) }
+    }
+
+    /// Keeps `views[position]` current, as long as it exists.
+    pub(crate) fn keep_current(&self, views: &Arc<[TableView]>, position: usize) {
+        let mut known = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(views, _)| views.strong_count() > 0);
+        known.push((Arc::downgrade(views), position));
+    }
+
+    /// Grows by `delta` entries of `value`; gives the size before, or `None` if it cannot grow.
+    pub(crate) fn grow(&self, delta: u32, value: u64) -> Option<u32> {
+        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = self.maximum.unwrap_or(MAXIMUM_ENTRIES).min(MAXIMUM_ENTRIES);
+        let old = self.length();
+        let new = old.checked_add(delta).filter(|&entries| entries <= most)?;
+        self.reservation.commit(new as usize * 8).ok()?;
+        let entries: *mut u64 = self.reservation.base().cast();
+        for entry in old..new {
+            // SAFETY: committed just now.
+            unsafe { entries.add(entry as usize).write(value) };
+        }
+        self.length.store(u64::from(new), Ordering::Release);
+        for (views, position) in views.iter() {
+            if let Some(views) = views.upgrade() {
+                views[*position].length.store(u64::from(new), Ordering::Release);
+            }
+        }
+        Some(old)
+    }
+}
+
+/// The word that refers to the function of that number, whose signature has that number.
+pub(crate) fn reference(signature: u32, function: u32) -> u64 {
+    u64::from(signature_half(signature)) << 32 | u64::from(function)
+}
+
+/// The high half of references to functions whose signature has that number.
+pub(crate) fn signature_half(signature: u32) -> u32 {
+    signature + 1
+}
+
+/// The number of the function that a reference refers to; `None` if it is null.
+pub(crate) fn referenced(reference: u64) -> Option<u32> {
+    (reference != 0).then_some(reference as u32)
+}

@@ -1,0 +1,5 @@
+//! Observers that come with the engine.
+
+pub mod explain;
+pub(crate) mod shadow;
+pub mod trace;

@@ -1,0 +1,25 @@
+//! Planted defects: the engine is made wrong on purpose, to try out the tools that find and shrink defects.
+//! Applied when code is compiled, so that it costs nothing anywhere else.
+
+use osr_ir::Register;
+
+use crate::compiler::EntryPoint;
+use crate::frame::frame_map::FrameMaps;
+
+/// The frame maps of a function's continuations are wrong about one register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlantedDefect {
+    /// The name of the function.
+    pub function: String,
+    /// The register that its continuations misplace.
+    pub register: Register,
+}
+
+impl PlantedDefect {
+    /// Makes `maps` wrong, if they are those of code of `function`, entered at `entry`, that is to be wrong.
+    pub(crate) fn apply(&self, function: &str, entry: EntryPoint, maps: &mut FrameMaps) {
+        if function == self.function && entry != EntryPoint::Function {
+            maps.misplace(self.register, 0x0bad_0bad);
+        }
+    }
+}

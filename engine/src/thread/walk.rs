@@ -1,0 +1,175 @@
+//! Walking a thread's compiled frames.
+
+use osr_ir::{FunctionIndex, Point};
+use osr_stackwalk::{
+    DwarfWalker, ExitRecord, Frame, LiveStack, NativeModules, ReturnPcs, SegmentedWalk, StackBounds,
+};
+use osr_stubs::x86_64::visit_here;
+use osr_stubs::{Context, EntryRecord};
+
+use crate::code::VersionId;
+use crate::code::ledger::LedgerPcs;
+use crate::thread::Thread;
+
+/// A compiled frame of a thread, as seen from the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompiledFrame {
+    /// Where it is.
+    pub frame: Frame,
+    /// The function it executes.
+    pub function: FunctionIndex,
+    /// The version it is of.
+    pub version: VersionId,
+    /// Where it resumes.
+    pub point: Point,
+    /// Whether its return slot is hijacked.
+    pub hijacked: bool,
+}
+
+/// The exits of a thread's segments of compiled frames, innermost first.
+#[derive(Debug)]
+pub(crate) struct Exits {
+    next: ExitRecord,
+    entry: *const EntryRecord,
+}
+
+impl Exits {
+    /// The exits of the thread whose context is `context`, which is in the runtime.
+    fn of(context: &Context) -> Exits {
+        let next = ExitRecord { return_slot: context.exit_slot, frame_base: context.exit_frame };
+        Exits { next, entry: context.entry }
+    }
+}
+
+impl Iterator for Exits {
+    type Item = ExitRecord;
+
+    fn next(&mut self) -> Option<ExitRecord> {
+        if self.next.return_slot == 0 {
+            return None;
+        }
+        // SAFETY: an exit has an entry beyond it, whose record is on the stack.
+        let entry = unsafe { &*self.entry };
+        let outer = ExitRecord { return_slot: entry.exit_slot, frame_base: entry.exit_frame };
+        self.entry = entry.previous;
+        Some(std::mem::replace(&mut self.next, outer))
+    }
+}
+
+/// A walk over the compiled frames of a thread that is in the runtime.
+pub(crate) type Walk<'p, 'l> = SegmentedWalk<LiveStack, &'p LedgerPcs<'l>, Exits>;
+
+impl Thread {
+    /// Walks this thread's compiled frames, innermost first.
+    pub(crate) fn walk<'p, 'l>(&self, pcs: &'p LedgerPcs<'l>) -> Walk<'p, 'l> {
+        // SAFETY: the context is only written by the stubs and the entry of guest code, and this thread
+        // is in the runtime.
+        let context = unsafe { &*self.context() };
+        SegmentedWalk::new(self.live_stack(), pcs, Exits::of(context))
+    }
+
+    /// How many compiled frames this thread has: a walk by frame pointers that looks nothing up.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked: a broken invariant.
+    pub fn count_compiled_frames(&self) -> Result<usize, osr_stackwalk::Error> {
+        let ledger = self.ledger().borrow();
+        let mut frames = 0;
+        self.walk(&LedgerPcs::new(&ledger)).visit(|_| frames += 1)?;
+        Ok(frames)
+    }
+
+    /// This thread's stack, for reading.
+    pub(crate) fn live_stack(&self) -> LiveStack {
+        let here = 0u8;
+        let bounds = StackBounds { low: (&raw const here) as u64, high: self.stack_high() };
+        // SAFETY: from here outwards the stack of the current native thread is mapped.
+        unsafe { LiveStack::new(bounds) }
+    }
+
+    /// Every frame of the native thread, innermost first, by unwind tables: Rust, host, stub and compiled
+    /// frames, up to the outermost. The first is that of this function itself.
+    ///
+    /// # Errors
+    /// If a frame has no unwind rows or its stack cannot be read. It never guesses. Compiled frames of other
+    /// instances, which called this one, have none here.
+    #[inline(never)]
+    pub fn native_frames(&self) -> Result<Vec<Frame>, osr_stackwalk::Error> {
+        let mut visit = Visit { thread: self, frames: Ok(Vec::new()) };
+        // SAFETY: the visitor is called once, with this data, and does not unwind.
+        unsafe { visit_here(Visit::visit, (&raw mut visit).cast()) };
+        visit.frames
+    }
+
+    fn walk_native(&self, start: ExitRecord) -> Result<Vec<Frame>, osr_stackwalk::Error> {
+        let registry = self.instance().registry();
+        let mut walker = self.dwarf_walker().borrow_mut();
+        let walker = walker.get_or_insert_with(|| {
+            // SAFETY: the engine unloads no libraries.
+            DwarfWalker::new(unsafe { NativeModules::discover() }, registry.range())
+        });
+        walker.refresh_arena(registry.epoch() + 1, || registry.unwind_section())?;
+        let ledger = self.ledger().borrow();
+        let pcs = NativePcs(LedgerPcs::new(&ledger));
+        walker.walk(self.live_stack(), pcs, start).collect()
+    }
+
+    /// This thread's compiled frames, innermost first. To be asked from a host function.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked: a broken invariant.
+    pub fn compiled_frames(&self) -> Result<Vec<CompiledFrame>, osr_stackwalk::Error> {
+        let ledger = self.ledger().borrow();
+        let registry = self.instance().registry();
+        let mut frames = Vec::new();
+        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+            let frame = frame?;
+            let record = ledger.find(frame.return_slot);
+            let version = match &record {
+                Some(record) => record.version(),
+                None => registry.find(frame.lookup_pc()).expect("compiled frames are of versions"),
+            };
+            let site = version.frame_maps.find(version.offset(frame.pc)).expect("every call has a frame map");
+            let point = version.frame_maps.site(site as u32).point;
+            let (function, version) = (version.function, version.id);
+            frames.push(CompiledFrame { frame, function, version, point, hijacked: record.is_some() });
+        }
+        Ok(frames)
+    }
+}
+
+/// As [`LedgerPcs`], without a boundary: the walk goes on to the outermost frame.
+struct NativePcs<'l>(LedgerPcs<'l>);
+
+impl ReturnPcs for NativePcs<'_> {
+    fn is_boundary(&self, _pc: u64) -> bool {
+        false
+    }
+
+    fn is_landing(&self, pc: u64) -> bool {
+        self.0.is_landing(pc)
+    }
+
+    fn original(&self, slot: u64, pc: u64) -> Option<u64> {
+        self.0.original(slot, pc)
+    }
+
+    /// The code may be released. The landing stub's row is that of any compiled frame.
+    fn row_pc(&self, landing: u64, _original: u64) -> u64 {
+        landing
+    }
+}
+
+/// What the stub that says where we are calls back with.
+struct Visit<'t> {
+    thread: &'t Thread,
+    frames: Result<Vec<Frame>, osr_stackwalk::Error>,
+}
+
+impl Visit<'_> {
+    unsafe extern "C" fn visit(data: *mut (), return_slot: u64, frame_base: u64) {
+        // SAFETY: `native_frames` passes its own visit.
+        let visit = unsafe { &mut *data.cast::<Visit<'_>>() };
+        visit.frames = visit.thread.walk_native(ExitRecord { return_slot, frame_base });
+    }
+}

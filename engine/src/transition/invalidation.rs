@@ -1,0 +1,98 @@
+//! Invalidation: retiring versions, hijacking their frames, and giving their code back.
+//!
+//! Three steps, in this order:
+//! 1. *retire*: the incoming edges are cut, so that nothing new enters;
+//! 2. *hijack* every frame of a retired version, so that nothing returns into it;
+//! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::leaving). Frame maps and
+//!    unwind rows stay until the last record is gone.
+
+use crate::code::ledger::LedgerPcs;
+use crate::code::{CodeVersion, State};
+use crate::error::TransitionError;
+use crate::event::{Cause, Event, Replacement};
+use crate::thread::Thread;
+
+/// What an invalidation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Invalidated {
+    /// Versions whose code was given back.
+    pub versions: u64,
+    /// Frames that were hijacked.
+    pub frames: u64,
+    /// Bytes of code that were given back.
+    pub code_bytes: u64,
+}
+
+impl Thread {
+    /// Invalidates every version that has a frame on this thread's stack. To be asked from the runtime:
+    /// a host function, a poll.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
+    pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
+        self.invalidate_active_because(Cause::Host)
+    }
+
+    /// As [`Self::invalidate_active`], for another reason than that the host asks.
+    pub(crate) fn invalidate_active_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
+        self.check_ready()?;
+        let versions = self.active_versions()?;
+        self.invalidate(&versions, cause)
+    }
+
+    /// Invalidates all code of the instance.
+    ///
+    /// # Errors
+    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
+    pub fn invalidate_all(&self) -> Result<Invalidated, TransitionError> {
+        let versions = self.instance().registry().live();
+        self.invalidate(&versions, Cause::Host)
+    }
+
+    fn invalidate(&self, versions: &[&CodeVersion], cause: Cause) -> Result<Invalidated, TransitionError> {
+        self.replacing(Replacement::Invalidation, cause, || self.invalidate_unseen(versions, cause))
+    }
+
+    fn invalidate_unseen(
+        &self,
+        versions: &[&CodeVersion],
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
+        self.check_ready()?;
+        for version in versions {
+            self.instance().retire(version);
+            self.observe(|| Event::Retired { version, cause });
+        }
+        let hijacked = self.hijack_sites(cause, |version, _| version.state() == State::Retired)?;
+        let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
+        let released: Vec<&CodeVersion> =
+            versions.iter().copied().filter(|version| !self.releases_later(version, cause)).collect();
+        self.release(&released, cause);
+        Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
+    }
+
+    /// The versions that have a frame on this thread's stack whose return slot is not hijacked.
+    fn active_versions(&self) -> Result<Vec<&CodeVersion>, osr_stackwalk::Error> {
+        let ledger = self.ledger().borrow();
+        let registry = self.instance().registry();
+        let mut versions: Vec<&CodeVersion> = Vec::new();
+        let mut last_pc = 0;
+        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+            let frame = frame?;
+            if frame.pc == last_pc {
+                continue;
+            }
+            last_pc = frame.pc;
+            // Hijacked frames return to the landing stub, not into their version's code.
+            // SAFETY: the walk vouches for the slot.
+            if unsafe { *(frame.return_slot as *const u64) } != frame.pc {
+                continue;
+            }
+            let version = registry.find(frame.lookup_pc()).expect("compiled frames are of versions");
+            if version.state() == State::Current && !versions.iter().any(|known| known.id == version.id) {
+                versions.push(version);
+            }
+        }
+        Ok(versions)
+    }
+}

@@ -1,0 +1,247 @@
+//! Landing: control returns through a hijacked slot, and the frame it would have entered is rebuilt.
+//!
+//! Everything here but the last steps is plain data: the record says which frame, its frame map says
+//! where each value is, the values go to a window of the value stack. That is the interpreter's frame, and
+//! it is what a continuation takes.
+//! All sources are read before `rsp` is raised over the old frame, which the stub does last.
+
+use std::mem::offset_of;
+use std::ptr;
+
+use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
+
+use crate::code::callee_saves;
+use crate::code::ledger::Record;
+use crate::event::Event;
+use crate::frame::frame_map::{MachineRegister, Source, Sources};
+use crate::settings::stress::{Stress, mix};
+use crate::settings::{CompiledTier, StateRecording, Tier};
+use crate::thread::Thread;
+use crate::tiering::{self, Destination};
+use crate::transition::pad;
+
+/// What dead registers and slots hold in checked runs.
+pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
+
+/// A landed frame that waits to be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landed {
+    /// The function.
+    pub(crate) function: FunctionIndex,
+    /// Where it resumes. Its frame state is at the value stack's top.
+    pub(crate) point: Point,
+}
+
+/// The hook behind the landing stub.
+///
+/// # Safety
+/// Called by the stub, with the context of a thread.
+pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
+    // SAFETY: the context is the first field of its thread.
+    let thread = unsafe { &*context.cast::<Thread>() };
+    // SAFETY: the stub has saved the registers and does not touch them before we are done.
+    let registers = unsafe { &mut (*context).landing };
+    let record = take_record(thread, registers.stack_pointer - 8);
+    let version = record.version();
+    let (window, words) = (thread.values().top(), record.wait.words());
+    if !thread.values().fits(window, words) {
+        let point = record.point();
+        thread.set_trap(TrapKind::StackExhausted, version.function, point);
+        thread.observe(|| Event::Dropped { version, point, slot: record.slot });
+        leave(thread, &record, registers);
+        return stubs::unwind_to_entry as *const u8;
+    }
+    if thread.watches_landings() && thread.instance().settings().checked {
+        poison_window(window, words);
+    }
+    // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept by the ledger's count of the
+    // record until `leave`, and the window fits.
+    unsafe { rebuild(record.wait.sources(), registers, thread.results(), window) };
+    // SAFETY: just written.
+    let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
+    registers.state = window as u64;
+    if version.recording == StateRecording::CrossChecked {
+        pad::check_slots(thread, version, record.wait.number(), registers, state);
+    }
+    if let Some(address) = version.pad(record.wait.number()) {
+        return pad::begin(thread, record, address, state, registers);
+    }
+    complete(thread, &record, state, registers)
+}
+
+/// Goes on where `record` lands, with its frame state.
+#[inline(always)]
+pub(crate) fn complete(
+    thread: &Thread,
+    record: &Record,
+    state: &[u64],
+    registers: &mut LandingRegisters,
+) -> *const u8 {
+    let target = resume(thread, record, state, registers.callee_saved.rbp);
+    leave(thread, record, registers);
+    target
+}
+
+/// Prepares what the stub does last: it pops the frame of `record`.
+#[inline(always)]
+fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
+    let version = record.version();
+    let frame_base = registers.callee_saved.rbp;
+    // SAFETY: the frame is of the version, and whole.
+    unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
+    if thread.watches_landings() && thread.instance().settings().checked {
+        // SAFETY: everything was read.
+        unsafe { poison_frame(record.slot, frame_base) };
+    }
+    registers.stack_pointer = frame_base + 8;
+    if record.is_last() {
+        thread.instance().registry().drop_wait(version);
+    }
+}
+
+/// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, goes on: in a
+/// continuation, or by the interpreter's thunk.
+#[inline(always)]
+fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *const u8 {
+    let (version, point) = (record.version(), record.point());
+    thread.count(|transitions| transitions.landings += 1);
+    let destination = destination(thread, record);
+    let continuation = tiering::landing(thread, version, point, destination);
+    let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
+    let (from, place) = (version.tier.into(), record.wait.kind().into());
+    thread.count_move(from, to, place);
+    if thread.watches_landings() {
+        thread.observe(|| Event::Moved {
+            place,
+            from,
+            from_version: Some(version),
+            frame: Some(frame_base),
+            to,
+            to_code: continuation.map(|(code, _)| code as u64),
+            slot: Some(record.slot),
+            state: thread.frame_state(version.function, point, state),
+        });
+        thread.cover(version, record.wait.number(), to);
+        if record.wait.destination().is_none() {
+            thread.record_landing(destination, to);
+        }
+    }
+    match continuation {
+        Some((code, _)) => code,
+        None => {
+            thread.set_landed(Landed { function: version.function, point });
+            stubs::resume_interpreter as *const u8
+        }
+    }
+}
+
+/// Where the frame is to go on: as was decided when it was hijacked, or as is forced, or as the policy
+/// says.
+#[inline(always)]
+fn destination(thread: &Thread, record: &Record) -> Destination {
+    if let Some(tier) = record.wait.destination() {
+        return Destination::Compiled(tier);
+    }
+    let forced = if thread.watches_landings() { forced(thread, record) } else { None };
+    match forced {
+        Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
+        None => thread.instance().policy().land(record.version(), record.point()),
+    }
+}
+
+/// The tier that the frame is forced to land in, if any.
+fn forced(thread: &Thread, record: &Record) -> Option<Tier> {
+    let landing = thread.transitions().landings;
+    match (&thread.instance().settings().stress, thread.instance().coverage()) {
+        (Stress::Uncovered, Some(coverage)) => {
+            coverage.destination(record.version(), record.wait.number(), mix(landing))
+        }
+        (stress, _) => stress.land(landing),
+    }
+}
+
+/// The record of the slot that was just returned through: the innermost.
+#[inline(always)]
+fn take_record(thread: &Thread, slot: u64) -> Record {
+    match thread.ledger().borrow_mut().pop() {
+        Some(record) if record.slot == slot => record,
+        other => broken_ledger(slot, other.map(|record| record.slot)),
+    }
+}
+
+#[cold]
+fn broken_ledger(slot: u64, innermost: Option<u64>) -> ! {
+    eprintln!("osr-engine: landed through slot {slot:#x}, but the innermost record is of {innermost:#x?}");
+    std::process::abort()
+}
+
+/// Reads every value of a frame state from where `sources` say, and writes it to `window`.
+///
+/// # Safety
+/// The frame maps that `sources` are of are still there; `registers` and `results` are as the callee left them
+/// that a whole frame waited for at the site; `window` has a word for each register of the body.
+#[inline(always)]
+pub(crate) unsafe fn rebuild(
+    sources: &Sources,
+    registers: &LandingRegisters,
+    results: *const u64,
+    window: *mut u64,
+) {
+    /// By kind, the bits of the word that count: narrow, wide, and so on.
+    const MASKS: [u64; Source::KINDS] = {
+        let (narrow, wide) = (u32::MAX as u64, u64::MAX);
+        [narrow, wide, narrow, wide, narrow, wide, narrow, wide]
+    };
+    let frame = ptr::with_exposed_provenance::<u8>(registers.callee_saved.rbp as usize);
+    let slots = frame.wrapping_offset(sources.lowest_slot as isize);
+    let saved: *const u8 = ptr::from_ref(registers).cast();
+    let (constants, results): (_, *const u8) = (sources.constants, results.cast());
+    // By kind, where number 0 is.
+    let first = [slots, slots, saved, saved, constants, constants, results, results];
+    let read = |source: Source| {
+        let place = first[source.kind].wrapping_add(8 * source.number);
+        // SAFETY: the map says that it is there. What a pad is to store has a number, too: that of the saved
+        // frame pointer; of values of 32 bits the pad stores only those.
+        let word = unsafe { place.cast::<u64>().read_unaligned() };
+        // SAFETY: the window has a word for each register.
+        unsafe { *window.add(source.register) = word & MASKS[source.kind] };
+    };
+    // SAFETY: the caller says that the maps are there.
+    unsafe { sources.each(read) };
+}
+
+/// The landing stub saves machine registers in the order of their numbers, results first.
+const _: () = {
+    use MachineRegister::{R12, R13, R14, R15, Rax, Rbx, Rdx, Xmm0, Xmm1};
+    const RESULTS: usize = offset_of!(LandingRegisters, results);
+    const SAVED: usize = offset_of!(LandingRegisters, callee_saved);
+    assert!(RESULTS + offset_of!(NativeResults, integer) == 8 * Rax as usize && Rdx as usize == 1);
+    assert!(RESULTS + offset_of!(NativeResults, float) == 8 * Xmm0 as usize && Xmm1 as usize == 3);
+    assert!(SAVED + offset_of!(CalleeSaved, rbx) == 8 * Rbx as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r12) == 8 * R12 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r13) == 8 * R13 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r14) == 8 * R14 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, r15) == 8 * R15 as usize);
+    assert!(SAVED + offset_of!(CalleeSaved, rbp) == 8 * MachineRegister::ALL.len());
+    let kinds = [Source::SLOT, Source::MACHINE_REGISTER, Source::CONSTANT, Source::RESULT];
+    assert!(kinds[0] == 0 && kinds[1] == 2 && kinds[2] == 4 && kinds[3] == 6);
+};
+
+/// A register that the frame map leaves out is dead: whoever reads it all the same gets poison.
+fn poison_window(window: *mut u64, words: usize) {
+    // SAFETY: the caller has checked that the window fits.
+    unsafe { std::slice::from_raw_parts_mut(window, words) }.fill(POISON);
+}
+
+/// The popped frame is dead: whoever reads it all the same gets poison. Its saved frame pointer and
+/// return slot stay.
+///
+/// # Safety
+/// The frame between `slot` and `frame_base` is popped; `slot` is below it.
+unsafe fn poison_frame(slot: u64, frame_base: u64) {
+    let first = slot + 8;
+    let words = (frame_base - first) / 8;
+    // SAFETY: the words of the popped frame.
+    unsafe { std::slice::from_raw_parts_mut(first as *mut u64, words as usize) }.fill(POISON);
+}

@@ -1,0 +1,9 @@
+//! Transitions: how frames of compiled code are replaced while they are active.
+
+pub(crate) mod hijack;
+pub(crate) mod invalidation;
+pub(crate) mod landing;
+pub(crate) mod leaving;
+pub(crate) mod pad;
+pub(crate) mod safepoint;
+pub(crate) mod stack_scan;

@@ -1,0 +1,124 @@
+//! Safepoints: polls and calls of the runtime, where an activation can be stopped and seen.
+
+use std::sync::atomic::Ordering;
+
+use osr_ir::{FunctionIndex, Point};
+use osr_stubs::POLL_REQUEST;
+
+use crate::code::CodeVersion;
+use crate::event::{Cause, Event, Replacement};
+use crate::settings::stress::Action;
+use crate::settings::{CompiledTier, Tier};
+use crate::thread::Thread;
+use crate::tiering;
+
+impl Thread {
+    /// Compiled code has reached the runtime.
+    #[inline]
+    pub(crate) fn safepoint(&self) {
+        if self.instance().settings().counts_safepoints() {
+            self.stress();
+        }
+    }
+
+    /// Compiled code is at a poll, because someone asked, or since it has counted down.
+    pub(crate) fn poll(&self) {
+        let (version, site) = self.exit_site();
+        let point = version.frame_maps.site(site).point;
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        let frame = unsafe { (*self.context()).exit_frame };
+        let by_back_edge = version.polls_on_back_edge(site);
+        self.observe_reached(version.function, point, Some(frame), by_back_edge);
+        self.at_poll(version, site, || self.safepoint());
+        if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
+            self.count_is_up(version, site, point);
+        }
+    }
+
+    /// A frame of `version`, which profiles, has counted down at `site`, where it polls.
+    #[cold]
+    fn count_is_up(&self, version: &CodeVersion, site: u32, point: Point) {
+        if self.exit_is_hijacked() {
+            // It leaves anyway; other frames of the function count on.
+            let threshold = self.instance().threshold(Tier::Baseline);
+            self.instance().profile(version.function).reset_countdown(threshold);
+        } else if let Some(tier) = tiering::baseline(self, version, point) {
+            let place = tiering::place_of(self, version.function, point);
+            self.hijack_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
+        }
+    }
+
+    /// The interpreter is at the entry or at a loop header of `function`.
+    #[inline]
+    pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
+        self.observe_reached(function, point, None, false);
+    }
+
+    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, by_back_edge: bool) {
+        if self.instance().settings().wants_points() {
+            self.observe(|| Event::Reached { function, point, frame, by_back_edge });
+        }
+    }
+
+    /// Does what is forced here.
+    #[cold]
+    fn stress(&self) {
+        self.count(|transitions| transitions.safepoints += 1);
+        let safepoint = self.transitions().safepoints;
+        let Some(action) = self.instance().settings().stress.action(safepoint) else { return };
+        self.record_action(safepoint, action);
+        let cause = Cause::Stress { action, safepoint };
+        let hijack = |choose: &dyn Fn(&CodeVersion, u32) -> bool| {
+            self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, choose).map(drop))
+        };
+        let hijacked = match (action, self.instance().coverage()) {
+            (Action::Invalidate, _) => self.invalidate_active_because(cause).map(drop),
+            (Action::Redirect, _) => hijack(&|_, _| true),
+            // Frames whose landing may add to the coverage of landings.
+            (Action::Cover, Some(coverage)) => hijack(&|version, site| coverage.wants(version, site)),
+            (Action::Cover, None) => Ok(()),
+        };
+        hijacked.expect("a stack of compiled frames can be walked");
+    }
+
+    /// Asks compiled code to take the slow path of its polls, or not to.
+    pub(crate) fn request_polls(&self, wanted: bool) {
+        let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
+        // SAFETY: the field is atomic.
+        unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);
+    }
+
+    /// The return PC of the compiled frame's call of the runtime.
+    pub(crate) fn exit_pc(&self) -> u64 {
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        let slot = unsafe { (*self.context()).exit_slot };
+        // SAFETY: the slot is on this thread's stack.
+        unsafe { *(slot as *const u64) }
+    }
+
+    /// Changes where the call of the runtime returns to.
+    pub(crate) fn set_exit_pc(&self, pc: u64) {
+        // SAFETY: as above, and nothing reads the slot before the stub returns.
+        unsafe { *((*self.context()).exit_slot as *mut u64) = pc };
+    }
+
+    /// Whether the compiled frame that called the runtime was hijacked meanwhile.
+    pub(crate) fn exit_is_hijacked(&self) -> bool {
+        self.exit_pc() == osr_stubs::x86_64::landing_pc()
+    }
+
+    /// The version of the compiled frame that called the runtime, and the number of the site. The frame
+    /// must not be hijacked.
+    fn exit_site(&self) -> (&CodeVersion, u32) {
+        let pc = self.exit_pc();
+        let version = self.instance().registry().find(pc - 1).expect("compiled code called the runtime");
+        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
+        (version, site as u32)
+    }
+
+    /// The function and point of the compiled frame that called the runtime.
+    pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
+        let (version, site) = self.exit_site();
+        (version.function, version.frame_maps.site(site).point)
+    }
+}
