@@ -41,8 +41,8 @@ f64, null for funcref. Each result is printed on a line of its own; what the pro
 Examples:
   osr-bench run fib.wasm 24
   osr-bench run cases.wat --invoke shift -- -5 3
-  osr-bench run fib.wasm 24 --tier optimized --stress hijack=100 --stats -
-  osr-bench run fib.wasm 24 --stress redirect=10 --shadow
+  osr-bench run fib.wasm 24 --tier optimized --stress invalidate=100 --stats -
+  osr-bench run fib.wasm 24 --stress hijack=10 --shadow
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
   osr-bench run richards.wasm 100 --stress random=3 --record r.json
   osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
@@ -78,7 +78,7 @@ Examples:
 
 const SOAK_EXAMPLES: &str = "\
 Every round runs a random module, or one of the bundled programs, in the interpreter and under a random \
-schedule: tiers, thresholds, invalidations, redirections, landings. Results, traps with their points, memory \
+schedule: tiers, thresholds, invalidations, hijacks, landings. Results, traps with their points, memory \
 and globals must be equal; in some rounds a shadow interpreter compares every frame state, too. A round \
 follows from its seed: the seed of the first is given, each next one is larger by 1.
 
@@ -270,10 +270,10 @@ pub(crate) struct EngineOptions {
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
     pub(crate) unrolling: u8,
-    /// Force transitions; may be repeated. `hijack=N`: every Nth safepoint reached in compiled code
+    /// Force transitions; may be repeated. `invalidate=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
-    /// `redirect=N`: the same, but the code stays. `land=interpreter|baseline|optimized|random:SEED`: where
-    /// hijacked frames land. `random=SEED`: anything at any safepoint, as the seed has it.
+    /// `hijack=N`: hijacks the frames, and the code stays. `land=interpreter|baseline|optimized|random:SEED`:
+    /// where hijacked frames land. `random=SEED`: anything at any safepoint, as the seed has it.
     #[arg(long, value_name = "KIND=VALUE")]
     pub(crate) stress: Vec<StressItem>,
     /// Native stack of the guest, and as much again for interpreter frames. With k, M or G.

@@ -110,7 +110,7 @@ fn row(recorded: &Recorded, every: u64) -> Result<Row, Error> {
     };
     let interpreter = sample(Tiers::Interpreter, Stress::None)?;
     let optimized = sample(Tiers::Optimized, Stress::None)?;
-    let invalidated = sample(Tiers::Optimized, Stress::hijack(every))?;
+    let invalidated = sample(Tiers::Optimized, Stress::invalidate(every))?;
     let agrees = [&interpreter, &optimized, &invalidated]
         .iter()
         .all(|sample| sample.agrees(&recorded.expect) && sample.memory_hash == interpreter.memory_hash);

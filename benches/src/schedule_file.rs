@@ -1,7 +1,7 @@
 //! Schedules in files: what `--record` writes and `--replay` reads.
 //!
 //! ```json
-//! { "format": "osr-schedule", "version": 1,
+//! { "format": "osr-schedule", "version": 2,
 //!   "run": { "program_hash": "0123456789abcdef", "invoke": "run", "arguments": ["24"], "tier": "auto",
 //!            "threshold": 500, "optimize_threshold": 5000, "stack_bytes": 8388608 },
 //!   "schedule": { "safepoints": [[7, "invalidate"]], "landings": [[2, "optimized"]] } }
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::new_file::NewFile;
 
 const FORMAT: &str = "osr-schedule";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What the file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,7 +148,10 @@ pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Schedule, Error> {
         return Err(refuse(format!("not a schedule, but of format `{}`", head.format)));
     }
     if head.version != VERSION {
-        return Err(refuse(format!("a schedule of version {}; this program reads {VERSION}", head.version)));
+        let version = head.version;
+        return Err(refuse(format!(
+            "a schedule of version {version}; this program reads {VERSION}: record it anew"
+        )));
     }
     let contents: Contents = serde_json::from_slice(&text).map_err(invalid)?;
     if !contents.schedule.is_ordered() {

@@ -13,9 +13,9 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StressItem {
     /// Every that many safepoints, what is active is invalidated.
-    Hijack(u64),
+    Invalidate(u64),
     /// Every that many safepoints, what is active is hijacked, and its code stays.
-    Redirect(u64),
+    Hijack(u64),
     /// Where hijacked frames land.
     Land(Land),
     /// Anything at any safepoint, as the seed has it.
@@ -25,8 +25,8 @@ pub(crate) enum StressItem {
 impl StressItem {
     fn kind(self) -> &'static str {
         match self {
+            StressItem::Invalidate(_) => "invalidate",
             StressItem::Hijack(_) => "hijack",
-            StressItem::Redirect(_) => "redirect",
             StressItem::Land(_) => "land",
             StressItem::Random(_) => "random",
         }
@@ -39,12 +39,12 @@ impl FromStr for StressItem {
     fn from_str(text: &str) -> Result<StressItem, String> {
         let (kind, value) = text.split_once('=').unwrap_or((text, ""));
         match kind {
+            "invalidate" => period(kind, value).map(StressItem::Invalidate),
             "hijack" => period(kind, value).map(StressItem::Hijack),
-            "redirect" => period(kind, value).map(StressItem::Redirect),
             "land" => land(value).map(StressItem::Land),
             "random" => seed(value).map(StressItem::Random),
             _ => Err(format!(
-                "there is no stress `{kind}`; write hijack=N, redirect=N, land=.. or random=SEED"
+                "there is no stress `{kind}`; write invalidate=N, hijack=N, land=.. or random=SEED"
             )),
         }
     }
@@ -75,8 +75,8 @@ pub(crate) fn combine(items: &[StressItem]) -> Result<Stress, Error> {
     let mut random = None;
     for &item in items {
         let repeated = match item {
+            StressItem::Invalidate(every) => periodic.invalidate.replace(every).is_some(),
             StressItem::Hijack(every) => periodic.hijack.replace(every).is_some(),
-            StressItem::Redirect(every) => periodic.redirect.replace(every).is_some(),
             StressItem::Land(land) => periodic.land.replace(land).is_some(),
             StressItem::Random(seed) => random.replace(seed).is_some(),
         };
@@ -100,13 +100,23 @@ mod tests {
 
     #[test]
     fn items_are_read() {
-        assert_eq!("hijack=7".parse(), Ok(StressItem::Hijack(7)));
-        assert_eq!("redirect=1".parse(), Ok(StressItem::Redirect(1)));
+        assert_eq!("invalidate=7".parse(), Ok(StressItem::Invalidate(7)));
+        assert_eq!("hijack=1".parse(), Ok(StressItem::Hijack(1)));
         assert_eq!("land=baseline".parse(), Ok(StressItem::Land(Land::In(Tier::Baseline))));
         assert_eq!("land=random:3".parse(), Ok(StressItem::Land(Land::Random(3))));
         assert_eq!("random=0".parse(), Ok(StressItem::Random(0)));
-        let wrong =
-            ["", "hijack", "hijack=", "hijack=0", "hijack=-1", "hijack=x", "land=3", "=3", "random=x"];
+        let wrong = [
+            "",
+            "invalidate",
+            "redirect=1",
+            "invalidate=",
+            "invalidate=0",
+            "invalidate=-1",
+            "invalidate=x",
+            "land=3",
+            "=3",
+            "random=x",
+        ];
         for text in wrong.into_iter().chain(["land=random", "land=random:", "land=random:x", "random"]) {
             assert!(text.parse::<StressItem>().is_err(), "{text}");
         }
@@ -115,10 +125,10 @@ mod tests {
     #[test]
     fn a_kind_is_given_once() {
         assert!(matches!(combine(&[]), Ok(Stress::None)));
-        let both = combine(&[StressItem::Hijack(7), StressItem::Land(Land::Random(1))]);
-        let expected = Periodic { hijack: Some(7), redirect: None, land: Some(Land::Random(1)) };
+        let both = combine(&[StressItem::Invalidate(7), StressItem::Land(Land::Random(1))]);
+        let expected = Periodic { invalidate: Some(7), hijack: None, land: Some(Land::Random(1)) };
         assert!(matches!(both, Ok(Stress::Periodic(periodic)) if periodic == expected));
-        assert!(combine(&[StressItem::Hijack(7), StressItem::Hijack(7)]).is_err());
-        assert!(combine(&[StressItem::Hijack(7), StressItem::Random(7)]).is_err());
+        assert!(combine(&[StressItem::Invalidate(7), StressItem::Invalidate(7)]).is_err());
+        assert!(combine(&[StressItem::Invalidate(7), StressItem::Random(7)]).is_err());
     }
 }

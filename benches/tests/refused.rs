@@ -96,11 +96,11 @@ fn segments_that_do_not_fit() {
 fn options_that_contradict_each_other() {
     let fib = program("wasm/fib.wasm");
     let run = |options: &[&str]| osr_bench(&[&["run", &fib, "3"], options].concat());
-    run(&["--stress", "hijack=1", "--tier", "interpreter"]).refused(&["no compiled frames", "help: "]);
-    run(&["--stress", "hijack=1", "--stress", "hijack=2"]).refused(&["more than once"]);
+    run(&["--stress", "invalidate=1", "--tier", "interpreter"]).refused(&["no compiled frames", "help: "]);
+    run(&["--stress", "invalidate=1", "--stress", "invalidate=2"]).refused(&["more than once"]);
     run(&["--stress", "land=1"]).refused(&["write land=interpreter", "land=random:SEED"]);
-    run(&["--stress", "flood=1"]).refused(&["there is no stress `flood`", "hijack=N"]);
-    run(&["--stress", "hijack=0"]).refused(&["from 1 up"]);
+    run(&["--stress", "flood=1"]).refused(&["there is no stress `flood`", "invalidate=N"]);
+    run(&["--stress", "invalidate=0"]).refused(&["from 1 up"]);
     run(&["--threshold", "5", "--tier", "optimized"]).refused(&["--threshold", "optimized"]);
     run(&["--threshold", "-5"]).refused(&["--threshold"]);
     run(&["--tier", "turbo"]).refused(&["turbo", "interpreter", "optimized", "auto"]);
@@ -112,7 +112,7 @@ fn options_that_contradict_each_other() {
 #[test]
 fn transitions_without_frame_states() {
     let fib = program("wasm/fib.wasm");
-    osr_bench(&["run", &fib, "5", "--state-recording", "none", "--stress", "hijack=1"])
+    osr_bench(&["run", &fib, "5", "--state-recording", "none", "--stress", "invalidate=1"])
         .refused(&["state recording `none`"]);
     osr_bench(&["run", &fib, "5", "--state-recording", "some"]).refused(&["state-recording", "slots"]);
 }

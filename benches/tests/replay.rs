@@ -27,7 +27,7 @@ fn a_recorded_run_is_replayed() {
     let [schedule, again, stats] = ["s.json", "again.json", "stats.json"].map(|name| scratch.path(name));
     fib(&["--stress", "random=3", "--record", &schedule, "--stats", &stats]).prints("144\n");
     let recorded = json(&read(&schedule));
-    assert_eq!((&recorded["format"], &recorded["version"]), (&"osr-schedule".into(), &1.into()));
+    assert_eq!((&recorded["format"], &recorded["version"]), (&"osr-schedule".into(), &2.into()));
     assert_eq!(recorded["run"]["arguments"][0], "12");
     assert!(!recorded["schedule"]["safepoints"].as_array().unwrap().is_empty());
     let transitions = json(&read(&stats))["transitions"].clone();
@@ -41,7 +41,7 @@ fn a_recorded_run_is_replayed() {
 fn a_replay_of_something_else_is_refused() {
     let scratch = Scratch::new("replay-else");
     let schedule = scratch.path("s.json");
-    fib(&["--stress", "hijack=50", "--record", &schedule]).prints("144\n");
+    fib(&["--stress", "invalidate=50", "--record", &schedule]).prints("144\n");
     let run = |options: &[&str]| {
         let file = program("wasm-ssa/fib.wasm");
         osr_bench(&[&["run", &file, "--replay", &schedule], options].concat())
@@ -53,7 +53,7 @@ fn a_replay_of_something_else_is_refused() {
     run(&["12", "--threshold", "6", "--optimize-threshold", "20"]).refused(&["--threshold 5, not 6"]);
     run(&["12", "--threshold", "5"]).refused(&["--optimize-threshold 20, not 5000"]);
     run(&["12", "--tier", "optimized"]).refused(&["--tier auto, not optimized"]);
-    run(&[&same[..], &["--stress", "hijack=2"]].concat()).refused(&["--replay together with --stress"]);
+    run(&[&same[..], &["--stress", "invalidate=2"]].concat()).refused(&["--replay together with --stress"]);
     let other = program("wasm/fib.wasm");
     osr_bench(&[&["run", &other, "--replay", &schedule], &same[..]].concat()).refused(&["program of hash"]);
 }
@@ -62,7 +62,7 @@ fn a_replay_of_something_else_is_refused() {
 fn files_that_are_not_schedules_are_refused() {
     let scratch = Scratch::new("replay-files");
     let good = scratch.path("s.json");
-    fib(&["--stress", "hijack=50", "--record", &good]).prints("144\n");
+    fib(&["--stress", "invalidate=50", "--record", &good]).prints("144\n");
     let refused = |name: &str, text: &str, parts: &[&str]| {
         fib(&["--replay", &scratch.file(name, text)]).refused(parts);
     };
@@ -70,7 +70,8 @@ fn files_that_are_not_schedules_are_refused() {
     refused("empty", "", &["empty: not a schedule", "line 1"]);
     refused("cut", &good[..good.len() / 2], &["not a schedule"]);
     refused("other", r#"{"format":"osr-trace","version":1}"#, &["of format `osr-trace`"]);
-    refused("newer", &good.replace("\"version\":1", "\"version\":2"), &["version 2", "reads 1"]);
+    refused("newer", &good.replace("\"version\":2", "\"version\":3"), &["version 3", "reads 2"]);
+    refused("older", &good.replace("\"version\":2", "\"version\":1"), &["version 1", "reads 2"]);
     refused("action", &good.replacen("invalidate", "explode", 1), &["explode"]);
     refused("order", &good.replacen("[50,", "[50000000,", 1), &["do not ascend"]);
     fib(&["--replay", &scratch.path("missing")]).refused(&["cannot read"]);
@@ -83,7 +84,7 @@ fn a_trace_is_complete_and_changes_nothing() {
     let scratch = Scratch::new("trace");
     let [with, without, trace, stats] =
         ["a.json", "b.json", "t.json", "s.json"].map(|name| scratch.path(name));
-    let stress = ["--stress", "hijack=40", "--stress", "land=random:1", "--stats", &stats];
+    let stress = ["--stress", "invalidate=40", "--stress", "land=random:1", "--stats", &stats];
     fib(&[&stress[..], &["--record", &without]].concat()).prints("144\n");
     let expected = json(&read(&stats));
     fib(&[&stress[..], &["--record", &with, "--trace", &trace]].concat()).prints("144\n");
@@ -111,7 +112,7 @@ fn a_program_that_traps_writes_what_it_was_asked_for() {
 
 #[test]
 fn an_explanation_names_versions_causes_and_loops() {
-    let stress = ["--stress", "hijack=40", "--stress", "land=optimized"];
+    let stress = ["--stress", "invalidate=40", "--stress", "land=optimized"];
     let done = fib(&[&stress[..], &["--explain"]].concat()).prints("144\n");
     for part in [
         "v1 baseline, entered at its entry",
@@ -156,7 +157,7 @@ fn a_planted_defect_is_found_and_shrunk() {
     let sum = scratch.file("sum.wat", SUM);
     // Nothing is optimized by itself: what lands was hijacked.
     let call = [&*sum, "20", "--invoke", "sum", "--threshold", "4", "--optimize-threshold", "1000"];
-    let stress = ["--stress", "hijack=7", "--stress", "land=random:2"];
+    let stress = ["--stress", "invalidate=7", "--stress", "land=random:2"];
     let verified =
         |options: &[&str]| osr_bench(&[&["run"], &call[..], &stress, &["--verify"], options].concat());
     let good = verified(&[]);

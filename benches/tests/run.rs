@@ -50,8 +50,8 @@ fn a_program_runs_alike_in_all_tiers_and_under_stress() {
         &["--tier", "optimized"],
         &["--tier", "optimized", "--threshold", "0"],
         &["--tier", "auto", "--threshold", "10"],
-        &["--tier", "optimized", "--stress", "hijack=50"],
-        &["--threshold", "10", "--stress", "hijack=50", "--checked"],
+        &["--tier", "optimized", "--stress", "invalidate=50"],
+        &["--threshold", "10", "--stress", "invalidate=50", "--checked"],
         &["--stack-size", "512k"],
     ] {
         let mut arguments = vec!["run", &*fib, "15"];
@@ -130,7 +130,7 @@ fn a_recursion_100_000_frames_deep_is_hijacked_as_a_whole() {
 #[test]
 fn a_shadow_says_what_it_compared() {
     let fib = program("wasm/fib.wasm");
-    let done = osr_bench(&["run", &fib, "12", "--stress", "redirect=3", "--threshold", "5", "--shadow"]);
+    let done = osr_bench(&["run", &fib, "12", "--stress", "hijack=3", "--threshold", "5", "--shadow"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let transitions = done.stderr.split_whitespace().nth(2).and_then(|word| word.parse::<u64>().ok());
     assert!(transitions.is_some_and(|transitions| transitions > 0), "{}", done.stderr);

@@ -14,7 +14,7 @@ fn statistics_have_all_their_fields() {
     let scratch = Scratch::new("fields");
     let file = scratch.path("stats.json");
     let fib = program("wasm/fib.wasm");
-    let stress = ["--tier", "optimized", "--stress", "hijack=20"];
+    let stress = ["--tier", "optimized", "--stress", "invalidate=20"];
     osr_bench(&[&["run", &fib, "12", "--stats", &file], &stress[..]].concat()).prints("144\n");
     let stats = read(&file);
     assert_eq!(stats["results"], serde_json::json!(["144"]));

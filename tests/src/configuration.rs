@@ -47,7 +47,7 @@ impl Configuration {
 
     /// From the interpreter to optimized code at `threshold`; every `every`th safepoint invalidates.
     pub fn stress(name: &'static str, threshold: u32, every: u64) -> Configuration {
-        Configuration::new(name, Tiers::Auto, Stress::hijack(every)).with_thresholds((threshold, 0))
+        Configuration::new(name, Tiers::Auto, Stress::invalidate(every)).with_thresholds((threshold, 0))
     }
 
     /// All that every program must agree in. Where landings compile code, every `every`th safepoint
@@ -56,7 +56,7 @@ impl Configuration {
         use Tiers::{Auto, Baseline, Optimized};
         let threshold = Settings::DEFAULT_THRESHOLD;
         let low = |name, stress| Configuration::new(name, Auto, stress).with_thresholds(LOW_THRESHOLDS);
-        let hijack = |land| Stress::hijack(every).landing(land);
+        let invalidate = |land| Stress::invalidate(every).landing(land);
         let (baseline, optimized) = (Land::In(Tier::Baseline), Land::In(Tier::Optimized));
         vec![
             Configuration::interpreter(),
@@ -64,26 +64,23 @@ impl Configuration {
             Configuration::new("optimized", Optimized, Stress::None),
             Configuration::new("auto", Auto, Stress::None),
             low("auto, low thresholds", Stress::None),
-            Configuration::stress("auto, hijack=1", threshold, 1),
-            Configuration::stress("auto, slots, hijack=7", threshold, 7).recording(StateRecording::Slots),
-            Configuration::stress("auto, locations, hijack=7", threshold, 7)
+            Configuration::stress("auto, invalidate=1", threshold, 1),
+            Configuration::stress("auto, slots, invalidate=7", threshold, 7).recording(StateRecording::Slots),
+            Configuration::stress("auto, locations, invalidate=7", threshold, 7)
                 .recording(StateRecording::Locations),
-            Configuration::stress("auto, hijack=1000", threshold, 1000),
-            Configuration::new("baseline, hijack, land=baseline", Baseline, hijack(baseline)),
-            Configuration::new("baseline, hijack, land=optimized", Baseline, hijack(optimized)),
+            Configuration::stress("auto, invalidate=1000", threshold, 1000),
+            Configuration::new("baseline, invalidate, land=baseline", Baseline, invalidate(baseline)),
+            Configuration::new("baseline, invalidate, land=optimized", Baseline, invalidate(optimized)),
             Configuration::new(
-                "optimized, cross-checked, hijack, land=optimized",
+                "optimized, cross-checked, invalidate, land=optimized",
                 Optimized,
-                hijack(optimized),
+                invalidate(optimized),
             )
             .recording(StateRecording::CrossChecked),
-            Configuration::new("optimized, pads, hijack, land=baseline", Optimized, hijack(baseline))
+            Configuration::new("optimized, pads, invalidate, land=baseline", Optimized, invalidate(baseline))
                 .recording(StateRecording::Pads),
-            low("auto, low thresholds, hijack, land=random", hijack(Land::Random(1))),
-            low(
-                "auto, low thresholds, redirect=5, land=random",
-                Stress::redirect(5).landing(Land::Random(2)),
-            ),
+            low("auto, low thresholds, invalidate, land=random", invalidate(Land::Random(1))),
+            low("auto, low thresholds, hijack=5, land=random", Stress::hijack(5).landing(Land::Random(2))),
         ]
     }
 }

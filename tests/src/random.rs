@@ -166,13 +166,13 @@ fn ways(seed: u64) -> Vec<Way> {
         shadowed: false,
     };
     use Tiers::{Auto, Baseline, Interpreter, Optimized};
-    let hijack = |every, tier| Stress::hijack(every).landing(Land::In(tier));
-    let random = |every| Stress::hijack(every).landing(Land::Random(seed));
+    let invalidate = |every, tier| Stress::invalidate(every).landing(Land::In(tier));
+    let random = |every| Stress::invalidate(every).landing(Land::Random(seed));
     let recorded = |name, state_recording| {
-        let way = way(name, Optimized, (0, 0), Stress::hijack(1));
+        let way = way(name, Optimized, (0, 0), Stress::invalidate(1));
         Way { settings: Settings { state_recording, ..way.settings }, ..way }
     };
-    let redirect = Stress::redirect(1).landing(Land::Random(!seed));
+    let hijack = Stress::hijack(1).landing(Land::Random(!seed));
     let scheduled = |name, seed, shadowed| Way {
         name,
         settings: Settings { checked: true, ..random_settings(seed, Size::Small) },
@@ -182,18 +182,18 @@ fn ways(seed: u64) -> Vec<Way> {
         way("interpreter", Interpreter, (0, 0), Stress::None),
         way("baseline", Baseline, (0, 0), Stress::None),
         way("optimized", Optimized, (0, 0), Stress::None),
-        recorded("optimized, hijack=1, slots", StateRecording::Slots),
-        way("optimized, hijack=1, land=optimized", Optimized, (0, 0), hijack(1, Tier::Optimized)),
-        way("baseline, hijack=1, land=baseline", Baseline, (0, 0), hijack(1, Tier::Baseline)),
-        way("optimized, redirect=2", Optimized, (0, 0), Stress::redirect(2)),
+        recorded("optimized, invalidate=1, slots", StateRecording::Slots),
+        way("optimized, invalidate=1, land=optimized", Optimized, (0, 0), invalidate(1, Tier::Optimized)),
+        way("baseline, invalidate=1, land=baseline", Baseline, (0, 0), invalidate(1, Tier::Baseline)),
+        way("optimized, hijack=2", Optimized, (0, 0), Stress::hijack(2)),
         way("auto 1 1", Auto, (1, 1), Stress::None),
-        way("auto 1 0, hijack=1", Auto, (1, 0), Stress::hijack(1)),
-        way("auto 1 1, hijack=1, land=random", Auto, (1, 1), random(1)),
-        way("auto 2 3, hijack=3, land=random", Auto, (2, 3), random(3)),
-        recorded("optimized, hijack=1, locations", StateRecording::Locations),
-        recorded("optimized, hijack=1, pads", StateRecording::Pads),
-        recorded("optimized, hijack=1, cross-checked", StateRecording::CrossChecked),
-        Way { shadowed: true, ..way("auto 1 2, redirect=1, land=random, shadowed", Auto, (1, 2), redirect) },
+        way("auto 1 0, invalidate=1", Auto, (1, 0), Stress::invalidate(1)),
+        way("auto 1 1, invalidate=1, land=random", Auto, (1, 1), random(1)),
+        way("auto 2 3, invalidate=3, land=random", Auto, (2, 3), random(3)),
+        recorded("optimized, invalidate=1, locations", StateRecording::Locations),
+        recorded("optimized, invalidate=1, pads", StateRecording::Pads),
+        recorded("optimized, invalidate=1, cross-checked", StateRecording::CrossChecked),
+        Way { shadowed: true, ..way("auto 1 2, hijack=1, land=random, shadowed", Auto, (1, 2), hijack) },
         scheduled("the seed's schedule", seed, false),
         scheduled("the other seed's schedule, shadowed", !seed, true),
     ]

@@ -9,7 +9,7 @@ use osr_engine::{CompiledTier, Destination, Land, Periodic, Settings, StateRecor
 pub enum Size {
     /// Up to some thousand entries and back-edges: code may be invalidated, and compiled anew, at each.
     Small,
-    /// Up to some millions: frames may be redirected at each, and code invalidated now and then.
+    /// Up to some millions: frames may be hijacked at each, and code invalidated now and then.
     Large,
 }
 
@@ -53,12 +53,12 @@ fn stress(random: &mut Rng, size: Size) -> Stress {
         Size::Small => (1..9, 1..9),
         Size::Large => (1..40, 4_000..20_000),
     };
-    let redirect = (random.u8(0..4) > 0).then(|| random.u64(often));
-    let hijack = random.bool().then(|| random.u64(seldom));
+    let hijack = (random.u8(0..4) > 0).then(|| random.u64(often));
+    let invalidate = random.bool().then(|| random.u64(seldom));
     let land = match random.u8(0..4) {
         0 => None,
         1 => Some(Land::In(one_of(random, &Tier::ALL))),
         _ => Some(Land::Random(random.u64(..))),
     };
-    Stress::Periodic(Periodic { hijack, redirect, land })
+    Stress::Periodic(Periodic { invalidate, hijack, land })
 }

@@ -131,8 +131,8 @@ fn deep_recursions_of_the_c_program_agree() {
             assert!(expected.outcome.is_ok(), "{function}: {expected:?}");
             // Each entry is a safepoint: invalidated at the bottom, in the middle, at every 997th.
             for every in [u64::from(DEPTH), u64::from(DEPTH) / 2, 997] {
-                let settings = Settings { stress: Stress::hijack(every), ..eager() };
-                assert_eq!(run(&settings), expected, "{function} (ssa: {ssa}), hijack={every}");
+                let settings = Settings { stress: Stress::invalidate(every), ..eager() };
+                assert_eq!(run(&settings), expected, "{function} (ssa: {ssa}), invalidate={every}");
             }
         }
     }

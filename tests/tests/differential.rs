@@ -70,7 +70,7 @@ fn cases_agree() {
     let cases = cases();
     assert!(cases.len() >= 20, "the case files are there");
     for case in &cases {
-        let eager = Configuration::stress("auto, threshold 16, hijack=1", 16, 1);
+        let eager = Configuration::stress("auto, threshold 16, invalidate=1", 16, 1);
         let random =
             Configuration::new("auto, random", Tiers::Auto, Stress::Random(3)).with_thresholds((4, 9));
         for configuration in Configuration::all(100).iter().chain([&eager, &random]) {

@@ -142,7 +142,7 @@ fn run_stressed(guest: &str, n: i32, every: u64) -> (u64, u64) {
 fn run_unrolled(guest: &str, n: i32, every: u64, unrolling: u8) -> (u64, u64) {
     let (_, reference) = start(guest, &interpreted(), &acting(|_| ()));
     let expected = reference.invoke("f", &[Value::I32(n)]).expect("it returns");
-    let settings = Settings { stress: Stress::hijack(every), unrolling, ..eager() };
+    let settings = Settings { stress: Stress::invalidate(every), unrolling, ..eager() };
     let (_, thread) = start(guest, &settings, &acting(|_| ()));
     assert_eq!(thread.invoke("f", &[Value::I32(n)]).expect("it returns"), expected, "every {every}");
     assert_eq!(thread.hijacked_slots(), 0);

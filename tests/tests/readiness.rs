@@ -138,7 +138,7 @@ fn a_seed_decides_where_code_is() {
 
 #[test]
 fn placed_code_that_is_ready_can_be_replaced() {
-    let settings = Settings { placement: Some(9), stress: Stress::hijack(1), ..bare_but_ready() };
+    let settings = Settings { placement: Some(9), stress: Stress::invalidate(1), ..bare_but_ready() };
     let (_, thread) = start(CALLS, &settings, &acting(|_| ()));
     assert_eq!(thread.invoke("odd", &[Value::I32(50)]).expect("it returns"), [0]);
     assert!(thread.transitions().landings > 0);
@@ -173,7 +173,7 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
         (Readiness { checks: Checks::Stack, ..full }, "does not poll"),
         (Readiness { checks: Checks::None, ..full }, "does not poll"),
     ] {
-        let forced = refused(Settings { stress: Stress::hijack(1), ..lacking(readiness) });
+        let forced = refused(Settings { stress: Stress::invalidate(1), ..lacking(readiness) });
         assert!(forced.contains("forced") && forced.contains(missing), "{forced}");
         let observed = refused(Settings { observer: Some(Arc::new(Curious)), ..lacking(readiness) });
         assert!(observed.contains("observed") && observed.contains(missing), "{observed}");
@@ -186,7 +186,7 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
     assert!(mixed.contains("needs the tiers `optimized`"), "{mixed}");
     let stateless = Settings { state_recording: StateRecording::None, ..bare_but_ready() };
     let module = parse("(module (func (export \"f\")))");
-    let error = Instance::new(Settings { stress: Stress::hijack(1), ..stateless }, module, &imports());
+    let error = Instance::new(Settings { stress: Stress::invalidate(1), ..stateless }, module, &imports());
     assert!(matches!(error, Err(InstantiationError::NoStateRecorded)));
 }
 

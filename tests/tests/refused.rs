@@ -154,7 +154,7 @@ fn frames_that_are_too_large_stay_in_the_interpreter() {
         let settings = Settings {
             tiers,
             stack_reserve_bytes: 64 << 10,
-            stress: Stress::hijack(1),
+            stress: Stress::invalidate(1),
             ..Settings::default()
         };
         let instance = Instance::new(settings, module.clone(), &imports()).expect("an instance");
@@ -188,10 +188,10 @@ fn a_thousand_parameters_and_results_travel() {
         (Tiers::Interpreter, Stress::None),
         (Tiers::Baseline, Stress::None),
         (Tiers::Optimized, Stress::None),
-        (Tiers::Baseline, Stress::hijack(1)),
-        (Tiers::Optimized, Stress::hijack(1)),
-        (Tiers::Optimized, Stress::hijack(1).landing(Land::In(Tier::Baseline))),
-        (Tiers::Auto, Stress::hijack(2).landing(Land::Random(1))),
+        (Tiers::Baseline, Stress::invalidate(1)),
+        (Tiers::Optimized, Stress::invalidate(1)),
+        (Tiers::Optimized, Stress::invalidate(1).landing(Land::In(Tier::Baseline))),
+        (Tiers::Auto, Stress::invalidate(2).landing(Land::Random(1))),
     ] {
         let name = format!("{tiers:?}, {stress:?}");
         let settings = Settings {

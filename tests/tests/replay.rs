@@ -71,12 +71,16 @@ fn configurations() -> Vec<Configuration> {
     use Tiers::{Auto, Baseline, Optimized};
     let low = |name, stress| Configuration::new(name, Auto, stress).with_thresholds((20, 60));
     vec![
-        low("hijack, land=random", Stress::hijack(7_000).landing(Land::Random(5))),
-        low("redirect, land=random", Stress::redirect(3_001).landing(Land::Random(6))),
+        low("invalidate, land=random", Stress::invalidate(7_000).landing(Land::Random(5))),
+        low("hijack, land=random", Stress::hijack(3_001).landing(Land::Random(6))),
         low("low thresholds", Stress::None),
-        low("hijack, the policy lands", Stress::hijack(9_000)),
-        Configuration::new("baseline, random", Baseline, Stress::hijack(8_000).landing(Land::Random(7))),
-        Configuration::new("optimized, random", Optimized, Stress::hijack(8_000).landing(Land::Random(8))),
+        low("invalidate, the policy lands", Stress::invalidate(9_000)),
+        Configuration::new("baseline, random", Baseline, Stress::invalidate(8_000).landing(Land::Random(7))),
+        Configuration::new(
+            "optimized, random",
+            Optimized,
+            Stress::invalidate(8_000).landing(Land::Random(8)),
+        ),
     ]
 }
 
@@ -101,7 +105,7 @@ fn programs_replay() {
 /// stack is exhausted is exempt: it depends on what the test itself has on it.
 #[test]
 fn cases_replay() {
-    let stresses = [Stress::hijack(13).landing(Land::Random(1)), Stress::Random(5), Stress::redirect(3)];
+    let stresses = [Stress::invalidate(13).landing(Land::Random(1)), Stress::Random(5), Stress::hijack(3)];
     let exhausts = |case: &Case| case.calls.iter().any(|call| call.expected == exhausted());
     for (number, case) in cases().iter().filter(|case| !exhausts(case)).enumerate() {
         let stress = stresses[number % stresses.len()].clone();
@@ -118,7 +122,7 @@ fn exhausted() -> Expected {
 fn a_schedule_that_is_changed_makes_another_run() {
     let program = programs().into_iter().find(|program| program.name == "fib").expect("fib");
     let (module, calls) = (program.module(true), calls_of_program(&program));
-    let stress = Stress::hijack(100).landing(Land::Random(1));
+    let stress = Stress::invalidate(100).landing(Land::Random(1));
     let settings = Settings { record: true, ..Configuration::new("", Tiers::Auto, stress).settings };
     let recorded = Run::of(&module, &calls, &settings);
     let replay = |schedule| {

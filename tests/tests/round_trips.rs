@@ -149,8 +149,8 @@ impl TieringPolicy for Seesaw {
         self.0.threshold(tier)
     }
 
-    fn rise(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
-        self.0.rise(function, from, place)
+    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
+        self.0.tier_up(function, from, place)
     }
 
     fn land(&self, version: &CodeVersion, _point: Point) -> Destination {

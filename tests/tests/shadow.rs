@@ -39,7 +39,7 @@ fn auto(stress: Stress, state_recording: StateRecording) -> Settings {
 fn programs_are_followed() {
     for (number, program) in programs().into_iter().enumerate().filter(|(number, _)| number % 3 != 1) {
         let recording = [StateRecording::Slots, StateRecording::Locations][number % 2];
-        let settings = auto(Stress::redirect(211).landing(Land::Random(number as u64)), recording);
+        let settings = auto(Stress::hijack(211).landing(Land::Random(number as u64)), recording);
         let calls = [(&*program.invoke, program.small_arguments())];
         let compared = follow(&program.name, &program.module(number % 4 < 2), settings, &calls);
         assert!(compared.transitions > 0 && compared.registers > 0, "{}: {compared:?}", program.name);
@@ -48,7 +48,7 @@ fn programs_are_followed() {
 
 #[test]
 fn cases_are_followed() {
-    // Little stack, for cases that exhaust it: each redirection walks all of it.
+    // Little stack, for cases that exhaust it: each hijack walks all of it.
     let (optimized, baseline) = (Land::In(Tier::Optimized), Land::In(Tier::Baseline));
     let mut transitions = 0;
     for case in cases() {
@@ -66,11 +66,11 @@ fn cases_are_followed() {
             .collect();
         let eager = |tiers, stress| Settings { tiers, stress, ..Settings::default() };
         for settings in [
-            auto(Stress::hijack(100).landing(Land::Random(5)), StateRecording::Slots),
-            auto(Stress::redirect(1).landing(Land::Random(6)), StateRecording::Locations),
-            eager(Tiers::Optimized, Stress::hijack(50)),
-            eager(Tiers::Optimized, Stress::redirect(1).landing(optimized)),
-            eager(Tiers::Baseline, Stress::redirect(1).landing(baseline)),
+            auto(Stress::invalidate(100).landing(Land::Random(5)), StateRecording::Slots),
+            auto(Stress::hijack(1).landing(Land::Random(6)), StateRecording::Locations),
+            eager(Tiers::Optimized, Stress::invalidate(50)),
+            eager(Tiers::Optimized, Stress::hijack(1).landing(optimized)),
+            eager(Tiers::Baseline, Stress::hijack(1).landing(baseline)),
         ] {
             let follow = || follow(&case.name, &case.module, settings, &calls);
             transitions += on_large_stack(512 << 10, follow).transitions;

@@ -87,16 +87,16 @@ fn compiled_tiers_pass() {
 #[test]
 fn hijacked_tiers_pass() {
     use StateRecording::{CrossChecked, Locations, Pads, Slots};
-    let random = |seed| Stress::redirect(1).landing(Land::Random(seed));
+    let random = |seed| Stress::hijack(1).landing(Land::Random(seed));
     check(&[
-        Configuration::new("baseline, redirect=1, land=random", Tiers::Baseline, random(1)),
-        Configuration::new("optimized, slots, redirect=1, land=random", Tiers::Optimized, random(2))
+        Configuration::new("baseline, hijack=1, land=random", Tiers::Baseline, random(1)),
+        Configuration::new("optimized, slots, hijack=1, land=random", Tiers::Optimized, random(2))
             .recording(Slots),
-        Configuration::new("optimized, locations, redirect=1, land=random", Tiers::Optimized, random(3))
+        Configuration::new("optimized, locations, hijack=1, land=random", Tiers::Optimized, random(3))
             .recording(Locations),
-        Configuration::new("optimized, pads, redirect=1, land=random", Tiers::Optimized, random(4))
+        Configuration::new("optimized, pads, hijack=1, land=random", Tiers::Optimized, random(4))
             .recording(Pads),
-        auto("auto, cross-checked, redirect=1, land=random", random(5)).recording(CrossChecked),
+        auto("auto, cross-checked, hijack=1, land=random", random(5)).recording(CrossChecked),
     ]);
 }
 
@@ -114,11 +114,11 @@ fn every_tier_passes_with_every_landing() {
         ("optimized", Land::In(Tier::Optimized)),
     ];
     let configurations = |land, every| {
-        let hijack = || Stress::hijack(every).landing(land);
+        let invalidate = || Stress::invalidate(every).landing(land);
         [
-            Configuration::new("baseline, hijack", Tiers::Baseline, hijack()),
-            Configuration::new("optimized, hijack", Tiers::Optimized, hijack()),
-            auto("auto, hijack", hijack()),
+            Configuration::new("baseline, invalidate", Tiers::Baseline, invalidate()),
+            Configuration::new("optimized, invalidate", Tiers::Optimized, invalidate()),
+            auto("auto, invalidate", invalidate()),
         ]
     };
     let scripts = finished();

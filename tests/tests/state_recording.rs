@@ -47,7 +47,7 @@ fn without_frame_states_forced_transitions_are_refused() {
     let settings = Settings {
         tiers: Tiers::Optimized,
         state_recording: StateRecording::None,
-        stress: Stress::hijack(1),
+        stress: Stress::invalidate(1),
         ..Settings::default()
     };
     let module = osr_ir::wasm::import_text(GUEST).expect("a valid module");

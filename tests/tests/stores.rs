@@ -11,7 +11,7 @@ use osr_tests::configuration::on_large_stack;
 use osr_tests::guest::{acting, eager, interpreted, parse};
 
 fn settings() -> [Settings; 4] {
-    let hijacked = |land| Settings { stress: Stress::hijack(1).landing(land), ..eager() };
+    let hijacked = |land| Settings { stress: Stress::invalidate(1).landing(land), ..eager() };
     [
         interpreted(),
         Settings { tiers: Tiers::Baseline, ..eager() },

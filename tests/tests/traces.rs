@@ -68,7 +68,7 @@ fn check(context: &str, trace: &Value) -> BTreeMap<String, u64> {
         assert!(open >= 0, "{context}: {record}");
         if !matches!(&*phase, "E" | "s" | "t" | "f") {
             let what =
-                if phase == "B" && name == "hijack" { "redirect" } else { name.split(' ').next().unwrap() };
+                if phase == "B" && name == "hijack" { "hijacking" } else { name.split(' ').next().unwrap() };
             *counts.entry(what.to_owned()).or_default() += 1;
         }
     }
@@ -94,8 +94,8 @@ fn check_run(context: &str, (run, trace): &(Run, Value)) {
 #[test]
 fn traces_tell_all_that_was_counted() {
     let stress = [
-        Stress::hijack(40_000).landing(Land::Random(3)),
-        Stress::redirect(20_000).landing(Land::Random(4)),
+        Stress::invalidate(40_000).landing(Land::Random(3)),
+        Stress::hijack(20_000).landing(Land::Random(4)),
         Stress::None,
     ];
     for (number, program) in programs().iter().enumerate().step_by(3) {
@@ -109,7 +109,7 @@ fn traces_tell_all_that_was_counted() {
 #[test]
 fn traces_are_complete_where_guests_trap_and_hosts_invalidate() {
     for case in cases().iter().step_by(2) {
-        let stress = Stress::hijack(29).landing(Land::Random(1));
+        let stress = Stress::invalidate(29).landing(Land::Random(1));
         let settings = Configuration::new("", Tiers::Auto, stress).with_thresholds((3, 9)).settings;
         let traced = on_large_stack(4 << 20, || traced(&case.module, &calls_of_case(case), &settings));
         check_run(&case.name, &traced);
@@ -131,7 +131,7 @@ fn a_failure_to_write_is_told_at_the_end() {
     }
     let program = programs().into_iter().find(|program| program.name == "fib").expect("fib");
     let (module, calls) = (program.module(true), calls_of_program(&program));
-    let settings = Configuration::new("", Tiers::Auto, Stress::hijack(1_000)).settings;
+    let settings = Configuration::new("", Tiers::Auto, Stress::invalidate(1_000)).settings;
     let expected = Run::of(&module, &calls, &settings);
     assert!(Trace::new(Full(5)).is_err(), "the head is written at once");
     let trace = Arc::new(Trace::new(Full(1_000)).unwrap());

@@ -17,7 +17,7 @@ pub enum Stress {
     /// Nothing.
     #[default]
     None,
-    /// Something at every so manieth safepoint.
+    /// Every `n` safepoints.
     Periodic(Periodic),
     /// Anything at any safepoint, as the seed has it; how often, too.
     Random(u64),
@@ -33,10 +33,10 @@ pub enum Stress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Periodic {
     /// Every that many, all versions active on the stack are invalidated. `None`: never.
-    pub hijack: Option<u64>,
+    pub invalidate: Option<u64>,
     /// Every that many, all compiled frames are hijacked; their versions stay current, and are entered
     /// again. Lands often without compiling. `None`: never.
-    pub redirect: Option<u64>,
+    pub hijack: Option<u64>,
     /// Where hijacked frames land. `None`: where the policy says.
     pub land: Option<Land>,
 }
@@ -57,7 +57,7 @@ pub enum Action {
     /// All versions active on the stack are invalidated.
     Invalidate,
     /// All compiled frames are hijacked; their versions stay.
-    Redirect,
+    Hijack,
     /// Compiled frames are hijacked that wait where too few have landed; their versions stay.
     Cover,
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Action::Invalidate => "invalidate",
-            Action::Redirect => "redirect",
+            Action::Hijack => "hijack",
             Action::Cover => "cover",
         })
     }
@@ -94,13 +94,13 @@ impl Schedule {
 
 impl Stress {
     /// Every `n`th safepoint invalidates what is active.
-    pub fn hijack(n: u64) -> Stress {
-        Stress::Periodic(Periodic { hijack: Some(n), ..Periodic::default() })
+    pub fn invalidate(n: u64) -> Stress {
+        Stress::Periodic(Periodic { invalidate: Some(n), ..Periodic::default() })
     }
 
-    /// Every `n`th safepoint redirects what is active.
-    pub fn redirect(n: u64) -> Stress {
-        Stress::Periodic(Periodic { redirect: Some(n), ..Periodic::default() })
+    /// Every `n`th safepoint hijacks what is active; its code stays.
+    pub fn hijack(n: u64) -> Stress {
+        Stress::Periodic(Periodic { hijack: Some(n), ..Periodic::default() })
     }
 
     /// The same, but hijacked frames land in `land`.
@@ -134,7 +134,7 @@ impl Stress {
     pub fn wants_safepoints(&self) -> bool {
         match self {
             Stress::None => false,
-            Stress::Periodic(periodic) => periodic.hijack.is_some() || periodic.redirect.is_some(),
+            Stress::Periodic(periodic) => periodic.invalidate.is_some() || periodic.hijack.is_some(),
             Stress::Random(_) | Stress::Uncovered | Stress::Replay(_) => true,
         }
     }
@@ -165,10 +165,10 @@ impl Stress {
 impl Periodic {
     fn action(&self, safepoint: u64) -> Option<Action> {
         let is_due = |every: Option<u64>| every.is_some_and(|every| safepoint.is_multiple_of(every));
-        if is_due(self.hijack) {
+        if is_due(self.invalidate) {
             Some(Action::Invalidate)
         } else {
-            is_due(self.redirect).then_some(Action::Redirect)
+            is_due(self.hijack).then_some(Action::Hijack)
         }
     }
 }
@@ -187,7 +187,7 @@ fn random_action(seed: u64, safepoint: u64) -> Option<Action> {
     let period = 1 << (mix(seed) % 7);
     let random = mix(!seed ^ mix(safepoint));
     let is_due = random.is_multiple_of(period);
-    let action = if random >> 32 & 1 == 0 { Action::Invalidate } else { Action::Redirect };
+    let action = if random >> 32 & 1 == 0 { Action::Invalidate } else { Action::Hijack };
     is_due.then_some(action)
 }
 

@@ -31,12 +31,12 @@ pub enum Destination {
 /// Decides where functions go on.
 pub trait TieringPolicy: fmt::Debug + Send + Sync {
     /// After how many entries plus back-edges in `tier` the policy is asked whether a function
-    /// [rises](Self::rise). `u32::MAX`: never. Asked once, when the instance is made.
+    /// [tiers up](Self::tier_up). `u32::MAX`: never. Asked once, when the instance is made.
     fn threshold(&self, tier: Tier) -> u32;
 
     /// `function` has reached the threshold of the tier `from`, and is at `place`: the tier that it goes
     /// on in, which is compiled if need be. None: it stays, and its count begins anew.
-    fn rise(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier>;
+    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier>;
 
     /// A hijacked frame of `version` arrives in the landing stub; it resumes at `point`.
     fn land(&self, version: &CodeVersion, point: Point) -> Destination;
@@ -71,7 +71,7 @@ impl TieringPolicy for Ladder {
         }
     }
 
-    fn rise(&self, _function: FunctionIndex, from: Tier, _place: Place) -> Option<CompiledTier> {
+    fn tier_up(&self, _function: FunctionIndex, from: Tier, _place: Place) -> Option<CompiledTier> {
         match (from, self.tiers) {
             (_, Tiers::Interpreter) | (Tier::Optimized, _) => None,
             (Tier::Interpreter, Tiers::Baseline) => Some(CompiledTier::Baseline),
@@ -94,7 +94,7 @@ pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u
     let code = match compiled {
         Some(code) => code,
         None => {
-            let tier = rise(thread, function, Tier::Interpreter, Place::Entry)?;
+            let tier = tier_up(thread, function, Tier::Interpreter, Place::Entry)?;
             let cause = Cause::TierUp { from: Tier::Interpreter, place: Place::Entry };
             code_of(thread, function, tier, EntryPoint::Function, cause)?
         }
@@ -113,7 +113,7 @@ pub(crate) fn continuation(
     point: Point,
 ) -> Option<(*const u8, CompiledTier)> {
     let place = place_of(thread, function, point);
-    let tier = rise(thread, function, Tier::Interpreter, place)?;
+    let tier = tier_up(thread, function, Tier::Interpreter, place)?;
     let cause = Cause::TierUp { from: Tier::Interpreter, place };
     let code = code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
@@ -129,7 +129,7 @@ pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> 
     let function = version.function;
     let place = place_of(thread, function, point);
     thread.instance().profile(function).reset_countdown(thread.instance().threshold(Tier::Baseline));
-    let tier = thread.instance().policy().rise(function, Tier::Baseline, place)?;
+    let tier = thread.instance().policy().tier_up(function, Tier::Baseline, place)?;
     let cause = Cause::TierUp { from: Tier::Baseline, place };
     code_of(thread, function, tier, EntryPoint::Function, cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
@@ -169,8 +169,8 @@ pub(crate) fn place_of(thread: &Thread, function: FunctionIndex, point: Point) -
     kind.into()
 }
 
-fn rise(thread: &Thread, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
-    let tier = thread.instance().policy().rise(function, from, place);
+fn tier_up(thread: &Thread, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
+    let tier = thread.instance().policy().tier_up(function, from, place);
     if tier.is_none() || thread.instance().function(function).never_compile.load(Ordering::Relaxed) {
         // Do not ask again at once.
         thread.instance().function(function).counter.reset();

@@ -73,7 +73,7 @@ impl Thread {
         };
         let hijacked = match (action, self.instance().coverage()) {
             (Action::Invalidate, _) => self.invalidate_active_because(cause).map(drop),
-            (Action::Redirect, _) => hijack(&|_, _| true),
+            (Action::Hijack, _) => hijack(&|_, _| true),
             // Frames whose landing may add to the coverage of landings.
             (Action::Cover, Some(coverage)) => hijack(&|version, site| coverage.wants(version, site)),
             (Action::Cover, None) => Ok(()),

@@ -168,10 +168,10 @@ fn recursion(stress: Stress, wrong: Wrong) -> (Option<Difference>, Compared, u64
 fn stresses() -> Vec<Stress> {
     vec![
         Stress::None,
-        Stress::hijack(1),
-        Stress::hijack(2).landing(Land::Random(1)),
-        Stress::redirect(1).landing(Land::Random(2)),
-        Stress::redirect(3).landing(Land::Random(3)),
+        Stress::invalidate(1),
+        Stress::invalidate(2).landing(Land::Random(1)),
+        Stress::hijack(1).landing(Land::Random(2)),
+        Stress::hijack(3).landing(Land::Random(3)),
         Stress::Random(4),
     ]
 }
@@ -188,7 +188,7 @@ fn every_transition_of_a_right_execution_agrees() {
 
 #[test]
 fn every_wrong_register_is_found() {
-    let stress = || Stress::redirect(1).landing(Land::Random(2));
+    let stress = || Stress::hijack(1).landing(Land::Random(2));
     let (_, right, _) = recursion(stress(), Wrong::Nothing);
     let mut found = 0;
     for transition in (1..right.transitions).step_by(3) {
@@ -209,7 +209,7 @@ fn every_wrong_register_is_found() {
 
 #[test]
 fn other_differences_are_found() {
-    let stress = || Stress::hijack(1).landing(Land::Random(2));
+    let stress = || Stress::invalidate(1).landing(Land::Random(2));
     let found = |wrong| recursion(stress(), wrong).0.expect("a difference").disagreement;
     let memory = found(Wrong::Memory { transition: 9 });
     assert_eq!(memory, Disagreement::Memory { address: 9_000, execution: 77, shadow: 0 });
@@ -222,7 +222,7 @@ fn other_differences_are_found() {
 #[test]
 fn traps_agree() {
     let divide = ("divide", &[osr_ir::Value::I32(0)][..]);
-    let (difference, compared, _) = run(divide, Stress::hijack(1), Wrong::Nothing);
+    let (difference, compared, _) = run(divide, Stress::invalidate(1), Wrong::Nothing);
     assert_eq!(difference, None);
     assert_eq!(compared.memories, 2, "both calls ended in the trap: {compared:?}");
 }
@@ -238,7 +238,7 @@ fn an_exhausted_stack_ends_the_comparison() {
 #[test]
 fn a_difference_says_where() {
     let wrong = Wrong::Register { transition: 5, register: 0 };
-    let (difference, ..) = recursion(Stress::redirect(1).landing(Land::Random(2)), wrong);
+    let (difference, ..) = recursion(Stress::hijack(1).landing(Land::Random(2)), wrong);
     let text = difference.expect("a difference").to_string();
     for part in ["in the rebuilt frame state, but", "of `f`", "transition 5", " to "] {
         assert!(text.contains(part), "{text}");
