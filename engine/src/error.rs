@@ -106,7 +106,7 @@ pub enum InstantiationError {
         /// Its name.
         function: String,
         /// Why.
-        source: crate::compiler::CompileError,
+        source: osr_compiler::CompileError,
     },
     /// The operating system refused memory or address space.
     #[error("out of memory: {what}: {source}")]

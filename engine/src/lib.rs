@@ -14,10 +14,8 @@
 
 mod boundary;
 mod code;
-mod compiler;
 mod error;
 mod event;
-mod frame;
 mod instance;
 mod interpreter;
 mod memory;
@@ -27,24 +25,26 @@ mod thread;
 mod tiering;
 mod transition;
 
-pub use code::profile::{IndirectCalls, Profiled};
 pub use code::{CodeStatistics, CodeTimes, CodeVersion, State, VersionId};
-pub use compiler::{CompileError, EntryPoint, TrapSite};
 pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Event, FrameState, Observer, Observers, Replacement};
-pub use frame::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use instance::Instance;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;
 pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transition};
 pub use observers::{explain, trace};
+pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
+pub use osr_compiler::profile::{IndirectCalls, Profiled};
+pub use osr_compiler::{
+    CallBinding, Checks, CompileError, CompiledTier, EntryPoint, Readiness, StateRecording, TrapSite,
+};
+pub use settings::Settings;
 pub use settings::planted::PlantedDefect;
-pub use settings::readiness::{CallBinding, Checks, Readiness};
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
-pub use settings::{CompiledTier, Settings, StateRecording, Tier, Tiers};
+pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;
 pub use thread::walk::CompiledFrame;
 pub use tiering::{Destination, Ladder, TieringPolicy};

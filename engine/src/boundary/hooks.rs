@@ -1,5 +1,6 @@
 //! The runtime's side of the stubs: what compiled code reaches when it calls out.
 
+use osr_compiler::RuntimeOperation;
 use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TrapKind};
 use osr_stubs::{Context, Exit, Hooks, NativeCall};
 
@@ -13,38 +14,6 @@ use crate::transition::pad::land_from_pad;
 
 /// The functions that the stubs call.
 pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, left_poll, poll, runtime };
-
-/// The operations behind [`Hooks::runtime`]. Operands `a`, `b`, `c` are in the order of the
-/// instruction's; the immediate is an index, or two of 32 bits, the first in the high half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum RuntimeOperation {
-    MemoryGrow,
-    MemoryFill,
-    MemoryCopy,
-    MemoryInit,
-    DataDrop,
-    TableGrow,
-    TableFill,
-    TableCopy,
-    TableInit,
-    ElementDrop,
-}
-
-impl RuntimeOperation {
-    const ALL: [RuntimeOperation; 10] = [
-        RuntimeOperation::MemoryGrow,
-        RuntimeOperation::MemoryFill,
-        RuntimeOperation::MemoryCopy,
-        RuntimeOperation::MemoryInit,
-        RuntimeOperation::DataDrop,
-        RuntimeOperation::TableGrow,
-        RuntimeOperation::TableFill,
-        RuntimeOperation::TableCopy,
-        RuntimeOperation::TableInit,
-        RuntimeOperation::ElementDrop,
-    ];
-}
 
 /// # Safety
 /// Called by a stub: the context is the first field of a thread that is in the runtime.

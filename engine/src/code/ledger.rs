@@ -19,11 +19,11 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use osr_compiler::frame_map::{Site, Sources};
 use osr_ir::{Point, PointKind};
 use osr_stackwalk::ReturnPcs;
 
 use crate::code::CodeVersion;
-use crate::frame::frame_map::{Site, Sources};
 use crate::settings::CompiledTier;
 
 /// A place where hijacked frames of a batch wait for the return of a call.

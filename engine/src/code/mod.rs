@@ -4,13 +4,10 @@ pub(crate) mod arena;
 pub(crate) mod call_cells;
 pub(crate) mod callee_saves;
 pub(crate) mod ledger;
-mod linking;
 mod pads;
-pub(crate) mod profile;
 pub(crate) mod registry;
 pub(crate) mod version;
 
-pub(crate) use pads::{PadRange, Pads, Reference};
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, StubTable};
 pub use version::{CodeVersion, State, VersionId};

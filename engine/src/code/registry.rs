@@ -10,18 +10,17 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gimli::write::Address;
-use osr_ir::FunctionIndex;
+use gimli::write::{Address, CommonInformationEntry};
+use osr_compiler::{CompileError, CompiledBody, VersionKey};
 use osr_stackwalk::{CfiRows, CompactRows, UnwindSection};
 use osr_stubs::Context;
 use serde::Serialize;
 
 use super::arena::{Allocation, Arena, GRANULE};
+use super::pads::Pads;
 use super::version::{CodeVersion, State, VersionId};
-use crate::compiler::{CompileError, CompiledBody, Compiler, EntryPoint};
-use crate::instance::Instance;
 use crate::memory::reservation::Reservation;
-use crate::settings::{CompiledTier, Settings};
+use crate::settings::Settings;
 
 /// Bytes of a stub.
 const STUB_BYTES: usize = 16;
@@ -32,7 +31,8 @@ const TRAP_INSTRUCTION: u8 = 0xcc;
 /// All code versions of an instance.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    compiler: Compiler,
+    /// The common part of all versions' unwind rows.
+    common_unwind: CommonInformationEntry,
     base: u64,
     bytes: u64,
     /// Per granule of the arena, the number of its version's slot plus one.
@@ -88,7 +88,7 @@ pub struct CodeTimes {
 
 impl Registry {
     /// An empty registry.
-    pub(crate) fn new(settings: &Settings) -> io::Result<Registry> {
+    pub(crate) fn new(settings: &Settings, common_unwind: &CommonInformationEntry) -> io::Result<Registry> {
         let arena = Arena::new(settings.code_bytes, settings.checked)?;
         let granules = arena.bytes() / GRANULE;
         let table = |entry_bytes: usize| {
@@ -97,7 +97,7 @@ impl Registry {
             io::Result::Ok(reservation)
         };
         let registry = Registry {
-            compiler: Compiler::new(),
+            common_unwind: common_unwind.clone(),
             base: arena.base(),
             bytes: arena.bytes() as u64,
             granules: table(size_of::<AtomicU32>())?,
@@ -144,48 +144,14 @@ impl Registry {
         Ok(StubTable { first, base: self.base + allocation.offset as u64 })
     }
 
-    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code. Nothing enters it
-    /// yet.
-    pub(crate) fn compile(
-        &self,
-        instance: &Instance,
-        function: FunctionIndex,
-        tier: CompiledTier,
-        entry: EntryPoint,
-    ) -> Result<&CodeVersion, CompileError> {
-        let mut body = self.compile_body(instance, function, tier, entry)?;
-        let calls = std::mem::take(&mut body.direct_calls);
-        let version = self.install(function, tier, entry, body, 0)?;
-        let callee = |callee| instance.function(callee).compiled().map(|code| code as u64);
-        self.bind(version, &calls, |function| callee(function).expect("all functions are linked"))?;
-        Ok(version)
-    }
-
-    /// Compiles without installing.
-    pub(super) fn compile_body(
-        &self,
-        instance: &Instance,
-        function: FunctionIndex,
-        tier: CompiledTier,
-        entry: EntryPoint,
-    ) -> Result<CompiledBody, CompileError> {
-        let mut body = self.compiler.compile(instance, function, tier, entry)?;
-        if let Some(defect) = &instance.settings().planted {
-            defect.apply(&instance.module().function(function).name, entry, &mut body.frame_maps);
-        }
-        Ok(body)
-    }
-
     /// Installs what was compiled, `padding` bytes after the begin of a granule.
-    pub(super) fn install(
+    pub(crate) fn install(
         &self,
-        function: FunctionIndex,
-        tier: CompiledTier,
-        entry: EntryPoint,
+        VersionKey { function, tier, entry }: VersionKey,
         mut body: CompiledBody,
         padding: usize,
     ) -> Result<&CodeVersion, CompileError> {
-        let rows = CfiRows::new(self.compiler.common_unwind(), body.unwind.to_fde(Address::Constant(0)))
+        let rows = CfiRows::new(&self.common_unwind, body.unwind.to_fde(Address::Constant(0)))
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
         let unwind = CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
@@ -211,7 +177,7 @@ impl Registry {
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             recording: body.recording,
-            pads: body.pads,
+            pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,
             unwind,
             allocation,
@@ -231,7 +197,7 @@ impl Registry {
     }
 
     /// Takes `bytes` of the arena, which nobody is to enter.
-    pub(super) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
+    pub(crate) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
         if bytes > 0 {
             let filler = vec![TRAP_INSTRUCTION; bytes];
             self.inner().arena.install(&filler).ok_or(CompileError::NoCodeMemory)?;
@@ -240,7 +206,7 @@ impl Registry {
     }
 
     /// Writes `bytes` into the code of `version`, which nobody executes yet.
-    pub(super) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
+    pub(crate) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
         let start = (version.start - self.base) as usize - version.allocation.offset;
         self.inner().arena.write(version.allocation, start + offset as usize, bytes);
     }
@@ -351,7 +317,7 @@ impl Registry {
     pub(crate) fn unwind_section(&self) -> Result<Vec<u8>, osr_stackwalk::Error> {
         let mut section = UnwindSection::new();
         for version in self.live() {
-            section.add(self.compiler.common_unwind(), version.unwind_rows());
+            section.add(&self.common_unwind, version.unwind_rows());
         }
         section.to_bytes()
     }

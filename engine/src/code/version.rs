@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use gimli::write::FrameDescriptionEntry;
+use osr_compiler::frame_map::FrameMaps;
+use osr_compiler::{EntryPoint, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
 use super::arena::Allocation;
 use super::pads::Pads;
-use crate::compiler::{EntryPoint, TrapSite};
-use crate::frame::frame_map::FrameMaps;
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The number of a version: unique in its instance, never reused.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use osr_compiler::EntryPoint;
 use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
-use crate::compiler::EntryPoint;
 use crate::settings::stress::mix;
 use crate::settings::{CompiledTier, Tier};
 
@@ -62,7 +62,7 @@ impl Coverage {
     /// A version was compiled: its sites count from now on.
     pub(crate) fn compiled(&self, version: &CodeVersion) {
         self.versions().entry(key(version)).or_insert_with(|| {
-            let site = |site: crate::frame::frame_map::Site| CoveredSite {
+            let site = |site: osr_compiler::frame_map::Site| CoveredSite {
                 function: version.function,
                 tier: version.tier,
                 entry: version.entry,

@@ -14,14 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use osr_compiler::{Analysis, CompileError, EntryPoint};
 use osr_ir::{FunctionIndex, Point, Register};
 use serde::Serialize;
 
 use crate::code::CodeVersion;
-use crate::compiler::{CompileError, EntryPoint};
 use crate::error::Trap;
 use crate::event::statistics::Place;
-use crate::instance::function::Analysis;
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;

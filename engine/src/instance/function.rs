@@ -5,10 +5,10 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
-use osr_ir::{Body, Liveness, Point, Points};
+use osr_compiler::profile::Profile;
+use osr_compiler::{Analysis, EntryPoint};
+use osr_ir::{Body, Point};
 
-use crate::code::profile::Profile;
-use crate::compiler::EntryPoint;
 use crate::interpreter::Code;
 use crate::settings::CompiledTier;
 
@@ -78,25 +78,11 @@ impl TierCode {
     }
 }
 
-/// Points and liveness of a body.
-#[derive(Debug)]
-pub(crate) struct Analysis {
-    /// The points.
-    pub(crate) points: Points,
-    /// The live registers at each.
-    pub(crate) liveness: Liveness,
-}
-
 impl FunctionState {
     /// The analyses of this function's body, which `body` gives.
     #[inline(always)]
     pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
-        self.analysis.get_or_init(|| {
-            let body = body();
-            let points = Points::of(body);
-            let liveness = Liveness::of(body, &points);
-            Analysis { points, liveness }
-        })
+        self.analysis.get_or_init(|| Analysis::of(body()))
     }
 
     /// The interpreter's code, made by `decode` on first use.

@@ -42,12 +42,6 @@ pub(crate) struct Tables {
     pub(crate) views: Arc<[TableView]>,
 }
 
-/// Whether the word of a global is in another instance.
-pub(crate) fn is_elsewhere(module: &Module, global: GlobalIndex) -> bool {
-    let global = &module.globals[global.index()];
-    global.mutable && matches!(global.initial, GlobalInitial::Import(_))
-}
-
 /// The word that an initializer gives, where the globals it may refer to are `globals`.
 pub(crate) fn evaluate(
     expression: &ConstantExpression,

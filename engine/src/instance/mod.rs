@@ -11,6 +11,10 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+use osr_compiler::calling_convention::CallLayout;
+use osr_compiler::profile::{Profile, Profiled};
+use osr_compiler::reference::{reference, referenced};
+use osr_compiler::{Analysis, CompileError, EntryPoint, LinkedModule, VersionKey};
 use osr_ir::{
     Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
     Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
@@ -18,23 +22,18 @@ use osr_ir::{
 use osr_stubs::TableView;
 
 use crate::code::call_cells::CallCells;
-use crate::code::profile::{Profile, Profiled};
 use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
-use crate::compiler::{CompileError, EntryPoint};
 use crate::error::InstantiationError;
 use crate::event::coverage::{Coverage, CoveredSite};
-use crate::frame::calling_convention::CallLayout;
-use crate::instance::function::{Analysis, FunctionState};
+use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
-use crate::instance::link::{
-    Globals, ImportedFunction, Linker, Tables, evaluate, is_elsewhere, out_of_memory,
-};
+use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
 use crate::instance::store::{MAXIMUM_FUNCTIONS, Store, StoreState};
 use crate::memory::linear_memory::LinearMemory;
-use crate::memory::table::{Table, reference, referenced};
+use crate::memory::table::Table;
 use crate::settings::{CompiledTier, Settings, Tier};
 use crate::thread::Thread;
-use crate::tiering::{Ladder, TieringPolicy};
+use crate::tiering::{Ladder, TieringPolicy, all_at_once, compile};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
 #[derive(Debug)]
@@ -43,15 +42,8 @@ pub struct Instance {
     policy: Arc<dyn TieringPolicy>,
     /// Of the policy, by tier.
     thresholds: [u32; 3],
-    module: Module,
+    linked: LinkedModule,
     store: Arc<StoreState>,
-    /// The number of the first function in the store.
-    first_number: u32,
-    /// Per signature of the module, its number in the store.
-    signature_numbers: Box<[u32]>,
-    /// Per function, the reference to it.
-    references: Box<[u64]>,
-    layouts: Box<[CallLayout]>,
     memory: Option<Arc<LinearMemory>>,
     globals: Globals,
     tables: Box<[Arc<Table>]>,
@@ -128,7 +120,7 @@ impl Instance {
                 segment.items.iter().map(word).collect()
             })
             .collect();
-        let registry = Registry::new(&settings);
+        let registry = Registry::new(&settings, compile::compiler().common_unwind());
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let policy: Arc<dyn TieringPolicy> =
             settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
@@ -140,10 +132,6 @@ impl Instance {
             thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
             policy,
             store: Arc::clone(store),
-            first_number,
-            signature_numbers,
-            references,
-            layouts: module.signatures.iter().map(CallLayout::of).collect(),
             memory,
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
             elements,
@@ -159,7 +147,7 @@ impl Instance {
             tables,
             table_views,
             imported_functions,
-            module,
+            linked: LinkedModule::new(module, first_number, signature_numbers, references),
         }))
     }
 
@@ -176,9 +164,9 @@ impl Instance {
         if !self.settings.is_made_at_once() {
             return Ok(());
         }
-        let made = self.registry.link(self, self.settings.placement);
+        let made = all_at_once::compile(self, self.settings.placement);
         let versions = made.map_err(|(function, source)| {
-            let function = self.module.function(function).name.clone();
+            let function = self.module().function(function).name.clone();
             InstantiationError::Compile { function, source }
         })?;
         versions.into_iter().for_each(|version| self.publish(version));
@@ -192,7 +180,12 @@ impl Instance {
 
     /// The module.
     pub fn module(&self) -> &Module {
-        &self.module
+        self.linked.module()
+    }
+
+    /// The module as it is linked.
+    pub(crate) fn linked(&self) -> &LinkedModule {
+        &self.linked
     }
 
     /// What its instances have in common.
@@ -202,29 +195,28 @@ impl Instance {
 
     /// The numbers of its functions in the store.
     pub(crate) fn numbers(&self) -> Range<u32> {
-        self.first_number..self.first_number + self.functions.len() as u32
+        self.linked.numbers()
     }
 
     /// The number of `function` in the store.
     pub(crate) fn number(&self, function: FunctionIndex) -> u32 {
-        self.first_number + function.as_u32()
+        self.linked.number(function)
     }
 
     /// The function that has that number in the store, if it is one of this instance.
     #[inline(always)]
     pub(crate) fn own_function(&self, number: u32) -> Option<FunctionIndex> {
-        let index = number.wrapping_sub(self.first_number) as usize;
-        (index < self.functions.len()).then(|| FunctionIndex::new(index))
+        self.linked.own_function(number)
     }
 
     /// The number of `signature` in the store.
     pub(crate) fn signature_number(&self, signature: SignatureIndex) -> u32 {
-        self.signature_numbers[signature.index()]
+        self.linked.signature_number(signature)
     }
 
     /// The word that refers to `function`.
     pub(crate) fn reference(&self, function: FunctionIndex) -> u64 {
-        self.references[function.index()]
+        self.linked.reference(function)
     }
 
     /// The linear memory, if the module has one.
@@ -245,7 +237,7 @@ impl Instance {
     /// The word of a global, wherever it is.
     pub(crate) fn global_word(&self, global: GlobalIndex) -> &AtomicU64 {
         let word = &self.globals.words[global.index()];
-        if is_elsewhere(&self.module, global) {
+        if self.linked.is_elsewhere(global) {
             // SAFETY: the address of a word of an instance that `globals` keeps.
             unsafe { &*(word.load(Ordering::Relaxed) as *const AtomicU64) }
         } else {
@@ -260,7 +252,7 @@ impl Instance {
 
     /// The value of the exported global of that name, as a word.
     pub fn exported_global(&self, name: &str) -> Option<u64> {
-        match self.module.export(name) {
+        match self.module().export(name) {
             Some(ExportItem::Global(global)) => Some(self.global(global)),
             _ => None,
         }
@@ -284,7 +276,7 @@ impl Instance {
     /// The bytes of a data segment; none once it is dropped.
     pub(crate) fn data(&self, segment: DataIndex) -> &[u8] {
         let dropped = self.data_dropped[segment.index()].load(Ordering::Relaxed);
-        if dropped { &[] } else { &self.module.data[segment.index()].bytes }
+        if dropped { &[] } else { &self.module().data[segment.index()].bytes }
     }
 
     pub(crate) fn drop_data(&self, segment: DataIndex) {
@@ -320,9 +312,9 @@ impl Instance {
     /// Points and liveness of a defined function.
     pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
         self.function(function).analysis(|| {
-            let defined = self.module.function(function);
+            let defined = self.module().function(function);
             // Those that were imported were not made when the module was verified.
-            debug_assert_eq!(osr_ir::verifier::verify_function(&self.module, defined), Ok(()));
+            debug_assert_eq!(osr_ir::verifier::verify_function(self.module(), defined), Ok(()));
             self.body(function)
         })
     }
@@ -348,27 +340,27 @@ impl Instance {
     /// How calls of a signature use the machine.
     #[inline(always)]
     pub(crate) fn layout(&self, signature: SignatureIndex) -> &CallLayout {
-        &self.layouts[signature.index()]
+        self.linked.layout(signature)
     }
 
     /// How calls of a function use the machine.
     #[inline(always)]
     pub(crate) fn layout_of(&self, function: FunctionIndex) -> &CallLayout {
-        self.layout(self.module.function(function).signature)
+        self.linked.layout_of(function)
     }
 
     /// The body of a defined function.
     #[inline(always)]
     pub(crate) fn body(&self, function: FunctionIndex) -> &Body {
-        self.module.function(function).body().expect("a defined function")
+        self.linked.body(function)
     }
 
     /// Words that a call of `function` takes on the value stack: its frame, or, for a function of the
     /// host, its arguments and results.
     pub(crate) fn window_words(&self, function: FunctionIndex) -> usize {
-        let signature = self.module.signature_of(function);
+        let signature = self.module().signature_of(function);
         let words = signature.parameters.len().max(signature.results.len());
-        words.max(self.module.function(function).body().map_or(0, |body| body.registers.len()))
+        words.max(self.module().function(function).body().map_or(0, |body| body.registers.len()))
     }
 
     /// Notes that `thread` executes the instance.
@@ -488,7 +480,7 @@ impl Instance {
         tier: CompiledTier,
         entry: EntryPoint,
     ) -> Result<&CodeVersion, CompileError> {
-        self.registry.compile(self, function, tier, entry)
+        compile::compile(self, VersionKey { function, tier, entry })
     }
 
     /// The function of this instance that entry `index` of `table` refers to; `None` if it is null, or
@@ -515,7 +507,7 @@ impl Instance {
 
     /// The exported function of that name.
     pub fn exported_function(&self, name: &str) -> Option<FunctionIndex> {
-        match self.module.export(name) {
+        match self.module().export(name) {
             Some(ExportItem::Function(function)) => Some(function),
             _ => None,
         }
@@ -528,7 +520,7 @@ impl Instance {
 
     /// Writes the active segments, and drops them; those before one that does not fit stay written.
     pub(crate) fn write_active_segments(&self) -> Result<(), InstantiationError> {
-        for (number, segment) in self.module.elements.iter().enumerate() {
+        for (number, segment) in self.module().elements.iter().enumerate() {
             let index = ElementIndex::new(number);
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 let offset = self.offset(offset);
@@ -540,7 +532,7 @@ impl Instance {
                 self.drop_elements(index);
             }
         }
-        for (number, segment) in self.module.data.iter().enumerate() {
+        for (number, segment) in self.module().data.iter().enumerate() {
             let index = DataIndex::new(number);
             if let SegmentMode::Active { offset, .. } = &segment.mode {
                 let offset = self.offset(offset);

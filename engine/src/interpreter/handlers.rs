@@ -5,13 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
+use osr_compiler::reference::referenced;
 use osr_ir::{Point, TrapKind};
 
 use super::machine::{Activation, Bounds, Handler, Machine, Step};
 use super::numeric::{Word, word};
 use super::op::{Op, immediate, with_operations};
 use super::{arrival, calls, lists};
-use crate::memory::table::referenced;
 
 /// `dst = memory[address]`, where memory holds a `$memory` and the register a `$register`.
 macro_rules! load {

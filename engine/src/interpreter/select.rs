@@ -12,14 +12,13 @@ mod arithmetic;
 mod branch;
 mod reaching;
 
+use osr_compiler::reference::signature_half;
+use osr_compiler::{Analysis, is_elsewhere};
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{Block, Body, Instruction, Point, Register, Terminator, UnaryOp};
 
 use super::op::{Op, Slot};
 use crate::instance::Instance;
-use crate::instance::function::Analysis;
-use crate::instance::link::is_elsewhere;
-use crate::memory::table::signature_half;
 use reaching::Reaching;
 
 /// The operations of a block, in *reverse*. Places are counted from the end: the number of operations

@@ -1,156 +1,19 @@
 //! What an experiment can choose.
 
 pub(crate) mod planted;
-pub(crate) mod readiness;
 pub(crate) mod stress;
+pub(crate) mod tier;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+pub(crate) use osr_compiler::{CompiledTier, Readiness, StateRecording};
+pub(crate) use tier::{Tier, Tiers};
 
 use crate::error::InstantiationError;
 use crate::event::Observer;
 use crate::settings::planted::PlantedDefect;
-use crate::settings::readiness::Readiness;
 use crate::settings::stress::Stress;
 use crate::tiering::{Destination, TieringPolicy};
-
-/// What executes a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tier {
-    /// The interpreter.
-    Interpreter,
-    /// Code that is compiled quickly, and profiles.
-    Baseline,
-    /// Code that is optimized.
-    Optimized,
-}
-
-impl Tier {
-    /// All, slowest first.
-    pub const ALL: [Tier; 3] = [Tier::Interpreter, Tier::Baseline, Tier::Optimized];
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::Interpreter => "interpreter",
-            Tier::Baseline => "baseline",
-            Tier::Optimized => "optimized",
-        }
-    }
-}
-
-/// The tiers that compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CompiledTier {
-    /// [`Tier::Baseline`].
-    Baseline,
-    /// [`Tier::Optimized`].
-    Optimized,
-}
-
-impl CompiledTier {
-    /// Both, slowest first.
-    pub const ALL: [CompiledTier; 2] = [CompiledTier::Baseline, CompiledTier::Optimized];
-}
-
-impl From<CompiledTier> for Tier {
-    fn from(tier: CompiledTier) -> Tier {
-        match tier {
-            CompiledTier::Baseline => Tier::Baseline,
-            CompiledTier::Optimized => Tier::Optimized,
-        }
-    }
-}
-
-impl TryFrom<Tier> for CompiledTier {
-    type Error = ();
-
-    /// Fails for the interpreter.
-    fn try_from(tier: Tier) -> Result<CompiledTier, ()> {
-        match tier {
-            Tier::Interpreter => Err(()),
-            Tier::Baseline => Ok(CompiledTier::Baseline),
-            Tier::Optimized => Ok(CompiledTier::Optimized),
-        }
-    }
-}
-
-/// Which tiers execute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tiers {
-    /// The interpreter only.
-    Interpreter,
-    /// Baseline code from the first call on. The interpreter executes what landings give it, up to the
-    /// next loop header or call.
-    Baseline,
-    /// Optimized code from the first call on, otherwise like [`Tiers::Baseline`].
-    Optimized,
-    /// Start in the interpreter, go on in baseline code at [`Settings::threshold`], and from there in
-    /// optimized code at [`Settings::optimize_threshold`].
-    #[default]
-    Auto,
-}
-
-/// How optimized code makes the frame state known at its calls. Baseline code, and polls, which are in
-/// cold blocks, always use slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StateRecording {
-    /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
-    /// measuring what the others cost.
-    None,
-    /// Live values are stored into slots of the frame before the call.
-    Slots,
-    /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
-    /// and spill slots. Nothing is stored: the default, since it costs running code least.
-    #[default]
-    Locations,
-    /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them.
-    Pads,
-    /// All three at once, for tests: a landing at which they do not agree ends the process.
-    CrossChecked,
-}
-
-impl StateRecording {
-    /// All; the first records nothing.
-    pub const ALL: [StateRecording; 5] = [
-        StateRecording::None,
-        StateRecording::Slots,
-        StateRecording::Locations,
-        StateRecording::Pads,
-        StateRecording::CrossChecked,
-    ];
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        match self {
-            StateRecording::None => "none",
-            StateRecording::Slots => "slots",
-            StateRecording::Locations => "locations",
-            StateRecording::Pads => "pads",
-            StateRecording::CrossChecked => "cross-checked",
-        }
-    }
-
-    /// Whether calls store into slots.
-    pub(crate) fn stores(self) -> bool {
-        matches!(self, StateRecording::Slots | StateRecording::CrossChecked)
-    }
-
-    /// Whether the allocator says where values are across calls.
-    pub(crate) fn locates(self) -> bool {
-        matches!(self, StateRecording::Locations | StateRecording::CrossChecked)
-    }
-
-    /// Whether calls have pads.
-    pub(crate) fn has_pads(self) -> bool {
-        matches!(self, StateRecording::Pads | StateRecording::CrossChecked)
-    }
-}
 
 /// The settings of an engine. Sizes are in bytes.
 #[derive(Clone, Debug)]

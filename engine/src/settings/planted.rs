@@ -1,10 +1,9 @@
 //! Planted defects: the engine is made wrong on purpose, to try out the tools that find and shrink defects.
 //! Applied when code is compiled, so that it costs nothing anywhere else.
 
+use osr_compiler::EntryPoint;
+use osr_compiler::frame_map::FrameMaps;
 use osr_ir::Register;
-
-use crate::compiler::EntryPoint;
-use crate::frame::frame_map::FrameMaps;
 
 /// The frame maps of a function's continuations are wrong about one register.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use osr_compiler::calling_convention::canonical;
 use osr_ir::{FunctionIndex, Point, Points, TrapKind, Type, Value};
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{Context, LandingRegisters, NativeArguments, NativeCall, NativeResults, x86_64 as stubs};
@@ -26,7 +27,6 @@ use crate::code::ledger::Ledger;
 use crate::error::{InvokeError, ThreadError, Trap};
 use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
 use crate::event::{Event, FrameState};
-use crate::frame::calling_convention::canonical;
 use crate::instance::host::{HostCall, HostError};
 use crate::instance::link::ImportedFunction;
 use crate::instance::store::Claim;

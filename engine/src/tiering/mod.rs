@@ -3,14 +3,17 @@
 //! A *policy* decides, this file carries out: it finds the code that an activation goes on in, and
 //! compiles it where there is none yet.
 
+pub(crate) mod all_at_once;
+pub(crate) mod compile;
+
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use osr_compiler::{CompileError, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, PointKind};
 
 use crate::code::CodeVersion;
-use crate::compiler::{CompileError, EntryPoint};
 use crate::event::statistics::Place;
 use crate::event::{Cause, Event};
 use crate::settings::{CompiledTier, Settings, Tier, Tiers};
@@ -205,7 +208,7 @@ fn compile(
         return None;
     }
     let began = Instant::now();
-    match instance.registry().compile(instance, function, tier, entry) {
+    match compile::compile(instance, VersionKey { function, tier, entry }) {
         Ok(version) => {
             instance.publish(version);
             thread.observe(|| Event::Compiled { version, duration: began.elapsed(), cause });

@@ -8,13 +8,13 @@
 use std::mem::offset_of;
 use std::ptr;
 
+use osr_compiler::frame_map::{MachineRegister, Source, Sources};
 use osr_ir::{FunctionIndex, Point, TrapKind};
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
 use crate::code::callee_saves;
 use crate::code::ledger::Record;
 use crate::event::Event;
-use crate::frame::frame_map::{MachineRegister, Source, Sources};
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Where a loop polls, optimized code stores the frame state only if the frame is really left, in a cold
-//! block (`compiler/poll.rs`). So a frame that is hijacked at such a poll executes a few more
+//! block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
 
 use crate::code::{CodeVersion, VersionId};

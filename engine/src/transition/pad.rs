@@ -3,11 +3,11 @@
 //! A landing is then in two halves, with the pad between them: the record waits here. Where state
 //! recording is cross-checked, so does what locations and slots have given, for comparison.
 
+use osr_compiler::frame_map::{FrameMapEntry, FrameMaps};
 use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::Record;
-use crate::frame::frame_map::{FrameMapEntry, FrameMaps};
 use crate::settings::StateRecording;
 use crate::thread::Thread;
 use crate::transition::landing;

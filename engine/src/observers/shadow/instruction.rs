@@ -1,11 +1,11 @@
 //! One instruction on one frame's registers and the module's state, straight from its definition.
 
+use osr_compiler::reference::referenced;
 use osr_ir::{FunctionIndex, Instruction, LoadOp, Register, SignatureIndex, TableIndex, TrapKind};
 
 use crate::instance::Instance;
 use crate::interpreter::{evaluate_binary, evaluate_unary, execute_runtime};
 use crate::memory::linear_memory::LinearMemory;
-use crate::memory::table::referenced;
 
 /// Executes `instruction`, which is not a call of a function.
 pub(super) fn execute(

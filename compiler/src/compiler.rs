@@ -1,28 +1,11 @@
-//! The compiler: a body to machine code with frame maps, by Cranelift.
+//! The compiler: a unit to machine code with frame maps, by Cranelift.
 //!
 //! ```text
 //!   Body ──recording──> what each safepoint must store
 //!    └────translate───> CLIF ──Cranelift──> code, unwind rows
 //!                        └──safepoints────> frame maps, trap sites
 //! ```
-//!
-//! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
-//! address but its profile, which outlives it (everything else outside comes through the context), so it
-//! runs wherever it is put, once its direct calls, if it has any, are bound; every call that can return has a frame map.
 
-mod call;
-mod numeric;
-mod pad;
-mod poll;
-mod profiling;
-mod recording;
-mod registers;
-mod safepoint;
-mod state;
-mod translate;
-mod unrolling;
-
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cranelift_codegen::binemit::Reloc;
@@ -32,75 +15,49 @@ use cranelift_codegen::ir;
 use cranelift_codegen::isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
-use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use gimli::write::CommonInformationEntry;
-use osr_ir::{Body, FunctionIndex, Instruction, Point, Points, Position, TrapKind};
+use osr_ir::FunctionIndex;
 use thiserror::Error;
 
-use crate::code::Pads;
-use crate::frame::frame_map::FrameMaps;
-use crate::instance::Instance;
+use super::isa::isa;
+use super::trap_site::trap_sites;
+use super::{pad, safepoint, translate};
+use crate::frame_map::FrameMaps;
+use crate::pad_sites::PadSites;
 use crate::settings::{CompiledTier, StateRecording};
-
-/// Where a version is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryPoint {
-    /// At the function's entry, with arguments.
-    Function,
-    /// At a point, with a frame state: a *continuation*.
-    Continuation(Point),
-}
-
-impl fmt::Display for EntryPoint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EntryPoint::Function => formatter.write_str("function"),
-            EntryPoint::Continuation(point) => point.fmt(formatter),
-        }
-    }
-}
-
-/// An instruction that may trap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrapSite {
-    /// Its offset in the code.
-    pub offset: u32,
-    /// Why it traps.
-    pub kind: TrapKind,
-    /// The point of the body that it belongs to.
-    pub point: Point,
-}
+use crate::trap_site::TrapSite;
+use crate::unit::Unit;
 
 /// What the compiler makes: everything of a version but its place in memory.
 #[derive(Debug)]
-pub(crate) struct CompiledBody {
+pub struct CompiledBody {
     /// Position-independent machine code.
-    pub(crate) code: Box<[u8]>,
+    pub code: Box<[u8]>,
     /// A frame map for every call.
-    pub(crate) frame_maps: FrameMaps,
+    pub frame_maps: FrameMaps,
     /// By ascending offset.
-    pub(crate) trap_sites: Box<[TrapSite]>,
+    pub trap_sites: Box<[TrapSite]>,
     /// How its calls make the frame state known.
-    pub(crate) recording: StateRecording,
+    pub recording: StateRecording,
     /// The frame maps that execute.
-    pub(crate) pads: Option<Box<Pads>>,
+    pub pads: Option<Box<PadSites>>,
     /// With [`StateRecording::CrossChecked`], the frame maps that slots give.
-    pub(crate) slot_maps: Option<Box<FrameMaps>>,
+    pub slot_maps: Option<Box<FrameMaps>>,
     /// Unwind rows.
-    pub(crate) unwind: UnwindInfo,
+    pub unwind: UnwindInfo,
     /// The calls of other functions that are to be bound when it is in its place.
-    pub(crate) direct_calls: Vec<DirectCall>,
+    pub direct_calls: Vec<DirectCall>,
 }
 
 /// A `call rel32` without its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DirectCall {
+pub struct DirectCall {
     /// Where the distance goes, in the code. It counts from the end of the instruction.
-    pub(crate) offset: u32,
+    pub offset: u32,
     /// The function that is called.
-    pub(crate) callee: FunctionIndex,
+    pub callee: FunctionIndex,
 }
 
 /// A body could not be compiled; it stays in the interpreter.
@@ -123,7 +80,7 @@ pub enum CompileError {
 }
 
 /// Compiles bodies for one machine.
-pub(crate) struct Compiler {
+pub struct Compiler {
     /// By tier.
     isas: [OwnedTargetIsa; 2],
     common_unwind: CommonInformationEntry,
@@ -151,31 +108,27 @@ impl std::fmt::Debug for Compiler {
 
 impl Compiler {
     /// A compiler for this machine.
-    pub(crate) fn new() -> Compiler {
+    pub fn native() -> Compiler {
         let isas = CompiledTier::ALL.map(isa);
         let common_unwind = isas[0].create_systemv_cie().expect("x86-64 has System V unwind information");
         Compiler { isas, common_unwind, scratch: Mutex::default() }
     }
 
     /// The common part of all versions' unwind rows.
-    pub(crate) fn common_unwind(&self) -> &CommonInformationEntry {
+    pub fn common_unwind(&self) -> &CommonInformationEntry {
         &self.common_unwind
     }
 
-    /// Compiles `function` of `instance` in `tier` to be entered at `entry`.
-    pub(crate) fn compile(
-        &self,
-        instance: &Instance,
-        function: FunctionIndex,
-        tier: CompiledTier,
-        entry: EntryPoint,
-    ) -> Result<CompiledBody, CompileError> {
-        let recording = match tier {
+    /// Compiles `unit`.
+    ///
+    /// # Errors
+    /// If Cranelift refuses the body, or its frame would be larger than the unit allows.
+    pub fn compile(&self, unit: &Unit<'_>) -> Result<CompiledBody, CompileError> {
+        let recording = match unit.key.tier {
             CompiledTier::Baseline => StateRecording::Slots,
-            CompiledTier::Optimized => instance.settings().state_recording,
+            CompiledTier::Optimized => unit.settings.recording,
         };
-        let load_merging = LoadMerging::Allowed;
-        let mut request = Request { instance, function, tier, entry, load_merging, recording };
+        let mut request = Request { unit: *unit, load_merging: LoadMerging::Allowed, recording };
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
@@ -194,10 +147,10 @@ impl Compiler {
     }
 
     fn attempt(&self, request: Request<'_>, scratch: &mut Scratch) -> Result<CompiledBody, Failure> {
-        let instance = request.instance;
-        let body = instance.body(request.function);
-        let points = &instance.analysis(request.function).points;
-        let isa = &*self.isas[request.tier as usize];
+        let Unit { linked, key, analysis, settings, .. } = request.unit;
+        let body = linked.body(key.function);
+        let points = &analysis.points;
+        let isa = &*self.isas[key.tier as usize];
         let Scratch { cranelift, builder_context } = scratch;
         cranelift.clear();
         // Which leaves these: they would grow with each compilation.
@@ -210,7 +163,7 @@ impl Compiler {
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let compiled = cranelift.compiled_code().expect("just compiled");
         let names = cranelift.func.params.user_named_funcs();
-        check(compiled, instance)?;
+        check_frame(compiled, settings.frame_limit)?;
         let unwind = match compiled.create_unwind_info(isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
@@ -231,43 +184,16 @@ impl Compiler {
 
 /// What to compile, and how.
 #[derive(Clone, Copy)]
-struct Request<'i> {
-    instance: &'i Instance,
-    function: FunctionIndex,
-    tier: CompiledTier,
-    entry: EntryPoint,
-    load_merging: LoadMerging,
-    recording: StateRecording,
-}
-
-/// Cranelift, set up for `tier`. The baseline tier takes what is quick: no optimization, and the
-/// allocator that makes a single pass.
-fn isa(tier: CompiledTier) -> OwnedTargetIsa {
-    let (opt_level, allocator) = match tier {
-        CompiledTier::Baseline => ("none", "single_pass"),
-        CompiledTier::Optimized => ("speed", "backtracking"),
-    };
-    let mut flags = settings::builder();
-    for (name, value) in [
-        ("opt_level", opt_level),
-        ("regalloc_algorithm", allocator),
-        ("preserve_frame_pointers", "true"),
-        ("unwind_info", "true"),
-        ("enable_probestack", "false"),
-        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
-    ] {
-        flags.set(name, value).expect("Cranelift knows the setting");
-    }
-    cranelift_native::builder()
-        .expect("x86-64 is supported")
-        .finish(settings::Flags::new(flags))
-        .expect("the settings agree")
+pub(super) struct Request<'u> {
+    pub(super) unit: Unit<'u>,
+    pub(super) load_merging: LoadMerging,
+    pub(super) recording: StateRecording,
 }
 
 /// Whether Cranelift may merge a load into the instruction that uses its value, which then traps for it.
 /// That instruction has a point, unless an optimization made it anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LoadMerging {
+pub(super) enum LoadMerging {
     Allowed,
     Prevented,
 }
@@ -301,10 +227,8 @@ impl From<CompileError> for Failure {
     }
 }
 
-/// What the engine relies on and Cranelift decides.
-fn check(compiled: &CompiledCode, instance: &Instance) -> Result<(), CompileError> {
-    // The frame is allocated before the stack check, and a landing needs some of the reserve.
-    let limit = (instance.settings().stack_reserve_bytes / 2) as u32;
+/// Refuses a frame that is too large.
+fn check_frame(compiled: &CompiledCode, limit: u32) -> Result<(), CompileError> {
     let bytes = compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
 }
@@ -324,54 +248,4 @@ fn direct_calls(
         _ => panic!("compiled code must not need relocation: {relocation:?}"),
     };
     compiled.buffer.relocs().iter().map(call).collect()
-}
-
-/// What traps, or `None` if it is not known at which point something does.
-fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Option<Box<[TrapSite]>> {
-    let locations = compiled.buffer.get_srclocs_sorted();
-    let site = |trap: &cranelift_codegen::MachTrap| {
-        let after = locations.partition_point(|location| location.start <= trap.offset);
-        let location = locations[after.checked_sub(1)?].loc;
-        let point = (!location.is_default()).then(|| Point::new(location.bits() as usize))?;
-        let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
-        Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
-    };
-    let traps = compiled.buffer.traps().iter();
-    traps.filter(|trap| trap.code != never_trap_code()).map(site).collect()
-}
-
-/// The load that traps at `point`: the instruction there, or the last load before it, merged into one
-/// that has a point of its own.
-fn load_at(body: &Body, points: &Points, point: Point) -> Option<Point> {
-    let Position { block, index } = points.position(point);
-    let instructions = &body.block(block).instructions;
-    let until = instructions.len().min(index + 1);
-    let load = instructions[..until].iter().rposition(|found| matches!(found, Instruction::Load { .. }))?;
-    points.at(block, load)
-}
-
-/// Cranelift's code for the trap of a load: stores have Cranelift's own.
-fn load_trap_code() -> ir::TrapCode {
-    trap_code(TrapKind::MemoryOutOfBounds)
-}
-
-/// Cranelift's code for a trap of `kind`.
-fn trap_code(kind: TrapKind) -> ir::TrapCode {
-    ir::TrapCode::unwrap_user(kind.code() + 1)
-}
-
-/// Cranelift's code for what is never executed.
-fn never_trap_code() -> ir::TrapCode {
-    ir::TrapCode::unwrap_user(200)
-}
-
-fn trap_kind(code: ir::TrapCode) -> TrapKind {
-    match code {
-        ir::TrapCode::HEAP_OUT_OF_BOUNDS => TrapKind::MemoryOutOfBounds,
-        ir::TrapCode::INTEGER_OVERFLOW => TrapKind::IntegerOverflow,
-        ir::TrapCode::INTEGER_DIVISION_BY_ZERO => TrapKind::IntegerDivideByZero,
-        ir::TrapCode::BAD_CONVERSION_TO_INTEGER => TrapKind::InvalidConversionToInteger,
-        ir::TrapCode::STACK_OVERFLOW => TrapKind::StackExhausted,
-        user => TrapKind::from_code(user.as_raw().get() - 1).expect("a code of ours"),
-    }
 }

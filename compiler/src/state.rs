@@ -26,11 +26,11 @@ use cranelift_codegen::ir::{
 };
 use osr_ir::{Point, Register};
 
-use super::never_trap_code;
 use super::safepoint::{Recorded, Safepoint, State};
 use super::translate::Translator;
-use crate::frame::calling_convention::Place;
-use crate::frame::frame_map::Location;
+use super::trap_site::never_trap_code;
+use crate::calling_convention::Place;
+use crate::frame_map::Location;
 use crate::settings::StateRecording;
 
 /// A safepoint: where execution resumes after it, and what the call itself will write.

@@ -51,7 +51,7 @@ impl Readiness {
     pub const BARE: Readiness = Readiness { binding: CallBinding::Direct, checks: Checks::None };
 
     /// What is missing for transitions, if something is.
-    pub(crate) fn missing(self) -> Option<&'static str> {
+    pub fn missing(self) -> Option<&'static str> {
         if self.binding == CallBinding::Direct {
             Some("its calls are bound for good")
         } else if self.checks != Checks::Polls {

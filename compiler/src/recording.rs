@@ -11,8 +11,8 @@ use osr_ir::liveness::RegisterSet;
 use osr_ir::point::reverse_postorder;
 use osr_ir::{Block, Body, Instruction, PointKind, Register};
 
-use super::EntryPoint;
-use crate::instance::function::Analysis;
+use crate::analysis::Analysis;
+use crate::unit::EntryPoint;
 
 /// The registers whose slots are good, where each block begins.
 #[derive(Debug)]

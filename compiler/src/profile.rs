@@ -9,7 +9,7 @@ use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Points, Terminator}
 
 /// The counters of a function.
 #[derive(Debug)]
-pub(crate) struct Profile {
+pub struct Profile {
     layout: Layout,
     /// The countdown, then what the layout says.
     words: Box<[AtomicU32]>,
@@ -25,7 +25,7 @@ struct Layout {
 
 /// The words of an indirect call, in this order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum IndirectCallWord {
+pub enum IndirectCallWord {
     /// Times that it was executed.
     Calls,
     /// Times that it called what it had called the last time.
@@ -58,10 +58,10 @@ pub struct IndirectCalls {
 
 impl Profile {
     /// The position of the countdown: entries and back-edges that are left until the policy is asked.
-    pub(crate) const COUNTDOWN: u32 = 0;
+    pub const COUNTDOWN: u32 = 0;
 
     /// A profile of `body`, with nothing counted.
-    pub(crate) fn new(body: &Body, points: &Points, countdown: u32) -> Profile {
+    pub fn new(body: &Body, points: &Points, countdown: u32) -> Profile {
         let mut layout = Layout::default();
         let mut next = Profile::COUNTDOWN + 1;
         let mut take = |words: u32| {
@@ -89,37 +89,37 @@ impl Profile {
     }
 
     /// The address of the first word, for compiled code.
-    pub(crate) fn address(&self) -> u64 {
+    pub fn address(&self) -> u64 {
         self.words.as_ptr() as u64
     }
 
     /// Whether the countdown is over.
-    pub(crate) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         self.word(Profile::COUNTDOWN) == 0
     }
 
     /// Begins the countdown anew.
-    pub(crate) fn reset_countdown(&self, countdown: u32) {
+    pub fn reset_countdown(&self, countdown: u32) {
         self.words[Profile::COUNTDOWN as usize].store(countdown, Ordering::Relaxed);
     }
 
     /// The word that counts arrivals at the loop header `point`.
-    pub(crate) fn header(&self, point: Point) -> u32 {
+    pub fn header(&self, point: Point) -> u32 {
         find(&self.layout.headers, point)
     }
 
     /// The first of two words for the branch that ends `block`: taken, not taken.
-    pub(crate) fn branch(&self, block: Block) -> u32 {
+    pub fn branch(&self, block: Block) -> u32 {
         find(&self.layout.branches, block)
     }
 
     /// The first of the words of the indirect call before `point`.
-    pub(crate) fn indirect_call(&self, point: Point) -> u32 {
+    pub fn indirect_call(&self, point: Point) -> u32 {
         find(&self.layout.indirect_calls, point)
     }
 
     /// What was counted so far; `own` gives the function that a number stands for.
-    pub(crate) fn read(&self, own: impl Fn(u32) -> Option<FunctionIndex>) -> Profiled {
+    pub fn read(&self, own: impl Fn(u32) -> Option<FunctionIndex>) -> Profiled {
         let calls = |first: u32| IndirectCalls {
             calls: self.word(first + IndirectCallWord::Calls as u32),
             repeated: self.word(first + IndirectCallWord::Repeated as u32),

@@ -11,7 +11,7 @@ use super::{
 
 /// Collects the frame maps of a version.
 #[derive(Debug, Default)]
-pub(crate) struct FrameMapBuilder {
+pub struct FrameMapBuilder {
     sites: Vec<Site>,
     /// All lists, one after the other.
     entries: Vec<Entry>,
@@ -78,7 +78,7 @@ impl Site {
 
 impl FrameMapBuilder {
     /// Adds a site with its entries.
-    pub(crate) fn site(
+    pub fn site(
         &mut self,
         return_offset: u32,
         (point, kind): (Point, PointKind),
@@ -108,7 +108,7 @@ impl FrameMapBuilder {
     }
 
     /// The location of the constant `bits`.
-    pub(crate) fn constant(&mut self, bits: u64) -> Location {
+    pub fn constant(&mut self, bits: u64) -> Location {
         let known = self.constants.iter().position(|&constant| constant == bits);
         Location::Constant(known.unwrap_or_else(|| {
             self.constants.push(bits);
@@ -117,7 +117,7 @@ impl FrameMapBuilder {
     }
 
     /// The maps.
-    pub(crate) fn finish(mut self) -> FrameMaps {
+    pub fn finish(mut self) -> FrameMaps {
         if self.sites.is_empty() {
             return FrameMaps::default();
         }

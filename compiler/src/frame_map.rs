@@ -7,9 +7,9 @@ use std::ptr;
 
 use osr_ir::{Point, PointKind, Register};
 
-pub(crate) use builder::FrameMapBuilder;
+pub use builder::FrameMapBuilder;
 
-use crate::frame::calling_convention::Place;
+use crate::calling_convention::Place;
 
 /// A machine register that can hold a value of a frame state at a landing. They are in the order in which
 /// the landing stub saves them.
@@ -37,7 +37,7 @@ pub enum MachineRegister {
 
 impl MachineRegister {
     /// All, in order.
-    pub(crate) const ALL: [MachineRegister; 9] = [
+    pub const ALL: [MachineRegister; 9] = [
         MachineRegister::Rax,
         MachineRegister::Rdx,
         MachineRegister::Xmm0,
@@ -51,7 +51,7 @@ impl MachineRegister {
 
     /// The general register of that hardware encoding, if callees preserve it. The frame pointer holds no
     /// values.
-    pub(crate) fn preserved(encoding: u8) -> Option<MachineRegister> {
+    pub fn preserved(encoding: u8) -> Option<MachineRegister> {
         match encoding {
             3 => Some(MachineRegister::Rbx),
             12 => Some(MachineRegister::R12),
@@ -80,13 +80,13 @@ pub enum Location {
 
 impl Location {
     /// Whether the value is where the register allocator keeps it.
-    pub(crate) fn is_allocated(self) -> bool {
+    pub fn is_allocated(self) -> bool {
         use MachineRegister::{R12, R13, R14, R15, Rbx};
         matches!(self, Location::FrameSlot(_) | Location::Register(Rbx | R12 | R13 | R14 | R15))
     }
 
     /// Where a callee returns the result that travels at `place`.
-    pub(crate) fn of_result(place: Place) -> Location {
+    pub fn of_result(place: Place) -> Location {
         match place {
             Place::Integer(0) => Location::Register(MachineRegister::Rax),
             Place::Integer(_) => Location::Register(MachineRegister::Rdx),
@@ -288,7 +288,7 @@ impl FrameMaps {
     }
 
     /// The entries of `site` as a landing takes them.
-    pub(crate) fn sources(&self, site: &Site) -> Sources {
+    pub fn sources(&self, site: &Site) -> Sources {
         let layout = self.layout();
         let format = usize::from(layout.entry_format);
         let EntryFormat { bytes, number_bits } = ENTRY_FORMATS[format];
@@ -309,7 +309,7 @@ impl FrameMaps {
     }
 
     /// Makes the maps wrong: `register` is said to be `bits` wherever it is live.
-    pub(crate) fn misplace(&mut self, register: Register, bits: u64) {
+    pub fn misplace(&mut self, register: Register, bits: u64) {
         let mut builder = FrameMapBuilder::default();
         for site in self.sites() {
             let mut entries: Vec<FrameMapEntry> = self.entries(&site).collect();
@@ -336,26 +336,26 @@ const LAST: u64 = 1;
 
 /// An entry of a frame map in numbers, as a landing takes it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source {
+pub struct Source {
     /// What the number is of, times two; plus one if the value has 64 bits: less than [`Source::KINDS`].
-    pub(crate) kind: usize,
+    pub kind: usize,
     /// The number of words from the first place of its kind.
-    pub(crate) number: usize,
+    pub number: usize,
     /// The register of the body.
-    pub(crate) register: usize,
+    pub register: usize,
 }
 
 impl Source {
     /// Slots, from the [lowest](Sources::lowest_slot) up.
-    pub(crate) const SLOT: usize = 0;
+    pub const SLOT: usize = 0;
     /// Machine registers; beyond the last of them, the pad.
-    pub(crate) const MACHINE_REGISTER: usize = 2;
+    pub const MACHINE_REGISTER: usize = 2;
     /// Constants.
-    pub(crate) const CONSTANT: usize = 4;
+    pub const CONSTANT: usize = 4;
     /// Results that do not fit the return registers.
-    pub(crate) const RESULT: usize = 6;
+    pub const RESULT: usize = 6;
     /// How many kinds there are, narrow and wide ones.
-    pub(crate) const KINDS: usize = 8;
+    pub const KINDS: usize = 8;
     const WIDE: usize = 1;
     /// The number after those of the machine registers.
     const PAD: usize = MachineRegister::ALL.len();
@@ -375,13 +375,13 @@ impl Source {
 
 /// The entries of a site, found. Valid as long as the frame maps are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sources {
+pub struct Sources {
     /// Null if there are none.
     first: *const u8,
     /// Where the constants are, one after the other. They need not be aligned.
-    pub(crate) constants: *const u8,
+    pub constants: *const u8,
     /// Where slot number 0 is, in bytes from the frame base.
-    pub(crate) lowest_slot: i32,
+    pub lowest_slot: i32,
     format: u32,
 }
 
@@ -391,7 +391,7 @@ impl Sources {
     /// # Safety
     /// The frame maps are still there.
     #[inline(always)]
-    pub(crate) unsafe fn each(&self, visit: impl FnMut(Source)) {
+    pub unsafe fn each(&self, visit: impl FnMut(Source)) {
         if self.first.is_null() {
             return;
         }

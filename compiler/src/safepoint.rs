@@ -12,8 +12,8 @@ use cranelift_codegen::{
 use osr_ir::{Body, Point, Points, Register, Type};
 
 use super::pad::{Immovable, read_pads};
-use crate::code::Pads;
-use crate::frame::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
+use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
+use crate::pad_sites::PadSites;
 
 /// Where the compiler put a value.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ pub(super) struct CompiledMaps {
     /// Frame maps by slots, if they are there beside others.
     pub(super) slots: Option<FrameMaps>,
     /// Pads, if there are any.
-    pub(super) pads: Option<Pads>,
+    pub(super) pads: Option<PadSites>,
 }
 
 /// A call in machine code.

@@ -35,8 +35,8 @@ use osr_stubs::{Context, POLL_REQUEST};
 
 use super::state::Resumption;
 use super::translate::{Pending, Translator};
-use super::{never_trap_code, trap_code};
-use crate::settings::readiness::Checks;
+use super::trap_site::{never_trap_code, trap_code};
+use crate::readiness::Checks;
 use crate::settings::{CompiledTier, StateRecording};
 
 impl Translator<'_, '_> {
@@ -73,7 +73,7 @@ impl Translator<'_, '_> {
     pub(super) fn checks_entry(&self) -> bool {
         let mut instructions = self.body.blocks.iter().flat_map(|block| &block.instructions);
         self.tier == CompiledTier::Baseline
-            || self.instance.settings().wants_points()
+            || self.unit.settings.polls_in_leaves
             || instructions.any(|instruction| instruction.is_call())
     }
 

@@ -12,11 +12,11 @@ use osr_stubs::{Context, TableView};
 
 use super::state::{Callee, Resumption};
 use super::translate::{Translator, call_signature, clif_type, is_memory};
-use super::{load_trap_code, trap_code};
-use crate::boundary::hooks::RuntimeOperation;
-use crate::frame::calling_convention::Place;
-use crate::memory::table::signature_half;
-use crate::settings::readiness::CallBinding;
+use super::trap_site::{load_trap_code, trap_code};
+use crate::calling_convention::Place;
+use crate::readiness::CallBinding;
+use crate::reference::signature_half;
+use crate::runtime_operation::RuntimeOperation;
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.
@@ -25,7 +25,7 @@ impl Translator<'_, '_> {
         use RuntimeOperation as R;
         match instruction {
             I::Call { function, arguments, results } => {
-                let signature = self.instance.module().function(*function).signature;
+                let signature = self.unit.linked.module().function(*function).signature;
                 let callee = self.callee(*function, signature);
                 self.guest_call(signature, callee, arguments, results, point);
             }
@@ -82,14 +82,14 @@ impl Translator<'_, '_> {
     /// How `function` is called: through its cell, or, for good, by its name, which becomes a distance when
     /// all functions are in place. Functions of the host have no place.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
-        let is_defined = self.instance.module().function(function).is_defined();
+        let is_defined = self.unit.linked.module().function(function).is_defined();
         if self.readiness.binding == CallBinding::Cell || !is_defined {
             let cells = self.context_field(offset_of!(Context, cells));
-            return self.in_cell(cells, self.instance.number(function) as i32 * 8);
+            return self.in_cell(cells, self.unit.linked.number(function) as i32 * 8);
         }
         let name = ir::UserExternalName { namespace: 0, index: function.as_u32() };
         let name = ir::ExternalName::User(self.builder.func.declare_imported_user_function(name));
-        let signature = self.builder.import_signature(call_signature(self.instance, signature));
+        let signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let function = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
         Callee::Named(self.builder.import_function(function))
     }
@@ -110,8 +110,8 @@ impl Translator<'_, '_> {
     ) {
         let mut values = vec![self.context];
         values.extend(arguments.iter().map(|&argument| self.read(argument)));
-        let places = self.instance.layout(signature).results.clone();
-        let clif_signature = self.builder.import_signature(call_signature(self.instance, signature));
+        let places = self.unit.linked.layout(signature).results.clone();
+        let clif_signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let resumption = Resumption { point, results, places: &places };
         let mut returned = self.recorded_call(clif_signature, callee, &values, resumption).into_iter();
         for (&register, &place) in results.iter().zip(&places) {
@@ -132,7 +132,7 @@ impl Translator<'_, '_> {
         let address = self.table_entry(table, index, TrapKind::UndefinedElement);
         let entry = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);
         let found = self.builder.ins().ushr_imm_u(entry, 32);
-        let expected = i64::from(signature_half(self.instance.signature_number(signature)));
+        let expected = i64::from(signature_half(self.unit.linked.signature_number(signature)));
         let matches = self.builder.ins().icmp_imm_u(IntCC::Equal, found, expected);
         let (good, bad) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(bad);

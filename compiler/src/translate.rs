@@ -17,23 +17,23 @@ use osr_ir::{
 };
 use osr_stubs::Context;
 
+use super::compiler::{LoadMerging, Request};
 use super::recording::{Stores, constant_registers};
 use super::registers::Registers;
 use super::safepoint::Safepoint;
+use super::trap_site::trap_code;
 use super::unrolling::Unrolling;
-use super::{EntryPoint, LoadMerging, Request, trap_code};
-use crate::code::profile::Profile;
-use crate::frame::calling_convention::Place;
-use crate::instance::Instance;
-use crate::instance::function::Analysis;
-use crate::instance::link::is_elsewhere;
-use crate::settings::readiness::{Checks, Readiness};
+use crate::analysis::Analysis;
+use crate::calling_convention::Place;
+use crate::linked_module::LinkedModule;
+use crate::profile::Profile;
+use crate::readiness::{Checks, Readiness};
 use crate::settings::{CompiledTier, StateRecording};
+use crate::unit::{EntryPoint, Unit, VersionKey};
 
 /// The state of translating one body.
 pub(super) struct Translator<'a, 'b> {
-    pub(super) instance: &'a Instance,
-    pub(super) function: FunctionIndex,
+    pub(super) unit: Unit<'a>,
     pub(super) body: &'a Body,
     pub(super) analysis: &'a Analysis,
     pub(super) builder: FunctionBuilder<'b>,
@@ -97,10 +97,10 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Vec<Safepoint> {
-    let Request { instance, function, tier, entry, load_merging, recording } = request;
-    let body = instance.body(function);
-    let analysis = instance.analysis(function);
-    clif.signature = signature(instance, function, entry);
+    let Request { unit, load_merging, recording } = request;
+    let Unit { linked, key: VersionKey { function, tier, entry }, analysis, settings, .. } = unit;
+    let body = linked.body(function);
+    clif.signature = signature(linked, function, entry);
     let mut builder = FunctionBuilder::new(clif, builder_context);
     let start = builder.create_block();
     builder.append_block_params_for_function_params(start);
@@ -114,17 +114,16 @@ pub(super) fn translate<'b>(
         ),
     };
     let context = builder.block_params(start)[0];
-    let parameters = instance.module().signature_of(function).parameters.len();
+    let parameters = linked.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
     let stores = recording.stores() && tier == CompiledTier::Optimized;
     let stored = stores.then(|| Stores::of(body, analysis, entry, &always));
     let copies = match tier {
         CompiledTier::Baseline => 1,
-        CompiledTier::Optimized => instance.settings().copies(),
+        CompiledTier::Optimized => settings.unrolling,
     };
     let mut translator = Translator {
-        instance,
-        function,
+        unit,
         body,
         analysis,
         builder,
@@ -137,7 +136,7 @@ pub(super) fn translate<'b>(
         tier,
         readiness: match tier {
             CompiledTier::Baseline => Readiness::FULL,
-            CompiledTier::Optimized => instance.settings().readiness,
+            CompiledTier::Optimized => settings.readiness,
         },
         recording,
         nowhere: None,
@@ -149,7 +148,7 @@ pub(super) fn translate<'b>(
         back_edges: vec![None; body.blocks.len()],
         block_local: Vec::new(),
         load_merging,
-        profile: (tier == CompiledTier::Baseline).then(|| instance.profile(function)),
+        profile: unit.profile,
     };
     match entry {
         EntryPoint::Function => translator.enter_function(start),
@@ -163,9 +162,9 @@ pub(super) fn translate<'b>(
 }
 
 /// The machine signature: the context, then arguments or a frame state; results as far as registers go.
-fn signature(instance: &Instance, function: FunctionIndex, entry: EntryPoint) -> ir::Signature {
-    let guest = instance.module().function(function).signature;
-    let mut signature = call_signature(instance, guest);
+fn signature(linked: &LinkedModule, function: FunctionIndex, entry: EntryPoint) -> ir::Signature {
+    let guest = linked.module().function(function).signature;
+    let mut signature = call_signature(linked, guest);
     if let EntryPoint::Continuation(_) = entry {
         signature.params.truncate(1);
         signature.params.push(AbiParam::new(types::I64));
@@ -174,9 +173,9 @@ fn signature(instance: &Instance, function: FunctionIndex, entry: EntryPoint) ->
 }
 
 /// The machine signature of a guest function.
-pub(super) fn call_signature(instance: &Instance, guest: osr_ir::SignatureIndex) -> ir::Signature {
-    let types = instance.module().signature(guest);
-    let layout = instance.layout(guest);
+pub(super) fn call_signature(linked: &LinkedModule, guest: osr_ir::SignatureIndex) -> ir::Signature {
+    let types = linked.module().signature(guest);
+    let layout = linked.layout(guest);
     let mut signature = ir::Signature::new(CallConv::SystemV);
     signature.params.push(AbiParam::new(types::I64));
     signature.params.extend(types.parameters.iter().map(|&ty| AbiParam::new(clif_type(ty))));
@@ -413,7 +412,7 @@ impl Translator<'_, '_> {
                 self.builder.ins().store(MemFlagsData::trusted(), value, address, 0);
             }
             I::RefFunc { dst, function } => {
-                let word = self.instance.reference(function);
+                let word = self.unit.linked.reference(function);
                 let value = self.builder.ins().iconst(types::I64, word as i64);
                 self.write(dst, value);
             }
@@ -432,7 +431,7 @@ impl Translator<'_, '_> {
     fn global_place(&mut self, global: osr_ir::GlobalIndex) -> (ir::Value, i32) {
         let globals = self.context_field(offset_of!(Context, globals));
         let offset = global.index() as i32 * 8;
-        if is_elsewhere(self.instance.module(), global) {
+        if self.unit.linked.is_elsewhere(global) {
             let flags = MemFlagsData::trusted().with_readonly().with_can_move();
             (self.builder.ins().load(types::I64, flags, globals, offset), 0)
         } else {
@@ -516,8 +515,8 @@ impl Translator<'_, '_> {
     }
 
     fn return_values(&mut self, values: &[Register]) {
-        let guest = self.instance.module().function(self.function).signature;
-        let places = &self.instance.layout(guest).results;
+        let guest = self.unit.linked.module().function(self.unit.key.function).signature;
+        let places = &self.unit.linked.layout(guest).results;
         let mut returned = Vec::new();
         for (&register, &place) in values.iter().zip(places) {
             let value = self.read(register);

@@ -13,9 +13,9 @@ use cranelift_codegen::isa::CallConv;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 use osr_ir::Register;
 
-use super::never_trap_code;
 use super::translate::Translator;
-use crate::code::{PadRange, Pads, Reference};
+use super::trap_site::never_trap_code;
+use crate::pad_sites::{PadRange, PadSites, Reference};
 
 impl Translator<'_, '_> {
     /// Fills `pad`: it stores `values` into the frame state, and calls what it was given.
@@ -44,14 +44,14 @@ impl Translator<'_, '_> {
 pub(super) struct Immovable;
 
 /// The pads in `code` that begin at `starts`: per site, if it has one.
-pub(super) fn read_pads(code: &[u8], starts: &[Option<u32>]) -> Result<Pads, Immovable> {
+pub(super) fn read_pads(code: &[u8], starts: &[Option<u32>]) -> Result<PadSites, Immovable> {
     let mut references = Vec::new();
     let ranges = starts.iter().map(|start| match start {
         Some(start) => read_pad(code, *start, &mut references).map(Some),
         None => Ok(None),
     });
     let ranges: Vec<Option<PadRange>> = ranges.collect::<Result<_, _>>()?;
-    Ok(Pads::new(ranges, references))
+    Ok(PadSites::new(ranges, references))
 }
 
 /// The pad that begins at `start`: up to its call.

@@ -11,7 +11,7 @@ use osr_stubs::{NativeArguments, NativeResults};
 
 /// Where one argument or result travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// The `n`th general register of its kind.
     Integer(u8),
     /// The `n`th vector register.
@@ -22,18 +22,18 @@ pub(crate) enum Place {
 
 /// The places of a signature's arguments and results.
 #[derive(Clone, Debug)]
-pub(crate) struct CallLayout {
+pub struct CallLayout {
     /// Per parameter.
-    pub(crate) parameters: Box<[Place]>,
+    pub parameters: Box<[Place]>,
     /// Per result.
-    pub(crate) results: Box<[Place]>,
+    pub results: Box<[Place]>,
     /// Words of stack arguments.
-    pub(crate) stack_words: u32,
+    pub stack_words: u32,
 }
 
 impl CallLayout {
     /// The layout of `signature`.
-    pub(crate) fn of(signature: &Signature) -> CallLayout {
+    pub fn of(signature: &Signature) -> CallLayout {
         let mut stack_words = 0;
         let parameters = places(&signature.parameters, 5, 8, |_| {
             stack_words += 1;
@@ -48,7 +48,7 @@ impl CallLayout {
     /// # Safety
     /// `window` has a word for each parameter, `stack` for each stack argument.
     #[inline]
-    pub(crate) unsafe fn write_arguments(&self, window: *const u64, stack: *mut u64) -> NativeArguments {
+    pub unsafe fn write_arguments(&self, window: *const u64, stack: *mut u64) -> NativeArguments {
         let mut arguments = NativeArguments {
             integer: [0; 5],
             float: [0; 8],
@@ -75,12 +75,7 @@ impl CallLayout {
     /// As for [`Self::write_arguments`]; the stack arguments are where `arguments` says. `types` are
     /// the signature's parameters.
     #[inline]
-    pub(crate) unsafe fn read_arguments(
-        &self,
-        types: &[Type],
-        arguments: &NativeArguments,
-        window: *mut u64,
-    ) {
+    pub unsafe fn read_arguments(&self, types: &[Type], arguments: &NativeArguments, window: *mut u64) {
         for (position, place) in self.parameters.iter().enumerate() {
             let word = match *place {
                 Place::Integer(n) => arguments.integer[usize::from(n)],
@@ -100,12 +95,7 @@ impl CallLayout {
     /// # Safety
     /// `window` and `more` have a word for each result.
     #[inline]
-    pub(crate) unsafe fn write_results(
-        &self,
-        window: *const u64,
-        results: &mut NativeResults,
-        more: *mut u64,
-    ) {
+    pub unsafe fn write_results(&self, window: *const u64, results: &mut NativeResults, more: *mut u64) {
         for (position, place) in self.results.iter().enumerate() {
             // SAFETY: the caller vouches for the window and the context's words.
             unsafe {
@@ -124,7 +114,7 @@ impl CallLayout {
     /// # Safety
     /// `more` has a word for each result.
     #[inline]
-    pub(crate) unsafe fn read_result(
+    pub unsafe fn read_result(
         &self,
         position: usize,
         ty: Type,
@@ -144,7 +134,7 @@ impl CallLayout {
 /// The word as frame states hold it: the machine leaves the high half of a register undefined where
 /// the value has 32 bits.
 #[inline(always)]
-pub(crate) fn canonical(ty: Type, word: u64) -> u64 {
+pub fn canonical(ty: Type, word: u64) -> u64 {
     match ty {
         Type::I32 | Type::F32 => word & 0xffff_ffff,
         Type::I64 | Type::F64 | Type::Funcref => word,

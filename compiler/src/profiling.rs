@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use osr_ir::{Block, Point, Points};
 
 use super::translate::{BlockLocal, Translator};
-use crate::code::profile::{IndirectCallWord, Profile};
+use crate::profile::{IndirectCallWord, Profile};
 
 impl Translator<'_, '_> {
     /// Counts an arrival at the entry or the loop header `point`. What is left of the countdown; none if

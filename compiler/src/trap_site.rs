@@ -1,0 +1,65 @@
+//! Trap sites: which instructions trap, why, and at which point of the body.
+
+use cranelift_codegen::{CompiledCode, MachTrap, ir};
+use osr_ir::{Body, Instruction, Point, Points, Position, TrapKind};
+
+/// An instruction that may trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrapSite {
+    /// Its offset in the code.
+    pub offset: u32,
+    /// Why it traps.
+    pub kind: TrapKind,
+    /// The point of the body that it belongs to.
+    pub point: Point,
+}
+
+/// What traps, or `None` if it is not known at which point something does.
+pub(super) fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Option<Box<[TrapSite]>> {
+    let locations = compiled.buffer.get_srclocs_sorted();
+    let site = |trap: &MachTrap| {
+        let after = locations.partition_point(|location| location.start <= trap.offset);
+        let location = locations[after.checked_sub(1)?].loc;
+        let point = (!location.is_default()).then(|| Point::new(location.bits() as usize))?;
+        let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
+        Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
+    };
+    let traps = compiled.buffer.traps().iter();
+    traps.filter(|trap| trap.code != never_trap_code()).map(site).collect()
+}
+
+/// The load that traps at `point`: the instruction there, or the last load before it, merged into one
+/// that has a point of its own.
+fn load_at(body: &Body, points: &Points, point: Point) -> Option<Point> {
+    let Position { block, index } = points.position(point);
+    let instructions = &body.block(block).instructions;
+    let until = instructions.len().min(index + 1);
+    let load = instructions[..until].iter().rposition(|found| matches!(found, Instruction::Load { .. }))?;
+    points.at(block, load)
+}
+
+/// Cranelift's code for the trap of a load: stores have Cranelift's own.
+pub(super) fn load_trap_code() -> ir::TrapCode {
+    trap_code(TrapKind::MemoryOutOfBounds)
+}
+
+/// Cranelift's code for a trap of `kind`.
+pub(super) fn trap_code(kind: TrapKind) -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(kind.code() + 1)
+}
+
+/// Cranelift's code for what is never executed.
+pub(super) fn never_trap_code() -> ir::TrapCode {
+    ir::TrapCode::unwrap_user(200)
+}
+
+fn trap_kind(code: ir::TrapCode) -> TrapKind {
+    match code {
+        ir::TrapCode::HEAP_OUT_OF_BOUNDS => TrapKind::MemoryOutOfBounds,
+        ir::TrapCode::INTEGER_OVERFLOW => TrapKind::IntegerOverflow,
+        ir::TrapCode::INTEGER_DIVISION_BY_ZERO => TrapKind::IntegerDivideByZero,
+        ir::TrapCode::BAD_CONVERSION_TO_INTEGER => TrapKind::InvalidConversionToInteger,
+        ir::TrapCode::STACK_OVERFLOW => TrapKind::StackExhausted,
+        user => TrapKind::from_code(user.as_raw().get() - 1).expect("a code of ours"),
+    }
+}

@@ -1,0 +1,55 @@
+//! Units: what the compiler is asked for. Everything that a compilation depends on is in here, and immutable, so
+//! that compiling is a function, which any native thread can compute.
+
+use std::fmt;
+
+use osr_ir::{FunctionIndex, Point};
+
+use crate::analysis::Analysis;
+use crate::linked_module::LinkedModule;
+use crate::profile::Profile;
+use crate::settings::{CodeSettings, CompiledTier};
+
+/// Where a version is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryPoint {
+    /// At the function's entry, with arguments.
+    Function,
+    /// At a point, with a frame state: a *continuation*.
+    Continuation(Point),
+}
+
+impl fmt::Display for EntryPoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EntryPoint::Function => formatter.write_str("function"),
+            EntryPoint::Continuation(point) => point.fmt(formatter),
+        }
+    }
+}
+
+/// Which code a version is: there is at most one current version for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VersionKey {
+    /// What it is code of.
+    pub function: FunctionIndex,
+    /// The tier that makes it.
+    pub tier: CompiledTier,
+    /// Where it is entered.
+    pub entry: EntryPoint,
+}
+
+/// What to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct Unit<'a> {
+    /// The module, as its instance was linked.
+    pub linked: &'a LinkedModule,
+    /// The function, the tier, the entry.
+    pub key: VersionKey,
+    /// Points and liveness of the function's body.
+    pub analysis: &'a Analysis,
+    /// What the code has besides the program.
+    pub settings: CodeSettings,
+    /// What the code counts, if it is to: baseline code profiles. It keeps the profile's address.
+    pub profile: Option<&'a Profile>,
+}

@@ -1,0 +1,86 @@
+//! All functions at once: compiled when the instance is made, placed, and linked to one another.
+//!
+//! For [direct calls](crate::CallBinding::Direct), whose targets must be in memory before any of them is
+//! entered; and for experiments that choose where code is placed, so that a lucky place is not taken for
+//! fast code.
+
+use osr_compiler::{CompileError, DirectCall, EntryPoint, VersionKey};
+use osr_ir::FunctionIndex;
+
+use super::compile::compile_body;
+use crate::code::arena::GRANULE;
+use crate::code::{CodeVersion, Registry};
+use crate::instance::Instance;
+use crate::settings::CompiledTier;
+use crate::settings::stress::mix;
+
+/// Between functions are at most that many granules.
+const MOST_FILLER: u64 = 64;
+
+/// Code may begin at multiples of this many bytes: its constants need as much.
+const ALIGNMENT: usize = 16;
+
+/// Compiles every defined function of `instance` to optimized code entered by calls, in an order and at
+/// places that `seed` decides, and binds their direct calls. Nothing enters them yet.
+pub(crate) fn compile(
+    instance: &Instance,
+    seed: Option<u64>,
+) -> Result<Vec<&CodeVersion>, (FunctionIndex, CompileError)> {
+    let registry = instance.registry();
+    let module = instance.module();
+    let mut order: Vec<FunctionIndex> =
+        module.function_indices().filter(|&function| module.function(function).is_defined()).collect();
+    let mut random = seed.map(Random);
+    if let Some(random) = &mut random {
+        (1..order.len()).rev().for_each(|last| order.swap(last, random.below(last as u64 + 1) as usize));
+    }
+    let mut versions = Vec::new();
+    let mut relocations = Vec::new();
+    for function in order {
+        let key = VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function };
+        let failed = |error| (function, error);
+        let mut body = compile_body(instance, key).map_err(failed)?;
+        relocations.push(std::mem::take(&mut body.direct_calls));
+        let padding = random.as_mut().map_or(Ok(0), |random| {
+            registry.fill(random.below(MOST_FILLER) as usize * GRANULE)?;
+            Ok(random.below((GRANULE / ALIGNMENT) as u64) as usize * ALIGNMENT)
+        });
+        let padding = padding.map_err(failed)?;
+        versions.push(registry.install(key, body, padding).map_err(failed)?);
+    }
+    let mut starts = vec![0; module.functions.len()];
+    versions.iter().for_each(|version| starts[version.function.index()] = version.start);
+    for (version, calls) in versions.iter().zip(relocations) {
+        bind(registry, version, &calls, |callee| starts[callee.index()])
+            .map_err(|error| (version.function, error))?;
+    }
+    Ok(versions)
+}
+
+/// Binds direct calls of `version`, which nobody executes yet, to the code that `start_of` gives.
+pub(super) fn bind(
+    registry: &Registry,
+    version: &CodeVersion,
+    calls: &[DirectCall],
+    start_of: impl Fn(FunctionIndex) -> u64,
+) -> Result<(), CompileError> {
+    for call in calls {
+        let after = version.start + u64::from(call.offset) + 4;
+        let distance = start_of(call.callee).wrapping_sub(after) as i64;
+        // In an arena of more than 2 GiB it may be too far.
+        let distance = i32::try_from(distance).map_err(|_| CompileError::NoCodeMemory)?;
+        registry.patch(version, call.offset, &distance.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// A sequence of pseudo-random numbers.
+struct Random(u64);
+
+impl Random {
+    /// A number below `limit`.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = mix(self.0);
+        self.0 % limit
+    }
+}

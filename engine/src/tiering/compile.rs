@@ -1,0 +1,57 @@
+//! From a version key to installed code: gathers the [unit](Unit), has it compiled, installs what comes of it.
+
+use std::sync::LazyLock;
+
+use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Unit, VersionKey};
+
+use super::all_at_once::bind;
+use crate::code::CodeVersion;
+use crate::instance::Instance;
+
+/// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
+pub(crate) fn compiler() -> &'static Compiler {
+    static COMPILER: LazyLock<Compiler> = LazyLock::new(Compiler::native);
+    &COMPILER
+}
+
+/// Compiles what `key` asks for, and installs the code. Nothing enters it yet.
+pub(crate) fn compile(instance: &Instance, key: VersionKey) -> Result<&CodeVersion, CompileError> {
+    let mut body = compile_body(instance, key)?;
+    let calls = std::mem::take(&mut body.direct_calls);
+    let registry = instance.registry();
+    let version = registry.install(key, body, 0)?;
+    let callee = |callee| instance.function(callee).compiled().map(|code| code as u64);
+    bind(registry, version, &calls, |function| callee(function).expect("all functions are linked"))?;
+    Ok(version)
+}
+
+/// Compiles without installing.
+pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<CompiledBody, CompileError> {
+    let mut body = compiler().compile(&unit(instance, key))?;
+    if let Some(defect) = &instance.settings().planted {
+        defect.apply(&instance.module().function(key.function).name, key.entry, &mut body.frame_maps);
+    }
+    Ok(body)
+}
+
+fn unit(instance: &Instance, key: VersionKey) -> Unit<'_> {
+    Unit {
+        linked: instance.linked(),
+        key,
+        analysis: instance.analysis(key.function),
+        settings: code_settings(instance),
+        profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)),
+    }
+}
+
+fn code_settings(instance: &Instance) -> CodeSettings {
+    let settings = instance.settings();
+    CodeSettings {
+        recording: settings.state_recording,
+        readiness: settings.readiness,
+        unrolling: settings.copies(),
+        polls_in_leaves: settings.wants_points(),
+        // The frame is allocated before the stack check, and a landing needs some of the reserve.
+        frame_limit: (settings.stack_reserve_bytes / 2) as u32,
+    }
+}
