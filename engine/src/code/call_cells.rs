@@ -6,8 +6,10 @@
 use std::io;
 use std::sync::atomic::AtomicPtr;
 
-use crate::instance::store::MAXIMUM_FUNCTIONS;
 use crate::memory::reservation::Reservation;
+
+/// The most functions that the instances of a store may have together.
+pub(crate) const MAXIMUM_FUNCTIONS: u32 = 1 << 22;
 
 /// The call cells of an instance.
 #[derive(Debug)]

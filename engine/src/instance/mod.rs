@@ -21,14 +21,14 @@ use osr_ir::{
 };
 use osr_stubs::TableView;
 
-use crate::code::call_cells::CallCells;
+use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
 use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
 use crate::error::InstantiationError;
 use crate::event::coverage::{Coverage, CoveredSite};
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
 use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
-use crate::instance::store::{MAXIMUM_FUNCTIONS, Store, StoreState};
+use crate::instance::store::{Store, StoreState};
 use crate::memory::linear_memory::LinearMemory;
 use crate::memory::table::Table;
 use crate::settings::{CompiledTier, Settings, Tier};

@@ -19,6 +19,7 @@ use std::thread::ThreadId;
 
 use osr_ir::{FunctionIndex, Module, Signature};
 
+use crate::code::call_cells::MAXIMUM_FUNCTIONS;
 use crate::error::InstantiationError;
 use crate::instance::Instance;
 use crate::instance::host::Imports;
@@ -85,9 +86,6 @@ impl Store {
         Ok(instance)
     }
 }
-
-/// The most functions that the instances of a store may have together.
-pub(crate) const MAXIMUM_FUNCTIONS: u32 = 1 << 22;
 
 /// What the instances of a store have in common. Keeps none of them.
 #[derive(Debug, Default)]
