@@ -24,8 +24,8 @@ use framehop::{FrameAddress, Unwinder as _};
 
 use crate::modules::{CodeModule, SectionBytes};
 use crate::{
-    CalleeSaved, CalleeSavedRegs, CfiRow, Error, ExitRecord, Frame, NativeModules, ReturnPcs, Save,
-    StackMemory, WalkEnd,
+    CalleeSaved, CalleeSavedRegs, CfiRow, Error, ExitRecord, Frame, NativeModules, ReturnPc, ReturnPcs,
+    ReturnSlot, Save, StackMemory, WalkEnd,
 };
 
 /// How many PCs are remembered as checked. A power of two, and of the order of framehop's own cache.
@@ -38,14 +38,14 @@ pub struct DwarfWalker {
     native: NativeModules,
     arena_range: Range<u64>,
     arena: Option<(u64, CodeModule)>,
-    /// Lookup PCs whose description was found and whose step was checked, each at its hash's place.
-    checked: Box<[u64; CHECKED_PCS]>,
+    /// PCs whose description was found and whose step was checked, each at its hash's place.
+    checked: Box<[ReturnPc; CHECKED_PCS]>,
 }
 
 /// The registers that a step needs: those that framehop tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Registers {
-    pc: u64,
+    pc: ReturnPc,
     sp: u64,
     bp: u64,
 }
@@ -71,7 +71,7 @@ impl DwarfWalker {
             native,
             arena_range: arena,
             arena: None,
-            checked: Box::new([0; CHECKED_PCS]),
+            checked: Box::new([ReturnPc::default(); CHECKED_PCS]),
         }
     }
 
@@ -104,7 +104,7 @@ impl DwarfWalker {
             self.unwinder.remove_module(self.arena_range.start);
         }
         self.cache = CacheX86_64::new();
-        self.checked.fill(0);
+        self.checked.fill(ReturnPc::default());
     }
 
     /// A walk from `start`, innermost frame first.
@@ -114,7 +114,7 @@ impl DwarfWalker {
         pcs: P,
         start: ExitRecord,
     ) -> DwarfWalk<'_, M, P> {
-        let at = UnwindRegsX86_64::new(0, start.return_slot.wrapping_add(8), start.frame_base);
+        let at = UnwindRegsX86_64::new(0, start.return_slot.stack_pointer(), start.frame_base);
         DwarfWalk { walker: self, memory, pcs, at, state: State::Start }
     }
 
@@ -122,8 +122,8 @@ impl DwarfWalker {
     ///
     /// # Errors
     /// [`Error::NoUnwindInfo`], [`Error::UnsupportedCfi`], [`Error::MalformedCfi`].
-    pub fn row_at_return(&self, pc: u64) -> Result<CfiRow, Error> {
-        let lookup = pc.wrapping_sub(1);
+    pub fn row_at_return(&self, pc: ReturnPc) -> Result<CfiRow, Error> {
+        let lookup = pc.lookup_address();
         let arena = self.arena.as_ref().map(|(_, module)| module);
         let after = self.native.modules.partition_point(|module| module.code.start <= lookup);
         let native = after.checked_sub(1).map(|index| &self.native.modules[index]);
@@ -150,14 +150,14 @@ impl DwarfWalker {
         from: Registers,
         at: &mut UnwindRegsX86_64,
     ) -> Result<bool, Error> {
-        *at = UnwindRegsX86_64::new(from.pc, from.sp, from.bp);
+        *at = from.to_framehop();
         let row = self.row_at_return(from.pc)?;
         if row.is_outermost() {
             return Ok(false);
         }
         let expected = pop(&row, memory, from)?;
         if !has_framehop_rule(&row) {
-            *at = UnwindRegsX86_64::new(expected.pc, expected.sp, expected.bp);
+            *at = expected.to_framehop();
             return Ok(true);
         }
         if !self.framehop_step(memory, from.pc, at) || Registers::of(at) != expected {
@@ -169,8 +169,8 @@ impl DwarfWalker {
 
     /// Lets framehop step from `pc`; says whether it could.
     #[inline]
-    fn framehop_step(&mut self, memory: &impl StackMemory, pc: u64, at: &mut UnwindRegsX86_64) -> bool {
-        let Some(address) = FrameAddress::from_return_address(pc) else { return false };
+    fn framehop_step(&mut self, memory: &impl StackMemory, pc: ReturnPc, at: &mut UnwindRegsX86_64) -> bool {
+        let Some(address) = FrameAddress::from_return_address(pc.address()) else { return false };
         let mut read = |address| memory.read(address).ok_or(());
         matches!(self.unwinder.unwind_frame(address, at, &mut self.cache, &mut read), Ok(Some(_)))
     }
@@ -179,12 +179,17 @@ impl DwarfWalker {
 impl Registers {
     #[inline]
     fn of(regs: &UnwindRegsX86_64) -> Self {
-        Self { pc: regs.ip(), sp: regs.sp(), bp: regs.bp() }
+        Self { pc: ReturnPc::new(regs.ip()), sp: regs.sp(), bp: regs.bp() }
+    }
+
+    fn to_framehop(self) -> UnwindRegsX86_64 {
+        UnwindRegsX86_64::new(self.pc.address(), self.sp, self.bp)
     }
 }
 
 /// Where a checked PC is remembered.
-fn checked_place(pc: u64) -> usize {
+fn checked_place(pc: ReturnPc) -> usize {
+    let pc = pc.address();
     (pc ^ (pc >> 10)) as usize % CHECKED_PCS
 }
 
@@ -208,21 +213,22 @@ fn has_framehop_rule(row: &CfiRow) -> bool {
 /// Pops the frame at `at` by `row`, as far as rsp and rbp go: the other registers are not known here.
 fn pop(row: &CfiRow, memory: &impl StackMemory, at: Registers) -> Result<Registers, Error> {
     if !matches!(row.cfa_register(), None | Some(CalleeSaved::Rbp)) {
-        return Err(Error::UnsupportedCfi { address: at.pc, what: "a CFA that is not from rsp or rbp" });
+        return Err(Error::UnsupportedCfi {
+            address: at.pc.address(),
+            what: "a CFA that is not from rsp or rbp",
+        });
     }
-    let cfa = row.cfa(at.sp, &CalleeSavedRegs { rbp: at.bp, ..CalleeSavedRegs::default() });
-    if cfa <= at.sp {
-        return Err(Error::DidNotAdvance { slot: at.sp.wrapping_sub(8) });
-    }
+    let cfa = row.outward_cfa(at.sp, &CalleeSavedRegs { rbp: at.bp, ..CalleeSavedRegs::default() })?;
     let bp = row.restore(memory, cfa, CalleeSaved::Rbp, at.bp)?;
-    let slot = cfa - 8;
-    match memory.word(slot)? {
-        0 => Err(Error::NullReturnPc { slot }),
-        pc => Ok(Registers { pc, sp: cfa, bp }),
+    let slot = ReturnSlot::below(cfa);
+    let pc = slot.read(memory)?;
+    if pc.is_null() {
+        return Err(Error::NullReturnPc { slot });
     }
+    Ok(Registers { pc, sp: cfa, bp })
 }
 
-/// A walk through all frames, innermost first. After the end or an error it is over.
+/// A walk through all frames, innermost first. After the end or an error there are no more.
 pub struct DwarfWalk<'w, M, P> {
     walker: &'w mut DwarfWalker,
     memory: M,
@@ -265,22 +271,23 @@ impl<M: StackMemory, P: ReturnPcs> DwarfWalk<'_, M, P> {
                     return Ok(None);
                 }
             }
-            State::Start => self.at.set_ip(self.memory.word(self.at.sp().wrapping_sub(8))?),
+            State::Start => self.at.set_ip(ReturnSlot::below(self.at.sp()).read(&self.memory)?.address()),
             State::Ended(_) | State::Failed => return Ok(None),
         }
-        let slot = self.at.sp().wrapping_sub(8);
-        let found = self.at.ip();
-        let pc = self.pcs.look_through(slot, found)?;
+        let slot = ReturnSlot::below(self.at.sp());
+        let held = ReturnPc::new(self.at.ip());
+        let pc = self.pcs.look_through(slot, held)?;
         if self.pcs.is_boundary(pc) {
             self.state = State::Ended(WalkEnd::Boundary { slot });
             return Ok(None);
         }
-        self.at.set_ip(if pc == found { pc } else { self.pcs.row_pc(found, pc) });
+        let row_pc = if pc == held { pc } else { self.pcs.row_pc(held, pc) };
+        self.at.set_ip(row_pc.address());
         self.state = State::Walking;
-        Ok(Some(Frame::new(pc, slot, self.at.bp())))
+        Ok(Some(Frame { pc, return_slot: slot, frame_base: self.at.bp() }))
     }
 
-    /// Where the walk ended; nothing while it goes on, or if it failed.
+    /// Where the walk ended; nothing while frames are left, or if it failed.
     pub fn end(&self) -> Option<WalkEnd> {
         match self.state {
             State::Ended(end) => Some(end),

@@ -1,6 +1,6 @@
 //! Everything that can stop a walk or make unwind information unusable, each with its address.
 
-use crate::CalleeSaved;
+use crate::{CalleeSaved, ReturnPc, ReturnSlot};
 
 /// Why a walk stopped short, or why unwind information was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,33 +16,33 @@ pub enum Error {
     #[error("the frame returned to through slot {slot:#x} leads to no frame further out")]
     DidNotAdvance {
         /// The return slot of the frame that leads nowhere.
-        slot: u64,
+        slot: ReturnSlot,
     },
     /// A return slot holds zero.
     #[error("return slot {slot:#x} holds no return PC")]
     NullReturnPc {
         /// The slot.
-        slot: u64,
+        slot: ReturnSlot,
     },
     /// A slot holds the landing PC, but the ledger has no record of it.
     #[error("return slot {slot:#x} is hijacked, but no record says what it held")]
     UnrecordedHijack {
         /// The slot.
-        slot: u64,
+        slot: ReturnSlot,
     },
     /// A segment does not begin further out than the one before it ended.
     #[error("segment at slot {slot:#x} is not further out than slot {after:#x}, where the last one ended")]
     SegmentOrder {
         /// The segment's first return slot.
-        slot: u64,
+        slot: ReturnSlot,
         /// The boundary slot of the segment before it.
-        after: u64,
+        after: ReturnSlot,
     },
     /// No known module describes the code at this PC.
     #[error("no unwind information covers pc {pc:#x}")]
     NoUnwindInfo {
         /// The return PC.
-        pc: u64,
+        pc: ReturnPc,
     },
     /// The unwind information at this address says something this crate does not support.
     #[error("unwind information at {address:#x} is not supported: {what}")]
@@ -79,7 +79,7 @@ pub enum Error {
     #[error("the unwinder's step at pc {pc:#x} is not what the unwind information says")]
     UnwinderDisagrees {
         /// The return PC.
-        pc: u64,
+        pc: ReturnPc,
     },
     /// A callee-saved register of the caller cannot be recovered from this frame.
     #[error("the frame with CFA {cfa:#x} does not say where the caller's {register} is")]

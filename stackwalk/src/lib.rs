@@ -34,6 +34,7 @@ mod frame;
 mod memory;
 mod modules;
 mod return_pcs;
+mod return_slot;
 mod segments;
 mod unwind_section;
 mod x86_64;
@@ -45,6 +46,7 @@ pub use frame::{ExitRecord, Frame, WalkEnd};
 pub use memory::{ArrayStack, LiveStack, StackMemory};
 pub use modules::NativeModules;
 pub use return_pcs::{NoHijacks, ReturnPcs, StubPcs};
+pub use return_slot::{ReturnPc, ReturnSlot};
 pub use segments::SegmentedWalk;
 pub use unwind_section::UnwindSection;
 pub use x86_64::{

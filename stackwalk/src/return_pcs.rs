@@ -1,24 +1,24 @@
 //! What a walker must know of the return PCs it meets: where to stop, and what is hijacked.
 
-use crate::Error;
+use crate::{Error, ReturnPc, ReturnSlot};
 
 /// The knowledge of stubs and ledger that a walk needs. Called once per frame: keep it inlinable.
 pub trait ReturnPcs {
     /// Whether `pc` is a return PC inside an entry stub: the segment ends there.
-    fn is_boundary(&self, pc: u64) -> bool;
+    fn is_boundary(&self, pc: ReturnPc) -> bool;
 
     /// Whether `pc` is the landing stub's, so that the slot is hijacked.
-    fn is_landing(&self, pc: u64) -> bool;
+    fn is_landing(&self, pc: ReturnPc) -> bool;
 
     /// What the hijacked `slot` held; nothing if the ledger has no record of it. Called only when
     /// [`is_landing`](Self::is_landing) holds for `pc`.
-    fn original(&self, slot: u64, pc: u64) -> Option<u64>;
+    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc>;
 
     /// The PC whose unwind row describes the frame that a hijacked slot returns into. Where the code at
     /// `original` may be gone, or other code be there, it is the `landing` PC: the stub's row must then
     /// describe every hijacked frame.
     #[inline(always)]
-    fn row_pc(&self, landing: u64, original: u64) -> u64 {
+    fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
         let _ = landing;
         original
     }
@@ -28,8 +28,8 @@ pub trait ReturnPcs {
     /// # Errors
     /// [`Error::NullReturnPc`], [`Error::UnrecordedHijack`].
     #[inline(always)]
-    fn look_through(&self, slot: u64, pc: u64) -> Result<u64, Error> {
-        if pc == 0 {
+    fn look_through(&self, slot: ReturnSlot, pc: ReturnPc) -> Result<ReturnPc, Error> {
+        if pc.is_null() {
             return Err(Error::NullReturnPc { slot });
         }
         if !self.is_landing(pc) {
@@ -41,22 +41,22 @@ pub trait ReturnPcs {
 
 impl<P: ReturnPcs + ?Sized> ReturnPcs for &P {
     #[inline(always)]
-    fn is_boundary(&self, pc: u64) -> bool {
+    fn is_boundary(&self, pc: ReturnPc) -> bool {
         (**self).is_boundary(pc)
     }
 
     #[inline(always)]
-    fn is_landing(&self, pc: u64) -> bool {
+    fn is_landing(&self, pc: ReturnPc) -> bool {
         (**self).is_landing(pc)
     }
 
     #[inline(always)]
-    fn original(&self, slot: u64, pc: u64) -> Option<u64> {
+    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
         (**self).original(slot, pc)
     }
 
     #[inline(always)]
-    fn row_pc(&self, landing: u64, original: u64) -> u64 {
+    fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
         (**self).row_pc(landing, original)
     }
 }
@@ -65,26 +65,26 @@ impl<P: ReturnPcs + ?Sized> ReturnPcs for &P {
 #[derive(Clone, Copy, Debug)]
 pub struct StubPcs<F> {
     /// The return PC inside the entry stub.
-    pub boundary: u64,
+    pub boundary: ReturnPc,
     /// The landing PC.
-    pub landing: u64,
+    pub landing: ReturnPc,
     /// `(slot, landing pc) -> original pc`.
     pub original: F,
 }
 
-impl<F: Fn(u64, u64) -> Option<u64>> ReturnPcs for StubPcs<F> {
+impl<F: Fn(ReturnSlot, ReturnPc) -> Option<ReturnPc>> ReturnPcs for StubPcs<F> {
     #[inline(always)]
-    fn is_boundary(&self, pc: u64) -> bool {
+    fn is_boundary(&self, pc: ReturnPc) -> bool {
         pc == self.boundary
     }
 
     #[inline(always)]
-    fn is_landing(&self, pc: u64) -> bool {
+    fn is_landing(&self, pc: ReturnPc) -> bool {
         pc == self.landing
     }
 
     #[inline(always)]
-    fn original(&self, slot: u64, pc: u64) -> Option<u64> {
+    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
         (self.original)(slot, pc)
     }
 }
@@ -93,21 +93,21 @@ impl<F: Fn(u64, u64) -> Option<u64>> ReturnPcs for StubPcs<F> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoHijacks {
     /// The return PC to stop at; with none, a DWARF walk goes on to the outermost frame.
-    pub boundary: Option<u64>,
+    pub boundary: Option<ReturnPc>,
 }
 
 impl ReturnPcs for NoHijacks {
     #[inline(always)]
-    fn is_boundary(&self, pc: u64) -> bool {
+    fn is_boundary(&self, pc: ReturnPc) -> bool {
         self.boundary == Some(pc)
     }
 
     #[inline(always)]
-    fn is_landing(&self, _pc: u64) -> bool {
+    fn is_landing(&self, _pc: ReturnPc) -> bool {
         false
     }
 
-    fn original(&self, _slot: u64, _pc: u64) -> Option<u64> {
+    fn original(&self, _slot: ReturnSlot, _pc: ReturnPc) -> Option<ReturnPc> {
         None
     }
 }

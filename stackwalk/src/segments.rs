@@ -3,7 +3,9 @@
 //! Rust frames keep no frame pointers, so they are crossed by records: each time compiled code calls
 //! out, its exit stub leaves an [`ExitRecord`], and the caller hands these over innermost first.
 
-use crate::{Error, ExitRecord, Frame, FramePointerWalk, FrameRun, ReturnPcs, StackMemory, WalkEnd};
+use crate::{
+    Error, ExitRecord, Frame, FramePointerWalk, FrameRun, ReturnPcs, ReturnSlot, StackMemory, WalkEnd,
+};
 
 /// A walk over all segments of a thread, innermost frame first.
 #[derive(Clone, Debug)]
@@ -32,21 +34,30 @@ where
     /// Those of [`FramePointerWalk::next_frame`], and [`Error::SegmentOrder`].
     #[inline(always)]
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        let Some(walk) = &mut self.walk else { return Ok(None) };
-        loop {
+        while let Some(walk) = &mut self.walk {
             if let Some(frame) = walk.next_frame()? {
                 return Ok(Some(frame));
             }
-            // Without an end the walk failed earlier, and it stays over.
-            let Some(WalkEnd::Boundary { slot: after }) = walk.end() else { return Ok(None) };
-            let Some(exit) = self.exits.next() else { return Ok(None) };
-            if exit.return_slot <= after {
-                self.walk = None;
-                return Err(Error::SegmentOrder { slot: exit.return_slot, after });
+            // Without an end the walk failed earlier, and has no more frames.
+            let Some(WalkEnd::Boundary { slot }) = walk.end() else { break };
+            if !self.next_segment(slot)? {
+                break;
             }
-            walk.restart(exit);
-            self.segment += 1;
         }
+        Ok(None)
+    }
+
+    /// Continues at the segment beyond the one that ended at `after`; says whether there is one.
+    #[inline(always)]
+    fn next_segment(&mut self, after: ReturnSlot) -> Result<bool, Error> {
+        let (Some(exit), Some(walk)) = (self.exits.next(), &mut self.walk) else { return Ok(false) };
+        if exit.return_slot <= after {
+            self.walk = None;
+            return Err(Error::SegmentOrder { slot: exit.return_slot, after });
+        }
+        walk.restart(exit);
+        self.segment += 1;
+        Ok(true)
     }
 
     /// Visits all frames that are left. Faster than asking for one frame after the other.
@@ -64,15 +75,11 @@ where
     /// As [`Self::visit`].
     #[inline(always)]
     pub fn visit_runs(&mut self, mut visit: impl FnMut(Frame, &mut FrameRun<'_, M>)) -> Result<(), Error> {
-        let Some(walk) = &mut self.walk else { return Ok(()) };
-        while let Some(WalkEnd::Boundary { slot: after }) = walk.visit_runs(&mut visit)? {
-            let Some(exit) = self.exits.next() else { break };
-            if exit.return_slot <= after {
-                self.walk = None;
-                return Err(Error::SegmentOrder { slot: exit.return_slot, after });
+        while let Some(walk) = &mut self.walk {
+            let Some(WalkEnd::Boundary { slot }) = walk.visit_runs(&mut visit)? else { break };
+            if !self.next_segment(slot)? {
+                break;
             }
-            walk.restart(exit);
-            self.segment += 1;
         }
         Ok(())
     }

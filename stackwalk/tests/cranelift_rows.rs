@@ -18,7 +18,9 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{Context, control::ControlPlane};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use gimli::write::Address;
-use osr_stackwalk::{CalleeSaved, CalleeSavedRegs, CfiRows, LiveStack, Popped, Save, StackBounds};
+use osr_stackwalk::{
+    CalleeSaved, CalleeSavedRegs, CfiRows, LiveStack, Popped, ReturnPc, ReturnSlot, Save, StackBounds,
+};
 
 global_asm!(
     // extern "C" fn test_patterned(code, argument, &patterns): the patterns are in the order of CalleeSavedRegs.
@@ -88,7 +90,7 @@ const VALUES: usize = 12;
 
 #[repr(C)]
 struct Probe {
-    slot: u64,
+    slot: ReturnSlot,
     registers: CalleeSavedRegs,
     callback: unsafe extern "C" fn(*mut Probe),
     values: [u64; VALUES],
@@ -100,7 +102,7 @@ struct Found<'a> {
     rows: &'a CfiRows,
     start: u64,
     popped: Option<Popped>,
-    returns_to: u64,
+    returns_to: ReturnPc,
 }
 
 fn isa(frame_pointers: bool) -> OwnedTargetIsa {
@@ -150,14 +152,14 @@ fn compile(isa: &OwnedTargetIsa) -> (Vec<u8>, CfiRows) {
 unsafe extern "C" fn popped(probe: *mut Probe) {
     // SAFETY: the test made both, and uses neither until this returns.
     let (probe, found) = unsafe { (&*probe, &mut *(*probe).found.cast::<Found<'_>>()) };
-    let bounds = StackBounds::current().unwrap().from(probe.slot);
+    let bounds = StackBounds::current().unwrap().from(probe.slot.address());
     // SAFETY: it is this thread's own stack, from a frame that is live to its end.
     let memory = unsafe { LiveStack::new(bounds) };
-    let pc = osr_stackwalk::StackMemory::word(&memory, probe.slot).unwrap();
-    let row = found.rows.at_return(u32::try_from(pc - found.start).unwrap()).unwrap();
+    let pc = probe.slot.read(&memory).unwrap();
+    let row = found.rows.at_return(u32::try_from(pc.address() - found.start).unwrap()).unwrap();
     assert_eq!(row, found.rows.body());
-    let popped = row.pop(&memory, probe.slot + 8, &probe.registers).unwrap();
-    found.returns_to = osr_stackwalk::StackMemory::word(&memory, popped.return_slot).unwrap();
+    let popped = row.pop(&memory, probe.slot.stack_pointer(), &probe.registers).unwrap();
+    found.returns_to = popped.return_slot.read(&memory).unwrap();
     found.popped = Some(popped);
 }
 
@@ -193,10 +195,11 @@ fn check(frame_pointers: bool) {
     assert_eq!(saved, [true; 6], "code that saves too little to show anything");
     let page = Page::new(&code);
     let patterns = CalleeSavedRegs { rbx: 0x1b, rbp: 0x2b, r12: 0x12, r13: 0x13, r14: 0x14, r15: 0x15 };
-    let mut found = Found { rows: &rows, start: page.0 as u64, popped: None, returns_to: 0 };
+    let mut found =
+        Found { rows: &rows, start: page.0 as u64, popped: None, returns_to: ReturnPc::default() };
     let values = std::array::from_fn(|index| index as u64 * 1000);
     let mut probe = Probe {
-        slot: 0,
+        slot: ReturnSlot::default(),
         registers: CalleeSavedRegs::default(),
         callback: popped,
         values,
@@ -209,8 +212,8 @@ fn check(frame_pointers: bool) {
     let popped = found.popped.unwrap();
     assert_ne!(probe.registers, patterns, "the compiled code used none of the registers");
     assert_eq!(popped.registers, patterns);
-    assert_eq!(popped.return_slot, popped.stack_pointer - 8);
-    assert_eq!(found.returns_to, (&raw const test_patterned_return).expose_provenance() as u64);
+    assert_eq!(popped.return_slot.stack_pointer(), popped.stack_pointer);
+    assert_eq!(found.returns_to.address(), (&raw const test_patterned_return).expose_provenance() as u64);
 }
 
 #[test]

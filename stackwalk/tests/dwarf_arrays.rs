@@ -1,5 +1,5 @@
-//! DWARF walks over arrays, through an arena whose code keeps no frame pointers, so that whoever goes by
-//! the frame pointer goes astray.
+//! DWARF walks over arrays, through an arena whose code keeps no frame pointers, so that a
+//! walker that follows the frame pointer goes astray.
 #![allow(missing_docs)]
 
 mod support;
@@ -7,11 +7,11 @@ mod support;
 use gimli::X86_64;
 use gimli::write::{CallFrameInstruction as Cfi, FrameDescriptionEntry};
 use osr_stackwalk::{
-    ArrayStack, DwarfWalker, Error, ExitRecord, Frame, NativeModules, NoHijacks, ReturnPcs, StubPcs,
-    UnwindSection, WalkEnd,
+    ArrayStack, DwarfWalker, Error, ExitRecord, Frame, NativeModules, NoHijacks, ReturnPc, ReturnPcs,
+    ReturnSlot, StubPcs, UnwindSection, WalkEnd,
 };
 use support::cfi::{cie, eh_frame, fde};
-use support::{BASE, BOUNDARY, LANDING, Layout, POISON};
+use support::{BASE, BOUNDARY, LANDING, Layout, POISON, frame};
 
 const ARENA: u64 = 0x6000_0000_0000;
 const SIZE: u64 = 0x10_0000;
@@ -55,7 +55,7 @@ fn walk(walker: &mut DwarfWalker, stack: ArrayStack<'_>, pcs: impl ReturnPcs, st
         }
         assert!(frames.len() < 100, "the walk does not end");
     };
-    assert_eq!(walk.next_frame(), Ok(None), "a walk that is over stays over");
+    assert_eq!(walk.next_frame(), Ok(None), "a walk that ended has no more frames");
     (frames, outcome)
 }
 
@@ -73,7 +73,7 @@ fn walk_twice(layout: &Layout, pcs: impl ReturnPcs + Copy, start: ExitRecord) ->
 
 /// rbp in the innermost frame: no frame pointer.
 const RBP: u64 = 0x1bad_b002;
-const START: ExitRecord = ExitRecord { return_slot: BASE, frame_base: RBP };
+const START: ExitRecord = ExitRecord { return_slot: ReturnSlot::new(BASE), frame_base: RBP };
 
 /// Four frames and the boundary:
 ///
@@ -88,10 +88,9 @@ fn mixed() -> (Layout, [Frame; 4]) {
     let framed_base = at(11);
     let after_call = SAVING + u64::from(LENGTH);
     let words = [(0, PLAIN + 8), (4, after_call), (7, framed_base), (8, FRAMED + 9), (11, 0x7777)];
-    for (word, value) in words.into_iter().chain([(12, PLAIN + 8), (16, BOUNDARY)]) {
+    for (word, value) in words.into_iter().chain([(12, PLAIN + 8), (16, BOUNDARY.address())]) {
         layout.set(at(word), value);
     }
-    let frame = |pc, slot, frame_base| Frame { pc, return_slot: slot, stack_pointer: slot + 8, frame_base };
     let frames = [
         frame(PLAIN + 8, at(0), RBP),
         frame(after_call, at(4), RBP),
@@ -101,7 +100,7 @@ fn mixed() -> (Layout, [Frame; 4]) {
     (layout, frames)
 }
 
-const BOUNDARY_SLOT: u64 = BASE + 8 * 16;
+const BOUNDARY_SLOT: ReturnSlot = ReturnSlot::new(BASE + 8 * 16);
 const AT_BOUNDARY: Result<Option<WalkEnd>, Error> = Ok(Some(WalkEnd::Boundary { slot: BOUNDARY_SLOT }));
 
 #[test]
@@ -116,7 +115,7 @@ fn the_outermost_frame_is_the_last() {
     layout.set(BASE + 8 * 12, OUTERMOST + 1);
     let (found, outcome) = walk_twice(&layout, PCS, START);
     assert_eq!(found[..3], frames[..3]);
-    assert_eq!((found.len(), found[3].pc), (4, OUTERMOST + 1));
+    assert_eq!((found.len(), found[3].pc.address()), (4, OUTERMOST + 1));
     assert_eq!(outcome, Ok(Some(WalkEnd::Outermost)));
 }
 
@@ -131,14 +130,21 @@ fn code_that_nothing_describes_is_an_error_although_its_frame_pointers_are_sound
         layout.words.clear();
         let segment = layout.segment(&[(FRAMED + 9, 2), (pc, 1), (FRAMED + 9, 4)]);
         let outcome = walk_twice(&layout, PCS, segment.exit);
-        assert_eq!(outcome, (segment.frames[..2].to_vec(), Err(Error::NoUnwindInfo { pc })), "{pc:#x}");
+        assert_eq!(
+            outcome,
+            (segment.frames[..2].to_vec(), Err(Error::NoUnwindInfo { pc: ReturnPc::new(pc) })),
+            "{pc:#x}"
+        );
     }
     let segment = Layout::default().segment(&[(FRAMED + 9, 2)]);
     layout.words.clear();
     layout.segment(&[(FRAMED + 9, 2)]);
     let mut fresh = DwarfWalker::new(NativeModules::default(), ARENA..ARENA + SIZE);
     let (found, outcome) = walk(&mut fresh, layout.stack(), PCS, segment.exit);
-    assert_eq!((found, outcome), (segment.frames, Err(Error::NoUnwindInfo { pc: FRAMED + 9 })));
+    assert_eq!(
+        (found, outcome),
+        (segment.frames, Err(Error::NoUnwindInfo { pc: ReturnPc::new(FRAMED + 9) }))
+    );
 }
 
 #[test]
@@ -150,12 +156,12 @@ fn broken_stacks_are_named_cold_and_warm() {
         walk_twice(&broken, PCS, START)
     };
     let found = |count: usize| frames[..count].to_vec();
-    assert_eq!(broken(4, 0), (found(1), Err(Error::NullReturnPc { slot: BASE + 8 * 4 })));
-    assert_eq!(broken(0, 0), (vec![], Err(Error::NullReturnPc { slot: BASE })));
+    assert_eq!(broken(4, 0), (found(1), Err(Error::NullReturnPc { slot: ReturnSlot::new(BASE + 8 * 4) })));
+    assert_eq!(broken(0, 0), (vec![], Err(Error::NullReturnPc { slot: ReturnSlot::new(BASE) })));
     // FRAMED's rbp leads inward, to itself, into nowhere, to zero.
     let third = |rbp| [&frames[..2], &[Frame { frame_base: rbp, ..frames[2] }]].concat();
     let slot = frames[2].return_slot;
-    for inward in [BASE, slot - 8, slot - 16] {
+    for inward in [BASE, slot.address() - 8, slot.address() - 16] {
         assert_eq!(broken(7, inward), (third(inward), Err(Error::DidNotAdvance { slot })), "{inward:#x}");
     }
     assert_eq!(broken(7, 0), (third(0), Err(Error::DidNotAdvance { slot })));
@@ -163,7 +169,7 @@ fn broken_stacks_are_named_cold_and_warm() {
         assert_eq!(broken(7, wild), (third(wild), Err(Error::Unreadable { address: wild })));
     }
     let truncated = Layout { words: layout.words[..16].to_vec() };
-    let outcome = Err(Error::Unreadable { address: BOUNDARY_SLOT });
+    let outcome = Err(Error::Unreadable { address: BOUNDARY_SLOT.address() });
     assert_eq!(walk_twice(&truncated, PCS, START), (found(4), outcome));
 }
 
@@ -171,10 +177,10 @@ fn broken_stacks_are_named_cold_and_warm() {
 fn hijacked_slots_show_the_original_and_a_saved_rbp_is_not_a_slot() {
     let (mut layout, mut frames) = mixed();
     // The word that FRAMED saved rbp in holds a value that looks like a landing PC.
-    layout.set(BASE + 8 * 11, LANDING);
-    frames[3].frame_base = LANDING;
+    layout.set(BASE + 8 * 11, LANDING.address());
+    frames[3].frame_base = LANDING.address();
     for frame in &frames[1..] {
-        layout.set(frame.return_slot, LANDING);
+        layout.set_slot(frame.return_slot, LANDING);
     }
     let original = |slot, pc| {
         assert_eq!(pc, LANDING);
@@ -211,7 +217,7 @@ fn code_that_was_described_once_is_unknown_when_it_is_no_more() {
     let mut walker = walker();
     assert_eq!(walk(&mut walker, layout.stack(), PCS, segment.exit).0, segment.frames);
     walker.refresh_arena(2, || Ok(eh_frame([fde(PLAIN, LENGTH, &[])]))).unwrap();
-    let outcome = (segment.frames[..1].to_vec(), Err(Error::NoUnwindInfo { pc: FRAMED + 9 }));
+    let outcome = (segment.frames[..1].to_vec(), Err(Error::NoUnwindInfo { pc: ReturnPc::new(FRAMED + 9) }));
     assert_eq!(walk(&mut walker, layout.stack(), PCS, segment.exit), outcome);
 }
 
@@ -223,11 +229,12 @@ fn a_broken_stack_leaves_no_guess_behind() {
     walker.refresh_arena(1, || Ok(eh_frame([fde(PLAIN, LENGTH, &rules)]))).unwrap();
     let mut layout = Layout { words: vec![POISON; 10] };
     let at = |word: u64| BASE + 8 * word;
-    for (word, value) in [(0, PLAIN + 8), (4, 0x7777), (5, PLAIN + 8), (7, BOUNDARY)] {
+    for (word, value) in [(0, PLAIN + 8), (4, 0x7777), (5, PLAIN + 8), (7, BOUNDARY.address())] {
         layout.set(at(word), value);
     }
-    let start = ExitRecord { return_slot: BASE, frame_base: at(4) };
-    let sound = (vec![Frame::new(PLAIN + 8, BASE, at(4))], Ok(Some(WalkEnd::Boundary { slot: at(7) })));
+    let start = ExitRecord { return_slot: ReturnSlot::new(BASE), frame_base: at(4) };
+    let sound =
+        (vec![frame(PLAIN + 8, BASE, at(4))], Ok(Some(WalkEnd::Boundary { slot: ReturnSlot::new(at(7)) })));
     for _ in 0..2 {
         assert_eq!(walk(&mut walker, layout.stack(), PCS, start), sound);
         // The slot at CFA - 8 is missing; a frame pointer would lead to word 5.
@@ -246,8 +253,8 @@ fn descriptions_that_a_walk_cannot_follow_are_refused() {
     section.add(&cie(), fde(FRAMED, LENGTH, &[(0, Cfi::Cfa(X86_64::RBX, 16))]));
     let mut walker = DwarfWalker::new(NativeModules::default(), ARENA..ARENA + SIZE);
     walker.refresh_arena(1, || section.to_bytes()).unwrap();
-    let layout = |pc| Layout { words: vec![pc, 1, 2, BOUNDARY] };
-    let start = ExitRecord { return_slot: BASE, frame_base: BASE + 8 };
+    let layout = |pc| Layout { words: vec![pc, 1, 2, BOUNDARY.address()] };
+    let start = ExitRecord { return_slot: ReturnSlot::new(BASE), frame_base: BASE + 8 };
     let mut outcome = |pc| walk(&mut walker, layout(pc).stack(), PCS, start).1;
     let refused = |address, what| Err(Error::UnsupportedCfi { address, what });
     assert_eq!(outcome(PLAIN + 8), refused(PLAIN + 7, "a signal frame"));
@@ -265,7 +272,7 @@ fn an_arena_that_cannot_be_described_is_left_without_description() {
         assert_eq!(outside, Err(Error::OutsideArena { address }));
     }
     assert_eq!(walker.refresh_arena(2, overlapping), Err(Error::OverlappingCfi { address: PLAIN + 8 }));
-    let none = Err(Error::NoUnwindInfo { pc: PLAIN + 8 });
+    let none = Err(Error::NoUnwindInfo { pc: ReturnPc::new(PLAIN + 8) });
     assert_eq!(walk(&mut walker, layout.stack(), PCS, START), (frames[..1].to_vec(), none));
 }
 
@@ -280,5 +287,5 @@ fn a_step_that_framehop_guesses_is_caught() {
     let segment = layout.segment(&[(far + 8, 4), (far + 8, 9)]);
     layout.set(BASE + 8 * 4, far + 8);
     let (found, outcome) = walk(&mut walker, layout.stack(), PCS, segment.exit);
-    assert_eq!((found.len(), outcome), (1, Err(Error::UnwinderDisagrees { pc: far + 8 })));
+    assert_eq!((found.len(), outcome), (1, Err(Error::UnwinderDisagrees { pc: ReturnPc::new(far + 8) })));
 }

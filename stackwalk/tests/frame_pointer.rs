@@ -5,7 +5,10 @@ mod support;
 
 use std::cell::RefCell;
 
-use osr_stackwalk::{Error, ExitRecord, Frame, FramePointerWalk, NoHijacks, SegmentedWalk, StubPcs, WalkEnd};
+use osr_stackwalk::{
+    Error, ExitRecord, Frame, FramePointerWalk, NoHijacks, ReturnPc, ReturnSlot, SegmentedWalk, StubPcs,
+    WalkEnd,
+};
 use support::{BASE, BOUNDARY, LANDING, Layout, POISON, Segment};
 
 const PCS: NoHijacks = NoHijacks { boundary: Some(BOUNDARY) };
@@ -30,7 +33,7 @@ fn walk(layout: &Layout, exit: ExitRecord) -> (Vec<Frame>, Result<Option<WalkEnd
         }
         assert!(frames.len() < 100, "the walk does not end");
     };
-    assert_eq!(walk.next_frame(), Ok(None), "a walk that is over stays over");
+    assert_eq!(walk.next_frame(), Ok(None), "a walk that ended has no more frames");
     (frames, outcome)
 }
 
@@ -40,8 +43,7 @@ fn every_frame_is_found_and_the_boundary_is_not_one() {
     let (frames, outcome) = walk(&layout, segment.exit);
     assert_eq!(frames, segment.frames);
     assert_eq!(outcome, Ok(Some(WalkEnd::Boundary { slot: segment.boundary_slot })));
-    assert_eq!(frames[1].lookup_pc(), 0x5001);
-    assert_eq!(frames[1].stack_pointer, frames[1].return_slot + 8);
+    assert_eq!(frames[1].pc.lookup_address(), 0x5001);
 }
 
 #[test]
@@ -60,13 +62,14 @@ fn a_truncated_stack_names_the_word_that_is_missing() {
         let (frames, outcome) = walk(&truncated, segment.exit);
         let within = |address: u64| address < truncated.next_address();
         // A frame is known once its slot and the word its base points to are there.
-        let known = segment.frames.iter().take_while(|f| within(f.return_slot) && within(f.frame_base));
+        let known =
+            segment.frames.iter().take_while(|f| within(f.return_slot.address()) && within(f.frame_base));
         let known: Vec<_> = known.copied().collect();
         assert_eq!(frames, known, "{length} words");
         let missing = match segment.frames.get(known.len()) {
-            Some(frame) if within(frame.return_slot) => frame.frame_base,
-            Some(frame) => frame.return_slot,
-            None => segment.boundary_slot,
+            Some(frame) if within(frame.return_slot.address()) => frame.frame_base,
+            Some(frame) => frame.return_slot.address(),
+            None => segment.boundary_slot.address(),
         };
         assert_eq!(outcome, Err(Error::Unreadable { address: missing }), "{length} words");
     }
@@ -77,7 +80,9 @@ fn cycles_and_inward_frame_pointers_end_in_an_error() {
     let (layout, segment) = three_frames();
     let [first, second, third] = segment.frames[..] else { unreachable!() };
     // The second frame's saved rbp leads back to itself, to the first frame, or right below its slot.
-    for inward in [second.frame_base, first.frame_base, first.return_slot, third.return_slot - 8] {
+    for inward in
+        [second.frame_base, first.frame_base, first.return_slot.address(), third.return_slot.address() - 8]
+    {
         let mut broken = layout.clone();
         broken.set(second.frame_base, inward);
         let (frames, outcome) = walk(&broken, segment.exit);
@@ -97,7 +102,7 @@ fn wild_frame_pointers_and_null_pcs_are_named() {
         assert_eq!((frames, outcome), (vec![first, second], Err(Error::Unreadable { address: wild })));
     }
     let mut broken = layout.clone();
-    broken.set(second.return_slot, 0);
+    broken.set_slot(second.return_slot, ReturnPc::new(0));
     let outcome = Err(Error::NullReturnPc { slot: second.return_slot });
     assert_eq!(walk(&broken, segment.exit), (vec![first], outcome));
 }
@@ -106,7 +111,7 @@ fn wild_frame_pointers_and_null_pcs_are_named() {
 fn hijacked_slots_show_the_original_and_only_they_are_asked_for() {
     let (mut layout, segment) = three_frames();
     for frame in [&segment.frames[0], &segment.frames[2]] {
-        layout.set(frame.return_slot, LANDING);
+        layout.set_slot(frame.return_slot, LANDING);
     }
     let asked = RefCell::new(Vec::new());
     let original = |slot, pc| {
@@ -123,7 +128,7 @@ fn hijacked_slots_show_the_original_and_only_they_are_asked_for() {
 #[test]
 fn a_hijacked_slot_without_a_record_is_an_error_and_a_hijacked_boundary_still_ends_the_walk() {
     let (mut layout, segment) = three_frames();
-    layout.set(segment.frames[1].return_slot, LANDING);
+    layout.set_slot(segment.frames[1].return_slot, LANDING);
     let pcs = StubPcs { boundary: BOUNDARY, landing: LANDING, original: |_, _| None };
     let mut walk = FramePointerWalk::new(layout.stack(), pcs, segment.exit);
     assert_eq!(walk.next(), Some(Ok(segment.frames[0])));
@@ -132,7 +137,7 @@ fn a_hijacked_slot_without_a_record_is_an_error_and_a_hijacked_boundary_still_en
     assert_eq!((walk.next(), walk.end()), (None, None));
 
     let (mut layout, segment) = three_frames();
-    layout.set(segment.boundary_slot, LANDING);
+    layout.set_slot(segment.boundary_slot, LANDING);
     let pcs = StubPcs { boundary: BOUNDARY, landing: LANDING, original: |_, _| Some(BOUNDARY) };
     let mut walk = FramePointerWalk::new(layout.stack(), pcs, segment.exit);
     assert_eq!(walk.by_ref().count(), 3);
@@ -172,7 +177,10 @@ fn segments_out_of_order_or_broken_stop_the_walk() {
     let at_the_boundary = ExitRecord { return_slot: outer.boundary_slot, frame_base: POISON };
     for second in [inner.exit, outer.exit, at_the_boundary] {
         // The third is further out again: the walk must not go on with it.
-        let further = ExitRecord { return_slot: outer.boundary_slot + 8, frame_base: POISON };
+        let further = ExitRecord {
+            return_slot: ReturnSlot::new(outer.boundary_slot.stack_pointer()),
+            frame_base: POISON,
+        };
         let exits = [outer.exit, second, further];
         let mut walk = SegmentedWalk::new(layout.stack(), PCS, exits);
         assert_eq!(walk.next(), Some(Ok(outer.frames[0])));
@@ -181,10 +189,10 @@ fn segments_out_of_order_or_broken_stop_the_walk() {
     }
     // An error inside a segment must not be skipped by going on at the next one.
     let mut broken = layout.clone();
-    broken.set(inner.frames[1].return_slot, 0);
+    broken.set_slot(inner.frames[1].return_slot, ReturnPc::new(0));
     let mut walk = SegmentedWalk::new(broken.stack(), PCS, [inner.exit, outer.exit]);
     assert_eq!(walk.next(), Some(Ok(inner.frames[0])));
     let null = Error::NullReturnPc { slot: inner.frames[1].return_slot };
     assert_eq!((walk.next(), walk.next()), (Some(Err(null)), None));
-    assert!(inner.exit.return_slot > BASE);
+    assert!(inner.exit.return_slot.address() > BASE);
 }

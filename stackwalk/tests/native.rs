@@ -1,7 +1,6 @@
 //! Walks over the real stack of this process, against a shadow stack that the program keeps itself.
 //!
-//! Every function that is shadowed says where the word is that will return into it, before it makes its
-//! call: `(slot, return PC, rbp)`. Nothing of that comes from unwind information or frame pointers, and
+//! Before it calls, every function that is shadowed notes the word that will return into it: `(slot, return PC, rbp)`. Nothing of that comes from unwind information or frame pointers, and
 //! neither walker is compared with the other. The chains pass through frames of the standard library and
 //! of libc, which have no frame pointers, and rbp holds rubbish at every crossing, so that a walk which
 //! guesses does not arrive.
@@ -14,16 +13,16 @@ mod asm;
 #[path = "native/chain.rs"]
 mod chain;
 
-use asm::{address_of, test_compiled, test_compiled_return, test_entry_return, test_exit_return};
+use asm::{pc_of, test_compiled, test_compiled_return, test_entry_return, test_exit_return};
 use chain::{Chain, Code, Link};
 use osr_stackwalk::{
-    DwarfWalker, Error, ExitRecord, Frame, LiveStack, NativeModules, NoHijacks, SegmentedWalk, StackBounds,
-    StubPcs, WalkEnd,
+    DwarfWalker, Error, ExitRecord, Frame, LiveStack, NativeModules, NoHijacks, ReturnPc, SegmentedWalk,
+    StackBounds, StubPcs, WalkEnd,
 };
 use support::LANDING;
 
 fn memory(exit: ExitRecord) -> LiveStack {
-    let bounds = StackBounds::current().unwrap().from(exit.return_slot);
+    let bounds = StackBounds::current().unwrap().from(exit.return_slot.address());
     // SAFETY: it is this thread's own stack, from a frame that is live to its end.
     unsafe { LiveStack::new(bounds) }
 }
@@ -57,12 +56,12 @@ fn assert_walked(frames: &[Frame], chain: &Chain) {
         assert_eq!(frames[at], expected);
     }
     let of_compiled = |pc| frames.iter().filter(|frame| frame.pc == pc).count();
-    assert_eq!(of_compiled(address_of(&raw const test_compiled_return)), chain.compiled().count());
-    assert_eq!(of_compiled(address_of(&raw const test_entry_return)), chain.exits().len());
+    assert_eq!(of_compiled(pc_of(&raw const test_compiled_return)), chain.compiled().count());
+    assert_eq!(of_compiled(pc_of(&raw const test_entry_return)), chain.exits().len());
     for segment in chain.segments() {
         let inner = frames.iter().position(|frame| *frame == segment[0]).unwrap();
         assert_eq!(frames[inner..inner + segment.len()], *segment);
-        assert_eq!(frames[inner + segment.len()].pc, address_of(&raw const test_entry_return));
+        assert_eq!(frames[inner + segment.len()].pc, pc_of(&raw const test_entry_return));
     }
 }
 
@@ -85,7 +84,7 @@ fn through_everything() -> Vec<Link> {
 fn frame_pointers_lead_through_the_compiled_frames_of_every_segment() {
     Chain::run(&through_everything(), |chain| {
         let exits = chain.exits();
-        let pcs = NoHijacks { boundary: Some(address_of(&raw const test_entry_return)) };
+        let pcs = NoHijacks { boundary: Some(pc_of(&raw const test_entry_return)) };
         let walk = SegmentedWalk::new(memory(exits[0]), pcs, exits.iter().copied());
         let frames: Vec<_> = walk.map(Result::unwrap).collect();
         assert_eq!(frames.len(), 3 + 1 + 17);
@@ -110,7 +109,7 @@ fn a_dwarf_walk_stops_at_a_boundary() {
     Chain::run(&through_everything(), |chain| {
         let mut walker = walker(chain.code());
         let exits = chain.exits();
-        let pcs = NoHijacks { boundary: Some(address_of(&raw const test_entry_return)) };
+        let pcs = NoHijacks { boundary: Some(pc_of(&raw const test_entry_return)) };
         let mut walk = walker.walk(memory(exits[0]), pcs, exits[1]);
         let frames: Vec<_> = walk.by_ref().map(Result::unwrap).collect();
         assert_eq!(frames, chain.segments().nth(1).unwrap());
@@ -124,10 +123,10 @@ fn hijacked_live_slots_are_looked_through_by_both_walkers() {
         let exits = chain.exits();
         let mut walker = walker(chain.code());
         let compiled: Vec<_> = chain.compiled().collect();
-        let boundary = address_of(&raw const test_entry_return);
+        let boundary = pc_of(&raw const test_entry_return);
         let original = |slot, _| compiled.iter().find(|f| f.return_slot == slot).map(|f| f.pc);
         let pcs = StubPcs { boundary, landing: LANDING, original };
-        let through = StubPcs { boundary: 0, ..pcs };
+        let through = StubPcs { boundary: ReturnPc::default(), ..pcs };
         let sound = walk_all(&mut walker, exits[0]);
 
         compiled.iter().for_each(|frame| chain::write_slot(frame.return_slot, LANDING));
@@ -155,7 +154,7 @@ fn jit_code_without_a_description_ends_the_walk_there() {
         let walked: Vec<_> = walker.walk(memory(exit), NoHijacks::default(), exit).collect();
         let last = walked.iter().rev().find_map(|frame| frame.ok()).unwrap();
         assert_eq!(walked.last(), Some(&Err(Error::NoUnwindInfo { pc: last.pc })));
-        assert!(chain.code().range().contains(&last.pc));
+        assert!(chain.code().range().contains(&last.pc.address()));
         assert!(chain.shadow().any(|frame| frame == last));
     });
 }
@@ -164,13 +163,13 @@ fn jit_code_without_a_description_ends_the_walk_there() {
 fn rows_of_native_code_are_found_by_return_pc() {
     let code = Code::new();
     let walker = walker(&code);
-    let row = walker.row_at_return(address_of(&raw const test_compiled_return)).unwrap();
+    let row = walker.row_at_return(pc_of(&raw const test_compiled_return)).unwrap();
     assert_eq!((row.cfa_register(), row.cfa_offset()), (Some(osr_stackwalk::CalleeSaved::Rbp), 16));
-    let row = walker.row_at_return(address_of(&raw const test_exit_return)).unwrap();
+    let row = walker.row_at_return(pc_of(&raw const test_exit_return)).unwrap();
     assert_eq!(row.save(osr_stackwalk::CalleeSaved::Rbp), osr_stackwalk::Save::At(-16));
     assert!(
         walker
-            .row_at_return(address_of((test_compiled as *const ()).cast()) + 1)
+            .row_at_return(ReturnPc::new(test_compiled as *const () as u64 + 1))
             .unwrap()
             .cfa_register()
             .is_none()

@@ -6,7 +6,7 @@ mod support;
 use gimli::X86_64;
 use gimli::write::{Address, CallFrameInstruction as Cfi, FrameDescriptionEntry};
 use osr_stackwalk::{
-    ArrayStack, CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, Error, Popped, Save,
+    ArrayStack, CalleeSaved, CalleeSavedRegs, CfiRow, CfiRows, CompactRows, Error, Popped, ReturnSlot, Save,
     UnwindSection,
 };
 use support::cfi::{cie, fde};
@@ -69,17 +69,20 @@ fn a_popped_frame_gives_back_every_register() {
     let stack = ArrayStack { base: BASE, words: &words };
     let regs = CalleeSavedRegs { rbx: 1, rbp: BASE + 48, r12: 3, r13: 4, r14: 5, r15: 6 };
     let registers = CalleeSavedRegs { rbx: 0xb, rbp: 0xbb, r12: 3, r13: 4, r14: 0x14, r15: 6 };
-    let popped = Popped { stack_pointer: BASE + 64, return_slot: BASE + 56, registers };
+    let popped = Popped { stack_pointer: BASE + 64, return_slot: ReturnSlot::new(BASE + 56), registers };
     assert_eq!(rows.body().pop(&stack, BASE, &regs), Ok(popped));
     // At the function's entry only the return address is there.
-    let popped = Popped { stack_pointer: BASE + 8, return_slot: BASE, registers: regs };
+    let popped = Popped { stack_pointer: BASE + 8, return_slot: ReturnSlot::new(BASE), registers: regs };
     assert_eq!(rows.at(0).unwrap().pop(&stack, BASE, &regs), Ok(popped));
 
     let short = ArrayStack { base: BASE + 32, words: &words[4..] };
     let missing = Error::Unreadable { address: BASE + 24 };
     assert_eq!(rows.body().pop(&short, BASE, &regs), Err(missing));
     let inward = CalleeSavedRegs { rbp: BASE - 16, ..regs };
-    assert_eq!(rows.body().pop(&stack, BASE, &inward), Err(Error::DidNotAdvance { slot: BASE - 8 }));
+    assert_eq!(
+        rows.body().pop(&stack, BASE, &inward),
+        Err(Error::DidNotAdvance { slot: ReturnSlot::new(BASE - 8) })
+    );
 }
 
 #[test]

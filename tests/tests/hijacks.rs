@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use osr_engine::{CompiledFrame, Hijacked, HostCall, Imports, Thread};
 use osr_ir::Value;
+use osr_stackwalk::ReturnPc;
 use osr_tests::guest::{acting, add_act, eager, hijack_some, start};
 
 /// `f0` calls `f1` calls `f2`, which calls the host twice. `g` calls the host, too.
@@ -25,9 +26,9 @@ const GUEST: &str = r#"(module
 const RESULT: u64 = 27;
 
 /// What lies in the return slots of frames.
-fn slots(frames: &[CompiledFrame]) -> Vec<u64> {
+fn slots(frames: &[CompiledFrame]) -> Vec<ReturnPc> {
     // SAFETY: the frames are active.
-    frames.iter().map(|frame| unsafe { *(frame.frame.return_slot as *const u64) }).collect()
+    frames.iter().map(|frame| unsafe { frame.frame.return_slot.load() }).collect()
 }
 
 fn frames(call: &HostCall<'_>) -> Vec<CompiledFrame> {

@@ -21,7 +21,7 @@ fn return_into_released_code(call: &HostCall<'_>) {
     call.thread().invalidate_active().expect("a walk");
     let frame = call.thread().compiled_frames().expect("a walk")[0].frame;
     // SAFETY: not at all. This process is about to end.
-    unsafe { *(frame.return_slot as *mut u64) = frame.pc };
+    unsafe { frame.return_slot.store(frame.pc) };
 }
 
 /// Runs the test `name` of this program, which must check for [`DOOMED`], in a process of its own.
@@ -59,9 +59,7 @@ fn a_landing_without_a_record_ends_the_process() {
             call.thread().hijack(|version| version.function != f).expect("a walk");
             let frames = call.thread().compiled_frames().expect("a walk");
             // SAFETY: not at all. This process is about to end.
-            unsafe {
-                *(frames[1].frame.return_slot as *mut u64) = *(frames[0].frame.return_slot as *const u64)
-            };
+            unsafe { frames[1].frame.return_slot.store(frames[0].frame.return_slot.load()) };
         };
         let (_, thread) = start(GUEST, &eager(), &acting(act));
         let _ = thread.invoke("f", &[Value::I32(1)]);

@@ -75,7 +75,7 @@ fn check_native(call: &HostCall<'_>, compiled: &[Frame], outer: &[Frame]) {
     assert!(native.ends_with(outer), "{native:#x?} ends with {outer:#x?}");
     let versions = call.thread().instance().versions();
     for frame in native.iter().filter(|frame| !compiled.contains(frame)) {
-        let inside = versions.iter().find(|version| version.contains(frame.lookup_pc()));
+        let inside = versions.iter().find(|version| version.contains(frame.pc.lookup_address()));
         assert!(inside.is_none(), "{frame:#x?} is not a frame of compiled code");
     }
 }

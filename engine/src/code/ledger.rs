@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::{Site, Sources};
 use osr_ir::{Point, PointKind};
-use osr_stackwalk::ReturnPcs;
+use osr_stackwalk::{ReturnPc, ReturnPcs, ReturnSlot};
 
 use crate::code::CodeVersion;
 use crate::settings::CompiledTier;
@@ -103,8 +103,8 @@ impl Wait {
 /// A hijacked return slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
-    /// The address of the slot.
-    pub(crate) slot: u64,
+    /// The slot.
+    pub(crate) slot: ReturnSlot,
     /// Where its frame waits.
     pub(crate) wait: Wait,
     /// How many other frames of its batch wait there.
@@ -132,8 +132,8 @@ impl Record {
 
     /// The return PC that the slot held.
     #[inline(always)]
-    pub(crate) fn pc(&self) -> u64 {
-        self.version().start + u64::from(self.wait.return_offset)
+    pub(crate) fn pc(&self) -> ReturnPc {
+        ReturnPc::new(self.version().start + u64::from(self.wait.return_offset))
     }
 }
 
@@ -177,9 +177,10 @@ impl Room {
 
     /// Adds a record of `slot`, which is further out than all before. There must be room.
     #[inline(always)]
-    pub(crate) fn push(&mut self, slot: u64, wait: u32) {
-        debug_assert!(!self.is_full() && self.stack_end - slot < Batch::DEEPEST);
-        let record = Packed { depth: ((self.stack_end - slot) / 8) as u32, wait };
+    pub(crate) fn push(&mut self, slot: ReturnSlot, wait: u32) {
+        let bytes = self.stack_end - slot.address();
+        debug_assert!(!self.is_full() && bytes < Batch::DEEPEST);
+        let record = Packed { depth: (bytes / 8) as u32, wait };
         // SAFETY: spare capacity of the batch, which nothing else has filled.
         unsafe { self.next.write(record) };
         self.next = self.next.wrapping_add(1);
@@ -240,7 +241,7 @@ impl Batch {
 
     #[inline(always)]
     fn unpack(&self, Packed { depth, wait }: Packed) -> Record {
-        let slot = self.stack_end - 8 * u64::from(depth);
+        let slot = ReturnSlot::new(self.stack_end - 8 * u64::from(depth));
         let others = self.frames[wait as usize] - 1;
         // Field by field, lest the gaps between them be copied, too.
         let Wait { version, return_offset, point, kind, number, destination, sources, words } =
@@ -319,8 +320,8 @@ impl Ledger {
     }
 
     /// The record of `slot`.
-    pub(crate) fn find(&self, slot: u64) -> Option<Record> {
-        let depth = u32::try_from(self.stack_end.checked_sub(slot)? / 8).ok()?;
+    pub(crate) fn find(&self, slot: ReturnSlot) -> Option<Record> {
+        let depth = u32::try_from(self.stack_end.checked_sub(slot.address())? / 8).ok()?;
         let outermost = |batch: &Batch| batch.records.last().map(|record| record.depth);
         let batch =
             self.batches.iter().rev().find(|&batch| outermost(batch).is_some_and(|last| last <= depth))?;
@@ -412,8 +413,8 @@ pub(crate) struct LedgerPcs<'l> {
     position: Cell<(usize, usize)>,
     /// The record that was found last.
     found: Cell<Option<Record>>,
-    boundary: u64,
-    landing: u64,
+    boundary: ReturnPc,
+    landing: ReturnPc,
 }
 
 impl<'l> LedgerPcs<'l> {
@@ -423,8 +424,8 @@ impl<'l> LedgerPcs<'l> {
             ledger,
             position: Cell::new((ledger.batches.len(), 0)),
             found: Cell::new(None),
-            boundary: osr_stubs::x86_64::entry_return(),
-            landing: osr_stubs::x86_64::landing_pc(),
+            boundary: ReturnPc::new(osr_stubs::x86_64::entry_return()),
+            landing: ReturnPc::new(osr_stubs::x86_64::landing_pc()),
         }
     }
 
@@ -436,7 +437,7 @@ impl<'l> LedgerPcs<'l> {
 
     /// The record of `slot`, if it is the one after the last that was asked for.
     #[inline]
-    fn in_order(&self, slot: u64) -> Option<Record> {
+    fn in_order(&self, slot: ReturnSlot) -> Option<Record> {
         let (batches, next) = self.position.get();
         let batch = self.ledger.batches[..batches].last()?;
         let record = (next < batch.len()).then(|| batch.record(next)).filter(|record| record.slot == slot)?;
@@ -448,17 +449,17 @@ impl<'l> LedgerPcs<'l> {
 
 impl ReturnPcs for LedgerPcs<'_> {
     #[inline(always)]
-    fn is_boundary(&self, pc: u64) -> bool {
+    fn is_boundary(&self, pc: ReturnPc) -> bool {
         pc == self.boundary
     }
 
     #[inline(always)]
-    fn is_landing(&self, pc: u64) -> bool {
+    fn is_landing(&self, pc: ReturnPc) -> bool {
         pc == self.landing
     }
 
     #[inline]
-    fn original(&self, slot: u64, _pc: u64) -> Option<u64> {
+    fn original(&self, slot: ReturnSlot, _pc: ReturnPc) -> Option<ReturnPc> {
         let record = self.in_order(slot).or_else(|| self.ledger.find(slot));
         self.found.set(record);
         record.map(|record| record.pc())

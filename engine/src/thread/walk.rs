@@ -2,7 +2,8 @@
 
 use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::{
-    DwarfWalker, ExitRecord, Frame, LiveStack, NativeModules, ReturnPcs, SegmentedWalk, StackBounds,
+    DwarfWalker, ExitRecord, Frame, LiveStack, NativeModules, ReturnPc, ReturnPcs, ReturnSlot, SegmentedWalk,
+    StackBounds,
 };
 use osr_stubs::x86_64::visit_here;
 use osr_stubs::{Context, EntryRecord};
@@ -36,7 +37,8 @@ pub(crate) struct Exits {
 impl Exits {
     /// The exits of the thread whose context is `context`, which is in the runtime.
     fn of(context: &Context) -> Exits {
-        let next = ExitRecord { return_slot: context.exit_slot, frame_base: context.exit_frame };
+        let next =
+            ExitRecord { return_slot: ReturnSlot::new(context.exit_slot), frame_base: context.exit_frame };
         Exits { next, entry: context.entry }
     }
 }
@@ -45,12 +47,13 @@ impl Iterator for Exits {
     type Item = ExitRecord;
 
     fn next(&mut self) -> Option<ExitRecord> {
-        if self.next.return_slot == 0 {
+        if self.next.return_slot.address() == 0 {
             return None;
         }
         // SAFETY: an exit has an entry beyond it, whose record is on the stack.
         let entry = unsafe { &*self.entry };
-        let outer = ExitRecord { return_slot: entry.exit_slot, frame_base: entry.exit_frame };
+        let outer =
+            ExitRecord { return_slot: ReturnSlot::new(entry.exit_slot), frame_base: entry.exit_frame };
         self.entry = entry.previous;
         Some(std::mem::replace(&mut self.next, outer))
     }
@@ -127,9 +130,12 @@ impl Thread {
             let record = ledger.find(frame.return_slot);
             let version = match &record {
                 Some(record) => record.version(),
-                None => registry.find(frame.lookup_pc()).expect("compiled frames are of versions"),
+                None => registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions"),
             };
-            let site = version.frame_maps.find(version.offset(frame.pc)).expect("every call has a frame map");
+            let site = version
+                .frame_maps
+                .find(version.offset(frame.pc.address()))
+                .expect("every call has a frame map");
             let point = version.frame_maps.site(site as u32).point;
             let (function, version) = (version.function, version.id);
             frames.push(CompiledFrame { frame, function, version, point, hijacked: record.is_some() });
@@ -142,20 +148,20 @@ impl Thread {
 struct NativePcs<'l>(LedgerPcs<'l>);
 
 impl ReturnPcs for NativePcs<'_> {
-    fn is_boundary(&self, _pc: u64) -> bool {
+    fn is_boundary(&self, _pc: ReturnPc) -> bool {
         false
     }
 
-    fn is_landing(&self, pc: u64) -> bool {
+    fn is_landing(&self, pc: ReturnPc) -> bool {
         self.0.is_landing(pc)
     }
 
-    fn original(&self, slot: u64, pc: u64) -> Option<u64> {
+    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
         self.0.original(slot, pc)
     }
 
     /// The code may be released. The landing stub's row is that of any compiled frame.
-    fn row_pc(&self, landing: u64, _original: u64) -> u64 {
+    fn row_pc(&self, landing: ReturnPc, _original: ReturnPc) -> ReturnPc {
         landing
     }
 }
@@ -170,6 +176,7 @@ impl Visit<'_> {
     unsafe extern "C" fn visit(data: *mut (), return_slot: u64, frame_base: u64) {
         // SAFETY: `native_frames` passes its own visit.
         let visit = unsafe { &mut *data.cast::<Visit<'_>>() };
-        visit.frames = visit.thread.walk_native(ExitRecord { return_slot, frame_base });
+        visit.frames =
+            visit.thread.walk_native(ExitRecord { return_slot: ReturnSlot::new(return_slot), frame_base });
     }
 }

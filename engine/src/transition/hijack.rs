@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use osr_stackwalk::Frame;
+use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::{Batch, LedgerPcs, Record, Room, Wait};
@@ -46,11 +46,11 @@ impl Thread {
         // Compiled frames are further out than this one.
         let deepest = (&raw const again) as u64;
         let mut fresh = Fresh::new(self.instance(), ledger.batch(deepest));
-        let landing = osr_stubs::x86_64::landing_pc();
+        let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let pcs = LedgerPcs::new(&ledger);
         self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
-            if unsafe { *(frame.return_slot as *const u64) } == landing {
+            if unsafe { frame.return_slot.load() } == landing {
                 let record = pcs.found().expect("walks look through hijacked slots");
                 again += u64::from(choose(record.version(), record.wait.number()));
                 return;
@@ -62,7 +62,7 @@ impl Thread {
                     run.room.push(return_slot, run.wait);
                     // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
                     // it before the return, Rust code above never its own; the ledger is ours until then.
-                    unsafe { *(return_slot as *mut u64) = landing };
+                    unsafe { return_slot.store(landing) };
                 }
                 next = if run.room.is_full() { None } else { others.next_frame() };
             }
@@ -101,9 +101,9 @@ impl Thread {
         cause: Cause,
     ) {
         // SAFETY: the thread is in the runtime, so the exit is valid.
-        let slot = unsafe { (*self.context()).exit_slot };
+        let slot = ReturnSlot::new(unsafe { (*self.context()).exit_slot });
         let mut ledger = self.ledger().borrow_mut();
-        let mut batch = ledger.batch(slot);
+        let mut batch = ledger.batch(slot.address());
         let registers = self.instance().body(version.function).registers.len();
         let wait = batch.add_wait(Wait::new(version, site, registers).landing_in(tier));
         let mut room = batch.room();
@@ -112,7 +112,7 @@ impl Thread {
         ledger.add(batch);
         let record = ledger.innermost().expect("just added");
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
-        unsafe { *(slot as *mut u64) = osr_stubs::x86_64::landing_pc() };
+        unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
         self.observe_hijack(&record, cause);
@@ -142,7 +142,7 @@ impl Thread {
             self.observe(|| Event::Restored {
                 version: record.version(),
                 point: record.point(),
-                slot: record.slot,
+                slot: record.slot.address(),
             });
         }
         batches.iter().flat_map(Batch::versions).for_each(|version| registry.drop_wait(version));
@@ -150,7 +150,7 @@ impl Thread {
     }
 
     fn observe_hijack(&self, record: &Record, cause: Cause) {
-        let Record { slot, .. } = *record;
+        let slot = record.slot.address();
         self.observe(|| Event::Hijacked { version: record.version(), point: record.point(), slot, cause });
     }
 
@@ -160,13 +160,13 @@ impl Thread {
         let here = 0u8;
         let depth = (&raw const here) as u64;
         let registry = self.instance().registry();
-        let is_dropped = |record: Record| record.slot < depth;
+        let is_dropped = |record: Record| record.slot.address() < depth;
         while self.ledger().borrow().innermost().is_some_and(is_dropped) {
             let record = self.ledger().borrow_mut().pop().expect("just seen");
             self.observe(|| Event::Dropped {
                 version: record.version(),
                 point: record.point(),
-                slot: record.slot,
+                slot: record.slot.address(),
             });
             if record.is_last() {
                 registry.drop_wait(record.version());
@@ -182,7 +182,7 @@ struct Fresh<'i> {
     batch: Batch,
     /// A few return PCs with their waits. Stacks repeat few PCs many times; a search for each would cost more
     /// than the walk.
-    pcs: [u64; Fresh::ENTRIES],
+    pcs: [ReturnPc; Fresh::ENTRIES],
     waits: [u32; Fresh::ENTRIES],
 }
 
@@ -190,13 +190,13 @@ impl<'i> Fresh<'i> {
     const ENTRIES: usize = 32;
 
     fn new(instance: &'i Instance, batch: Batch) -> Fresh<'i> {
-        Fresh { instance, batch, pcs: [0; Self::ENTRIES], waits: [0; Self::ENTRIES] }
+        Fresh { instance, batch, pcs: [ReturnPc::default(); Self::ENTRIES], waits: [0; Self::ENTRIES] }
     }
 
     /// The number of the wait of a frame that `pc` returns to.
-    fn wait(&mut self, pc: u64) -> u32 {
+    fn wait(&mut self, pc: ReturnPc) -> u32 {
         // Return PCs differ in all bits; the product spreads them.
-        let entry = (pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
+        let entry = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
         if self.pcs[entry] != pc {
             self.fill(entry, pc);
         }
@@ -204,10 +204,10 @@ impl<'i> Fresh<'i> {
     }
 
     #[cold]
-    fn fill(&mut self, entry: usize, pc: u64) {
-        let version =
-            self.instance.registry().find(pc - 1).expect("compiled frames are of versions in memory");
-        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
+    fn fill(&mut self, entry: usize, pc: ReturnPc) {
+        let version = self.instance.registry().find(pc.lookup_address());
+        let version = version.expect("compiled frames are of versions in memory");
+        let site = version.frame_maps.find(version.offset(pc.address())).expect("every call has a frame map");
         let registers = self.instance.body(version.function).registers.len();
         self.waits[entry] = self.batch.add_wait(Wait::new(version, site as u32, registers));
         self.pcs[entry] = pc;
@@ -238,7 +238,7 @@ struct Run<'f, 'i> {
 impl<'f, 'i> Run<'f, 'i> {
     /// Of frames that `pc` returns to. There is room for one.
     #[inline(always)]
-    fn new(fresh: &'f mut Fresh<'i>, pc: u64) -> Run<'f, 'i> {
+    fn new(fresh: &'f mut Fresh<'i>, pc: ReturnPc) -> Run<'f, 'i> {
         let wait = fresh.wait(pc);
         let room = fresh.batch.room();
         let there = fresh.batch.wait(wait);
@@ -259,5 +259,5 @@ impl Drop for Run<'_, '_> {
 /// Makes the slot of `record` lead where it led before.
 fn restore_slot(record: &Record) {
     // SAFETY: the slot is that of a live frame: records of dropped frames are dropped with them.
-    unsafe { *(record.slot as *mut u64) = record.pc() };
+    unsafe { record.slot.store(record.pc()) };
 }

@@ -6,6 +6,8 @@
 //! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::leaving). Frame maps and
 //!    unwind rows stay until the last record is gone.
 
+use osr_stackwalk::ReturnPc;
+
 use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, State};
 use crate::error::TransitionError;
@@ -76,7 +78,7 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let registry = self.instance().registry();
         let mut versions: Vec<&CodeVersion> = Vec::new();
-        let mut last_pc = 0;
+        let mut last_pc = ReturnPc::default();
         for frame in self.walk(&LedgerPcs::new(&ledger)) {
             let frame = frame?;
             if frame.pc == last_pc {
@@ -85,10 +87,10 @@ impl Thread {
             last_pc = frame.pc;
             // Hijacked frames return to the landing stub, not into their version's code.
             // SAFETY: the walk vouches for the slot.
-            if unsafe { *(frame.return_slot as *const u64) } != frame.pc {
+            if unsafe { frame.return_slot.load() } != frame.pc {
                 continue;
             }
-            let version = registry.find(frame.lookup_pc()).expect("compiled frames are of versions");
+            let version = registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions");
             if version.state() == State::Current && !versions.iter().any(|known| known.id == version.id) {
                 versions.push(version);
             }

@@ -10,6 +10,7 @@ use std::ptr;
 
 use osr_compiler::frame_map::{MachineRegister, Source, Sources};
 use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
 use crate::code::callee_saves;
@@ -42,13 +43,13 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let thread = unsafe { &*context.cast::<Thread>() };
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
-    let record = take_record(thread, registers.stack_pointer - 8);
+    let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
     let version = record.version();
     let (window, words) = (thread.values().top(), record.wait.words());
     if !thread.values().fits(window, words) {
         let point = record.point();
         thread.set_trap(TrapKind::StackExhausted, version.function, point);
-        thread.observe(|| Event::Dropped { version, point, slot: record.slot });
+        thread.observe(|| Event::Dropped { version, point, slot: record.slot.address() });
         leave(thread, &record, registers);
         return stubs::unwind_to_entry as *const u8;
     }
@@ -119,7 +120,7 @@ fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *
             frame: Some(frame_base),
             to,
             to_code: continuation.map(|(code, _)| code as u64),
-            slot: Some(record.slot),
+            slot: Some(record.slot.address()),
             state: thread.frame_state(version.function, point, state),
         });
         thread.cover(version, record.wait.number(), to);
@@ -163,7 +164,7 @@ fn forced(thread: &Thread, record: &Record) -> Option<Tier> {
 
 /// The record of the slot that was just returned through: the innermost.
 #[inline(always)]
-fn take_record(thread: &Thread, slot: u64) -> Record {
+fn take_record(thread: &Thread, slot: ReturnSlot) -> Record {
     match thread.ledger().borrow_mut().pop() {
         Some(record) if record.slot == slot => record,
         other => broken_ledger(slot, other.map(|record| record.slot)),
@@ -171,7 +172,7 @@ fn take_record(thread: &Thread, slot: u64) -> Record {
 }
 
 #[cold]
-fn broken_ledger(slot: u64, innermost: Option<u64>) -> ! {
+fn broken_ledger(slot: ReturnSlot, innermost: Option<ReturnSlot>) -> ! {
     eprintln!("osr-engine: landed through slot {slot:#x}, but the innermost record is of {innermost:#x?}");
     std::process::abort()
 }
@@ -239,8 +240,8 @@ fn poison_window(window: *mut u64, words: usize) {
 ///
 /// # Safety
 /// The frame between `slot` and `frame_base` is popped; `slot` is below it.
-unsafe fn poison_frame(slot: u64, frame_base: u64) {
-    let first = slot + 8;
+unsafe fn poison_frame(slot: ReturnSlot, frame_base: u64) {
+    let first = slot.stack_pointer();
     let words = (frame_base - first) / 8;
     // SAFETY: the words of the popped frame.
     unsafe { std::slice::from_raw_parts_mut(first as *mut u64, words as usize) }.fill(POISON);

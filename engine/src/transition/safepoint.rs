@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use osr_ir::{FunctionIndex, Point};
+use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::POLL_REQUEST;
 
 use crate::code::CodeVersion;
@@ -89,30 +90,35 @@ impl Thread {
     }
 
     /// The return PC of the compiled frame's call of the runtime.
-    pub(crate) fn exit_pc(&self) -> u64 {
+    pub(crate) fn exit_pc(&self) -> ReturnPc {
+        // SAFETY: the exit's slot is on this thread's stack.
+        unsafe { self.exit_slot().load() }
+    }
+
+    /// The slot that the compiled frame's call of the runtime returns through.
+    fn exit_slot(&self) -> ReturnSlot {
         // SAFETY: the thread is in the runtime, so the exit is valid.
-        let slot = unsafe { (*self.context()).exit_slot };
-        // SAFETY: the slot is on this thread's stack.
-        unsafe { *(slot as *const u64) }
+        ReturnSlot::new(unsafe { (*self.context()).exit_slot })
     }
 
     /// Changes where the call of the runtime returns to.
-    pub(crate) fn set_exit_pc(&self, pc: u64) {
-        // SAFETY: as above, and nothing reads the slot before the stub returns.
-        unsafe { *((*self.context()).exit_slot as *mut u64) = pc };
+    pub(crate) fn set_exit_pc(&self, pc: ReturnPc) {
+        // SAFETY: the exit's slot is on this thread's stack, and nothing reads it before the stub returns.
+        unsafe { self.exit_slot().store(pc) };
     }
 
     /// Whether the compiled frame that called the runtime was hijacked meanwhile.
     pub(crate) fn exit_is_hijacked(&self) -> bool {
-        self.exit_pc() == osr_stubs::x86_64::landing_pc()
+        self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())
     }
 
     /// The version of the compiled frame that called the runtime, and the number of the site. The frame
     /// must not be hijacked.
     fn exit_site(&self) -> (&CodeVersion, u32) {
         let pc = self.exit_pc();
-        let version = self.instance().registry().find(pc - 1).expect("compiled code called the runtime");
-        let site = version.frame_maps.find(version.offset(pc)).expect("every call has a frame map");
+        let version = self.instance().registry().find(pc.lookup_address());
+        let version = version.expect("compiled code called the runtime");
+        let site = version.frame_maps.find(version.offset(pc.address())).expect("every call has a frame map");
         (version, site as u32)
     }
 

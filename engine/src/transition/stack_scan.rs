@@ -5,7 +5,7 @@
 //! return PCs lie around on every stack. The walk of the compiled frames tells the two apart; what it does
 //! not claim is counted and left alone, for released pages stay inaccessible in checked runs.
 
-use osr_stackwalk::StackMemory;
+use osr_stackwalk::{ReturnPc, StackMemory};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::LedgerPcs;
@@ -25,7 +25,7 @@ impl Thread {
             // Code is entered by calls, so what precedes a return PC is in the version.
             registry.contains(word)
                 && registry
-                    .find(word - 1)
+                    .find(ReturnPc::new(word).lookup_address())
                     .is_some_and(|found| versions.iter().any(|version| version.id == found.id))
         };
         let words = (first..self.stack_high() - 8).step_by(8);
@@ -36,7 +36,7 @@ impl Thread {
         let ledger = self.ledger().borrow();
         for frame in self.walk(&LedgerPcs::new(&ledger)) {
             let frame = frame.expect("the stack was walked a moment ago");
-            let slot = frame.return_slot;
+            let slot = frame.return_slot.address();
             assert!(
                 hits.binary_search(&slot).is_err(),
                 "code is to be released, but the slot at {slot:#x} returns into it, to {:#x}",

@@ -16,7 +16,7 @@
 use gimli::{CfaRule, RegisterRule, UnwindTableRow, X86_64};
 
 use super::registers::{CalleeSaved, CalleeSavedRegs};
-use crate::{Error, StackMemory};
+use crate::{Error, ReturnSlot, StackMemory};
 
 /// Where the caller's value of a register is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Popped {
     /// The popped frame's CFA: rsp in the caller, just after the return.
     pub stack_pointer: u64,
     /// The slot that the popped frame would have returned through: CFA - 8.
-    pub return_slot: u64,
+    pub return_slot: ReturnSlot,
     /// The caller's callee-saved registers.
     pub registers: CalleeSavedRegs,
 }
@@ -96,6 +96,18 @@ impl CfiRow {
             CfaBase::Register(register) => registers.get(register),
         };
         base.wrapping_add_signed(i64::from(self.offset))
+    }
+
+    /// The CFA, which must be further out than the frame.
+    ///
+    /// # Errors
+    /// [`Error::DidNotAdvance`].
+    pub(crate) fn outward_cfa(&self, stack_pointer: u64, registers: &CalleeSavedRegs) -> Result<u64, Error> {
+        let cfa = self.cfa(stack_pointer, registers);
+        if cfa <= stack_pointer {
+            return Err(Error::DidNotAdvance { slot: ReturnSlot::below(stack_pointer) });
+        }
+        Ok(cfa)
     }
 
     /// The register that the CFA depends on, unless it is rsp.
@@ -148,15 +160,12 @@ impl CfiRow {
         stack_pointer: u64,
         registers: &CalleeSavedRegs,
     ) -> Result<Popped, Error> {
-        let cfa = self.cfa(stack_pointer, registers);
-        if cfa <= stack_pointer {
-            return Err(Error::DidNotAdvance { slot: stack_pointer.wrapping_sub(8) });
-        }
+        let cfa = self.outward_cfa(stack_pointer, registers)?;
         let mut caller = *registers;
         for register in CalleeSaved::ALL {
             caller.set(register, self.restore(memory, cfa, register, registers.get(register))?);
         }
-        Ok(Popped { stack_pointer: cfa, return_slot: cfa - 8, registers: caller })
+        Ok(Popped { stack_pointer: cfa, return_slot: ReturnSlot::below(cfa), registers: caller })
     }
 }
 

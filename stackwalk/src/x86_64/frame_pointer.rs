@@ -14,25 +14,61 @@
 //! It relies on every frame of the segment having a frame pointer. It checks what is free to check: that
 //! words are within the stack and aligned, and that each frame is further out than the last, so it ends.
 
-use crate::{Error, ExitRecord, Frame, ReturnPcs, StackMemory, WalkEnd};
+use crate::{Error, ExitRecord, Frame, ReturnPc, ReturnPcs, ReturnSlot, StackMemory, WalkEnd};
 
-/// A walk over one segment of compiled frames, innermost first. After the end or an error it is over.
+/// A walk over one segment of compiled frames, innermost first. After the end or an error there are no more.
 #[derive(Clone, Debug)]
 pub struct FramePointerWalk<M, P> {
     memory: M,
     pcs: P,
-    return_slot: u64,
-    frame_base: u64,
-    over: bool,
+    /// The next frame, or the boundary.
+    at: ExitRecord,
+    finished: bool,
     end: Option<WalkEnd>,
+}
+
+/// What a walk finds at a return slot.
+enum Found {
+    /// A frame, and what its slot holds: its PC, or the landing stub's.
+    Frame(Frame, ReturnPc),
+    /// The end of the segment, at this slot.
+    Boundary(ReturnSlot),
+}
+
+impl ExitRecord {
+    /// Takes one step along the chain of frame pointers: from the slot and base of a frame to those of its
+    /// caller.
+    #[inline(always)]
+    fn caller(self, memory: &impl StackMemory) -> Result<ExitRecord, Error> {
+        let ExitRecord { return_slot, frame_base } = self;
+        // A frame without locals has its base right above its return slot.
+        if frame_base <= return_slot.address() {
+            return Err(Error::DidNotAdvance { slot: return_slot });
+        }
+        // The saved rbp is at the base, and the return slot in the word above.
+        let caller = memory.word(frame_base)?;
+        Ok(ExitRecord { return_slot: ReturnSlot::new(frame_base.wrapping_add(8)), frame_base: caller })
+    }
+
+    /// What is at this slot; if it is a frame, moves on to its caller.
+    #[inline(always)]
+    fn advance(&mut self, memory: &impl StackMemory, pcs: &impl ReturnPcs) -> Result<Found, Error> {
+        let ExitRecord { return_slot, frame_base } = *self;
+        let held = return_slot.read(memory)?;
+        let pc = pcs.look_through(return_slot, held)?;
+        if pcs.is_boundary(pc) {
+            return Ok(Found::Boundary(return_slot));
+        }
+        *self = self.caller(memory)?;
+        Ok(Found::Frame(Frame { pc, return_slot, frame_base }, held))
+    }
 }
 
 impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
     /// A walk that starts at `exit`.
     #[inline(always)]
     pub fn new(memory: M, pcs: P, exit: ExitRecord) -> Self {
-        let ExitRecord { return_slot, frame_base } = exit;
-        Self { memory, pcs, return_slot, frame_base, over: false, end: None }
+        Self { memory, pcs, at: exit, finished: false, end: None }
     }
 
     /// The next frame; nothing at the boundary.
@@ -42,37 +78,25 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
     /// [`Error::UnrecordedHijack`].
     #[inline(always)]
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        if self.over {
+        if self.finished {
             return Ok(None);
         }
-        match self.step() {
-            Ok(Some(frame)) => Ok(Some(frame)),
-            other => {
-                self.over = true;
-                other
+        match self.at.advance(&self.memory, &self.pcs) {
+            Ok(Found::Frame(frame, _)) => Ok(Some(frame)),
+            Ok(Found::Boundary(slot)) => {
+                self.finished = true;
+                self.end = Some(WalkEnd::Boundary { slot });
+                Ok(None)
+            }
+            Err(error) => {
+                self.finished = true;
+                Err(error)
             }
         }
     }
 
-    #[inline(always)]
-    fn step(&mut self) -> Result<Option<Frame>, Error> {
-        let (slot, frame_base) = (self.return_slot, self.frame_base);
-        let pc = self.pcs.look_through(slot, self.memory.word(slot)?)?;
-        if self.pcs.is_boundary(pc) {
-            self.end = Some(WalkEnd::Boundary { slot });
-            return Ok(None);
-        }
-        // A frame without locals has its base right above its return slot.
-        if frame_base <= slot {
-            return Err(Error::DidNotAdvance { slot });
-        }
-        self.frame_base = self.memory.word(frame_base)?;
-        self.return_slot = frame_base.wrapping_add(8);
-        Ok(Some(Frame::new(pc, slot, frame_base)))
-    }
-
-    /// Visits all frames that are left, and gives where the walk ended; nothing if it was over already.
-    /// Faster than asking for one frame after the other: the walk's state stays in registers.
+    /// Visits all frames that are left and returns where the walk ended; nothing if it had already ended or
+    /// failed. Faster than asking for one frame after the other: the walk's state stays in registers.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`]. The frames before were visited.
@@ -85,52 +109,42 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
     /// returns to the same PC in them, as in a recursion.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Self::next_frame`].
     #[inline(always)]
     pub fn visit_runs(
         &mut self,
         mut visit: impl FnMut(Frame, &mut FrameRun<'_, M>),
     ) -> Result<Option<WalkEnd>, Error> {
-        if std::mem::replace(&mut self.over, true) {
+        if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
-        let mut run = FrameRun {
-            memory: &self.memory,
-            pc: 0,
-            return_slot: self.return_slot,
-            frame_base: self.frame_base,
-        };
+        let mut run = FrameRun { memory: &self.memory, held: ReturnPc::default(), at: self.at };
         loop {
-            let (slot, frame_base) = (run.return_slot, run.frame_base);
-            let word = self.memory.word(slot)?;
-            let pc = self.pcs.look_through(slot, word)?;
-            if self.pcs.is_boundary(pc) {
-                self.end = Some(WalkEnd::Boundary { slot });
-                return Ok(self.end);
+            // The step comes before the visit, which may write to the frame's slot and to nothing else.
+            match run.at.advance(&self.memory, &self.pcs)? {
+                Found::Frame(frame, held) => {
+                    run.held = held;
+                    visit(frame, &mut run);
+                }
+                Found::Boundary(slot) => {
+                    self.end = Some(WalkEnd::Boundary { slot });
+                    return Ok(self.end);
+                }
             }
-            if frame_base <= slot {
-                return Err(Error::DidNotAdvance { slot });
-            }
-            // Read before the visit, which may write to the frame's slot but to nothing else.
-            run.frame_base = self.memory.word(frame_base)?;
-            run.return_slot = frame_base.wrapping_add(8);
-            run.pc = word;
-            visit(Frame::new(pc, slot, frame_base), &mut run);
         }
     }
 
-    /// Where the walk ended; nothing while it goes on, or if it failed.
+    /// Where the walk ended; nothing while frames are left, or if it failed.
     #[inline(always)]
     pub fn end(&self) -> Option<WalkEnd> {
         self.end
     }
 
-    /// Goes on at another segment, in the same memory.
+    /// Continues at another segment, in the same memory.
     #[inline(always)]
     pub(crate) fn restart(&mut self, exit: ExitRecord) {
-        self.return_slot = exit.return_slot;
-        self.frame_base = exit.frame_base;
-        self.over = false;
+        self.at = exit;
+        self.finished = false;
         self.end = None;
     }
 }
@@ -140,22 +154,21 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
 pub struct FrameRun<'m, M> {
     memory: &'m M,
     /// What their slots hold.
-    pc: u64,
-    return_slot: u64,
-    frame_base: u64,
+    held: ReturnPc,
+    at: ExitRecord,
 }
 
 impl<M: StackMemory> FrameRun<'_, M> {
-    /// The next one. Not for the frames of hijacked slots. What is wrong with a frame is left to the walk to find.
+    /// The next one. Not for the frames of hijacked slots. Errors are left to the walk, which meets them at
+    /// the same frame.
     #[inline(always)]
     pub fn next_frame(&mut self) -> Option<Frame> {
-        let (slot, frame_base) = (self.return_slot, self.frame_base);
-        if self.memory.read(slot) != Some(self.pc) || frame_base <= slot {
+        let ExitRecord { return_slot, frame_base } = self.at;
+        if self.memory.read(return_slot.address()) != Some(self.held.address()) {
             return None;
         }
-        self.frame_base = self.memory.read(frame_base)?;
-        self.return_slot = frame_base.wrapping_add(8);
-        Some(Frame::new(self.pc, slot, frame_base))
+        self.at = self.at.caller(self.memory).ok()?;
+        Some(Frame { pc: self.held, return_slot, frame_base })
     }
 }
 

@@ -11,6 +11,8 @@
 
 use std::arch::global_asm;
 
+use osr_stackwalk::ReturnPc;
+
 use crate::chain::{Note, Plan};
 
 global_asm!(
@@ -103,7 +105,7 @@ global_asm!(
     "push rbp",
     ".cfi_def_cfa_offset 16",
     ".cfi_offset rbp, -16",
-    // Readable by nobody, and an odd number: not a frame pointer.
+    // Not mapped, and odd: not a frame pointer.
     "mov rbp, 0x5bad5bad5bad5bad",
     "mov rdi, rdx",
     "call rsi",
@@ -126,7 +128,7 @@ unsafe extern "C" {
     pub static test_exit_return: u8;
 }
 
-/// The address of a label.
-pub fn address_of(label: *const u8) -> u64 {
-    label.expose_provenance() as u64
+/// The PC of a label.
+pub fn pc_of(label: *const u8) -> ReturnPc {
+    ReturnPc::new(label.expose_provenance() as u64)
 }

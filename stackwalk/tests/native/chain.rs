@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use gimli::X86_64;
 use gimli::write::CallFrameInstruction as Cfi;
-use osr_stackwalk::{ExitRecord, Frame};
+use osr_stackwalk::{ExitRecord, Frame, ReturnPc, ReturnSlot};
 
 use crate::asm::{Callee, test_compiled, test_entry, test_note};
 use crate::support::cfi::{eh_frame, fde};
@@ -16,8 +16,8 @@ use crate::support::cfi::{eh_frame, fde};
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct Note {
-    slot: u64,
-    pc: u64,
+    slot: ReturnSlot,
+    pc: ReturnPc,
     rbp: u64,
 }
 
@@ -96,7 +96,7 @@ impl Chain {
     fn frame(&self, index: usize) -> Frame {
         // SAFETY: the index is below the cursor, where a note was written through the same pointer.
         let note = unsafe { self.cursor.sub(self.noted()).add(index).read() };
-        Frame { pc: note.pc, return_slot: note.slot, stack_pointer: note.slot + 8, frame_base: note.rbp }
+        Frame { pc: note.pc, return_slot: note.slot, frame_base: note.rbp }
     }
 
     /// Every frame that was noted.
@@ -145,7 +145,7 @@ fn descend(chain: &mut Chain) {
             let note: unsafe extern "C" fn(*mut *mut Note, Callee, *mut ()) = test_note;
             let code = chain.code.entry();
             // SAFETY: the code keeps to the calling convention and calls `test_note` with these arguments.
-            unsafe { code(&mut chain.cursor, go_on, (&raw mut *chain).cast(), note) };
+            unsafe { code(&mut chain.cursor, resume_chain, (&raw mut *chain).cast(), note) };
         }
         Some(Link::Once) => Once::new().call_once_force(|_| descend_noted(chain)),
         Some(Link::CatchUnwind) => {
@@ -156,16 +156,16 @@ fn descend(chain: &mut Chain) {
     }
 }
 
-/// Goes on through `test_note`, so that the caller's frame is in the shadow.
+/// Continues through `test_note`, so that the caller's frame is in the shadow.
 #[inline(never)]
 fn descend_noted(chain: &mut Chain) {
     let argument: *mut Chain = chain;
-    // SAFETY: the cursor has room, and `go_on` takes a chain.
-    unsafe { test_note(&raw mut (*argument).cursor, go_on, argument.cast()) };
+    // SAFETY: the cursor has room, and `resume_chain` takes a chain.
+    unsafe { test_note(&raw mut (*argument).cursor, resume_chain, argument.cast()) };
     std::hint::black_box(argument);
 }
 
-unsafe extern "C" fn go_on(chain: *mut ()) {
+unsafe extern "C" fn resume_chain(chain: *mut ()) {
     // SAFETY: it is the chain that `descend` passed, which it does not use until this returns.
     descend(unsafe { &mut *chain.cast::<Chain>() });
 }
@@ -193,7 +193,7 @@ fn rust_level(chain: &mut Chain, depth: u32) {
 /// A segment of compiled frames.
 #[inline(never)]
 fn enter(chain: &mut Chain, depth: u64) {
-    let exit = ExitRecord { return_slot: 0, frame_base: 0 };
+    let exit = ExitRecord { return_slot: ReturnSlot::default(), frame_base: 0 };
     let mut plan =
         Plan { depth, cursor: chain.cursor, callback: left, exit, chain: (&raw mut *chain).cast() };
     // SAFETY: the plan is of the layout that the assembly knows, and its cursor has room.
@@ -210,7 +210,7 @@ unsafe extern "C" fn left(plan: *mut Plan) {
     descend_noted(chain);
 }
 
-/// Goes on from the comparison of libc's sort.
+/// Continues from the comparison of libc's sort.
 fn sort(chain: &mut Chain) {
     thread_local!(static SORTING: std::cell::Cell<*mut Chain> = const { std::cell::Cell::new(std::ptr::null_mut()) });
     unsafe extern "C" fn compare(_: *const libc::c_void, _: *const libc::c_void) -> libc::c_int {
@@ -227,11 +227,10 @@ fn sort(chain: &mut Chain) {
     unsafe { libc::qsort(words.as_mut_ptr().cast(), 3, 8, Some(compare)) };
 }
 
-/// Writes a word of this thread's stack.
-pub fn write_slot(slot: u64, pc: u64) {
-    let slot = std::ptr::with_exposed_provenance_mut::<u64>(slot as usize);
+/// Makes the return into a compiled frame of this thread go to `pc`.
+pub fn write_slot(slot: ReturnSlot, pc: ReturnPc) {
     // SAFETY: the tests write return slots of frames that they hold, and restore them before returning.
-    unsafe { slot.write_volatile(pc) };
+    unsafe { slot.store(pc) };
 }
 
 /// A page of generated code: `f(cursor, function, argument, test_note)` that calls `test_note`.

@@ -3,14 +3,14 @@
 
 pub mod cfi;
 
-use osr_stackwalk::{ArrayStack, ExitRecord, Frame};
+use osr_stackwalk::{ArrayStack, ExitRecord, Frame, ReturnPc, ReturnSlot};
 
 /// Where the array's first word is.
 pub const BASE: u64 = 0x7fff_0000_1000;
 /// The return PC inside the entry stub.
-pub const BOUNDARY: u64 = 0x40_0010;
+pub const BOUNDARY: ReturnPc = ReturnPc::new(0x40_0010);
 /// The landing PC.
-pub const LANDING: u64 = 0x40_0020;
+pub const LANDING: ReturnPc = ReturnPc::new(0x40_0020);
 /// What fills every word that no walk should use. Not readable, not a PC of any frame.
 pub const POISON: u64 = 0xdead_dead_dead_dead;
 
@@ -25,7 +25,12 @@ pub struct Layout {
 pub struct Segment {
     pub exit: ExitRecord,
     pub frames: Vec<Frame>,
-    pub boundary_slot: u64,
+    pub boundary_slot: ReturnSlot,
+}
+
+/// The frame that `pc` in the slot at `slot` returns into.
+pub fn frame(pc: u64, slot: u64, frame_base: u64) -> Frame {
+    Frame { pc: ReturnPc::new(pc), return_slot: ReturnSlot::new(slot), frame_base }
 }
 
 impl Layout {
@@ -46,6 +51,10 @@ impl Layout {
         self.words[((address - BASE) / 8) as usize] = value;
     }
 
+    pub fn set_slot(&mut self, slot: ReturnSlot, pc: ReturnPc) {
+        self.set(slot.address(), pc.address());
+    }
+
     /// Lays out frames with frame pointers, innermost first: `(pc, words of locals)`.
     pub fn segment(&mut self, frames: &[(u64, usize)]) -> Segment {
         let mut expected = Vec::new();
@@ -60,10 +69,10 @@ impl Layout {
             }
             self.words.push(POISON);
             saved_base = Some(frame_base);
-            expected.push(Frame { pc, return_slot: slot, stack_pointer: slot + 8, frame_base });
+            expected.push(frame(pc, slot, frame_base));
         }
-        let boundary_slot = self.next_address();
-        self.words.push(BOUNDARY);
+        let boundary_slot = ReturnSlot::new(self.next_address());
+        self.words.push(BOUNDARY.address());
         let exit = match expected.first() {
             Some(frame) => ExitRecord { return_slot: frame.return_slot, frame_base: frame.frame_base },
             None => ExitRecord { return_slot: boundary_slot, frame_base: POISON },
