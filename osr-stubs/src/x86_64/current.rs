@@ -6,9 +6,11 @@
 
 use std::arch::{global_asm, naked_asm};
 
+use super::macros::load_current_context;
 use crate::context::Context;
 
 global_asm!(
+    // Writable, allocated, zeroed for each thread. Hidden: the offset is known when the program is linked.
     ".pushsection .tbss.osr_current_context, \"awT\", @nobits",
     ".p2align 3",
     ".hidden osr_current_context",
@@ -23,13 +25,7 @@ global_asm!(
 /// The context whose guest code this thread executes; null if none.
 #[unsafe(naked)]
 pub extern "C" fn current() -> *mut Context {
-    naked_asm!(
-        ".cfi_startproc",
-        "mov rax, qword ptr [rip + osr_current_context@gottpoff]",
-        "mov rax, qword ptr fs:[rax]",
-        "ret",
-        ".cfi_endproc",
-    )
+    naked_asm!(".cfi_startproc", load_current_context!("rax"), "ret", ".cfi_endproc",)
 }
 
 /// Makes `context` the thread's current one.
@@ -40,6 +36,7 @@ pub extern "C" fn current() -> *mut Context {
 pub unsafe extern "C" fn set_current(context: *mut Context) {
     naked_asm!(
         ".cfi_startproc",
+        // As in `load_current_context!`, with a store in the end.
         "mov rax, qword ptr [rip + osr_current_context@gottpoff]",
         "mov qword ptr fs:[rax], rdi",
         "ret",

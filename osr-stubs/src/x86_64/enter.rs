@@ -28,10 +28,19 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use super::macros::{each_xmm_argument, frame, load_arguments, store_results};
 use crate::context::{Context, EntryRecord, NativeArguments, NativeCall, NativeResults};
 
 /// Bytes from `rbp` down to the entry record.
 const RECORD_BELOW_FRAME: usize = 7 * 8 + size_of::<EntryRecord>();
+
+/// The record is pushed field by field, and stack arguments are pushed below it: rsp must be aligned there.
+const _: () = assert!(
+    offset_of!(EntryRecord, previous) == 0
+        && offset_of!(EntryRecord, exit_slot) == 8
+        && offset_of!(EntryRecord, exit_frame) == 16
+        && RECORD_BELOW_FRAME.is_multiple_of(16)
+);
 
 /// Calls `call.code` with the context and `call.arguments`; puts what it returns into `call.results`.
 /// True if it returned, false if it trapped.
@@ -43,11 +52,8 @@ const RECORD_BELOW_FRAME: usize = 7 * 8 + size_of::<EntryRecord>();
 pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> bool {
     naked_asm!(
         ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
+        frame!(),
+        // All callee-saved registers: compiled code may be dropped by a trap before it restores them.
         "push rbx",
         ".cfi_offset rbx, -24",
         "push r12",
@@ -58,15 +64,16 @@ pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> 
         ".cfi_offset r14, -48",
         "push r15",
         ".cfi_offset r15, -56",
+        // For the way out: the call, which takes the results, and the context.
         "push rsi",
         "push rdi",
-        // The entry record: links, so that walks and traps nest.
+        // The entry record, last field first: links, so that walks and traps nest.
         "push qword ptr [rdi + {exit_frame}]",
         "push qword ptr [rdi + {exit_slot}]",
         "push qword ptr [rdi + {entry}]",
         "mov qword ptr [rdi + {entry}], rsp",
-        // Stack arguments, last first. The record ends 16-byte aligned (2 + 5 + 2 + 3 words below the
-        // return address make 12 with it), so only an odd number of words needs padding.
+        // Stack arguments, last first. The record ends 16-byte aligned, so only an odd number of words needs
+        // padding.
         "mov r10, rsi",
         "mov rcx, qword ptr [r10 + {stack_words}]",
         "mov rax, qword ptr [r10 + {stack}]",
@@ -80,29 +87,16 @@ pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> 
         "dec rcx",
         "jmp 2b",
         "3:",
-        "movsd xmm0, qword ptr [r10 + {float} + 0]",
-        "movsd xmm1, qword ptr [r10 + {float} + 8]",
-        "movsd xmm2, qword ptr [r10 + {float} + 16]",
-        "movsd xmm3, qword ptr [r10 + {float} + 24]",
-        "movsd xmm4, qword ptr [r10 + {float} + 32]",
-        "movsd xmm5, qword ptr [r10 + {float} + 40]",
-        "movsd xmm6, qword ptr [r10 + {float} + 48]",
-        "movsd xmm7, qword ptr [r10 + {float} + 56]",
-        "mov rsi, qword ptr [r10 + {integer} + 0]",
-        "mov rdx, qword ptr [r10 + {integer} + 8]",
-        "mov rcx, qword ptr [r10 + {integer} + 16]",
-        "mov r8, qword ptr [r10 + {integer} + 24]",
-        "mov r9, qword ptr [r10 + {integer} + 32]",
+        // rdi is the context still. r10 carries no argument, so that it can be read until the last moment.
+        load_arguments!("r10"),
         "call qword ptr [r10 + {code}]",
         ".globl osr_entry_return",
         ".hidden osr_entry_return",
         "osr_entry_return:",
+        // Drops the stack arguments, however many.
         "lea rsp, [rbp - {record_below_frame}]",
         "mov rsi, qword ptr [rsp + {saved_call}]",
-        "mov qword ptr [rsi + {result_integer} + 0], rax",
-        "mov qword ptr [rsi + {result_integer} + 8], rdx",
-        "movsd qword ptr [rsi + {result_float} + 0], xmm0",
-        "movsd qword ptr [rsi + {result_float} + 8], xmm1",
+        store_results!("rsi"),
         "mov eax, 1",
         // Both ways out: rsp is at the record, eax is the status, nothing else is relied on.
         ".globl osr_entry_leave",
@@ -112,6 +106,7 @@ pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> 
         "pop qword ptr [rdi + {entry}]",
         "pop qword ptr [rdi + {exit_slot}]",
         "pop qword ptr [rdi + {exit_frame}]",
+        // The context and the call.
         "add rsp, 16",
         "pop r15",
         "pop r14",
@@ -138,7 +133,7 @@ pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> 
     )
 }
 
-/// Drops everything down to the nearest entry, and makes that [`enter`] give false.
+/// Drops everything down to the nearest entry, and makes that [`enter`] return false.
 ///
 /// # Safety
 /// Jumped to, with the context in `rdi`, where all frames above the nearest entry are compiled code or
@@ -147,6 +142,7 @@ pub unsafe extern "C" fn enter(context: *mut Context, call: *mut NativeCall) -> 
 pub unsafe extern "C" fn unwind_to_entry() {
     naked_asm!(
         ".cfi_startproc",
+        // From here on the stack is that of `enter` at its call.
         "mov rsp, qword ptr [rdi + {entry}]",
         "xor eax, eax",
         "jmp osr_entry_leave",

@@ -14,10 +14,12 @@ pub unsafe extern "C" fn visit_here(
 ) {
     naked_asm!(
         ".cfi_startproc",
+        // Called as visit(data, rsp, rbp), before anything is pushed: rsp is the slot, rbp the caller's.
         "mov rax, rdi",
         "mov rdi, rsi",
         "mov rsi, rsp",
         "mov rdx, rbp",
+        // At a call rsp is a multiple of 16; a word aligns it again.
         "sub rsp, 8",
         ".cfi_def_cfa_offset 16",
         "call rax",

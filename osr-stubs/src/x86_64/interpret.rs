@@ -1,10 +1,11 @@
 //! Compiled code calls a function that has no compiled code, and a landed frame resumes in the
-//! interpreter. Both build the same frame; both leave it by one of the [exits](crate::Exit).
+//! interpreter. Both build the same frame; both leave it by one of the [exits](Exit).
 //!
 //! ```text
 //!              | stack arguments             |
 //!   slot ─────>| return address              |  owned by this thunk: Context::exit_slot
 //!   rbp ──────>| caller's rbp                |  its value is Context::exit_frame
+//!              | Context*                    |
 //!              | (padding)                   |
 //!              | NativeCall.state            |
 //!              | ...                         |
@@ -12,16 +13,24 @@
 //! ```
 //!
 //! The thunk owns the return slot, so that the stack does not grow with the number of transitions: on
-//! [`Exit::Continue`](crate::Exit::Continue) and [`Exit::Enter`](crate::Exit::Enter) its frame is popped first and the code that continues
-//! returns straight to the thunk's caller.
+//! [`Exit::Continue`] and [`Exit::Enter`] its frame is popped first and the code that continues returns straight
+//! to the thunk's caller. One call is then matched by one return, as the processor's return predictor expects.
 
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use crate::context::{Context, Hooks, NativeArguments, NativeCall, NativeResults};
+use super::macros::{each_xmm_argument, exit_stub, in_frame, load_arguments, load_results, store_arguments};
+use crate::context::{Context, Exit, Hooks, NativeArguments, NativeCall, NativeResults};
 
-/// The size of the thunk's frame below `rbp`: a `NativeCall`, rounded up to keep `rsp` aligned.
+/// Bytes for the `NativeCall` in the thunk's frame, rounded up to keep `rsp` aligned.
 const FRAME: usize = size_of::<NativeCall>().next_multiple_of(16);
+
+/// The common way out tells the exits apart by their order.
+const _: () = assert!(
+    (Exit::Done as u32) < Exit::Trap as u32
+        && (Exit::Trap as u32) < Exit::Continue as u32
+        && (Exit::Continue as u32) < Exit::Enter as u32
+);
 
 /// What compiled code reaches when it calls a function that is not compiled. The function's stub in the
 /// code arena has put the function's number into `eax`; all argument registers are the caller's.
@@ -30,41 +39,21 @@ const FRAME: usize = size_of::<NativeCall>().next_multiple_of(16);
 /// Entered by a call from compiled code, with the context in `rdi`.
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter_interpreter() {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov qword ptr [rdi + {exit_frame}], rbp",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "lea r10, [rbp + 8]",
-        "mov qword ptr [rdi + {exit_slot}], r10",
-        "push rdi", // kept for the way out; with the next word it keeps rsp aligned
+    exit_stub!(
+        // Kept for the way out; twice, so that rsp stays a multiple of 16.
+        "push rdi",
         "push rdi",
         "sub rsp, {frame}",
-        "mov qword ptr [rsp + {integer} + 0], rsi",
-        "mov qword ptr [rsp + {integer} + 8], rdx",
-        "mov qword ptr [rsp + {integer} + 16], rcx",
-        "mov qword ptr [rsp + {integer} + 24], r8",
-        "mov qword ptr [rsp + {integer} + 32], r9",
-        "movsd qword ptr [rsp + {float} + 0], xmm0",
-        "movsd qword ptr [rsp + {float} + 8], xmm1",
-        "movsd qword ptr [rsp + {float} + 16], xmm2",
-        "movsd qword ptr [rsp + {float} + 24], xmm3",
-        "movsd qword ptr [rsp + {float} + 32], xmm4",
-        "movsd qword ptr [rsp + {float} + 40], xmm5",
-        "movsd qword ptr [rsp + {float} + 48], xmm6",
-        "movsd qword ptr [rsp + {float} + 56], xmm7",
+        // The call's arguments, before any of their registers is used for something else.
+        store_arguments!("rsp"),
+        // Those on the stack stay where the caller put them: above the return address.
         "lea r10, [rbp + 16]",
         "mov qword ptr [rsp + {stack}], r10",
+        // The hook takes the context, the function's number, and the call.
         "mov esi, eax",
         "mov rdx, rsp",
         "call qword ptr [rdi + {call_hook}]",
-        "jmp {leave}",
-        ".cfi_endproc",
-        exit_frame = const offset_of!(Context, exit_frame),
-        exit_slot = const offset_of!(Context, exit_slot),
+        "jmp {leave}";
         frame = const FRAME,
         integer = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, integer),
         float = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, float),
@@ -82,48 +71,41 @@ pub unsafe extern "C" fn enter_interpreter() {
 /// callee-saved registers as its caller expects them.
 #[unsafe(naked)]
 pub unsafe extern "C" fn resume_interpreter() {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov qword ptr [rdi + {exit_frame}], rbp",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "lea r10, [rbp + 8]",
-        "mov qword ptr [rdi + {exit_slot}], r10",
+    exit_stub!(
         "push rdi",
         "push rdi",
         "sub rsp, {frame}",
+        // The hook takes the context and the call, which has no arguments. The state is the thread's.
         "mov rsi, rsp",
         "call qword ptr [rdi + {resume_hook}]",
-        "jmp {leave}",
-        ".cfi_endproc",
-        exit_frame = const offset_of!(Context, exit_frame),
-        exit_slot = const offset_of!(Context, exit_slot),
+        "jmp {leave}";
         frame = const FRAME,
         resume_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, resume),
         leave = sym leave_interpreter,
     )
 }
 
-/// The common way out of both thunks: `eax` is the [`Exit`](crate::Exit), `rsp` and `rbp` are as the
-/// thunk left them at its call.
+/// The common way out of both thunks: `eax` is the [`Exit`], `rsp` and `rbp` are as the thunk left them at
+/// its call, so that the `NativeCall` is at `rsp` and the context below `rbp`.
+///
+/// | exit | registers | then |
+/// |---|---|---|
+/// | `Done` | the results | returns |
+/// | `Trap` | `rdi` context | [`unwind_to_entry`](super::enter::unwind_to_entry) |
+/// | `Continue` | `rdi` context, `rsi` frame state | jumps to the code, `rsp` at the return slot |
+/// | `Enter` | `rdi` context, the arguments as they came | the same |
 #[unsafe(naked)]
 unsafe extern "C" fn leave_interpreter() {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_def_cfa rbp, 16",
-        ".cfi_offset rbp, -16",
+        in_frame!(),
         "mov rdi, qword ptr [rbp - 8]",
-        "cmp eax, 1",
+        // The exit: below `Trap`, `Trap`, or above.
+        "cmp eax, {trap}",
         "je {unwind}",
         "ja 2f",
         // Done: results into their registers.
-        "mov rax, qword ptr [rsp + {result_integer} + 0]",
-        "mov rdx, qword ptr [rsp + {result_integer} + 8]",
-        "movsd xmm0, qword ptr [rsp + {result_float} + 0]",
-        "movsd xmm1, qword ptr [rsp + {result_float} + 8]",
+        load_results!("rsp"),
         ".cfi_remember_state",
         "leave",
         ".cfi_def_cfa rsp, 8",
@@ -131,7 +113,8 @@ unsafe extern "C" fn leave_interpreter() {
         // Continue: this frame goes, the code takes its place.
         ".cfi_restore_state",
         "2:",
-        "cmp eax, 3",
+        "cmp eax, {enter}",
+        // Does not change the flags.
         "mov rax, qword ptr [rsp + {code}]",
         "je 3f",
         "mov rsi, qword ptr [rsp + {state}]",
@@ -142,24 +125,14 @@ unsafe extern "C" fn leave_interpreter() {
         // Enter: as Continue, with the arguments as they came. Those on the stack never moved.
         ".cfi_restore_state",
         "3:",
-        "mov rsi, qword ptr [rsp + {integer} + 0]",
-        "mov rdx, qword ptr [rsp + {integer} + 8]",
-        "mov rcx, qword ptr [rsp + {integer} + 16]",
-        "mov r8, qword ptr [rsp + {integer} + 24]",
-        "mov r9, qword ptr [rsp + {integer} + 32]",
-        "movsd xmm0, qword ptr [rsp + {float} + 0]",
-        "movsd xmm1, qword ptr [rsp + {float} + 8]",
-        "movsd xmm2, qword ptr [rsp + {float} + 16]",
-        "movsd xmm3, qword ptr [rsp + {float} + 24]",
-        "movsd xmm4, qword ptr [rsp + {float} + 32]",
-        "movsd xmm5, qword ptr [rsp + {float} + 40]",
-        "movsd xmm6, qword ptr [rsp + {float} + 48]",
-        "movsd xmm7, qword ptr [rsp + {float} + 56]",
+        load_arguments!("rsp"),
         "leave",
         ".cfi_def_cfa rsp, 8",
         "jmp rax",
         ".cfi_endproc",
         unwind = sym super::enter::unwind_to_entry,
+        trap = const Exit::Trap as u32,
+        enter = const Exit::Enter as u32,
         result_integer = const offset_of!(NativeCall, results) + offset_of!(NativeResults, integer),
         result_float = const offset_of!(NativeCall, results) + offset_of!(NativeResults, float),
         integer = const offset_of!(NativeCall, arguments) + offset_of!(NativeArguments, integer),

@@ -26,9 +26,31 @@
 //! Where the frame map is code, step 2 is interrupted: the hook leaves the registers as they are, and control
 //! goes to that [pad](super::pad), which comes back for the rest.
 //!
-//! Registers: on arrival `rax`, `rdx`, `xmm0`, `xmm1` are results and `rbx`, `rbp`, `r12` to `r15`
-//! are live; everything else is free. On departure `rdi` is the context, `rsi` the frame state, the
-//! callee-saved registers are those of the old frame's caller.
+//! # The return predictor
+//!
+//! Processors predict returns by a stack of their own: a call pushes the address that it expects to be returned
+//! to, a `ret` takes the topmost. It knows nothing of swapped slots, so the `ret` that arrives here was
+//! predicted to go into the old code, and is mispredicted: some 20 cycles, once for each landing. What was
+//! executed speculatively there leaves no trace in registers or memory, also if the code has been released. The
+//! predictor's stack keeps its depth, as one call is matched by one `ret`. So the returns further out
+//! stay predicted, unless their slots are swapped as well.
+//!
+//! The departure is a jump, for the same reason: the old frame was entered by one call, and the code that
+//! continues in its place executes the one `ret` that matches it. What upsets the count is a [pad](super::pad),
+//! whose last call is never returned from, and a trap, which drops frames without their returns: the returns
+//! after these are mispredicted, as many as the predictor holds at most (16 or 32).
+//!
+//! A shadow stack that is enforced (CET) refuses a swapped return. Nothing here switches it on.
+//!
+//! # Registers
+//!
+//! | | on arrival | on departure |
+//! |---|---|---|
+//! | `rax`, `rdx`, `xmm0`, `xmm1` | results of the callee | free, but that `rax` is the code jumped to |
+//! | `rbx`, `r12` to `r15`, `rbp` | those of the old frame | those of the old frame's caller |
+//! | `rsp` | right above the slot | at the old frame's own return slot |
+//! | `rdi` | free | the context |
+//! | `rsi` | free | the frame state |
 //!
 //! At a poll, too, control arrives here by a return (from the `poll` stub); the results are then
 //! meaningless and the frame map does not ask for them.
@@ -40,6 +62,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use super::macros::{in_compiled_frame, in_frame, load_current_context, store_results};
 use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResults};
 
 /// See the module's description. Never called: returned into, at [`landing_pc`].
@@ -50,23 +73,15 @@ use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResult
 pub unsafe extern "C" fn landing() {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_def_cfa rbp, 16",
-        ".cfi_offset rbp, -16",
-        ".cfi_undefined rbx",
-        ".cfi_undefined r12",
-        ".cfi_undefined r13",
-        ".cfi_undefined r14",
-        ".cfi_undefined r15",
+        in_compiled_frame!(),
+        // Unwinders look up the return PC minus one, which has to be in this row.
         "nop",
         ".globl osr_landing",
         ".hidden osr_landing",
         "osr_landing:",
-        "mov rdi, qword ptr [rip + osr_current_context@gottpoff]",
-        "mov rdi, qword ptr fs:[rdi]",
-        "mov qword ptr [rdi + {integer} + 0], rax",
-        "mov qword ptr [rdi + {integer} + 8], rdx",
-        "movsd qword ptr [rdi + {float} + 0], xmm0",
-        "movsd qword ptr [rdi + {float} + 8], xmm1",
+        load_current_context!("rdi"),
+        // 1. Save all that the old frame's values may be in.
+        store_results!("rdi"),
         "mov qword ptr [rdi + {rbx}], rbx",
         "mov qword ptr [rdi + {r12}], r12",
         "mov qword ptr [rdi + {r13}], r13",
@@ -74,14 +89,18 @@ pub unsafe extern "C" fn landing() {
         "mov qword ptr [rdi + {r15}], r15",
         "mov qword ptr [rdi + {rbp}], rbp",
         "mov qword ptr [rdi + {stack_pointer}], rsp",
-        // rsp is a multiple of 16 here, as after every return into compiled code, so the call below
+        // 2. rsp is a multiple of 16 here, as after every return into compiled code, so the call below
         // is aligned; it overwrites the popped slot and what lies below, all of it dead.
+        "mov rax, qword ptr [rdi + {land_hook}]",
+        // A pad comes back here, with the same registers and another hook: rdi is the context, rax the hook.
+        ".globl osr_landing_call_hook",
+        ".hidden osr_landing_call_hook",
+        "osr_landing_call_hook:",
+        // rbx is saved above and preserved by the hook.
         "mov rbx, rdi",
-        "call qword ptr [rdi + {land_hook}]",
-        // Both ways out: rax is where to, rbx the context.
-        ".globl osr_landing_departure",
-        ".hidden osr_landing_departure",
-        "osr_landing_departure:",
+        "call rax",
+        // 3. rax is where to go. Everything else comes from the context; rsp is raised once nothing of the
+        // old frame is needed.
         "mov rdi, rbx",
         "mov rsi, qword ptr [rdi + {state}]",
         "mov r12, qword ptr [rdi + {r12}]",
@@ -90,6 +109,7 @@ pub unsafe extern "C" fn landing() {
         "mov r15, qword ptr [rdi + {r15}]",
         "mov rbx, qword ptr [rdi + {rbx}]",
         "mov rsp, qword ptr [rdi + {stack_pointer}]",
+        // The old frame is popped: what is left is a function at its entry, but that rbp is still the old one.
         ".cfi_def_cfa rsp, 8",
         ".cfi_same_value rbx",
         ".cfi_same_value r12",
@@ -98,10 +118,11 @@ pub unsafe extern "C" fn landing() {
         ".cfi_same_value r15",
         "mov rbp, qword ptr [rdi + {rbp}]",
         ".cfi_same_value rbp",
+        // 4. A jump: see the module's description.
         "jmp rax",
         ".cfi_endproc",
-        integer = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, integer),
-        float = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, float),
+        result_integer = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, integer),
+        result_float = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, float),
         rbx = const SAVED + offset_of!(CalleeSaved, rbx),
         r12 = const SAVED + offset_of!(CalleeSaved, r12),
         r13 = const SAVED + offset_of!(CalleeSaved, r13),

@@ -22,6 +22,7 @@ pub mod exit;
 pub mod here;
 pub mod interpret;
 pub mod landing;
+mod macros;
 pub mod pad;
 
 pub use current::{current, set_current};

@@ -27,6 +27,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use super::macros::{in_compiled_frame, in_frame, load_current_context};
 use crate::context::{Context, Hooks, LandingRegisters};
 
 /// Executes the pad at [`LandingRegisters::pad`].
@@ -38,13 +39,8 @@ use crate::context::{Context, Hooks, LandingRegisters};
 pub unsafe extern "C" fn run_pad() {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_def_cfa rbp, 16",
-        ".cfi_offset rbp, -16",
-        ".cfi_undefined rbx",
-        ".cfi_undefined r12",
-        ".cfi_undefined r13",
-        ".cfi_undefined r14",
-        ".cfi_undefined r15",
+        in_compiled_frame!(),
+        // The payloads of an exception, as the allocator has compiled the handler to expect them.
         "mov rax, rsi",
         "lea rdx, [rip + {done}]",
         "jmp qword ptr [rdi + {pad}]",
@@ -54,25 +50,20 @@ pub unsafe extern "C" fn run_pad() {
     )
 }
 
-/// What a pad calls last. The old frame is still whole; the landing goes on.
+/// What a pad calls last, with nothing in registers. The old frame is still whole; the landing continues where
+/// it calls its hook.
 #[unsafe(naked)]
 unsafe extern "C" fn pad_done() {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_def_cfa rbp, 16",
-        ".cfi_offset rbp, -16",
-        ".cfi_undefined rbx",
-        ".cfi_undefined r12",
-        ".cfi_undefined r13",
-        ".cfi_undefined r14",
-        ".cfi_undefined r15",
-        // The return address is of no use. Without it, rsp is aligned for the call.
+        in_compiled_frame!(),
+        // The return address leads behind the pad, where nothing is. Without it, rsp is as the landing found
+        // it. The processor's return predictor keeps it, and is one entry ahead from here on.
         "add rsp, 8",
-        "mov rdi, qword ptr [rip + osr_current_context@gottpoff]",
-        "mov rdi, qword ptr fs:[rdi]",
-        "mov rbx, rdi",
-        "call qword ptr [rdi + {hook}]",
-        "jmp osr_landing_departure",
+        // All registers are the pad's: the context is only in thread-local storage.
+        load_current_context!("rdi"),
+        "mov rax, qword ptr [rdi + {hook}]",
+        "jmp osr_landing_call_hook",
         ".cfi_endproc",
         hook = const offset_of!(Context, hooks) + offset_of!(Hooks, land_from_pad),
     )
