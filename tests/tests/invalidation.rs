@@ -94,7 +94,7 @@ fn every_pending_frame_is_of_a_version_of_its_own() {
         assert!(frames.iter().all(|frame| frame.hijacked));
         let versions: BTreeSet<_> = frames.iter().map(|frame| frame.version).collect();
         assert_eq!(versions.len(), frames.len());
-        let pcs: BTreeSet<u64> = frames.iter().map(|frame| frame.frame.pc).collect();
+        let pcs: BTreeSet<_> = frames.iter().map(|frame| frame.frame.pc).collect();
         assert!(settings.checked || pcs.len() < frames.len() / 2, "addresses are used again: {}", pcs.len());
         drop(thread);
         let left: u64 = instance.versions().iter().map(|version| version.frame_map_bytes()).sum();
