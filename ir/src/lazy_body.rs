@@ -1,8 +1,8 @@
-//! Bodies that are made when somebody asks for them.
+//! Bodies that are made on first use.
 //!
 //! ```text
-//!  wasm::import ──> source ──first use──> body        text::parse, tests ──> body
-//!                 (the source is let go)
+//!  wasm::import ──> BodySource ──first use──> Body        text::parse, tests ──> Body
+//!                 (dropped with the last body made)
 //! ```
 //!
 //! A WebAssembly module has far more code than a run executes, so importing it only validates it, and
@@ -13,20 +13,20 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::body::Body;
+use crate::body_source::{SourceCheck, UnmadeBody};
 use crate::module::Function;
-use crate::wasm::{SourceBody, SourceCheck};
 
-/// A [`Body`], made on first use: going from a reference to this to one to the body makes it.
+/// A [`Body`] that is made when it is dereferenced for the first time. Two threads that do so get the same body.
 #[derive(Default)]
 pub struct LazyBody {
     body: OnceLock<Body>,
-    /// What it is made of; none once it is made.
-    source: Mutex<Option<SourceBody>>,
+    /// What it is made from; none once it is made.
+    unmade: Mutex<Option<UnmadeBody>>,
 }
 
 impl LazyBody {
-    pub(crate) fn of_source(source: SourceBody) -> LazyBody {
-        LazyBody { body: OnceLock::new(), source: Mutex::new(Some(source)) }
+    pub(crate) fn unmade(body: UnmadeBody) -> LazyBody {
+        LazyBody { body: OnceLock::new(), unmade: Mutex::new(Some(body)) }
     }
 
     /// Whether the body has been made.
@@ -34,21 +34,21 @@ impl LazyBody {
         self.body.get().is_some()
     }
 
-    /// How many registers the body has: exactly if it has been made, else at most.
+    /// How many registers the body has: exactly if it has been made, otherwise at most.
     pub(crate) fn register_bound(&self) -> usize {
         match (self.body.get(), &*self.lock()) {
-            (None, Some(source)) => source.register_bound(),
+            (None, Some(UnmadeBody { source, function })) => source.register_bound(*function),
             _ => self.registers.len(),
         }
     }
 
     /// Whether the body is still to be made, and will be well formed as that of `function`.
-    pub(crate) fn is_sound_source(&self, function: &Function, check: &mut SourceCheck) -> bool {
-        self.lock().as_ref().is_some_and(|source| check.passes(source, function))
+    pub(crate) fn is_unmade_and_sound(&self, function: &Function, check: &mut SourceCheck) -> bool {
+        self.lock().as_ref().is_some_and(|body| check.passes(body, function))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<SourceBody>> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<UnmadeBody>> {
+        self.unmade.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,8 +58,8 @@ impl Deref for LazyBody {
     #[inline(always)]
     fn deref(&self) -> &Body {
         self.body.get_or_init(|| {
-            let source = self.lock().take();
-            source.map(|source| source.translate()).unwrap_or_default()
+            let unmade = self.lock().take();
+            unmade.map(|UnmadeBody { source, function }| source.make(function)).unwrap_or_default()
         })
     }
 }
@@ -73,15 +73,15 @@ impl DerefMut for LazyBody {
 
 impl From<Body> for LazyBody {
     fn from(body: Body) -> LazyBody {
-        LazyBody { body: body.into(), source: Mutex::new(None) }
+        LazyBody { body: body.into(), unmade: Mutex::new(None) }
     }
 }
 
 impl Clone for LazyBody {
     fn clone(&self) -> LazyBody {
-        let source = if self.is_made() { None } else { self.lock().clone() };
+        let unmade = if self.is_made() { None } else { self.lock().clone() };
         // Without either, another thread is making the body: this waits for it.
-        source.map_or_else(|| LazyBody::from(Body::clone(self)), LazyBody::of_source)
+        unmade.map_or_else(|| LazyBody::from(Body::clone(self)), LazyBody::unmade)
     }
 }
 

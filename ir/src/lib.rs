@@ -1,24 +1,81 @@
-//! The intermediate representation of osr-engine: a typed register code.
+//! The intermediate representation of osr-engine: a typed register code, and what is known of it.
 //!
-//! A [`Module`] holds functions, signatures, globals, tables, a linear memory and segments. A function
-//! has a [`Body`] of basic blocks over typed virtual [registers](Register). Registers, not SSA, because
-//! a *frame state* is registers at a point: interpreter frames, frame maps and state maps all speak it.
+//! A *transition* takes an activation of a function out of one body of code and continues it in another: in the
+//! interpreter, in code of another tier. Both have to agree on what an activation is. Here is where they do:
+//! it is a *frame state*, the values of *registers* at a *point*. Registers and not SSA values, because
+//! interpreter frames, frame maps and state maps then all speak of the same things.
 //!
 //! ```text
 //!  wasm/     .wasm, .wat  ──┐
-//!                           ├──> Module ──> verifier ──> Points, Liveness ──> (engine)
+//!                           ├──> Module ──> verifier ──> VerifiedModule ──> Points, Liveness ──> (engine)
 //!  text/     .ir          ──┘
 //! ```
 //!
-//! The words:
-//! - [`point`]: numbered program positions where execution can be observed and resumed;
-//! - [`liveness`]: the registers a frame state at each point must hold;
-//! - [`verifier`]: what makes a module well formed. Everything after it may rely on it.
+//! # Modules and bodies
 //!
-//! This crate contains no unsafe code and knows nothing of machines.
+//! A [`Module`] holds functions, signatures, globals, tables, a linear memory and segments: what
+//! WebAssembly calls a module, and with the same meaning. A defined function has a [`Body`] of basic blocks over
+//! typed virtual [registers](Register); the first registers are the parameters. An [`Instruction`] reads
+//! registers and then writes some; a [`Terminator`] says which block is next.
+//!
+//! Modules are made by [`wasm::import`] and [`wasm::import_text`] from WebAssembly, and by [`text::parse`] from
+//! this crate's own [textual form](text), in which they are printed, too. A WebAssembly module has far more
+//! code than a run executes, so its bodies are [made on first use](LazyBody).
+//!
+//! # Verification
+//!
+//! The [`verifier`] says what makes a module well formed: above all, that on every path a register is assigned
+//! before it is read, so that a frame state can be written down anywhere. It is done once, and a
+//! [`VerifiedModule`] is the proof. Everything after may rely on it.
+//!
+//! # Points and liveness
+//!
+//! [`Points`] are the numbered positions of a body where execution can be observed and resumed: its entry, each
+//! loop header, and after each call. Where an instruction may trap there is one, too, so that a trap can say
+//! where it happened. [`Liveness`] tells, for each [`Point`], which registers a frame state must hold: those
+//! that are read before they are written again. Both are functions of the body alone. So two tiers that compile
+//! the same body mean the same by "point 3 with `r0` and `r1`", whatever their code looks like.
+//!
+//! ```
+//! use osr_ir::{Liveness, Points, VerifiedModule, text};
+//!
+//! let module = text::parse(
+//!     "function sum (r0: i32) -> (i32) {   ; r0 + (r0 - 1) + .. + 1
+//!        r1: i32, r2: i32
+//!      b0: r1 = i32.const 0
+//!          jump b1
+//!      b1: r1 = i32.add r1, r0
+//!          r2 = i32.const 1
+//!          r0 = i32.sub r0, r2
+//!          branch r0, b1, b2
+//!      b2: return r1 }",
+//! )?;
+//! let module = VerifiedModule::new(module)?;
+//! let body = module.functions[0].body().expect("it is not imported");
+//!
+//! let points = Points::of(body);
+//! let liveness = Liveness::of(body, &points);
+//! let lines: Vec<String> = points
+//!     .iter()
+//!     .map(|(point, kind, position)| format!("{point} {kind:?} at {position}: {:?}", liveness.at(point)))
+//!     .collect();
+//! assert_eq!(lines, [
+//!     "p0 Entry at b0:0: [r0]",
+//!     // What an activation in the loop is: two registers. `r2` is written before it is read.
+//!     "p1 LoopHeader at b1:0: [r0, r1]",
+//! ]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What may be relied on
+//!
+//! This crate contains no unsafe code and knows nothing of machines. Whatever bytes or text it is handed, it
+//! returns a module or an error that says where; it does not panic.
 #![forbid(unsafe_code)]
 
 pub mod body;
+mod body_source;
+mod declarations;
 pub mod index;
 mod lazy_body;
 pub mod liveness;
@@ -45,3 +102,4 @@ pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 pub use point::{Point, PointKind, Points, Position};
 pub use trap::TrapKind;
 pub use value::{Type, Value};
+pub use verifier::VerifiedModule;

@@ -91,7 +91,7 @@ impl Function {
         matches!(self.kind, FunctionKind::Defined(_))
     }
 
-    /// How many registers its body has: exactly, or, as long as nobody has asked for the body, at most.
+    /// How many registers its body has: exactly, or at most as long as the body has not been made.
     /// None if it is imported.
     pub fn register_bound(&self) -> usize {
         match &self.kind {
@@ -100,7 +100,7 @@ impl Function {
         }
     }
 
-    /// The body, unless the function is imported. It is made now if this is its first use.
+    /// The body, unless the function is imported. It is made if this is its first use.
     pub fn body(&self) -> Option<&Body> {
         match &self.kind {
             FunctionKind::Import(_) => None,

@@ -1,6 +1,6 @@
-//! The verifier: what makes a module well formed. Every module is verified before it runs, wherever
-//! it came from, and everything after may rely on what is checked here. Only the bodies that are still
-//! WebAssembly are left out then ([`verify_lazily`]): validation has checked them.
+//! The verifier: what makes a module well formed. Every module is verified once before it runs, whatever it
+//! was made from; a [`VerifiedModule`] is the proof, and everything after may rely on what is checked here. Only
+//! the bodies that are still WebAssembly are left out then ([`verify_lazily`]): validation has checked them.
 //!
 //! ```text
 //! module ──> items (this file, initializers) ──> each body: code ──> assignment
@@ -8,7 +8,7 @@
 //!
 //! A verified module keeps these promises:
 //! - every index is in range, signatures are distinct, names of functions and exports are unique;
-//! - operands, results, arguments and initializers have the types that are asked for;
+//! - operands, results, arguments and initializers have the required types;
 //! - a body has an entry block without predecessors, its first registers are the parameters, and on
 //!   every path from the entry a register is assigned before it is read;
 //! - memory is touched only if there is one; sizes are ordered and within limits.
@@ -20,12 +20,15 @@ mod assignment;
 mod code;
 mod error;
 mod initializer;
+mod verified;
 
 use std::collections::{HashMap, HashSet};
 
 pub use error::{CodeError, Item, List, VerifyError};
+pub use verified::VerifiedModule;
 
 use crate::body::Body;
+use crate::body_source::SourceCheck;
 use crate::index::{
     DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
@@ -33,7 +36,6 @@ use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
 };
 use crate::value::Type;
-use crate::wasm::SourceCheck;
 use initializer::Initializer;
 
 /// Checks that `module` is well formed, and reports the first thing that is not. Every body is made.
@@ -43,12 +45,13 @@ pub fn verify(module: &Module) -> Result<(), VerifyError> {
 }
 
 /// As [`verify`], but leaves out the bodies that are still as a WebAssembly module has them, if what they
-/// refer to has not been changed since: they were validated, and translation keeps that.
+/// refer to has not been changed since: they were validated, and translation makes well-formed bodies of
+/// valid ones.
 pub fn verify_lazily(module: &Module) -> Result<(), VerifyError> {
     verify_items(module)?;
     let mut check = SourceCheck::of(module);
     module.functions.iter().try_for_each(|function| match &function.kind {
-        FunctionKind::Defined(body) if body.is_sound_source(function, &mut check) => Ok(()),
+        FunctionKind::Defined(body) if body.is_unmade_and_sound(function, &mut check) => Ok(()),
         _ => verify_function(module, function),
     })
 }

@@ -4,7 +4,7 @@
 //! open frame only the nesting is followed, as a count.
 
 use super::operands::Operand;
-use super::source::Declarations;
+use crate::declarations::Declarations;
 use crate::index::{Block, SignatureIndex};
 use crate::module::Signature;
 use crate::value::Type;

@@ -13,17 +13,18 @@ use super::error::{Feature, ImportError};
 use super::locals::{self, Assignments};
 use super::operands::{Operand, Operands};
 use super::operators::{Computation, computation};
-use super::source::{Declarations, SourceBody};
+use super::source::SourceModule;
 use crate::body::{Body, Instruction, Terminator};
+use crate::declarations::Declarations;
 use crate::index::{
     DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
 use crate::value::{Type, Value};
 
-/// Translates `source`.
-pub(super) fn translate(source: &SourceBody) -> Result<Body, ImportError> {
-    let code = source.code();
-    Translator::new(source, &code)?.body(&code)
+/// Translates the body of `function`.
+pub(super) fn translate(source: &SourceModule, function: FunctionIndex) -> Result<Body, ImportError> {
+    let code = source.code(function);
+    Translator::new(source, function, &code)?.body(&code)
 }
 
 /// A function being translated.
@@ -40,9 +41,13 @@ pub(super) struct Translator<'m> {
 }
 
 impl<'m> Translator<'m> {
-    fn new(source: &'m SourceBody, body: &FunctionBody<'_>) -> Result<Translator<'m>, ImportError> {
-        let module = &source.module.declarations;
-        let signature = module.signature_of(source.function);
+    fn new(
+        source: &'m SourceModule,
+        function: FunctionIndex,
+        body: &FunctionBody<'_>,
+    ) -> Result<Translator<'m>, ImportError> {
+        let module = &source.declarations;
+        let signature = module.signature_of(function);
         let mut locals = module.signature(signature).parameters.clone();
         let parameters = locals.len();
         locals::declared(body, &mut locals)?;
@@ -56,7 +61,7 @@ impl<'m> Translator<'m> {
         };
         Ok(Translator {
             module,
-            types: &source.module.types,
+            types: &source.types,
             code,
             operands: Operands::new(locals.clone()),
             control: Control::new(frame),

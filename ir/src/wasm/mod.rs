@@ -15,7 +15,7 @@
 //! broken name section is too, as WebAssembly has it.
 //!
 //! What may be relied on: bytes are validated before anything else, bodies included, so translation
-//! never meets ill-typed code, and may wait until somebody asks for a body: whatever is refused is
+//! never meets ill-typed code, and may wait until a body is asked for: whatever is refused is
 //! refused at import. Locals keep their order: the parameters are the first registers.
 
 mod branch;
@@ -34,7 +34,6 @@ mod sections;
 mod source;
 
 pub use error::{Feature, ImportError};
-pub(crate) use source::{SourceBody, SourceCheck};
 
 use crate::module::Module;
 

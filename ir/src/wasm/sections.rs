@@ -12,7 +12,8 @@ use wasmparser::{
 };
 
 use super::error::{Feature, ImportError};
-use super::source::{SourceBody, SourceModule};
+use super::source::SourceModule;
+use crate::body_source::{BodySource, UnmadeBody};
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
 use crate::lazy_body::LazyBody;
 use crate::module::{
@@ -39,12 +40,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Sections<'_>> {
     }
     let Reader { mut module, types, code, bodies, names, .. } = reader;
     let section = &bytes[code.start as usize..code.end as usize];
-    let source = Arc::new(SourceModule::new(&module, types, section, code.start));
-    let imported = module.functions.len() - bodies.len();
-    for (i, range) in bodies.into_iter().enumerate() {
-        let function = FunctionIndex::new(imported + i);
-        let body = LazyBody::of_source(SourceBody::new(&source, function, range));
-        module.functions[function.index()].kind = FunctionKind::Defined(body);
+    let source = SourceModule::new(&module, types, (section, code.start), bodies);
+    let functions = source.functions();
+    let source: Arc<dyn BodySource> = Arc::new(source);
+    for function in functions {
+        let body = UnmadeBody { source: Arc::clone(&source), function };
+        module.functions[function.index()].kind = FunctionKind::Defined(LazyBody::unmade(body));
     }
     Ok(Sections { module, names })
 }

@@ -1,0 +1,52 @@
+//! What a module declares: everything outside of a body that its instructions may refer to.
+//!
+//! Whether a body is well formed depends on the body and on these, and on nothing else of the module. So bodies
+//! that were validated under declarations are still good while the module's are equal to them.
+
+use crate::index::{FunctionIndex, SignatureIndex};
+use crate::module::{Module, Signature};
+use crate::value::Type;
+
+/// The declarations of a module.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Declarations {
+    pub(crate) signatures: Vec<Signature>,
+    /// The signature of each function.
+    functions: Vec<SignatureIndex>,
+    /// The type of each global, and whether it is mutable.
+    globals: Vec<(Type, bool)>,
+    has_memory: bool,
+    /// How many there are of each.
+    tables: usize,
+    data: usize,
+    elements: usize,
+}
+
+impl Declarations {
+    pub(crate) fn of(module: &Module) -> Declarations {
+        Declarations {
+            signatures: module.signatures.clone(),
+            functions: module.functions.iter().map(|function| function.signature).collect(),
+            globals: module.globals.iter().map(|global| (global.ty, global.mutable)).collect(),
+            has_memory: module.memory.is_some(),
+            tables: module.tables.len(),
+            data: module.data.len(),
+            elements: module.elements.len(),
+        }
+    }
+
+    /// The signature at `index`.
+    pub(crate) fn signature(&self, index: SignatureIndex) -> &Signature {
+        &self.signatures[index.index()]
+    }
+
+    /// The signature of a function.
+    pub(crate) fn signature_of(&self, function: FunctionIndex) -> SignatureIndex {
+        self.functions[function.index()]
+    }
+
+    /// The type of a global.
+    pub(crate) fn global(&self, index: u32) -> Type {
+        self.globals[index as usize].0
+    }
+}
