@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Imports, Settings, Stress};
+use osr_engine::{Delegates, Imports, Settings, Stress};
 use osr_ir::{FunctionIndex, Signature, Value};
 
 use crate::cli::CallOptions;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host;
 use crate::load::{Program, load, read};
 use crate::number::{read_arguments, show_all};
-use crate::schedule_file::{self, ScheduledRun};
+use crate::schedule_file::{self, Reached, ScheduledRun};
 use crate::session::Session;
 
 /// A call of a function of a program.
@@ -29,12 +29,15 @@ pub(crate) struct Call {
     pub(crate) settings: Settings,
     /// What a schedule of this run is known by.
     pub(crate) run: ScheduledRun,
+    /// How far the run got that is replayed, if that is known.
+    pub(crate) reached: Option<Reached>,
 }
 
 impl Call {
-    /// What `options` ask for.
-    pub(crate) fn of(options: &CallOptions) -> Result<Call, Error> {
+    /// What `options` ask for. With `points`, these are safepoints, whatever the options say.
+    pub(crate) fn of(options: &CallOptions, points: bool) -> Result<Call, Error> {
         let mut settings = options.engine.settings()?;
+        settings.points |= points;
         let program = load(&options.program)?;
         let (invoke, function) = entry::find(&program, options.invoke.as_deref())?;
         let invoke = invoke.to_owned();
@@ -45,13 +48,16 @@ impl Call {
         let shown = show_all(&signature.parameters, &words);
         let stack_bytes = options.engine.stack_size.bytes();
         let run = ScheduledRun::new(&read(&options.program)?, &invoke, shown, &settings, stack_bytes);
+        let mut reached = None;
         if let Some(path) = &options.replay {
             if !options.engine.stress.is_empty() {
                 return Err(Error::ReplayWithStress);
             }
-            settings.stress = Stress::Replay(Arc::new(schedule_file::read(path, &run)?));
+            let recorded = schedule_file::read(path, &run)?;
+            settings.stress = Stress::Replay(Arc::new(recorded.schedule));
+            reached = recorded.reached;
         }
-        Ok(Call { program, invoke, function, arguments, settings, run })
+        Ok(Call { program, invoke, function, arguments, settings, run, reached })
     }
 
     /// The type of the function.
@@ -66,6 +72,7 @@ impl Call {
             function: self.function,
             arguments: &self.arguments,
             settings,
+            delegates: Delegates::default(),
             stack_bytes: self.run.stack_bytes,
             imports,
             again: false,

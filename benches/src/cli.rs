@@ -7,7 +7,6 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use osr_engine::{CompiledTier, PlantedDefect, Settings, StateRecording, Tiers};
-use osr_ir::Register;
 
 use crate::error::Error;
 use crate::measure::{Effort, Way};
@@ -177,7 +176,7 @@ pub(crate) struct CallOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) invoke: Option<String>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its
-    /// arguments and the tiers must be the same.
+    /// arguments and all options that decide where safepoints are must be the same.
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
     /// Options of the engine.
@@ -213,7 +212,8 @@ pub(crate) struct RunOptions {
     pub(crate) verify: bool,
     /// Run a shadow interpreter alongside, which compares every frame state that is rebuilt, every arrival at
     /// an entry and at a loop header, memory, globals, results and traps. Says what it compared on stderr; exits
-    /// with 1 if something differs. Many times slower; the same transitions occur.
+    /// with 1 if something differs. Implies --points, under which the same transitions occur without it. Many
+    /// times slower.
     #[arg(long)]
     pub(crate) shadow: bool,
     /// Do not show what the program prints.
@@ -270,6 +270,10 @@ pub(crate) struct EngineOptions {
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
     pub(crate) unrolling: u8,
+    /// Make every arrival at a function's entry and at a loop header a safepoint: loops are not unrolled, and
+    /// optimized functions that call nothing poll, too. Implied by `run --shadow`.
+    #[arg(long)]
+    pub(crate) points: bool,
     /// Force transitions; may be repeated. `invalidate=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
     /// `hijack=N`: hijacks the frames, and the code stays. `land=interpreter|baseline|optimized|random:SEED`:
@@ -299,14 +303,13 @@ impl FromStr for DefectOption {
     fn from_str(text: &str) -> Result<DefectOption, String> {
         let parts = text.rsplit_once(':').and_then(|(function, n)| Some((function, n.parse().ok()?)));
         let (function, register) = parts.ok_or("write FUNCTION:N, with the number N of a register")?;
-        let register = Register::new(register);
         Ok(DefectOption(PlantedDefect { function: function.to_owned(), register }))
     }
 }
 
 impl fmt::Display for DefectOption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.0.function, self.0.register.index())
+        write!(formatter, "{}:{}", self.0.function, self.0.register)
     }
 }
 
@@ -410,6 +413,7 @@ impl EngineOptions {
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
             state_recording: self.state_recording.recording(),
             unrolling: self.unrolling,
+            points: self.points,
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),
             planted: self.plant_defect.as_ref().map(|defect| defect.0.clone()),

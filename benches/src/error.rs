@@ -9,6 +9,7 @@ use osr_ir::Type;
 use osr_ir::wasm::ImportError;
 use thiserror::Error as ThisError;
 
+use crate::schedule_file::Reached;
 use crate::size::Size;
 
 /// Why `osr-bench` ends without success.
@@ -79,7 +80,11 @@ pub(crate) enum Error {
     /// A schedule was recorded on something else.
     #[error("{}: recorded with {what} {recorded}, not {given}", path.display())]
     #[diagnostic(help("a schedule counts safepoints and landings of one run; replay it with {options}"))]
-    ReplayMismatch { path: PathBuf, what: &'static str, recorded: String, given: String, options: String },
+    ReplayMismatch { path: PathBuf, what: String, recorded: String, given: String, options: String },
+    /// A replay was another run than the recorded one.
+    #[error("the replay is another run: {reached}, and the recorded one {recorded}")]
+    #[diagnostic(help("was it recorded by this build of osr-bench, for a program that is deterministic?"))]
+    ReplayDiverged { recorded: Reached, reached: Reached },
     /// The interpreter alone does something else.
     #[error("differs from the interpreter alone: {what} {given}, not {expected}")]
     #[diagnostic(help("`osr-bench shrink` with the same options makes the failure small"))]

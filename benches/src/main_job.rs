@@ -1,6 +1,6 @@
 //! The main job: every bundled program in each tier and under invalidation, and the cost of a frame.
 
-use osr_engine::{Settings, Stress, Tiers};
+use osr_engine::{Delegates, Settings, Stress, Tiers};
 use osr_ir::{Type, Value};
 use serde::Serialize;
 
@@ -140,6 +140,7 @@ fn sample(program: &Program, recorded: &Recorded, settings: &Settings) -> Result
             function,
             arguments,
             settings,
+            delegates: Delegates::default(),
             stack_bytes: STACK_BYTES,
             imports,
             again: true,

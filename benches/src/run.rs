@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use osr_engine::explain::Explain;
 use osr_engine::trace::Trace;
-use osr_engine::{Compared, Difference, Observer, Observers, Settings, Shadow};
+use osr_engine::{Compared, Delegates, Difference, Observer, Observers, Settings, Shadow};
 
 use crate::call::Call;
 use crate::cli::{ExplainFormat, RunOptions};
@@ -17,30 +17,41 @@ use crate::load::Program;
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
-use crate::schedule_file;
-use crate::session::Outcome;
+use crate::schedule_file::{self, Reached};
+use crate::session::{Outcome, Session};
 use crate::stats::{Destination, Stats};
 use crate::verify::verify;
 
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
-    let call = Call::of(&options.call)?;
+    let call = Call::of(&options.call, options.shadow)?;
     let outputs = Outputs::open(options)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let observers = [outputs.observer(), shadow.clone().map(|shadow| shadow as Arc<dyn Observer>)];
     let observer = Observers::join(observers.into_iter().flatten().collect());
-    let settings = Settings { record: options.record.is_some(), observer, ..call.settings.clone() };
-    let outcome = call.session(&settings, host::imports(options.quiet)).run()?;
+    let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
+    let session = call.session(&settings, host::imports(options.quiet));
+    let outcome = Session { delegates: Delegates { observer, policy: None }, ..session }.run()?;
     let written = outputs.write(&call, &outcome);
     shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;
     if options.verify {
         verify(&call, &outcome)?;
     }
+    check_replay(&call, &outcome)?;
     let words = outcome.result.map_err(Error::Trap)?;
     let types = &call.signature().results;
     let lines: String = show_all(types, &words).into_iter().map(|line| line + "\n").collect();
     output::to_stdout(&lines)?;
     written
+}
+
+/// A replay reaches as many safepoints and landings as the recorded run did, or it was another run.
+fn check_replay(call: &Call, outcome: &Outcome) -> Result<(), Error> {
+    let reached = Reached::by(outcome);
+    match call.reached {
+        Some(recorded) if recorded != reached => Err(Error::ReplayDiverged { recorded, reached }),
+        _ => Ok(()),
+    }
 }
 
 type TraceFile = Trace<BufWriter<File>>;
@@ -82,7 +93,7 @@ impl Outputs {
             file.commit()?;
         }
         if let Some(file) = self.schedule {
-            schedule_file::write(file, &call.run, &outcome.schedule)?;
+            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
         }
         if let Some((format, explain)) = self.explain {
             let explanation = explain.explanation();

@@ -2,23 +2,28 @@
 //!
 //! ```json
 //! { "format": "osr-schedule", "version": 2,
-//!   "run": { "program_hash": "0123456789abcdef", "invoke": "run", "arguments": ["24"], "tier": "auto",
-//!            "threshold": 500, "optimize_threshold": 5000, "stack_bytes": 8388608 },
-//!   "schedule": { "safepoints": [[7, "invalidate"]], "landings": [[2, "optimized"]] } }
+//!   "run": { "program_hash": "0123456789abcdef", "invoke": "run", "arguments": ["24"],
+//!            "stack_bytes": 8388608, "settings": { "tiers": "auto", "unrolling": 4, .. } },
+//!   "schedule": { "safepoints": [[7, "invalidate"]], "landings": [[2, "optimized"]] },
+//!   "reached": { "safepoints": 1234, "landings": 5 } }
 //! ```
 //!
 //! Safepoints and landings are counted, and their numbers mean something in one run only: of that program,
-//! called so, with such tiers. A replay of anything else is refused.
+//! called so, with settings that put safepoints where they were. A replay of anything else is refused, and
+//! one that does not reach as many of them in the end is an error. A schedule that was made and not
+//! recorded does not say how many there are.
 
-use std::fmt::Display;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use osr_engine::{Schedule, Settings, Tiers};
+use osr_engine::{Schedule, Settings, StateRecording, Stress, Tiers};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::new_file::NewFile;
+use crate::session::Outcome;
 
 const FORMAT: &str = "osr-schedule";
 const VERSION: u32 = 2;
@@ -30,6 +35,7 @@ struct Contents {
     version: u32,
     run: ScheduledRun,
     schedule: Schedule,
+    reached: Option<Reached>,
 }
 
 /// The beginning of what any version of the format holds.
@@ -48,15 +54,42 @@ pub(crate) struct ScheduledRun {
     pub(crate) invoke: String,
     /// Its arguments, as they are printed.
     pub(crate) arguments: Vec<String>,
-    /// Which tiers execute.
-    pub(crate) tier: Tiers,
-    /// [`Settings::threshold`].
-    pub(crate) threshold: u32,
-    /// [`Settings::optimize_threshold`].
-    pub(crate) optimize_threshold: u32,
     /// Bytes of native stack.
     pub(crate) stack_bytes: usize,
+    /// The engine's settings, without those that only force, record, check or count, and defects.
+    settings: Settings,
 }
+
+/// How far a run got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reached {
+    safepoints: u64,
+    landings: u64,
+}
+
+impl Reached {
+    /// How far the run came whose outcome this is.
+    pub(crate) fn by(outcome: &Outcome) -> Reached {
+        Reached { safepoints: outcome.transitions.safepoints, landings: outcome.transitions.landings }
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it reached {} safepoints and {} landings", self.safepoints, self.landings)
+    }
+}
+
+/// Settings that are options of `osr-bench run`, in the order in which they are compared. All others have the
+/// same value in every run.
+const OPTIONS: [(&str, &str); 6] = [
+    ("tiers", "--tier"),
+    ("threshold", "--threshold"),
+    ("optimize_threshold", "--optimize-threshold"),
+    ("state_recording", "--state-recording"),
+    ("unrolling", "--unrolling"),
+    ("points", "--points"),
+];
 
 impl ScheduledRun {
     /// The run of `program` (the contents of its file) that calls `invoke`.
@@ -71,56 +104,70 @@ impl ScheduledRun {
             program_hash: format!("{:016x}", hash(program)),
             invoke: invoke.to_owned(),
             arguments,
-            tier: settings.tiers,
-            threshold: settings.threshold,
-            optimize_threshold: settings.optimize_threshold,
             stack_bytes,
+            settings: Settings {
+                stress: Stress::None,
+                record: false,
+                checked: false,
+                coverage: false,
+                planted: None,
+                ..settings.clone()
+            },
         }
     }
 
     /// The options of `osr-bench run` that make such a run.
     pub(crate) fn options(&self) -> Vec<String> {
         let mut options = self.arguments.clone();
-        let mut option = |name: &str, value: &dyn Display| {
+        let mut option = |name: &str, value: &dyn fmt::Display| {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
-        option("--tier", &tier_name(self.tier));
-        if self.tier == Tiers::Auto {
-            option("--threshold", &self.threshold);
-            option("--optimize-threshold", &self.optimize_threshold);
+        let Settings { tiers, threshold, optimize_threshold, state_recording, unrolling, .. } = self.settings;
+        option("--tier", &plain(&serde_json::json!(tiers)));
+        if tiers == Tiers::Auto {
+            option("--threshold", &threshold);
+            option("--optimize-threshold", &optimize_threshold);
+        }
+        if state_recording != StateRecording::default() {
+            option("--state-recording", &state_recording.name());
+        }
+        if unrolling != Settings::DEFAULT_UNROLLING {
+            option("--unrolling", &unrolling);
         }
         option("--stack-size", &self.stack_bytes);
+        if self.settings.points {
+            options.push("--points".to_owned());
+        }
         options
     }
 
     /// What of `self`, which was recorded, is not as in `given`.
-    fn mismatch(&self, given: &ScheduledRun) -> Option<(&'static str, String, String)> {
+    fn mismatch(&self, given: &ScheduledRun) -> Option<(String, String, String)> {
         let pairs = self.parts().into_iter().zip(given.parts());
         let differing = pairs.into_iter().find(|((_, recorded), (_, given))| recorded != given);
         differing.map(|((what, recorded), (_, given))| (what, recorded, given))
     }
 
-    fn parts(&self) -> [(&'static str, String); 7] {
-        [
-            ("a program of hash", self.program_hash.clone()),
-            ("--invoke", self.invoke.clone()),
-            ("arguments", format!("({})", self.arguments.join(", "))),
-            ("--tier", tier_name(self.tier).to_owned()),
-            ("--threshold", self.threshold.to_string()),
-            ("--optimize-threshold", self.optimize_threshold.to_string()),
-            ("--stack-size", self.stack_bytes.to_string()),
-        ]
+    fn parts(&self) -> Vec<(String, String)> {
+        let part = |what: &str, value: String| (what.to_owned(), value);
+        let mut parts = vec![
+            part("a program of hash", self.program_hash.clone()),
+            part("--invoke", self.invoke.clone()),
+            part("arguments", format!("({})", self.arguments.join(", "))),
+            part("--stack-size", self.stack_bytes.to_string()),
+        ];
+        let settings = serde_json::json!(self.settings);
+        parts.extend(OPTIONS.map(|(setting, option)| part(option, plain(&settings[setting]))));
+        let others = settings.as_object().into_iter().flatten();
+        parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));
+        parts
     }
 }
 
-fn tier_name(tiers: Tiers) -> &'static str {
-    match tiers {
-        Tiers::Interpreter => "interpreter",
-        Tiers::Baseline => "baseline",
-        Tiers::Optimized => "optimized",
-        Tiers::Auto => "auto",
-    }
+/// A value without quotation marks.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// 64-bit FNV-1a: to tell files apart that are not made to be mistaken for each other.
@@ -130,16 +177,30 @@ fn hash(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// A schedule, and how far the run got that it was recorded of.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    /// What was forced.
+    pub(crate) schedule: Schedule,
+    /// None if it was not recorded.
+    pub(crate) reached: Option<Reached>,
+}
+
 /// Writes `schedule`, which is of `run`, and puts the file in place.
-pub(crate) fn write(file: NewFile, run: &ScheduledRun, schedule: &Schedule) -> Result<(), Error> {
+pub(crate) fn write(
+    file: NewFile,
+    run: &ScheduledRun,
+    schedule: &Schedule,
+    reached: Option<Reached>,
+) -> Result<(), Error> {
     let (format, run, schedule) = (FORMAT.to_owned(), run.clone(), schedule.clone());
-    let contents = Contents { format, version: VERSION, run, schedule };
+    let contents = Contents { format, version: VERSION, run, schedule, reached };
     let text = serde_json::to_string(&contents).expect("our data has string keys") + "\n";
     file.replace(text.as_bytes())
 }
 
 /// Reads the schedule at `path`, if it is of `run`.
-pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Schedule, Error> {
+pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Recorded, Error> {
     let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let refuse = |problem: String| Error::Schedule { path: path.to_owned(), problem };
     let invalid = |error: serde_json::Error| refuse(format!("not a schedule: {error}"));
@@ -158,7 +219,7 @@ pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Schedule, Error> {
         return Err(refuse("not a schedule: its numbers do not ascend from 1".to_owned()));
     }
     match contents.run.mismatch(run) {
-        None => Ok(contents.schedule),
+        None => Ok(Recorded { schedule: contents.schedule, reached: contents.reached }),
         Some((what, recorded, given)) => {
             let (path, options) = (path.to_owned(), contents.run.options().join(" "));
             Err(Error::ReplayMismatch { path, what, recorded, given, options })

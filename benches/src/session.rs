@@ -4,7 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use osr_engine::{
-    CodeStatistics, CodeTimes, Imports, Instance, InvokeError, Schedule, Settings, Thread, Transitions, Trap,
+    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InvokeError, Schedule, Settings, Thread,
+    Transitions, Trap,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
@@ -23,6 +24,8 @@ pub(crate) struct Session<'p> {
     pub(crate) arguments: &'p [Value],
     /// The engine's settings.
     pub(crate) settings: &'p Settings,
+    /// What watches it, and decides for it.
+    pub(crate) delegates: Delegates,
     /// Bytes of native stack.
     pub(crate) stack_bytes: usize,
     /// What the program may import.
@@ -66,7 +69,8 @@ impl Session<'_> {
 
     fn run_here(&self) -> Result<Outcome, Error> {
         let refused = |source| Error::Instantiate { path: self.program.path.clone(), source };
-        let instance = Instance::new(self.settings.clone(), self.program.module.clone(), &self.imports);
+        let (settings, module) = (self.settings.clone(), self.program.module.clone());
+        let instance = Instance::with_delegates(settings, self.delegates.clone(), module, &self.imports);
         let instance = instance.map_err(refused)?;
         let thread = Thread::new(&instance)?;
         let words: Vec<u64> = self.arguments.iter().map(|value| value.to_bits()).collect();

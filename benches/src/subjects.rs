@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use osr_engine::{Settings, Tiers};
+use osr_engine::{Delegates, Settings, Tiers};
 use osr_ir::Value;
 
 use crate::entry;
@@ -110,6 +110,7 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
         function,
         arguments: &arguments,
         settings: &settings,
+        delegates: Delegates::default(),
         stack_bytes: STACK_BYTES,
         imports,
         again,

@@ -14,13 +14,8 @@ use crate::session::Outcome;
 
 /// Runs `call` in the interpreter alone, and compares with `outcome`.
 pub(crate) fn verify(call: &Call, outcome: &Outcome) -> Result<(), Error> {
-    let settings = Settings {
-        tiers: Tiers::Interpreter,
-        stress: Stress::None,
-        observer: None,
-        record: false,
-        ..call.settings.clone()
-    };
+    let settings =
+        Settings { tiers: Tiers::Interpreter, stress: Stress::None, record: false, ..call.settings.clone() };
     let expected = call.session(&settings, host::imports(true)).run()?;
     if is_exhausted(outcome) || is_exhausted(&expected) {
         return Ok(());

@@ -53,9 +53,30 @@ fn a_replay_of_something_else_is_refused() {
     run(&["12", "--threshold", "6", "--optimize-threshold", "20"]).refused(&["--threshold 5, not 6"]);
     run(&["12", "--threshold", "5"]).refused(&["--optimize-threshold 20, not 5000"]);
     run(&["12", "--tier", "optimized"]).refused(&["--tier auto, not optimized"]);
+    let and = |more: &[&'static str]| run(&[&same[..], more].concat());
+    and(&["--unrolling", "1"]).refused(&["--unrolling 4, not 1"]);
+    and(&["--points"]).refused(&["--points false, not true"]);
+    and(&["--shadow"]).refused(&["--points false, not true"]);
+    and(&["--state-recording", "slots"]).refused(&["--state-recording locations, not slots"]);
+    and(&["--stack-size", "1M"]).refused(&["--stack-size"]);
     run(&[&same[..], &["--stress", "invalidate=2"]].concat()).refused(&["--replay together with --stress"]);
     let other = program("wasm/fib.wasm");
     osr_bench(&[&["run", &other, "--replay", &schedule], &same[..]].concat()).refused(&["program of hash"]);
+}
+
+#[test]
+fn a_replay_that_reaches_other_safepoints_is_an_error() {
+    let scratch = Scratch::new("replay-diverged");
+    let schedule = scratch.path("s.json");
+    fib(&["--stress", "hijack=50", "--record", &schedule]).prints("144\n");
+    let mut recorded = json(&read(&schedule));
+    let safepoints = recorded["reached"]["safepoints"].as_u64().expect("it was counted");
+    recorded["reached"]["safepoints"] = (safepoints + 1).into();
+    let other = scratch.file("other.json", recorded.to_string());
+    fib(&["--replay", &other]).refused(&["another run", &format!("reached {safepoints} safepoints")]);
+    recorded["reached"] = Value::Null;
+    let unknown = scratch.file("unknown.json", recorded.to_string());
+    fib(&["--replay", &unknown]).prints("144\n");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What optimized code has besides the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Readiness {
     /// How it calls other functions of the module.
     pub binding: CallBinding,

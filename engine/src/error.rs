@@ -97,6 +97,12 @@ pub enum InstantiationError {
         /// What it lacks.
         missing: &'static str,
     },
+    /// The observer wants to see what is not made visible.
+    #[error("the observer wants each arrival at a point, and points are not safepoints: set `points`")]
+    PointsNotObservable,
+    /// A schedule that is to be replayed counts backwards.
+    #[error("the numbers of a schedule must ascend from 1")]
+    UnorderedSchedule,
     /// All code is to be made with the instance, but other tiers are to execute as well.
     #[error("code that is made with the instance, or without readiness, needs the tiers `optimized`")]
     OnlyOptimized,

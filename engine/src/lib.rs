@@ -31,6 +31,7 @@ pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Event, FrameState, Observer, Observers, Replacement};
 pub use instance::Instance;
+pub use instance::delegates::Delegates;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;

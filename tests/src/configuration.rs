@@ -3,7 +3,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use osr_engine::{Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers};
+use osr_engine::{
+    Delegates, Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers,
+};
 use osr_ir::{ExportItem, Module, Value};
 
 use crate::host::imports;
@@ -101,7 +103,20 @@ pub struct Observed {
 /// # Panics
 /// If that fails.
 pub fn start(module: &Module, settings: &Settings) -> (Arc<Instance>, Pin<Box<Thread>>) {
-    let instance = Instance::new(settings.clone(), module.clone(), &imports()).expect("an instance");
+    start_with(module, settings, Delegates::default())
+}
+
+/// The same, with `delegates`.
+///
+/// # Panics
+/// If that fails.
+pub fn start_with(
+    module: &Module,
+    settings: &Settings,
+    delegates: Delegates,
+) -> (Arc<Instance>, Pin<Box<Thread>>) {
+    let instance = Instance::with_delegates(settings.clone(), delegates, module.clone(), &imports());
+    let instance = instance.expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");
     (instance, thread)

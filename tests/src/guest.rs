@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use osr_engine::{Hijacked, HostCall, Imports, Instance, Settings, Thread, Tiers};
+use osr_engine::{Delegates, Hijacked, HostCall, Imports, Instance, Settings, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
 use crate::host::imports;
@@ -64,7 +64,21 @@ pub fn hijack_some(call: &HostCall<'_>, mask: u64) -> Hijacked {
 /// # Panics
 /// If that fails.
 pub fn start(text: &str, settings: &Settings, imports: &Imports) -> (Arc<Instance>, Pin<Box<Thread>>) {
-    let instance = Instance::new(settings.clone(), parse(text), imports).expect("an instance");
+    start_with(text, settings, Delegates::default(), imports)
+}
+
+/// The same, with `delegates`.
+///
+/// # Panics
+/// If that fails.
+pub fn start_with(
+    text: &str,
+    settings: &Settings,
+    delegates: Delegates,
+    imports: &Imports,
+) -> (Arc<Instance>, Pin<Box<Thread>>) {
+    let instance = Instance::with_delegates(settings.clone(), delegates, parse(text), imports);
+    let instance = instance.expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");
     (instance, thread)

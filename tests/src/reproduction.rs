@@ -1,10 +1,10 @@
 //! Runs with all that a reproduction of them may be compared by, from transitions to code.
 
-use osr_engine::{CodeStatistics, Moves, Schedule, Settings, Transitions};
+use osr_engine::{CodeStatistics, Delegates, Moves, Schedule, Settings, Transitions};
 use osr_ir::{Module, Value};
 
 use crate::case::parse_value;
-use crate::configuration::{describe, start};
+use crate::configuration::{describe, start_with};
 use crate::{Case, Program};
 
 /// Exported functions with arguments, called one after the other in one instance.
@@ -30,7 +30,12 @@ pub struct Run {
 impl Run {
     /// Makes `calls` in a fresh instance of `module`.
     pub fn of(module: &Module, calls: &Calls, settings: &Settings) -> Run {
-        let (instance, thread) = start(module, settings);
+        Run::with_delegates(module, calls, settings, Delegates::default())
+    }
+
+    /// The same, with `delegates`.
+    pub fn with_delegates(module: &Module, calls: &Calls, settings: &Settings, delegates: Delegates) -> Run {
+        let (instance, thread) = start_with(module, settings, delegates);
         let call = |(name, arguments): &(String, Vec<Value>)| {
             thread.invoke(name, arguments).map_err(|error| describe(&error))
         };

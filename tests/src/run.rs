@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeStatistics, Compared, Difference, Instance, InvokeError, Moves, Settings, Shadow, Thread, Transitions,
+    CodeStatistics, Compared, Delegates, Difference, Instance, InvokeError, Moves, Settings, Shadow, Thread,
+    Transitions,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Module, TrapKind};
 
@@ -49,21 +50,19 @@ pub struct Run {
 }
 
 /// Makes an instance of `module`, runs its start function and makes `calls`, with a shadow interpreter if
-/// it is to be `shadowed`. `None` if the stack is exhausted, since where it is depends on the tiers, or if no
+/// it is to be `shadowed`, which makes points safepoints. `None` if the stack is exhausted, since where it is depends on the tiers, or if no
 /// instance can be made.
 ///
 /// # Panics
 /// If slots are still hijacked after a call.
 pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool) -> Option<Run> {
-    let mut settings = settings.clone();
     let shadow = match shadowed {
         true => Some(Arc::new(Shadow::new(module, &imports()).ok()?)),
         false => None,
     };
-    if let Some(shadow) = &shadow {
-        settings.observer = Some(shadow.clone());
-    }
-    let instance = Instance::new(settings, module.clone(), &imports()).ok()?;
+    let watched = shadow.clone().map(|shadow| Delegates::observer(shadow)).unwrap_or_default();
+    let settings = Settings { points: settings.points || shadowed, ..settings.clone() };
+    let instance = Instance::with_delegates(settings, watched, module.clone(), &imports()).ok()?;
     let thread = Thread::new(&instance).expect("a thread");
     let mut observed = vec![describe("start", &thread.start().map(|()| Vec::new()))?];
     for call in calls {

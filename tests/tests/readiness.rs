@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind};
 use osr_engine::{
-    CallBinding, Checks, CodeVersion, Event, Instance, InstantiationError, InvokeError, Observer, Readiness,
-    Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
+    CallBinding, Checks, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Observer,
+    Readiness, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
 };
 use osr_ir::{Module, TrapKind, Value};
 use osr_tests::guest::{acting, parse, start};
@@ -161,6 +161,17 @@ impl Observer for Curious {
 }
 
 #[test]
+fn an_observer_of_points_that_are_no_safepoints_is_refused() {
+    let with = |settings| {
+        let module = parse("(module (func (export \"f\")))");
+        Instance::with_delegates(settings, Delegates::observer(Arc::new(Curious)), module, &imports())
+    };
+    let refused = with(Settings::default());
+    assert!(matches!(refused, Err(InstantiationError::PointsNotObservable)), "{refused:?}");
+    assert!(with(Settings { points: true, ..Settings::default() }).is_ok());
+}
+
+#[test]
 fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() {
     let refused = |settings: Settings| {
         let module = parse("(module (func (export \"f\")))");
@@ -175,8 +186,8 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
     ] {
         let forced = refused(Settings { stress: Stress::invalidate(1), ..lacking(readiness) });
         assert!(forced.contains("forced") && forced.contains(missing), "{forced}");
-        let observed = refused(Settings { observer: Some(Arc::new(Curious)), ..lacking(readiness) });
-        assert!(observed.contains("observed") && observed.contains(missing), "{observed}");
+        let visible = refused(Settings { points: true, ..lacking(readiness) });
+        assert!(visible.contains("points") && visible.contains(missing), "{visible}");
         for tiers in [Tiers::Interpreter, Tiers::Baseline, Tiers::Auto] {
             let mixed = refused(Settings { tiers, ..lacking(readiness) });
             assert!(mixed.contains("needs the tiers `optimized`"), "{mixed}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use osr_engine::explain::{Explain, Gone};
 use osr_engine::trace::Trace;
-use osr_engine::{Land, Observers, Schedule, Settings, Stress, Tiers, Transitions};
+use osr_engine::{Delegates, Land, Observers, Schedule, Settings, Stress, Tiers, Transitions};
 use osr_ir::Module;
 use osr_tests::configuration::on_large_stack;
 use osr_tests::event_log::EventLog;
@@ -17,7 +17,7 @@ fn observed(module: &Module, calls: &Calls, settings: &Settings) -> (Run, Vec<St
     let (log, explain) = (Arc::new(EventLog::default()), Arc::new(Explain::default()));
     let trace = Arc::new(Trace::new(std::io::sink()).expect("sinks take everything"));
     let observer = Observers::join(vec![log.clone(), explain.clone(), trace.clone()]);
-    let run = Run::of(module, calls, &Settings { observer, ..settings.clone() });
+    let run = Run::with_delegates(module, calls, settings, Delegates { observer, policy: None });
     check_explanation(&run, &explain);
     trace.finish().expect("sinks take everything");
     (run, log.lines())

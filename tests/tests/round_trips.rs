@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use osr_engine::{
-    CodeVersion, CompiledTier, Destination, HostCall, Ladder, Moves, Place, Settings, Tier, TieringPolicy,
+    CodeVersion, CompiledTier, Delegates, Destination, HostCall, Ladder, Moves, Place, Settings, Tier,
+    TieringPolicy,
 };
 use osr_ir::{FunctionIndex, Point, Value};
-use osr_tests::guest::{acting, eager, start};
+use osr_tests::guest::{acting, eager, start_with};
 use osr_tests::process::resident_bytes;
 
 const GUEST: &str = r#"(module
@@ -104,10 +105,21 @@ struct Travelled {
 /// `n` trips through `function`, which adds `more` to their hash and makes `landings`: constant stack and
 /// memory.
 fn travel(function: &str, n: u32, more: u32, landings: u64, settings: &Settings) -> Travelled {
+    travel_with(function, n, more, landings, settings, Delegates::default())
+}
+
+fn travel_with(
+    function: &str,
+    n: u32,
+    more: u32,
+    landings: u64,
+    settings: &Settings,
+    delegates: Delegates,
+) -> Travelled {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let meter = Arc::new(Meter { warm: u64::from(n / 10), ..Meter::default() });
     let host = Arc::clone(&meter);
-    let (instance, thread) = start(GUEST, settings, &acting(move |call| host.trip(call)));
+    let (instance, thread) = start_with(GUEST, settings, delegates, &acting(move |call| host.trip(call)));
     let began = Instant::now();
     let results = thread.invoke(function, &[Value::I32(n as i32)]).expect("the guest returns");
     println!("{function}: {n} trips in {:.2?}", began.elapsed());
@@ -164,9 +176,9 @@ impl TieringPolicy for Seesaw {
 /// `n` times from optimized code to baseline code and back.
 fn check_tiers(n: u32, settings: &Settings) {
     let policy = Arc::new(Seesaw(Ladder::of(settings)));
-    let settings = Settings { policy: Some(policy), ..settings.clone() };
     let landings = 2 * u64::from(n);
-    let Travelled { moves, depths, .. } = travel("loop", 2 * n, 0, landings, &settings);
+    let Travelled { moves, depths, .. } =
+        travel_with("loop", 2 * n, 0, landings, settings, Delegates::policy(policy));
     assert!(depths < 512, "a frame of one tier stands where one of the other did: {depths}");
     let between = |from, to| {
         let moved = |moves: &&Moves| (moves.from, moves.to, moves.place) == (from, to, Place::PendingReturn);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    Compared, Instance, Land, Moves, Observer, Settings, Shadow, StateRecording, Stress, Thread, Tier, Tiers,
-    Transitions,
+    Compared, Delegates, Instance, Land, Moves, Settings, Shadow, StateRecording, Stress, Thread, Tier,
+    Tiers, Transitions,
 };
 use osr_ir::{Module, Value};
 use osr_tests::case::parse_value;
-use osr_tests::configuration::{on_large_stack, start};
+use osr_tests::configuration::{on_large_stack, start_with};
 use osr_tests::host::imports;
 use osr_tests::{Program, cases, programs};
 
@@ -16,9 +16,11 @@ use osr_tests::{Program, cases, programs};
 fn follow(name: &str, module: &Module, settings: Settings, calls: &[(&str, Vec<Value>)]) -> Compared {
     let shadow = Arc::new(Shadow::new(module, &imports()).expect("a shadow"));
     let value_stack_bytes = 256 << 10;
-    let settings = Settings { checked: true, value_stack_bytes, observer: Some(shadow.clone()), ..settings };
+    let settings = Settings { checked: true, value_stack_bytes, points: true, ..settings };
     let stress = settings.stress.clone();
-    let instance = Instance::new(settings, module.clone(), &imports()).expect("an instance");
+    let watched = Delegates::observer(shadow.clone());
+    let instance = Instance::with_delegates(settings, watched, module.clone(), &imports());
+    let instance = instance.expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");
     for (function, arguments) in calls {
@@ -79,21 +81,62 @@ fn cases_are_followed() {
     assert!(transitions > 1_000, "{transitions}");
 }
 
-/// What a program's activations go through, in the tiers by themselves.
-fn moves(program: &Program, observer: Option<Arc<dyn Observer>>) -> (Transitions, Vec<Moves>) {
-    let settings = Settings { observer, ..auto(Stress::None, StateRecording::default()) };
-    let (_instance, thread) = start(&program.module(false), &settings);
+/// What a program's activations go through under `stress`, where points are safepoints.
+fn moves(program: &Program, stress: Stress, delegates: Delegates) -> (Transitions, Vec<Moves>) {
+    let settings = Settings { points: true, ..auto(stress, StateRecording::default()) };
+    let (_instance, thread) = start_with(&program.module(false), &settings, delegates);
     thread.invoke(&program.invoke, &program.small_arguments()).expect("the program returns");
     (thread.transitions(), thread.moves())
 }
 
-/// Whoever sees every arrival makes the counts of none come sooner.
+/// Under equal settings the same transitions occur, by themselves or forced, with a shadow and without.
 #[test]
 fn a_shadow_changes_no_transition() {
+    let forced = Stress::hijack(1_009).landing(Land::Random(1));
     for program in programs().into_iter().step_by(6) {
-        let shadow = Arc::new(Shadow::new(&program.module(false), &imports()).expect("a shadow"));
-        let observed = moves(&program, Some(shadow.clone()));
-        assert!(shadow.difference().is_none(), "{}", program.name);
-        assert_eq!(observed, moves(&program, None), "{}", program.name);
+        for stress in [Stress::None, forced.clone()] {
+            let shadow = Arc::new(Shadow::new(&program.module(false), &imports()).expect("a shadow"));
+            let observed = moves(&program, stress.clone(), Delegates::observer(shadow.clone()));
+            assert!(shadow.difference().is_none(), "{}", program.name);
+            assert_eq!(observed, moves(&program, stress, Delegates::default()), "{}", program.name);
+        }
     }
+}
+
+/// A function that calls itself in one loop, and after that leaves another after one iteration: optimized
+/// code does not tell that it enters the second, baseline code and the interpreter do.
+const TWO_LOOPS: &str = r#"(module
+  (global $calls (mut i32) (i32.const 800))
+  (func $f (export "run") (param $depth i32) (result i32) (local $left i32) (local $sum i32)
+    (if (i32.eqz (i32.mul (local.get $depth) (global.get $calls))) (then (return (i32.const 1))))
+    (global.set $calls (i32.sub (global.get $calls) (i32.const 1)))
+    (local.set $left (i32.const 4))
+    (loop $calling
+      (local.set $sum (i32.add (local.get $sum) (call $f (i32.sub (local.get $depth) (i32.const 1)))))
+      (br_if $calling (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.set $left (i32.const 1))
+    (loop $once
+      (local.set $sum (i32.rotl (local.get $sum) (local.get $depth)))
+      (br_if $once (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+#[test]
+fn activations_of_a_function_in_several_tiers_are_told_apart() {
+    let module = osr_ir::wasm::import_text(TWO_LOOPS).expect("a valid module");
+    let mut transitions = 0;
+    for seed in 1..=12 {
+        let stress = match seed % 4 {
+            0 => Stress::None,
+            1 => Stress::hijack(seed).landing(Land::Random(seed)),
+            2 => Stress::invalidate(40 + seed).landing(Land::Random(seed)),
+            _ => Stress::Random(seed),
+        };
+        for (threshold, optimize_threshold) in [(20, 60), (3, 5)] {
+            let settings =
+                Settings { threshold, optimize_threshold, ..auto(stress.clone(), StateRecording::default()) };
+            let calls = [("run", vec![Value::I32(5)])];
+            transitions += follow("two loops", &module, settings, &calls).transitions;
+        }
+    }
+    assert!(transitions > 100, "{transitions}");
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use osr_engine::trace::{FORMAT_VERSION, Trace};
-use osr_engine::{Land, Settings, Stress, Tiers};
+use osr_engine::{Delegates, Land, Settings, Stress, Tiers};
 use osr_ir::Module;
 use osr_tests::configuration::on_large_stack;
 use osr_tests::reproduction::{Calls, Run, calls_of_case, calls_of_program};
@@ -29,7 +29,7 @@ impl Write for Shared {
 fn traced(module: &Module, calls: &Calls, settings: &Settings) -> (Run, Value) {
     let file = Shared::default();
     let trace = Arc::new(Trace::new(file.clone()).unwrap());
-    let run = Run::of(module, calls, &Settings { observer: Some(trace.clone()), ..settings.clone() });
+    let run = Run::with_delegates(module, calls, settings, Delegates::observer(trace.clone()));
     let records = trace.finish().unwrap();
     let json: Value = serde_json::from_slice(&file.0.lock().unwrap()).expect("a complete trace");
     assert_eq!(json["traceEvents"].as_array().unwrap().len() as u64, records);
@@ -135,7 +135,7 @@ fn a_failure_to_write_is_told_at_the_end() {
     let expected = Run::of(&module, &calls, &settings);
     assert!(Trace::new(Full(5)).is_err(), "the head is written at once");
     let trace = Arc::new(Trace::new(Full(1_000)).unwrap());
-    let run = Run::of(&module, &calls, &Settings { observer: Some(trace.clone()), ..settings });
+    let run = Run::with_delegates(&module, &calls, &settings, Delegates::observer(trace.clone()));
     assert_eq!(trace.finish().unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     assert_eq!(run, expected, "the guest does not notice");
 }

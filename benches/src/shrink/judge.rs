@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use osr_engine::{Settings, StateRecording};
 use osr_tests::shrink::Candidate;
 
 use super::{Scratch, scheduled_run};
@@ -79,7 +78,7 @@ impl<'c> Judge<'c> {
         let text = osr_ir::text::print(&candidate.module);
         let run = scheduled_run(self.call, candidate, text.as_bytes());
         fs::write(&program, &text).map_err(|source| Error::Write { path: program.clone(), source })?;
-        schedule_file::write(NewFile::create(&schedule)?, &run, &candidate.schedule)?;
+        schedule_file::write(NewFile::create(&schedule)?, &run, &candidate.schedule, None)?;
         let arguments = command_line(&run, self.options, (&program, &schedule));
         let mut command = Command::new(&self.binary);
         command.args(arguments).arg("--quiet");
@@ -101,13 +100,6 @@ pub(super) fn command_line(
     let mut line = vec!["run".to_owned(), text(program)];
     line.extend(run.options());
     line.extend(["--replay".to_owned(), text(schedule), "--verify".to_owned()]);
-    let recording = options.engine.state_recording.recording();
-    if recording != StateRecording::default() {
-        line.extend(["--state-recording".to_owned(), recording.name().to_owned()]);
-    }
-    if options.engine.unrolling != Settings::DEFAULT_UNROLLING {
-        line.extend(["--unrolling".to_owned(), options.engine.unrolling.to_string()]);
-    }
     if options.engine.checked {
         line.push("--checked".to_owned());
     }

@@ -24,7 +24,7 @@ const LENGTHS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// Shrinks what `options` say.
 pub(crate) fn run(options: &ShrinkOptions) -> Result<(), Error> {
-    let call = Call::of(&options.call)?;
+    let call = Call::of(&options.call, false)?;
     let stem = options.output.clone().unwrap_or_else(|| default_stem(&options.call.program));
     let [program_file, schedule_file] = ["ir", "json"].map(|extension| stem.with_extension(extension));
     // Opened now, so that the work is not in vain.
@@ -52,7 +52,7 @@ pub(crate) fn run(options: &ShrinkOptions) -> Result<(), Error> {
     let text = osr_ir::text::print(&best.module);
     let run = scheduled_run(&call, &best, text.as_bytes());
     files.0.replace(text.as_bytes())?;
-    schedule_file::write(files.1, &run, &best.schedule)?;
+    schedule_file::write(files.1, &run, &best.schedule, None)?;
     let arguments = command_line(&run, &options.call, (&program_file, &schedule_file));
     report(options, (before, best.size()), tried, failure, &arguments)
 }

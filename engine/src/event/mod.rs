@@ -31,7 +31,8 @@ pub trait Observer: fmt::Debug + Send + Sync {
     fn observe(&self, thread: &Thread, event: &Event<'_>);
 
     /// Whether each arrival at a function's entry and at a loop header is wanted, too
-    /// ([`Event::Reached`]). Then all polls of compiled code take their slow path.
+    /// ([`Event::Reached`]). That needs [`Settings::points`](crate::Settings::points): without it an instance with
+    /// this observer is refused.
     fn wants_points(&self) -> bool {
         false
     }
@@ -42,8 +43,7 @@ pub trait Observer: fmt::Debug + Send + Sync {
 pub struct Observers(Vec<Arc<dyn Observer>>);
 
 impl Observers {
-    /// All of `observers` as one, as [`Settings::observer`](crate::Settings::observer) takes it; none if
-    /// there are none.
+    /// All of `observers` as one, as [`Delegates`](crate::Delegates) take it; none if there are none.
     pub fn join(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
         match observers.len() {
             0 | 1 => observers.pop(),
@@ -139,7 +139,8 @@ pub enum Event<'a> {
         outcome: Result<&'a [u64], &'a Trap>,
     },
     /// Execution is at a function's entry or at a loop header, in whatever tier. Once for each arrival,
-    /// also if code is replaced there; but optimized code does not tell that it enters a loop. Only if [wanted](Observer::wants_points).
+    /// also if code is replaced there; but optimized code tells of loop headers only if it comes by a
+    /// back-edge. Only where points are [safepoints](crate::Settings::points).
     Reached {
         /// The function.
         function: FunctionIndex,
@@ -147,8 +148,8 @@ pub enum Event<'a> {
         point: Point,
         /// The base of the frame, if it is one of compiled code: it tells activations apart.
         frame: Option<u64>,
-        /// Whether it is optimized code at a loop header, which has come by a back-edge.
-        by_back_edge: bool,
+        /// The tier that it is in.
+        tier: Tier,
     },
     /// A version was compiled and installed.
     Compiled {

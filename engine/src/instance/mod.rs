@@ -1,6 +1,7 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
 pub(crate) mod bulk;
+pub(crate) mod delegates;
 pub(crate) mod function;
 pub(crate) mod host;
 pub(crate) mod link;
@@ -24,7 +25,9 @@ use osr_stubs::TableView;
 use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
 use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
 use crate::error::InstantiationError;
+use crate::event::Observer;
 use crate::event::coverage::{Coverage, CoveredSite};
+use crate::instance::delegates::Delegates;
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
 use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
@@ -39,6 +42,7 @@ use crate::tiering::{Ladder, TieringPolicy, all_at_once, compile};
 #[derive(Debug)]
 pub struct Instance {
     settings: Settings,
+    observer: Option<Arc<dyn Observer>>,
     policy: Arc<dyn TieringPolicy>,
     /// Of the policy, by tier.
     thresholds: [u32; 3],
@@ -76,18 +80,36 @@ impl Instance {
         module: Module,
         imports: &Imports,
     ) -> Result<Arc<Instance>, InstantiationError> {
-        Store::new().instantiate(settings, module, imports)
+        Instance::with_delegates(settings, Delegates::default(), module, imports)
+    }
+
+    /// The same, watched by an observer, or with a policy of the embedder's:
+    /// [`Store::instantiate_with_delegates`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_delegates(
+        settings: Settings,
+        delegates: Delegates,
+        module: Module,
+        imports: &Imports,
+    ) -> Result<Arc<Instance>, InstantiationError> {
+        Store::new().instantiate_with_delegates(settings, delegates, module, imports)
     }
 
     /// An instance in `store`, whose functions the others do not know yet, and whose segments are not
     /// written.
     pub(crate) fn link(
         settings: Settings,
+        Delegates { observer, policy }: Delegates,
         module: Module,
         imports: &Imports,
         store: &Arc<StoreState>,
     ) -> Result<Arc<Instance>, InstantiationError> {
         settings.check()?;
+        if !settings.points && observer.as_ref().is_some_and(|observer| observer.wants_points()) {
+            return Err(InstantiationError::PointsNotObservable);
+        }
         osr_ir::verifier::verify_lazily(&module)
             .map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
@@ -122,14 +144,14 @@ impl Instance {
             .collect();
         let registry = Registry::new(&settings, compile::compiler().common_unwind());
         let registry = registry.map_err(out_of_memory("compiled code"))?;
-        let policy: Arc<dyn TieringPolicy> =
-            settings.policy.clone().unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
+        let policy = policy.unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
         numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
         Ok(Arc::new(Instance {
             thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
+            observer,
             policy,
             store: Arc::clone(store),
             memory,
@@ -387,6 +409,12 @@ impl Instance {
     #[inline(always)]
     pub(crate) fn coverage(&self) -> Option<&Coverage> {
         self.coverage.as_ref()
+    }
+
+    /// What sees what happens.
+    #[inline(always)]
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     /// What decides where functions go on.

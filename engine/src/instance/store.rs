@@ -22,6 +22,7 @@ use osr_ir::{FunctionIndex, Module, Signature};
 use crate::code::call_cells::MAXIMUM_FUNCTIONS;
 use crate::error::InstantiationError;
 use crate::instance::Instance;
+use crate::instance::delegates::Delegates;
 use crate::instance::host::Imports;
 use crate::settings::Settings;
 
@@ -68,16 +69,31 @@ impl Store {
     /// # Errors
     /// If the module is not valid or too large, an import is missing or of another type or store, a
     /// segment does not fit, memory runs out, or another native thread executes instances of the store; if
-    /// transitions are to be forced in code that is not made for them.
+    /// the settings ask for what code that is made so cannot do.
     pub fn instantiate(
         &self,
         settings: Settings,
         module: Module,
         imports: &Imports,
     ) -> Result<Arc<Instance>, InstantiationError> {
+        self.instantiate_with_delegates(settings, Delegates::default(), module, imports)
+    }
+
+    /// The same, watched by an observer, or with a policy of the embedder's.
+    ///
+    /// # Errors
+    /// As for [`Store::instantiate`]; and if the observer [wants points](crate::Observer::wants_points), and
+    /// they are not [safepoints](Settings::points).
+    pub fn instantiate_with_delegates(
+        &self,
+        settings: Settings,
+        delegates: Delegates,
+        module: Module,
+        imports: &Imports,
+    ) -> Result<Arc<Instance>, InstantiationError> {
         let _claim = self.state.claim().ok_or(InstantiationError::StoreInUse)?;
         let mut instances = lock(&self.instances);
-        let instance = Instance::link(settings, module, imports, &self.state)?;
+        let instance = Instance::link(settings, delegates, module, imports, &self.state)?;
         instance.make_code()?;
         self.state.admit(&instance)?;
         instances.push(Arc::clone(&instance));

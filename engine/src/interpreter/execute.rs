@@ -36,8 +36,8 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
         functions: instance.functions(),
         base: window,
         function: state,
-        // Where each arrival is observed, each is out of line.
-        threshold: if instance.settings().wants_points() { 0 } else { instance.threshold(Tier::Interpreter) },
+        // Where each arrival can be observed, each is out of line.
+        threshold: if instance.settings().points { 0 } else { instance.threshold(Tier::Interpreter) },
         end: thread.values().end(),
         memory: Cell::new(Bounds::of(thread)),
         next: Cell::new(Next { ip, window }),

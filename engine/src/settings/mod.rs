@@ -4,19 +4,30 @@ pub(crate) mod planted;
 pub(crate) mod stress;
 pub(crate) mod tier;
 
-use std::sync::Arc;
-
 pub(crate) use osr_compiler::{CompiledTier, Readiness, StateRecording};
+use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
 use crate::error::InstantiationError;
-use crate::event::Observer;
 use crate::settings::planted::PlantedDefect;
 use crate::settings::stress::Stress;
-use crate::tiering::{Destination, TieringPolicy};
+use crate::tiering::Destination;
 
-/// The settings of an engine. Sizes are in bytes.
-#[derive(Clone, Debug)]
+/// The settings of an engine: data, which can be written to a file and read back. Sizes are in bytes.
+///
+/// Objects that watch an instance or decide for it are no settings: [`Delegates`](crate::Delegates).
+///
+/// ```
+/// # use osr_engine::Settings;
+/// let settings = Settings { unrolling: 1, points: true, ..Settings::default() };
+/// let text = serde_json::to_string(&settings)?;
+/// assert_eq!(serde_json::from_str::<Settings>(&text)?, settings);
+/// assert_eq!(serde_json::from_str::<Settings>("{}")?, Settings::default());
+/// assert!(serde_json::from_str::<Settings>(r#"{ "unroling": 1 }"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Which tiers execute.
     pub tiers: Tiers,
@@ -28,17 +39,17 @@ pub struct Settings {
     pub optimize_threshold: u32,
     /// Where hijacked frames land, unless [`Settings::stress`] says.
     pub landing: Destination,
-    /// Decides when and where functions tier up, and where frames land, instead of the default policy,
-    /// [`Ladder`](crate::Ladder), which the four settings above are for.
-    pub policy: Option<Arc<dyn TieringPolicy>>,
     /// How optimized code makes its frame states known.
     pub state_recording: StateRecording,
     /// What else optimized code has, so that its frames can be replaced.
     pub readiness: Readiness,
     /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
-    /// to a poll. 0 and 1: not at all. If an observer [wants](Observer::wants_points) each arrival, they
-    /// are not.
+    /// to a poll. 0 and 1, or with [`Settings::points`]: not at all.
     pub unrolling: u8,
+    /// Every arrival at a function's entry and at a loop header is a safepoint, which an observer
+    /// [sees](crate::Event::Reached) if it [wants](crate::Observer::wants_points): all polls take their slow
+    /// path, optimized functions that call nothing poll at their entries, too, and loops are not unrolled.
+    pub points: bool,
     /// With [`Tiers::Optimized`], a seed: all functions are compiled when the instance is made, in an order
     /// and at places that the seed decides, before anyone can observe it. For measurements in which a
     /// lucky place must not pass for fast code.
@@ -48,8 +59,6 @@ pub struct Settings {
     /// Keep what is forced, so that it can be [replayed](crate::Stress::Replay):
     /// [`Thread::schedule`](crate::Thread::schedule).
     pub record: bool,
-    /// Sees what happens.
-    pub observer: Option<Arc<dyn Observer>>,
     /// Size of the stack of interpreter frames. Address space; memory is used as it is touched.
     pub value_stack_bytes: usize,
     /// Native stack that guest code leaves free for the runtime: a landing needs more of it than
@@ -75,14 +84,9 @@ impl Settings {
     /// The default of [`Settings::unrolling`].
     pub const DEFAULT_UNROLLING: u8 = 4;
 
-    /// Whether an observer wants each arrival at a point.
-    pub(crate) fn wants_points(&self) -> bool {
-        self.observer.as_ref().is_some_and(|observer| observer.wants_points())
-    }
-
-    /// How often loops are unrolled, really.
+    /// The unroll factor in effect.
     pub(crate) fn copies(&self) -> u8 {
-        if self.wants_points() { 1 } else { self.unrolling }
+        if self.points { 1 } else { self.unrolling }
     }
 
     /// Whether safepoints are counted: then all polls of compiled code take their slow path. Recorded runs
@@ -91,10 +95,10 @@ impl Settings {
         self.stress.wants_safepoints() || self.record
     }
 
-    /// Whether landings are checked, seen, noted, counted by site, or forced to end somewhere.
+    /// Whether landings are checked, recorded, counted by site, or forced to end somewhere.
     pub(crate) fn watches_landings(&self) -> bool {
         let forces = !matches!(self.stress, Stress::None);
-        self.checked || self.observer.is_some() || self.record || self.coverage || forces
+        self.checked || self.record || self.coverage || forces
     }
 
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
@@ -103,6 +107,11 @@ impl Settings {
 
     /// Refuses settings that ask for what code made as they say cannot do.
     pub(crate) fn check(&self) -> Result<(), InstantiationError> {
+        if let Stress::Replay(schedule) = &self.stress
+            && !schedule.is_ordered()
+        {
+            return Err(InstantiationError::UnorderedSchedule);
+        }
         let forced = self.stress.wants_safepoints();
         if self.state_recording == StateRecording::None && forced {
             return Err(InstantiationError::NoStateRecorded);
@@ -111,8 +120,8 @@ impl Settings {
             if forced {
                 return Err(InstantiationError::NotReady { what: "transitions cannot be forced", missing });
             }
-            if self.wants_points() {
-                return Err(InstantiationError::NotReady { what: "points cannot be observed", missing });
+            if self.points {
+                return Err(InstantiationError::NotReady { what: "points cannot be safepoints", missing });
             }
         }
         if self.is_made_at_once() && self.tiers != Tiers::Optimized {
@@ -134,20 +143,82 @@ impl Default for Settings {
             threshold: Settings::DEFAULT_THRESHOLD,
             optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
             landing: Destination::default(),
-            policy: None,
             state_recording: StateRecording::default(),
             readiness: Readiness::default(),
             unrolling: Settings::DEFAULT_UNROLLING,
+            points: false,
             placement: None,
             stress: Stress::default(),
             record: false,
-            observer: None,
             value_stack_bytes: 64 << 20,
             stack_reserve_bytes: 256 << 10,
             code_bytes: 1 << 30,
             checked: cfg!(debug_assertions),
             coverage: false,
             planted: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use osr_compiler::{CallBinding, Checks};
+
+    use super::*;
+    use crate::settings::stress::{Action, Land, Periodic, Schedule};
+
+    fn round_trip(settings: &Settings) {
+        let text = serde_json::to_string(settings).expect("settings are data");
+        assert_eq!(&serde_json::from_str::<Settings>(&text).expect("it was written"), settings, "{text}");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let schedule =
+            Schedule { safepoints: vec![(7, Action::Hijack)], landings: vec![(1, Tier::Optimized)] };
+        let periodic = Periodic { invalidate: Some(3), hijack: None, land: Some(Land::Random(u64::MAX)) };
+        let stresses = [
+            Stress::None,
+            Stress::Periodic(periodic),
+            Stress::Random(u64::MAX),
+            Stress::Uncovered,
+            Stress::Replay(schedule.into()),
+        ];
+        round_trip(&Settings::default());
+        for stress in stresses {
+            round_trip(&Settings {
+                tiers: Tiers::Baseline,
+                threshold: 1,
+                optimize_threshold: u32::MAX,
+                landing: Destination::Compiled(CompiledTier::Baseline),
+                state_recording: StateRecording::CrossChecked,
+                readiness: Readiness { binding: CallBinding::Direct, checks: Checks::Stack },
+                unrolling: 9,
+                points: true,
+                placement: Some(5),
+                stress,
+                record: true,
+                value_stack_bytes: 1,
+                stack_reserve_bytes: 2,
+                code_bytes: 3,
+                checked: !Settings::default().checked,
+                coverage: true,
+                planted: Some(PlantedDefect { function: "f".to_owned(), register: 4 }),
+            });
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        for text in [
+            r#"{ "observer": null }"#,
+            r#"{ "readiness": { "binding": "cell", "checks": "polls", "frames": 1 } }"#,
+            r#"{ "stress": { "periodic": { "redirect": 1 } } }"#,
+            r#"{ "stress": { "replay": { "safepoints": [], "landings": [], "ends": [] } } }"#,
+            r#"{ "planted": { "function": "f", "register": 1, "value": 2 } }"#,
+        ] {
+            let error = serde_json::from_str::<Settings>(text).expect_err(text).to_string();
+            assert!(error.contains("unknown field"), "{text}: {error}");
         }
     }
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Tier;
 
 /// What is forced.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stress {
     /// Nothing.
     #[default]
@@ -26,11 +27,12 @@ pub enum Stress {
     /// [`Settings::coverage`](crate::Settings::coverage), without which nothing is done.
     Uncovered,
     /// What was recorded.
-    Replay(Arc<Schedule>),
+    Replay(#[serde(with = "shared")] Arc<Schedule>),
 }
 
 /// What is done periodically. Periods count safepoints reached in compiled code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Periodic {
     /// Every that many, all versions active on the stack are invalidated. `None`: never.
     pub invalidate: Option<u64>,
@@ -42,7 +44,8 @@ pub struct Periodic {
 }
 
 /// Where hijacked frames land.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Land {
     /// All in that tier.
     In(Tier),
@@ -74,12 +77,30 @@ impl fmt::Display for Action {
 
 /// What was done where: a run's forced transitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Safepoints, counted from 1, with what was done there; ascending.
     pub safepoints: Vec<(u64, Action)>,
     /// Landings, counted from 1, with the tier that was landed in; ascending. Others land in the
     /// interpreter.
     pub landings: Vec<(u64, Tier)>,
+}
+
+/// A schedule that is shared is written out as any other.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Schedule;
+
+    pub(super) fn serialize<S: Serializer>(schedule: &Arc<Schedule>, to: S) -> Result<S::Ok, S::Error> {
+        schedule.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Arc<Schedule>, D::Error> {
+        Schedule::deserialize(from).map(Arc::new)
+    }
 }
 
 impl Schedule {

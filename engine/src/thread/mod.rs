@@ -145,12 +145,12 @@ impl Thread {
             schedule: RefCell::default(),
             linked: RefCell::default(),
             calls: Cell::new(0),
-            watches_landings: settings.watches_landings(),
+            watches_landings: settings.watches_landings() || instance.observer().is_some(),
             _claim: claim,
             _pinned: PhantomPinned,
         });
         instance.attach_thread(&thread);
-        thread.request_polls(settings.counts_safepoints() || settings.wants_points());
+        thread.request_polls(settings.counts_safepoints() || settings.points);
         Ok(thread)
     }
 
@@ -248,7 +248,7 @@ impl Thread {
 
     /// Whether someone sees what happens.
     pub(crate) fn is_observed(&self) -> bool {
-        self.instance.settings().observer.is_some()
+        self.instance.observer().is_some()
     }
 
     /// Whether more is done at landings than landing.
@@ -260,7 +260,7 @@ impl Thread {
     /// Tells the observer, if there is one.
     #[inline(always)]
     pub(crate) fn observe<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = &self.instance.settings().observer {
+        if let Some(observer) = self.instance.observer() {
             observer.observe(self, &event());
         }
     }

@@ -50,7 +50,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         recording: settings.state_recording,
         readiness: settings.readiness,
         unrolling: settings.copies(),
-        polls_in_leaves: settings.wants_points(),
+        polls_in_leaves: settings.points,
         // The frame is allocated before the stack check, and a landing needs some of the reserve.
         frame_limit: (settings.stack_reserve_bytes / 2) as u32,
     }

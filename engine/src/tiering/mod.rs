@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use osr_compiler::{CompileError, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, PointKind};
+use serde::{Deserialize, Serialize};
 
 use crate::code::CodeVersion;
 use crate::event::statistics::Place;
@@ -20,7 +21,8 @@ use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::thread::Thread;
 
 /// Where a hijacked frame goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Destination {
     /// In the interpreter.
     #[default]

@@ -28,8 +28,7 @@ impl Thread {
         let point = version.frame_maps.site(site).point;
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
-        let by_back_edge = version.polls_on_back_edge(site);
-        self.observe_reached(version.function, point, Some(frame), by_back_edge);
+        self.observe_reached(version.function, point, Some(frame), version.tier.into());
         self.at_poll(version, site, || self.safepoint());
         if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
             self.count_is_up(version, site, point);
@@ -52,12 +51,12 @@ impl Thread {
     /// The interpreter is at the entry or at a loop header of `function`.
     #[inline]
     pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
-        self.observe_reached(function, point, None, false);
+        self.observe_reached(function, point, None, Tier::Interpreter);
     }
 
-    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, by_back_edge: bool) {
-        if self.instance().settings().wants_points() {
-            self.observe(|| Event::Reached { function, point, frame, by_back_edge });
+    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, tier: Tier) {
+        if self.instance().settings().points {
+            self.observe(|| Event::Reached { function, point, frame, tier });
         }
     }
 

@@ -10,7 +10,7 @@ use super::machine::{Counterpart, Machine, Stop};
 use crate::error::Trap;
 use crate::event::{Event, FrameState};
 use crate::instance::Instance;
-use crate::settings::Tier;
+use crate::settings::{CompiledTier, Tier};
 
 /// Bytes of memory that each transition pays for.
 const BYTES_PER_TRANSITION: u64 = 4096;
@@ -54,9 +54,7 @@ impl Follower {
                 self.machine.invoke(function, arguments.to_vec());
                 Ok(())
             }
-            Event::Reached { function, point, frame, by_back_edge } => {
-                self.reached(function, point, frame, by_back_edge)
-            }
+            Event::Reached { function, point, frame, tier } => self.reached(function, point, (tier, frame)),
             Event::HostCalled { function, arguments } => self.host_called(execution, function, arguments),
             Event::HostReturned { function, outcome } => self.host_returned(execution, function, outcome),
             Event::Moved { place, from, from_version, frame, to, state, .. } => {
@@ -64,13 +62,7 @@ impl Follower {
                 let FrameState { function, point, .. } = state;
                 self.transition = Some(Transition { function, point, place, from, from_version, to });
                 self.compared.transitions += 1;
-                self.moved(execution, frame, &state).map(|()| {
-                    self.note(match (to, frame) {
-                        (Tier::Interpreter, _) => Counterpart::Interpreter,
-                        (_, Some(base)) => Counterpart::Compiled(base),
-                        (_, None) => Counterpart::Unknown,
-                    })
-                })
+                self.moved(execution, (from, frame), &state).map(|()| self.note(Counterpart::new(to, frame)))
             }
             Event::Finished { outcome } => self.finished(execution, outcome),
             // What happens to code and to waiting frames changes no state.
@@ -98,15 +90,18 @@ impl Follower {
         loop {
             match self.step() {
                 Stop::CameBack(_) => {}
-                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
+                Stop::EnteredLoop(_) if self.is_optimized() => {}
                 stop => return stop,
             }
         }
     }
 
-    /// Whether the innermost frame may be one of optimized code, which does not tell that it enters loops.
-    fn may_be_optimized(&self) -> bool {
-        self.machine.innermost().is_some_and(|frame| frame.counterpart != Counterpart::Interpreter)
+    /// Whether the innermost frame is one of optimized code, which does not tell that it enters loops.
+    fn is_optimized(&self) -> bool {
+        let tier = CompiledTier::Optimized;
+        self.machine.innermost().is_some_and(
+            |frame| matches!(frame.counterpart, Counterpart::Compiled { tier: known, .. } if known == tier),
+        )
     }
 
     /// Runs to the next stop.
@@ -129,25 +124,29 @@ impl Follower {
         &mut self,
         function: FunctionIndex,
         point: Point,
-        frame: Option<u64>,
-        by_back_edge: bool,
+        (tier, base): (Tier, Option<u64>),
     ) -> Followed {
         self.compared.points += 1;
         let stop = loop {
             match self.step() {
                 Stop::CameBack(_) => {}
-                Stop::EnteredLoop(_) if !by_back_edge && self.seen == Some((function, point)) => break None,
-                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
-                Stop::Arrived(_) if self.seen == Some((function, point)) => break None,
+                Stop::EnteredLoop(_) if self.is_optimized() => {}
+                Stop::Arrived(_) | Stop::EnteredLoop(_)
+                    if self.seen == Some((function, point)) && self.may_be(tier, base) =>
+                {
+                    break None;
+                }
                 stop => break Some(stop),
             }
         };
         match stop {
             None => {
-                self.note(frame.map_or(Counterpart::Interpreter, Counterpart::Compiled));
+                self.note(Counterpart::new(tier, base));
                 Ok(())
             }
-            Some(stop) => Err(self.elsewhere(format!("is at {point} of {function}"), &stop)),
+            Some(stop) => {
+                Err(self.elsewhere(format!("is at {point} of {function} ({})", tier.name()), &stop))
+            }
         }
     }
 
@@ -180,10 +179,10 @@ impl Follower {
     }
 
     /// A frame, of compiled code if it has a base, goes on with `state`.
-    fn moved(&mut self, execution: &Instance, base: Option<u64>, state: &FrameState<'_>) -> Followed {
+    fn moved(&mut self, execution: &Instance, from: (Tier, Option<u64>), state: &FrameState<'_>) -> Followed {
         let points = &execution.analysis(state.function).points;
         if points.kind(state.point) == PointKind::AfterCall {
-            return self.returned(execution, base, state);
+            return self.returned(execution, from, state);
         }
         if !self.is_at(state) {
             return Err(self.not_at(state));
@@ -192,12 +191,17 @@ impl Follower {
     }
 
     /// A call of a frame has returned, which goes on with `state`. Runs up to there.
-    fn returned(&mut self, execution: &Instance, base: Option<u64>, state: &FrameState<'_>) -> Followed {
-        let depth = base.and_then(|base| self.machine.depth_of(Counterpart::Compiled(base)));
+    fn returned(
+        &mut self,
+        execution: &Instance,
+        (tier, base): (Tier, Option<u64>),
+        state: &FrameState<'_>,
+    ) -> Followed {
+        let depth = base.and_then(|base| self.machine.depth_of(base));
         let mut first = None;
         loop {
             match self.step() {
-                Stop::CameBack(_) if self.may_be(base, depth, state) => {
+                Stop::CameBack(_) if self.is_at(state) && self.may_be(tier, base) => {
                     match self.compare_state(execution, state) {
                         // Of several that it may be, it is the first that is equal.
                         Err(disagreement) if depth.is_none() => first = first.or(Some(disagreement)),
@@ -205,20 +209,18 @@ impl Follower {
                     }
                 }
                 Stop::CameBack(_) => {}
-                Stop::EnteredLoop(_) if self.may_be_optimized() => {}
+                Stop::EnteredLoop(_) if self.is_optimized() => {}
                 stop => return Err(first.unwrap_or_else(|| self.elsewhere(rebuilt(state), &stop))),
             }
         }
     }
 
-    /// Whether the innermost frame may be the one with `base`, at that `depth` if it is known, and `state`.
-    fn may_be(&self, base: Option<u64>, depth: Option<usize>, state: &FrameState<'_>) -> bool {
-        let is_another = |counterpart| base.is_some() && matches!(counterpart, Counterpart::Compiled(_));
-        self.is_at(state)
-            && match depth {
-                Some(depth) => depth == self.machine.depth(),
-                None => self.machine.innermost().is_some_and(|frame| !is_another(frame.counterpart)),
-            }
+    /// Whether the innermost frame may be the one that the execution has in `tier`, at the frame base `base`:
+    /// where a frame with that base is known, no other is.
+    fn may_be(&self, tier: Tier, base: Option<u64>) -> bool {
+        let depth = base.and_then(|base| self.machine.depth_of(base));
+        depth.is_none_or(|depth| depth == self.machine.depth())
+            && self.machine.innermost().is_some_and(|frame| frame.counterpart.may_be(tier, base))
     }
 
     fn is_at(&self, state: &FrameState<'_>) -> bool {

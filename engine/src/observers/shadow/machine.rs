@@ -15,6 +15,7 @@ use osr_ir::{
 use super::instruction::{self, execute};
 use crate::error::Trap;
 use crate::instance::Instance;
+use crate::settings::{CompiledTier, Tier};
 
 /// Where the machine stopped, and what happened there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +53,38 @@ pub(crate) struct Frame {
 /// Where the execution has the frame of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counterpart {
+    /// It is being entered, in a tier that is about to be told.
+    Entering,
     /// In the interpreter.
     Interpreter,
-    /// In compiled code, at that frame base.
-    Compiled(u64),
-    /// In compiled code that it entered from the interpreter: at a frame base that was not told yet.
-    Unknown,
+    /// In compiled code.
+    Compiled {
+        /// Of this tier.
+        tier: CompiledTier,
+        /// The base of its frame; none for one that entered it from the interpreter, until it is told.
+        base: Option<u64>,
+    },
+}
+
+impl Counterpart {
+    /// In `tier`, at that frame base.
+    pub(crate) fn new(tier: Tier, base: Option<u64>) -> Counterpart {
+        match CompiledTier::try_from(tier) {
+            Ok(tier) => Counterpart::Compiled { tier, base },
+            Err(()) => Counterpart::Interpreter,
+        }
+    }
+
+    /// Whether it may be the activation that is in `tier`, at that frame base.
+    pub(crate) fn may_be(self, tier: Tier, base: Option<u64>) -> bool {
+        match self {
+            Counterpart::Entering => true,
+            Counterpart::Interpreter => tier == Tier::Interpreter,
+            Counterpart::Compiled { tier: own, base: known } => {
+                Tier::from(own) == tier && known.is_none_or(|known| Some(known) == base)
+            }
+        }
+    }
 }
 
 /// A call from outside.
@@ -104,9 +131,10 @@ impl Machine {
         self.frames.len()
     }
 
-    /// How many frames there are up to the one with that counterpart, inclusive.
-    pub(crate) fn depth_of(&self, counterpart: Counterpart) -> Option<usize> {
-        self.frames.iter().rposition(|frame| frame.counterpart == counterpart).map(|index| index + 1)
+    /// How many frames there are up to the one of compiled code with that base, inclusive.
+    pub(crate) fn depth_of(&self, base: u64) -> Option<usize> {
+        let has_base = |frame: &Frame| matches!(frame.counterpart, Counterpart::Compiled { base: Some(known), .. } if known == base);
+        self.frames.iter().rposition(has_base).map(|index| index + 1)
     }
 
     /// The function of the host that the innermost invocation waits for.
@@ -159,7 +187,7 @@ impl Machine {
         };
         let mut registers = arguments;
         registers.resize(body.registers.len(), 0);
-        let (block, counterpart) = (Block::new(Body::ENTRY), Counterpart::Unknown);
+        let (block, counterpart) = (Block::new(Body::ENTRY), Counterpart::Entering);
         self.frames.push(Frame { function, block, index: 0, registers, counterpart });
         self.stop = Some(Stop::Arrived(Points::entry()));
     }

@@ -23,8 +23,9 @@
 //!   each pays for 4 KiB; globals at every transition; results, kinds and points of traps, and tables
 //!   whenever a call ended.
 //!
-//! What is not: frames of compiled code are told apart by their frame bases. One that entered it from the
-//! interpreter, and has not been at a loop header since, has a base that nobody told of. If a call of such
+//! What is not: every entry tells the tier, every transition the tier that it leads to, so that the tier of
+//! each frame is known. Frames of compiled code are told apart by their frame bases. One that entered it from
+//! the interpreter, and has not been at a loop header since, has a base that was not told. If a call of such
 //! a frame, or of an interpreted one, returns, and the function calls itself there, so that several of its
 //! activations return in a row, the first with an equal state is taken. Once the stack is exhausted, which
 //! is not promised to happen at the same point, nothing more is compared.
@@ -55,17 +56,18 @@ use crate::thread::Thread;
 /// What is done about the first difference.
 type OnDifference = dyn Fn(&Difference) + Send + Sync;
 
-/// A shadow interpreter of one instance: an observer, to be put into the instance's
-/// [`Settings::observer`](crate::Settings::observer) before it is made.
+/// A shadow interpreter of one instance: an observer, which the instance is made
+/// [with](Instance::with_delegates). It needs [`Settings::points`].
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use osr_engine::{Imports, Instance, Settings, Shadow, Thread};
+/// # use osr_engine::{Delegates, Imports, Instance, Settings, Shadow, Thread};
 /// # let module = osr_ir::wasm::import_text("(module (func (export \"f\") (result i32) i32.const 7))").unwrap();
 /// # let imports = Imports::new();
 /// let shadow = Arc::new(Shadow::new(&module, &imports)?);
-/// let settings = Settings { observer: Some(shadow.clone()), ..Settings::default() };
-/// let instance = Instance::new(settings, module, &imports)?;
+/// let settings = Settings { points: true, ..Settings::default() };
+/// let watched = Delegates::observer(shadow.clone());
+/// let instance = Instance::with_delegates(settings, watched, module, &imports)?;
 /// Thread::new(&instance)?.invoke("f", &[])?;
 /// assert_eq!(shadow.difference(), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -6,7 +6,7 @@ use osr_ir::{Module, Signature, Type};
 
 use super::{Compared, Difference, Disagreement, Shadow};
 use crate::event::{Event, FrameState, Observer};
-use crate::{Imports, Instance, Land, Settings, Stress, Thread, Tiers};
+use crate::{Delegates, Imports, Instance, Land, Settings, Stress, Thread, Tiers};
 
 /// Loops in recursions; all types, memory, a global, several results, calls of the host that write to
 /// memory and call back.
@@ -148,11 +148,12 @@ fn run(
         threshold: 2,
         optimize_threshold: 3,
         stress,
-        observer: Some(observed.clone()),
+        points: true,
         checked: true,
         ..Settings::default()
     };
-    let instance = Instance::new(settings, module(), &imports()).expect("an instance");
+    let watched = Delegates::observer(observed.clone());
+    let instance = Instance::with_delegates(settings, watched, module(), &imports()).expect("an instance");
     let thread = Thread::new(&instance).expect("a thread");
     for _ in 0..2 {
         let _ = thread.invoke(function, arguments);
