@@ -69,6 +69,7 @@ fn describe(log: &mut Log, event: &Event<'_>) -> String {
             format!("restored {} {point} {:?}", name(version), log.slots.remove(slot))
         }
         Event::Retired { version, cause } => format!("retired {}: {cause:?}", name(version)),
+        Event::Drained { version, cause, .. } => format!("drained {}: {cause:?}", name(version)),
         Event::Released { version, cause } => format!("released {}: {cause:?}", name(version)),
         Event::Refused { function, tier, entry, cause, .. } => {
             format!("refused {function:?} {tier:?} {entry:?}: {cause:?}")

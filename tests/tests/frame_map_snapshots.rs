@@ -58,7 +58,7 @@ fn snapshot(module: Module, function: &str) -> String {
             EntryPoint::Continuation(point) => format!("entered at {point}"),
         };
         writeln!(text, "{function}, {name}").expect("a string");
-        text += &render(module, version);
+        text += &render(module, &version);
     }
     text
 }

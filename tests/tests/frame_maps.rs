@@ -67,7 +67,7 @@ fn each_version(
         for (tier, &entry) in tiers.iter().flat_map(|tier| entries.iter().map(move |e| (tier, e))) {
             let name = format!("{name}: {}, {tier:?}, {entry:?}", module.function(function).name);
             match instance.compile(function, *tier, entry) {
-                Ok(version) => visit(&name, Subject::of(module, version)),
+                Ok(version) => visit(&name, Subject::of(module, &version)),
                 Err(CompileError::FrameTooLarge { .. }) => {}
                 Err(error) => panic!("{name}: {error}"),
             }

@@ -125,7 +125,7 @@ fn a_seed_decides_where_code_is() {
         let settings = Settings { placement: seed, tiers: Tiers::Optimized, ..Settings::default() };
         let (instance, _) = start(CALLS, &settings, &acting(|_| ()));
         let first = instance.versions().iter().map(|version| version.start).min();
-        let offset = |version: &&CodeVersion| (version.function, version.start - first.unwrap_or(0));
+        let offset = |version: &Arc<CodeVersion>| (version.function, version.start - first.unwrap_or(0));
         let mut offsets: Vec<_> = instance.versions().iter().map(offset).collect();
         offsets.sort();
         offsets

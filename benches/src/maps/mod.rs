@@ -55,7 +55,7 @@ fn compile(
         message,
     };
     let version = instance.compile(function, tier, entry).map_err(|error| refused(error.to_string()))?;
-    Ok(Listing::of(&program.module, version))
+    Ok(Listing::of(&program.module, &version))
 }
 
 /// The functions of `module` that have bodies.

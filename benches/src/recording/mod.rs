@@ -127,8 +127,8 @@ fn report(program: &Program) -> Result<Report, Error> {
             bytes.pads = version.pad_bytes();
             bytes.maps = version.frame_map_bytes();
         }
-        counts.add_places(versions[2]);
-        counts.add_pads(versions[3]);
+        counts.add_places(&versions[2]);
+        counts.add_pads(&versions[3]);
         total.add(&counts);
         functions.push(Function { name, counts });
     }

@@ -8,12 +8,14 @@
 //!   batches  | first hijack: ... r1 r0 |   | second hijack: ... r2 r1 r0 |
 //!                                   next ^                          next ^   where landings take from
 //!
-//!   record   | words from the slot to the end of the stack: 32 | where its frame waits: 32 |
-//!   waits    | version, site | frames |     of each batch one for each return PC, or a few
+//!   record   | words from the slot to the end of the stack: 32 | site at which its frame is pending: 32 |
+//!   sites    | version, site | frames |     of each batch one for each return PC
 //! ```
 //!
-//! Deep stacks are bound by memory, so records are small: deep stacks are of recursions, whose frames wait in
-//! few places.
+//! Deep stacks are bound by memory, so records are small: however deep a stack is, its frames are pending at few
+//! sites.
+//!
+//! What leaves the ledger is a token: a [`TakenRecord`] or what was [`Withdrawn`], which say how they end.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -23,13 +25,13 @@ use osr_compiler::frame_map::{Site, Sources};
 use osr_ir::{Point, PointKind};
 use osr_stackwalk::{ReturnPc, ReturnPcs, ReturnSlot};
 
-use crate::code::CodeVersion;
+use crate::code::{CodeVersion, Registry};
 use crate::settings::CompiledTier;
 
-/// A place where hijacked frames of a batch wait for the return of a call.
+/// A site at which hijacked frames of a batch are pending: each lands when a call returns there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    /// The version that the frames are of. Kept while frames wait; its code may be gone.
+pub(crate) struct PendingSite {
+    /// The version that the frames are of. Kept while frames are pending; its code may be gone.
     version: *const CodeVersion,
     /// Of the call: its return PC, from the start of the version's code.
     return_offset: u32,
@@ -37,7 +39,7 @@ pub(crate) struct Wait {
     point: Point,
     /// What kind of point that is.
     kind: PointKind,
-    /// Which of the version's sites the call is.
+    /// Which of the version's sites it is.
     number: u32,
     /// The tier that the frames land in, if that was decided when they were hijacked.
     destination: Option<CompiledTier>,
@@ -47,26 +49,38 @@ pub(crate) struct Wait {
     words: usize,
 }
 
-impl Wait {
-    /// For site `number` of `version`, which is of a body with so many registers.
-    pub(crate) fn new(version: &CodeVersion, number: u32, registers: usize) -> Wait {
+impl PendingSite {
+    /// Site `number` of `version`, which is of a body with so many registers.
+    pub(crate) fn new(version: &CodeVersion, number: u32, registers: usize) -> PendingSite {
         let site = version.frame_maps.site(number);
         let sources = version.frame_maps.sources(&site);
         let Site { return_offset, point, kind, .. } = site;
         let destination = None;
-        Wait { version, return_offset, point, kind, number, destination, sources, words: registers }
+        PendingSite { version, return_offset, point, kind, number, destination, sources, words: registers }
     }
 
     /// The same, where it is decided already that the frames land in `tier`.
-    pub(crate) fn landing_in(self, tier: CompiledTier) -> Wait {
-        Wait { destination: Some(tier), ..self }
+    pub(crate) fn landing_in(self, tier: CompiledTier) -> PendingSite {
+        PendingSite { destination: Some(tier), ..self }
     }
 
     /// The version that the frames are of.
     #[inline(always)]
     pub(crate) fn version(&self) -> &CodeVersion {
-        // SAFETY: a version is not forgotten while frames of it wait: `Batch::versions`.
+        // SAFETY: a version is kept while frames are pending at a site of it: `Batch::versions`.
         unsafe { &*self.version }
+    }
+
+    /// Where the frames resume.
+    #[inline(always)]
+    pub(crate) fn point(&self) -> Point {
+        self.point
+    }
+
+    /// The return PC that their slots held.
+    #[inline(always)]
+    pub(crate) fn pc(&self) -> ReturnPc {
+        ReturnPc::new(self.version().start + u64::from(self.return_offset))
     }
 
     /// What kind of point the frames resume at.
@@ -75,7 +89,7 @@ impl Wait {
         self.kind
     }
 
-    /// Where the frame state is, as long as the version is not forgotten.
+    /// Where the frame state is.
     #[inline(always)]
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
@@ -87,7 +101,7 @@ impl Wait {
         self.words
     }
 
-    /// The number of that site of the version.
+    /// Which of the version's sites it is.
     #[inline(always)]
     pub(crate) fn number(&self) -> u32 {
         self.number
@@ -100,40 +114,104 @@ impl Wait {
     }
 }
 
-/// A hijacked return slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    /// The slot.
-    pub(crate) slot: ReturnSlot,
-    /// Where its frame waits.
-    pub(crate) wait: Wait,
-    /// How many other frames of its batch wait there.
-    others: u32,
+/// Which of a batch's pending sites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingSiteId(u32);
+
+impl PendingSiteId {
+    /// The first one.
+    pub(crate) const FIRST: PendingSiteId = PendingSiteId(0);
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
-impl Record {
-    /// The version that the frame is of.
+/// A hijacked return slot, in the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'l> {
+    /// The address of the slot.
+    pub(crate) slot: ReturnSlot,
+    /// Where its frame is pending.
+    pub(crate) site: &'l PendingSite,
+}
+
+/// A record that was taken out of the ledger. What happened to its frame has to be said, for the version of the
+/// frame is kept until then.
+#[must_use = "say what happened to the frame"]
+#[derive(Debug)]
+pub(crate) struct TakenRecord {
+    /// The address of the slot.
+    pub(crate) slot: ReturnSlot,
+    /// Where its frame was pending.
+    pub(crate) site: PendingSite,
+    /// How many other frames of its batch are pending there.
+    others: u32,
+    unfinished: Unfinished,
+}
+
+impl TakenRecord {
+    /// The frame has landed, and is popped.
     #[inline(always)]
-    pub(crate) fn version(&self) -> &CodeVersion {
-        self.wait.version()
+    pub(crate) fn landed(self, registry: &Registry) {
+        self.finish(registry);
     }
 
-    /// Where the frame resumes.
-    #[inline(always)]
-    pub(crate) fn point(&self) -> Point {
-        self.wait.point
+    /// The frame will not be returned to: a trap has jumped over it, or there was no stack for its landing.
+    pub(crate) fn dropped(self, registry: &Registry) {
+        self.finish(registry);
     }
 
-    /// Whether it was taken out of the ledger as the last one of its [`Wait`].
     #[inline(always)]
-    pub(crate) fn is_last(&self) -> bool {
-        self.others == 0
+    fn finish(self, registry: &Registry) {
+        self.unfinished.finish();
+        if self.others == 0 {
+            drop(registry.site_is_empty(self.site.version()));
+        }
+    }
+}
+
+/// Records that were taken out of the ledger when their slots were restored. Their versions are kept until
+/// this is [settled](Self::settle).
+#[must_use = "settle it, or the versions are kept for good"]
+#[derive(Debug)]
+pub(crate) struct Withdrawn {
+    batches: Vec<Batch>,
+    unfinished: Unfinished,
+}
+
+impl Withdrawn {
+    /// The records.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.batches.iter().flat_map(Batch::records)
     }
 
-    /// The return PC that the slot held.
+    /// Nothing refers to the records any more. Returns how many there were.
+    pub(crate) fn settle(self, registry: &Registry) -> u64 {
+        self.unfinished.finish();
+        self.batches
+            .iter()
+            .flat_map(Batch::versions)
+            .for_each(|version| drop(registry.site_is_empty(version)));
+        self.batches.iter().map(|batch| batch.len() as u64).sum()
+    }
+}
+
+/// Part of what has to be finished. Debug builds find out if it is dropped instead.
+#[derive(Debug)]
+struct Unfinished;
+
+impl Unfinished {
     #[inline(always)]
-    pub(crate) fn pc(&self) -> ReturnPc {
-        ReturnPc::new(self.version().start + u64::from(self.wait.return_offset))
+    fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a ledger record was dropped, not finished");
     }
 }
 
@@ -142,8 +220,8 @@ impl Record {
 struct Packed {
     /// Words from the slot up to the end of the stack.
     depth: u32,
-    /// The number of its wait in the batch.
-    wait: u32,
+    /// Where its frame is pending.
+    site: PendingSiteId,
 }
 
 /// The records of one hijack. It is filled innermost frame first and emptied in the same order, so that neither
@@ -154,22 +232,22 @@ pub(crate) struct Batch {
     records: Vec<Packed>,
     /// The first that is still pending.
     next: usize,
-    waits: Vec<Wait>,
-    /// By wait, the frames that are pending there. Not beside it: what changes at each landing is not copied.
+    sites: Vec<PendingSite>,
+    /// By site, the frames that are pending there. Not beside it: what changes at each landing is not copied.
     frames: Vec<u32>,
     /// One past the last word of the stack.
     stack_end: u64,
 }
 
-/// Where a [`Batch`] takes records. A copy of what the batch knows: it can be kept in machine registers.
+/// Writes records into a [`Batch`]. A copy of what the batch knows: it can be kept in machine registers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct RecordWriter {
     next: *mut Packed,
     end: *mut Packed,
     stack_end: u64,
 }
 
-impl Room {
+impl RecordWriter {
     #[inline(always)]
     pub(crate) fn is_full(self) -> bool {
         self.next == self.end
@@ -177,10 +255,10 @@ impl Room {
 
     /// Adds a record of `slot`, which is further out than all before. There must be room.
     #[inline(always)]
-    pub(crate) fn push(&mut self, slot: ReturnSlot, wait: u32) {
+    pub(crate) fn write(&mut self, slot: ReturnSlot, site: PendingSiteId) {
         let bytes = self.stack_end - slot.address();
         debug_assert!(!self.is_full() && bytes < Batch::DEEPEST);
-        let record = Packed { depth: (bytes / 8) as u32, wait };
+        let record = Packed { depth: (bytes / 8) as u32, site };
         // SAFETY: spare capacity of the batch, which nothing else has filled.
         unsafe { self.next.write(record) };
         self.next = self.next.wrapping_add(1);
@@ -191,27 +269,27 @@ impl Batch {
     /// Slots must be nearer to the end of the stack, in bytes.
     const DEEPEST: u64 = 8 << u32::BITS;
 
-    /// Adds a wait. Gives its number.
-    pub(crate) fn add_wait(&mut self, wait: Wait) -> u32 {
-        self.waits.push(wait);
+    /// Adds a site, which is not among them yet.
+    pub(crate) fn add_site(&mut self, site: PendingSite) -> PendingSiteId {
+        self.sites.push(site);
         self.frames.push(0);
-        self.waits.len() as u32 - 1
+        PendingSiteId(self.sites.len() as u32 - 1)
     }
 
-    /// The wait of that number.
+    /// A site.
     #[inline(always)]
-    pub(crate) fn wait(&self, number: u32) -> &Wait {
-        &self.waits[number as usize]
+    pub(crate) fn site(&self, id: PendingSiteId) -> &PendingSite {
+        &self.sites[id.index()]
     }
 
-    /// Room for records after those that are there, at least for one.
+    /// Writes records after those that are there. There is room for at least one.
     #[inline(always)]
-    pub(crate) fn room(&mut self) -> Room {
+    pub(crate) fn writer(&mut self) -> RecordWriter {
         if self.records.len() == self.records.capacity() {
             self.grow();
         }
         let Range { start, end } = self.records.spare_capacity_mut().as_mut_ptr_range();
-        Room { next: start.cast(), end: end.cast(), stack_end: self.stack_end }
+        RecordWriter { next: start.cast(), end: end.cast(), stack_end: self.stack_end }
     }
 
     #[cold]
@@ -219,13 +297,12 @@ impl Batch {
         self.records.reserve(64);
     }
 
-    /// The records that were pushed to `room`, the last that was given, are there from now on. They all wait at
-    /// wait `wait`.
+    /// What `writer`, the last one, has written is part of the batch from now on. All of it is pending at `site`.
     #[inline(always)]
-    pub(crate) fn fill(&mut self, room: Room, wait: u32) {
-        let length = (room.next as usize - self.records.as_ptr() as usize) / size_of::<Packed>();
-        self.frames[wait as usize] += (length - self.records.len()) as u32;
-        // SAFETY: the room was the vector's spare capacity, and is filled up to there.
+    pub(crate) fn keep_written(&mut self, writer: RecordWriter, site: PendingSiteId) {
+        let length = (writer.next as usize - self.records.as_ptr() as usize) / size_of::<Packed>();
+        self.frames[site.index()] += (length - self.records.len()) as u32;
+        // SAFETY: the writer began with the vector's spare capacity, which is filled up to there.
         unsafe { self.records.set_len(length) };
     }
 
@@ -235,64 +312,81 @@ impl Batch {
     }
 
     /// The pending records, innermost first.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.records[self.next..].iter().map(|&record| self.unpack(record))
     }
 
     #[inline(always)]
-    fn unpack(&self, Packed { depth, wait }: Packed) -> Record {
+    fn unpack(&self, Packed { depth, site }: Packed) -> Record<'_> {
         let slot = ReturnSlot::new(self.stack_end - 8 * u64::from(depth));
-        let others = self.frames[wait as usize] - 1;
-        // Field by field, lest the gaps between them be copied, too.
-        let Wait { version, return_offset, point, kind, number, destination, sources, words } =
-            self.waits[wait as usize];
-        let wait = Wait { version, return_offset, point, kind, number, destination, sources, words };
-        Record { slot, wait, others }
+        Record { slot, site: &self.sites[site.index()] }
     }
 
     #[inline(always)]
-    fn record(&self, number: usize) -> Record {
+    fn record(&self, number: usize) -> Record<'_> {
         self.unpack(self.records[self.next + number])
     }
 
-    /// The versions that frames of the batch wait in, each as often as there are waits in it. Each counts at
-    /// the version, which thereby is not forgotten: one count for many records, so that landings in a
-    /// recursion touch no shared counter.
-    pub(crate) fn versions(&self) -> impl Iterator<Item = &CodeVersion> {
-        self.waits.iter().zip(&self.frames).filter(|(_, frames)| **frames > 0).map(|(wait, _)| wait.version())
+    /// Takes the innermost record out.
+    #[inline(always)]
+    fn take(&mut self) -> TakenRecord {
+        let packed = self.records[self.next];
+        let Record { slot, site } = self.unpack(packed);
+        // Field by field, lest the gaps between them be copied, too.
+        let PendingSite { version, return_offset, point, kind, number, destination, sources, words } = *site;
+        let site = PendingSite { version, return_offset, point, kind, number, destination, sources, words };
+        let frames = &mut self.frames[packed.site.index()];
+        *frames -= 1;
+        let others = *frames;
+        self.next += 1;
+        TakenRecord { slot, site, others, unfinished: Unfinished }
     }
 
-    /// Takes the records out whose version `keep` refuses; they still count at it.
-    fn extract(&mut self, keep: impl Fn(&CodeVersion) -> bool) -> Batch {
-        let (waits, frames) = (self.waits.clone(), self.frames.clone());
-        let mut extracted = Batch { waits, frames, stack_end: self.stack_end, ..Batch::default() };
-        for (number, wait) in self.waits.iter().enumerate() {
-            let frames = if keep(wait.version()) { &mut extracted.frames } else { &mut self.frames };
-            frames[number] = 0;
+    /// The sites at which frames are pending.
+    fn occupied(&self) -> impl Iterator<Item = (PendingSiteId, &PendingSite)> {
+        let ids = (0..).map(PendingSiteId);
+        ids.zip(&self.sites).filter(|(id, _)| self.frames[id.index()] > 0)
+    }
+
+    /// The versions of the frames, each as often as there are sites of it. Each counts at the version, which
+    /// thereby is kept: one count for many records, so that landings in a recursion touch no shared counter.
+    /// Versions of sites without frames are not kept.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &CodeVersion> {
+        self.occupied().map(|(_, site)| site.version())
+    }
+
+    /// Takes the records out whose version `is_kept` refuses; they still count at it.
+    fn extract(&mut self, is_kept: impl Fn(&CodeVersion) -> bool) -> Batch {
+        let leaving: Vec<PendingSiteId> =
+            self.occupied().filter(|(_, site)| !is_kept(site.version())).map(|(id, _)| id).collect();
+        let mut extracted =
+            Batch { sites: self.sites.clone(), stack_end: self.stack_end, ..Batch::default() };
+        extracted.frames.resize(self.frames.len(), 0);
+        for id in leaving {
+            extracted.frames[id.index()] = std::mem::take(&mut self.frames[id.index()]);
         }
-        let is_kept = |record: &Packed| self.frames[record.wait as usize] > 0;
-        let pending = &self.records[self.next..];
-        extracted.records = pending.iter().filter(|record| !is_kept(record)).copied().collect();
+        let leaves = |record: &Packed| extracted.frames[record.site.index()] > 0;
         self.records.drain(..self.next);
-        self.records.retain(is_kept);
         self.next = 0;
+        extracted.records = self.records.extract_if(.., |record| leaves(record)).collect();
         extracted
     }
 
     /// Adds what is pending in `other`, in no order.
     fn append(&mut self, other: &Batch) {
-        let mut numbers = vec![u32::MAX; other.waits.len()];
-        for (number, &frames) in other.frames.iter().enumerate().filter(|(_, frames)| **frames > 0) {
-            numbers[number] = self.add_wait(other.waits[number]);
-            self.frames[numbers[number] as usize] = frames;
+        let mut ids = vec![PendingSiteId(u32::MAX); other.sites.len()];
+        for (id, site) in other.occupied() {
+            let new = self.add_site(*site);
+            self.frames[new.index()] = other.frames[id.index()];
+            ids[id.index()] = new;
         }
         let pending = other.records[other.next..].iter();
-        self.records.extend(pending.map(|record| Packed { wait: numbers[record.wait as usize], ..*record }));
+        self.records.extend(pending.map(|record| Packed { site: ids[record.site.index()], ..*record }));
     }
 
     fn clear(&mut self) {
         self.records.clear();
-        self.waits.clear();
+        self.sites.clear();
         self.frames.clear();
         self.next = 0;
     }
@@ -320,7 +414,7 @@ impl Ledger {
     }
 
     /// The record of `slot`.
-    pub(crate) fn find(&self, slot: ReturnSlot) -> Option<Record> {
+    pub(crate) fn find(&self, slot: ReturnSlot) -> Option<Record<'_>> {
         let depth = u32::try_from(self.stack_end.checked_sub(slot.address())? / 8).ok()?;
         let outermost = |batch: &Batch| batch.records.last().map(|record| record.depth);
         let batch =
@@ -331,19 +425,15 @@ impl Ledger {
     }
 
     /// The innermost record.
-    pub(crate) fn innermost(&self) -> Option<Record> {
+    pub(crate) fn innermost(&self) -> Option<Record<'_>> {
         self.batches.last().map(|batch| batch.record(0))
     }
 
-    /// Takes the innermost record out. If it is the [last](Record::is_last) one of its wait, that still counts
-    /// at the version, and the caller is to [drop](crate::code::Registry::drop_wait) it.
+    /// Takes the innermost record out.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<Record> {
+    pub(crate) fn pop(&mut self) -> Option<TakenRecord> {
         let batch = self.batches.last_mut()?;
-        let packed = batch.records[batch.next];
-        let record = batch.unpack(packed);
-        batch.next += 1;
-        batch.frames[packed.wait as usize] = record.others;
+        let record = batch.take();
         if batch.next == batch.records.len() {
             self.drop_batch();
         }
@@ -374,7 +464,7 @@ impl Ledger {
     pub(crate) fn add(&mut self, fresh: Batch) {
         let Some(outermost) = fresh.records.last() else { return self.recycle(fresh) };
         fresh.versions().for_each(|version| {
-            version.waits.fetch_add(1, Ordering::Relaxed);
+            version.pending_sites.fetch_add(1, Ordering::Relaxed);
         });
         let is_innermost =
             self.batches.last().is_none_or(|batch| outermost.depth > batch.records[batch.next].depth);
@@ -393,14 +483,21 @@ impl Ledger {
         self.batches.push(merged);
     }
 
-    /// Takes all records out whose version `keep` refuses. They still count at their versions.
-    pub(crate) fn extract(&mut self, keep: impl Fn(&CodeVersion) -> bool) -> Vec<Batch> {
-        let extracted = self.batches.iter_mut().map(|batch| batch.extract(&keep)).collect();
+    /// Lets `restore` put back what the slots of all records held whose version `is_kept` refuses, and takes
+    /// these out.
+    pub(crate) fn withdraw(
+        &mut self,
+        is_kept: impl Fn(&CodeVersion) -> bool,
+        restore: impl Fn(Record<'_>),
+    ) -> Withdrawn {
+        let records = self.batches.iter().flat_map(Batch::records);
+        records.filter(|record| !is_kept(record.site.version())).for_each(restore);
+        let batches = self.batches.iter_mut().map(|batch| batch.extract(&is_kept)).collect();
         while let Some(empty) = self.batches.iter().position(|batch| batch.len() == 0) {
             let batch = self.batches.remove(empty);
             self.recycle(batch);
         }
-        extracted
+        Withdrawn { batches, unfinished: Unfinished }
     }
 }
 
@@ -412,7 +509,7 @@ pub(crate) struct LedgerPcs<'l> {
     /// Batches not yet passed, and the next record of the last of them.
     position: Cell<(usize, usize)>,
     /// The record that was found last.
-    found: Cell<Option<Record>>,
+    found: Cell<Option<Record<'l>>>,
     boundary: ReturnPc,
     landing: ReturnPc,
 }
@@ -431,13 +528,13 @@ impl<'l> LedgerPcs<'l> {
 
     /// The record of the hijacked slot that the walk has met last.
     #[inline(always)]
-    pub(crate) fn found(&self) -> Option<Record> {
+    pub(crate) fn found(&self) -> Option<Record<'l>> {
         self.found.get()
     }
 
     /// The record of `slot`, if it is the one after the last that was asked for.
     #[inline]
-    fn in_order(&self, slot: ReturnSlot) -> Option<Record> {
+    fn in_order(&self, slot: ReturnSlot) -> Option<Record<'l>> {
         let (batches, next) = self.position.get();
         let batch = self.ledger.batches[..batches].last()?;
         let record = (next < batch.len()).then(|| batch.record(next)).filter(|record| record.slot == slot)?;
@@ -462,6 +559,6 @@ impl ReturnPcs for LedgerPcs<'_> {
     fn original(&self, slot: ReturnSlot, _pc: ReturnPc) -> Option<ReturnPc> {
         let record = self.in_order(slot).or_else(|| self.ledger.find(slot));
         self.found.set(record);
-        record.map(|record| record.pc())
+        record.map(|record| record.site.pc())
     }
 }

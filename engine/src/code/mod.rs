@@ -4,10 +4,12 @@ pub(crate) mod arena;
 pub(crate) mod call_cells;
 pub(crate) mod callee_saves;
 pub(crate) mod ledger;
+pub(crate) mod life;
 mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;
 
+pub use life::VersionState;
 pub use registry::{CodeStatistics, CodeTimes};
-pub(crate) use registry::{Registry, StubTable};
-pub use version::{CodeVersion, State, VersionId};
+pub(crate) use registry::{Registry, SiteRef, StubTable};
+pub use version::{CodeVersion, VersionId};

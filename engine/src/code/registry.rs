@@ -2,23 +2,29 @@
 //!
 //! Looking up a PC takes two loads: the arena is divided into granules, a table says which version each
 //! granule belongs to. Lookups take no lock, so that walks and the fault handler may make them.
+//!
+//! The registry keeps a handle of each version: in its slot until the code is released, and after that among
+//! the *awaited* while ledger records name the version.
 
+use std::collections::HashMap;
 use std::io;
 use std::mem::offset_of;
 use std::ops::Range;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gimli::write::{Address, CommonInformationEntry};
 use osr_compiler::{CompileError, CompiledBody, VersionKey};
-use osr_stackwalk::{CfiRows, CompactRows, UnwindSection};
+use osr_ir::Point;
+use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use osr_stubs::Context;
 use serde::Serialize;
 
 use super::arena::{Allocation, Arena, GRANULE};
+use super::life::{Life, VersionState};
 use super::pads::Pads;
-use super::version::{CodeVersion, State, VersionId};
+use super::version::{CodeVersion, VersionId};
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
 
@@ -37,7 +43,7 @@ pub(crate) struct Registry {
     bytes: u64,
     /// Per granule of the arena, the number of its version's slot plus one.
     granules: Reservation,
-    /// Per slot, the version.
+    /// Per slot, a handle of the version. There are as many slots as granules: each version has a granule.
     slots: Reservation,
     inner: Mutex<Inner>,
     epoch: AtomicU64,
@@ -50,6 +56,8 @@ struct Inner {
     arena: Arena,
     free_slots: Vec<u32>,
     next_slot: u32,
+    /// Released versions that ledger records name.
+    awaited: HashMap<VersionId, Arc<CodeVersion>>,
     next_id: u64,
     compiled: u64,
     released: u64,
@@ -75,6 +83,22 @@ pub struct CodeStatistics {
     pub frame_map_bytes: u64,
     /// Bytes of the unwind rows that are in memory.
     pub unwind_bytes: u64,
+}
+
+/// A site of a version: a call in its code, and what is known of the frame that waits for its return.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteRef {
+    /// The version.
+    pub(crate) version: Arc<CodeVersion>,
+    /// Which of its sites.
+    pub(crate) site: u32,
+}
+
+impl SiteRef {
+    /// Where the frame resumes.
+    pub(crate) fn point(&self) -> Point {
+        self.version.frame_maps.site(self.site).point
+    }
 }
 
 /// The time that code versions took besides their compilation. Sums over all versions, in nanoseconds.
@@ -106,6 +130,7 @@ impl Registry {
                 arena,
                 free_slots: Vec::new(),
                 next_slot: 0,
+                awaited: HashMap::new(),
                 next_id: 0,
                 compiled: 0,
                 released: 0,
@@ -150,7 +175,7 @@ impl Registry {
         VersionKey { function, tier, entry }: VersionKey,
         mut body: CompiledBody,
         padding: usize,
-    ) -> Result<&CodeVersion, CompileError> {
+    ) -> Result<Arc<CodeVersion>, CompileError> {
         let rows = CfiRows::new(&self.common_unwind, body.unwind.to_fde(Address::Constant(0)))
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
         let unwind = CompactRows::of(&rows)
@@ -167,7 +192,7 @@ impl Registry {
         });
         inner.next_id += 1;
         inner.compiled += 1;
-        let version = Box::new(CodeVersion {
+        let version = Arc::new_cyclic(|handle| CodeVersion {
             id: VersionId(inner.next_id),
             function,
             tier,
@@ -182,18 +207,17 @@ impl Registry {
             unwind,
             allocation,
             slot,
-            state: AtomicU8::new(State::Current as u8),
-            waits: AtomicU64::new(0),
+            life: Life::new(),
+            pending_sites: AtomicU64::new(0),
+            handle: handle.clone(),
         });
         inner.frame_map_bytes += version.frame_map_bytes();
         inner.unwind_bytes += version.unwind_bytes();
-        let version = Box::into_raw(version);
-        self.slot(slot).store(version, Ordering::Release);
+        self.slot(slot).store(Arc::into_raw(Arc::clone(&version)).cast_mut(), Ordering::Release);
         self.mark(allocation, slot + 1);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         add_time(&self.install_ns, began);
-        // SAFETY: just made; it lives until it is released and no record names it.
-        Ok(unsafe { &*version })
+        Ok(version)
     }
 
     /// Takes `bytes` of the arena, which nobody is to enter.
@@ -208,12 +232,13 @@ impl Registry {
     /// Writes `bytes` into the code of `version`, which nobody executes yet.
     pub(crate) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
         let start = (version.start - self.base) as usize - version.allocation.offset;
-        self.inner().arena.write(version.allocation, start + offset as usize, bytes);
+        let mut inner = self.inner();
+        let write = || inner.arena.write(version.allocation, start + offset as usize, bytes);
+        version.life.while_in_memory(write).expect("it is not released yet");
     }
 
     fn slot(&self, slot: u32) -> &AtomicPtr<CodeVersion> {
-        // SAFETY: there are as many slots as granules, and each version has a granule. All zero is a
-        // valid null pointer.
+        // SAFETY: within the table. All zero is a valid null pointer.
         unsafe { &*self.slots.base().cast::<AtomicPtr<CodeVersion>>().add(slot as usize) }
     }
 
@@ -238,27 +263,40 @@ impl Registry {
         self.base..self.base + self.bytes
     }
 
-    /// The version whose code the instruction at `pc` belongs to. For return PCs ask about `pc - 1`.
+    /// The version whose code the instruction at `pc` belongs to. For return PCs ask about `pc - 1`. To be asked
+    /// on the native thread that executes the instance.
     #[inline]
-    pub(crate) fn find(&self, pc: u64) -> Option<&CodeVersion> {
+    pub(crate) fn find(&self, pc: u64) -> Option<Arc<CodeVersion>> {
         let offset = pc.wrapping_sub(self.base);
         if offset >= self.bytes {
             return None;
         }
         let mark = self.granule(offset as usize / GRANULE).load(Ordering::Acquire);
         let version = self.slot(mark.checked_sub(1)?).load(Ordering::Acquire);
-        // SAFETY: marked granules belong to versions that are not released.
-        Some(unsafe { &*version })
+        // SAFETY: marked granules belong to versions whose handles are in their slots. They leave the slots on
+        // this native thread only: threads are bound to one, and an instance has one thread.
+        Some(unsafe { copy_handle(version) })
+    }
+
+    /// The site that `pc` returns to. To be asked on the native thread that executes the instance.
+    pub(crate) fn site_at(&self, pc: ReturnPc) -> Option<SiteRef> {
+        let version = self.find(pc.lookup_address())?;
+        let site = version.frame_maps.find(version.offset(pc.address()))? as u32;
+        Some(SiteRef { version, site })
     }
 
     /// Gives back the code of `version`, which nothing can enter or return into any more.
     pub(crate) fn release(&self, version: &CodeVersion) {
-        assert_eq!(version.state(), State::Retired, "{} is released once, after it is retired", version.id);
         let began = Instant::now();
+        let pads = version.pads.as_ref().filter(|_| version.pending_sites.load(Ordering::Acquire) > 0);
+        let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is in memory"))));
+        version.life.release();
         let mut inner = self.inner();
         self.mark(version.allocation, 0);
-        let pads = version.pads.as_ref().filter(|_| version.waits.load(Ordering::Acquire) > 0);
-        let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is not released yet"))));
+        let handle = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: the slot had a handle, which was made by `Arc::into_raw`.
+        let handle = unsafe { Arc::from_raw(handle.cast_const()) };
+        inner.free_slots.push(version.slot);
         inner.arena.release(version.allocation);
         if let Some((pads, (code, starts))) = kept {
             let allocation = inner.arena.install(&code).expect("pads fit where they were with other code");
@@ -266,46 +304,42 @@ impl Registry {
         }
         inner.released += 1;
         inner.released_bytes += u64::from(version.code_bytes);
-        version.state.store(State::Released as u8, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        let unnamed = version.waits.load(Ordering::Acquire) == 0;
-        drop(inner);
-        if unnamed {
-            self.forget(version);
+        if version.pending_sites.load(Ordering::Acquire) > 0 {
+            inner.awaited.insert(version.id, handle);
+        } else {
+            inner.forget(version);
         }
+        drop(inner);
         add_time(&self.release_ns, began);
     }
 
-    /// Takes away one wait in a ledger for `version`; forgets the version if that was what kept it.
+    /// No frames are pending any more at a site of `version`, which counted at it. If that was what kept the
+    /// version, returns the handle that did.
     #[inline]
-    pub(crate) fn drop_wait(&self, version: &CodeVersion) {
-        if version.waits.fetch_sub(1, Ordering::AcqRel) == 1 && version.state() == State::Released {
-            self.forget(version);
+    #[must_use = "the version lives until the handle is dropped"]
+    pub(crate) fn site_is_empty(&self, version: &CodeVersion) -> Option<Arc<CodeVersion>> {
+        let sites = version.pending_sites.fetch_sub(1, Ordering::AcqRel) - 1;
+        if sites == 0 && version.state() == VersionState::Released {
+            self.no_longer_awaited(version)
+        } else {
+            None
         }
     }
 
-    /// Drops what outlived the code of a released version.
     #[cold]
-    fn forget(&self, version: &CodeVersion) {
+    fn no_longer_awaited(&self, version: &CodeVersion) -> Option<Arc<CodeVersion>> {
         let mut inner = self.inner();
-        inner.frame_map_bytes -= version.frame_map_bytes();
-        inner.unwind_bytes -= version.unwind_bytes();
-        if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
-            inner.arena.release(allocation);
-        }
-        inner.free_slots.push(version.slot);
-        let version = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
-        // SAFETY: made by `Box::into_raw`; released, and no record names it: this was the last pointer.
-        drop(unsafe { Box::from_raw(version) });
+        inner.forget(version);
+        inner.awaited.remove(&version.id)
     }
 
     /// All versions whose code is in memory.
-    pub(crate) fn live(&self) -> Vec<&CodeVersion> {
-        let slots = self.inner().next_slot;
-        let versions = (0..slots).map(|slot| self.slot(slot).load(Ordering::Acquire));
-        // SAFETY: occupied slots hold versions that are not forgotten.
-        let versions = versions.filter(|version| !version.is_null()).map(|version| unsafe { &*version });
-        versions.filter(|version| version.state() != State::Released).collect()
+    pub(crate) fn live(&self) -> Vec<Arc<CodeVersion>> {
+        let inner = self.inner();
+        let versions = (0..inner.next_slot).map(|slot| self.slot(slot).load(Ordering::Acquire));
+        // SAFETY: handles leave their slots while the lock is held, which it is.
+        versions.filter(|version| !version.is_null()).map(|version| unsafe { copy_handle(version) }).collect()
     }
 
     /// Changes whenever code comes or goes.
@@ -348,13 +382,37 @@ fn add_time(sum: &AtomicU64, began: Instant) {
     sum.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
 }
 
+impl Inner {
+    /// Nothing but handles refers to `version` any more, whose code is released.
+    fn forget(&mut self, version: &CodeVersion) {
+        self.frame_map_bytes -= version.frame_map_bytes();
+        self.unwind_bytes -= version.unwind_bytes();
+        if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
+            self.arena.release(allocation);
+        }
+    }
+}
+
+/// Another handle of the same version.
+///
+/// # Safety
+/// `version` was made by [`Arc::into_raw`], and the handle that it was made of is not dropped yet.
+unsafe fn copy_handle(version: *const CodeVersion) -> Arc<CodeVersion> {
+    // SAFETY: the caller says that it is a handle.
+    unsafe {
+        Arc::increment_strong_count(version);
+        Arc::from_raw(version)
+    }
+}
+
 impl Drop for Registry {
+    /// The code is about to go. Handles stay, and say so.
     fn drop(&mut self) {
         for slot in 0..self.inner().next_slot {
             let version = self.slot(slot).load(Ordering::Acquire);
             if !version.is_null() {
-                // SAFETY: as in `forget`; the instance is gone, so no thread and no record is left.
-                drop(unsafe { Box::from_raw(version) });
+                // SAFETY: the handle that is in the slot, which nobody looks at again.
+                unsafe { Arc::from_raw(version.cast_const()) }.life.end();
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Code versions: one compiled body each, from installation to release.
 //!
-//! ```text
-//!   current ──retire──> retired ──last frame hijacked──> released ──last ledger record gone──> dropped
-//!           (nothing new enters)      (memory given back)        (frame maps and unwind rows, too)
-//! ```
+//! A version is shared by handles: the registry has one until the code is released and no ledger record
+//! names the version; [`Instance::versions`](crate::Instance::versions) hands out others, and
+//! [`CodeVersion::handle`] makes one of what an event or a policy lends. Its [life](super::life) has one
+//! owner all the same: handles keep what is known of the code, never the code itself.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::FrameMaps;
@@ -15,6 +17,7 @@ use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
 use super::arena::Allocation;
+use super::life::{Life, VersionState};
 use super::pads::Pads;
 use crate::settings::{CompiledTier, StateRecording};
 
@@ -26,18 +29,6 @@ impl fmt::Display for VersionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "v{}", self.0)
     }
-}
-
-/// Where a version is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum State {
-    /// New calls or landings may enter it.
-    Current = 0,
-    /// Nothing new enters it; frames of it may still be active.
-    Retired = 1,
-    /// Its code is gone. Ledger records may still name its frame maps.
-    Released = 2,
 }
 
 /// A compiled body with everything that is known of it.
@@ -68,21 +59,36 @@ pub struct CodeVersion {
     /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
     pub(crate) allocation: Allocation,
-    /// Its place in the registry.
+    /// Its place in the registry, while its code is in memory.
     pub(crate) slot: u32,
-    pub(crate) state: AtomicU8,
-    /// Waits in ledgers that name it.
-    pub(crate) waits: AtomicU64,
+    pub(crate) life: Life,
+    /// Sites of it at which frames are pending, each as often as there are ledger batches with such frames.
+    pub(crate) pending_sites: AtomicU64,
+    pub(crate) handle: Weak<CodeVersion>,
 }
 
 impl CodeVersion {
+    /// A handle, which may be kept for as long as it is useful.
+    pub fn handle(&self) -> Arc<CodeVersion> {
+        self.handle.upgrade().expect("what is borrowed is kept by a handle")
+    }
+
     /// Where it is in its life.
-    pub fn state(&self) -> State {
-        match self.state.load(Ordering::Relaxed) {
-            0 => State::Current,
-            1 => State::Retired,
-            _ => State::Released,
-        }
+    #[inline(always)]
+    pub fn state(&self) -> VersionState {
+        self.life.state()
+    }
+
+    /// How long it took from its retirement until nothing would return into it; `None` if something may.
+    pub fn drained(&self) -> Option<Duration> {
+        self.life.latency()
+    }
+
+    /// Blocks until nothing will return into it, or the instance is gone, or `timeout` has passed. Returns
+    /// false in the last case. For other native threads than the one that executes the instance: that one
+    /// has to go on, for frames to be replaced.
+    pub fn wait_until_drained(&self, timeout: Duration) -> bool {
+        self.life.wait_until_drained(timeout)
     }
 
     /// Whether `pc` is in its code, or just past its last call.
@@ -92,10 +98,10 @@ impl CodeVersion {
 
     /// A copy of its code; `None` once that is released.
     pub fn code(&self) -> Option<Vec<u8>> {
-        // SAFETY: the code of a version that is not released is readable.
+        // SAFETY: code in memory is readable, and is not written meanwhile: `Registry::patch`.
         let bytes =
             || unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_bytes as usize) };
-        (self.state() != State::Released).then(|| bytes().to_vec())
+        self.life.while_in_memory(|| bytes().to_vec())
     }
 
     /// The address of the pad of `site`, if it has one.

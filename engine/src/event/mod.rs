@@ -2,8 +2,8 @@
 //! transitions occur, and without an observer each event costs a test of one pointer, off the hot paths.
 //!
 //! ```text
-//!   ReplacementBegan(cause)                      a version's life: Compiled .. Retired .. Released
-//!     Retired, Hijacked x n, Released            a frame's way:    Hijacked .. Moved, Dropped or Restored
+//!   ReplacementBegan(cause)                      a version's life: Compiled .. Retired .. Drained, Released
+//!     Retired, Hijacked x n, Drained, Released   a frame's way:    Hijacked .. Moved, Dropped or Restored
 //!   ReplacementEnded                                               (the same slot in both)
 //! ```
 
@@ -243,6 +243,15 @@ pub enum Event<'a> {
         /// The version.
         version: &'a CodeVersion,
         /// Why.
+        cause: Cause,
+    },
+    /// Nothing will return into the version.
+    Drained {
+        /// The version.
+        version: &'a CodeVersion,
+        /// How long that took since it was retired.
+        latency: Duration,
+        /// Why it was retired.
         cause: Cause,
     },
     /// The version's memory is given back.

@@ -133,11 +133,29 @@ impl FunctionState {
         }
     }
 
-    /// From now on `code` is that of `tier` for `entry`. Null: there is none.
+    /// From now on `code` is that of `tier` for `entry`.
     pub(crate) fn set_code(&self, tier: CompiledTier, entry: EntryPoint, code: *mut u8) {
+        self.cell(tier, entry).store(code, Ordering::Release);
+        self.choose_best(entry);
+    }
+
+    /// There is no code of `tier` for `entry` any more, if that was `code`.
+    pub(crate) fn withdraw_code(&self, tier: CompiledTier, entry: EntryPoint, code: *mut u8) {
+        let cell = self.cell(tier, entry);
+        // Another version may have taken the place, or this one never had it.
+        if cell.compare_exchange(code, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.choose_best(entry);
+        }
+    }
+
+    fn cell(&self, tier: CompiledTier, entry: EntryPoint) -> &AtomicPtr<u8> {
         let points = self.analysis.get().map_or(0, |analysis| analysis.points.len());
-        self.tiers[tier as usize].cell(points, entry).store(code, Ordering::Release);
-        if entry == EntryPoint::Function {
+        self.tiers[tier as usize].cell(points, entry)
+    }
+
+    /// Calls enter the code of the best tier that there is.
+    fn choose_best(&self, changed: EntryPoint) {
+        if changed == EntryPoint::Function {
             let of = |tier: CompiledTier| self.tiers[tier as usize].function.load(Ordering::Acquire);
             let best = CompiledTier::ALL.into_iter().rev().map(of).find(|code| !code.is_null());
             self.compiled.store(best.unwrap_or(ptr::null_mut()), Ordering::Release);
@@ -147,4 +165,23 @@ impl FunctionState {
 
 fn non_null(code: *mut u8) -> Option<*const u8> {
     (!code.is_null()).then_some(code.cast_const())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_that_is_withdrawn_leaves_the_place_to_what_took_it() {
+        let state = FunctionState::default();
+        let (tier, entry) = (CompiledTier::Optimized, EntryPoint::Function);
+        let [old, new] = [0x1000, 0x2000].map(ptr::without_provenance_mut::<u8>);
+        state.set_code(tier, entry, old);
+        state.set_code(tier, entry, new);
+        state.withdraw_code(tier, entry, old);
+        assert_eq!(state.code_at(tier, entry), Some(new.cast_const()));
+        assert_eq!(state.compiled(), Some(new.cast_const()));
+        state.withdraw_code(tier, entry, new);
+        assert_eq!((state.code_at(tier, entry), state.compiled()), (None, None));
+    }
 }

@@ -23,7 +23,7 @@ use osr_ir::{
 use osr_stubs::TableView;
 
 use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
-use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, State, StubTable};
+use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, StubTable};
 use crate::error::InstantiationError;
 use crate::event::Observer;
 use crate::event::coverage::{Coverage, CoveredSite};
@@ -191,7 +191,7 @@ impl Instance {
             let function = self.module().function(function).name.clone();
             InstantiationError::Compile { function, source }
         })?;
-        versions.into_iter().for_each(|version| self.publish(version));
+        versions.iter().for_each(|version| self.publish(version));
         Ok(())
     }
 
@@ -451,16 +451,20 @@ impl Instance {
         }
     }
 
-    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew.
-    pub(crate) fn retire(&self, version: &CodeVersion) {
+    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew. False,
+    /// and nothing done, if the version was retired before.
+    pub(crate) fn retire(&self, version: &CodeVersion) -> bool {
+        if !version.life.retire() {
+            return false;
+        }
         let state = self.function(version.function);
-        state.set_code(version.tier, version.entry, std::ptr::null_mut());
+        state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
         self.update_cell(version);
         state.counter.reset();
         if let Some(profile) = state.existing_profile() {
             profile.reset_countdown(self.threshold(Tier::Baseline));
         }
-        version.state.store(State::Retired as u8, Ordering::Release);
+        true
     }
 
     /// Calls of `version`'s function enter its best code.
@@ -489,8 +493,8 @@ impl Instance {
         self.registry.times()
     }
 
-    /// The versions whose code is in memory.
-    pub fn versions(&self) -> Vec<&CodeVersion> {
+    /// Handles of the versions whose code is in memory.
+    pub fn versions(&self) -> Vec<Arc<CodeVersion>> {
         self.registry.live()
     }
 
@@ -507,7 +511,7 @@ impl Instance {
         function: FunctionIndex,
         tier: CompiledTier,
         entry: EntryPoint,
-    ) -> Result<&CodeVersion, CompileError> {
+    ) -> Result<Arc<CodeVersion>, CompileError> {
         compile::compile(self, VersionKey { function, tier, entry })
     }
 

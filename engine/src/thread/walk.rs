@@ -8,8 +8,8 @@ use osr_stackwalk::{
 use osr_stubs::x86_64::visit_here;
 use osr_stubs::{Context, EntryRecord};
 
-use crate::code::VersionId;
-use crate::code::ledger::LedgerPcs;
+use crate::code::ledger::{LedgerPcs, Record};
+use crate::code::{SiteRef, VersionId};
 use crate::thread::Thread;
 
 /// A compiled frame of a thread, as seen from the runtime.
@@ -128,17 +128,19 @@ impl Thread {
         for frame in self.walk(&LedgerPcs::new(&ledger)) {
             let frame = frame?;
             let record = ledger.find(frame.return_slot);
-            let version = match &record {
-                Some(record) => record.version(),
-                None => registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions"),
+            let site = match record {
+                Some(Record { site, .. }) => {
+                    SiteRef { version: site.version().handle(), site: site.number() }
+                }
+                None => registry.site_at(frame.pc).expect("compiled frames are at sites of versions"),
             };
-            let site = version
-                .frame_maps
-                .find(version.offset(frame.pc.address()))
-                .expect("every call has a frame map");
-            let point = version.frame_maps.site(site as u32).point;
-            let (function, version) = (version.function, version.id);
-            frames.push(CompiledFrame { frame, function, version, point, hijacked: record.is_some() });
+            frames.push(CompiledFrame {
+                frame,
+                function: site.version.function,
+                version: site.version.id,
+                point: site.point(),
+                hijacked: record.is_some(),
+            });
         }
         Ok(frames)
     }

@@ -4,6 +4,8 @@
 //! entered; and for experiments that choose where code is placed, so that a lucky place is not taken for
 //! fast code.
 
+use std::sync::Arc;
+
 use osr_compiler::{CompileError, DirectCall, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
@@ -25,7 +27,7 @@ const ALIGNMENT: usize = 16;
 pub(crate) fn compile(
     instance: &Instance,
     seed: Option<u64>,
-) -> Result<Vec<&CodeVersion>, (FunctionIndex, CompileError)> {
+) -> Result<Vec<Arc<CodeVersion>>, (FunctionIndex, CompileError)> {
     let registry = instance.registry();
     let module = instance.module();
     let mut order: Vec<FunctionIndex> =

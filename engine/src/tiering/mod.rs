@@ -212,8 +212,8 @@ fn compile(
     let began = Instant::now();
     match compile::compile(instance, VersionKey { function, tier, entry }) {
         Ok(version) => {
-            instance.publish(version);
-            thread.observe(|| Event::Compiled { version, duration: began.elapsed(), cause });
+            instance.publish(&version);
+            thread.observe(|| Event::Compiled { version: &version, duration: began.elapsed(), cause });
             Some(version.start as *const u8)
         }
         Err(CompileError::NoCodeMemory) => None,

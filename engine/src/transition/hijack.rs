@@ -1,11 +1,12 @@
 //! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
 
+use std::collections::HashMap;
 use std::ptr;
 
 use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
-use crate::code::CodeVersion;
-use crate::code::ledger::{Batch, LedgerPcs, Record, Room, Wait};
+use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
+use crate::code::{CodeVersion, SiteRef, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
@@ -45,34 +46,36 @@ impl Thread {
         let mut again = 0;
         // Compiled frames are further out than this one.
         let deepest = (&raw const again) as u64;
-        let mut fresh = Fresh::new(self.instance(), ledger.batch(deepest));
+        let mut hijacking = Hijacking::new(self.instance(), ledger.batch(deepest));
         let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let pcs = LedgerPcs::new(&ledger);
         self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
             if unsafe { frame.return_slot.load() } == landing {
                 let record = pcs.found().expect("walks look through hijacked slots");
-                again += u64::from(choose(record.version(), record.wait.number()));
+                again += u64::from(choose(record.site.version(), record.site.number()));
                 return;
             }
-            let mut run = Run::new(&mut fresh, frame.pc);
+            let mut here = SameSite::new(&mut hijacking, frame.pc);
             let mut next = Some(frame);
             while let Some(Frame { return_slot, .. }) = next {
-                if choose(run.version, run.site) {
-                    run.room.push(return_slot, run.wait);
+                if choose(here.version, here.number) {
+                    here.writer.write(return_slot, here.site);
                     // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
                     // it before the return, Rust code above never its own; the ledger is ours until then.
                     unsafe { return_slot.store(landing) };
                 }
-                next = if run.room.is_full() { None } else { others.next_frame() };
+                next = if here.writer.is_full() { None } else { others.next_frame() };
             }
         })?;
-        let batch = fresh.keep();
+        let batch = hijacking.keep();
         let hijacked = Hijacked { frames: batch.len() as u64, again };
-        let seen: Vec<Record> = if self.is_observed() { batch.records().collect() } else { Vec::new() };
+        let copy = |record: Record<'_>| (record.slot, *record.site);
+        let seen: Vec<(ReturnSlot, PendingSite)> =
+            if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
         ledger.add(batch);
         drop(ledger);
-        seen.iter().for_each(|record| self.observe_hijack(record, cause));
+        seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
         self.count(|statistics| {
             statistics.hijacked_frames += hijacked.frames;
             statistics.rehijacked += hijacked.again;
@@ -105,17 +108,17 @@ impl Thread {
         let mut ledger = self.ledger().borrow_mut();
         let mut batch = ledger.batch(slot.address());
         let registers = self.instance().body(version.function).registers.len();
-        let wait = batch.add_wait(Wait::new(version, site, registers).landing_in(tier));
-        let mut room = batch.room();
-        room.push(slot, wait);
-        batch.fill(room, wait);
+        let pending = PendingSite::new(version, site, registers).landing_in(tier);
+        let site = batch.add_site(pending);
+        let mut writer = batch.writer();
+        writer.write(slot, site);
+        batch.keep_written(writer, site);
         ledger.add(batch);
-        let record = ledger.innermost().expect("just added");
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
         unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
-        self.observe_hijack(&record, cause);
+        self.observe_hijack(slot, &pending, cause);
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.
@@ -131,27 +134,24 @@ impl Thread {
         replaced
     }
 
-    /// Puts the original return PCs back where the code they lead into is still there. Gives the number
-    /// of slots.
+    /// Puts the original return PCs back where the code they lead into is still there. Returns the number of
+    /// slots.
     pub fn unhijack(&self) -> u64 {
-        let registry = self.instance().registry();
-        let is_gone = |version: &CodeVersion| version.state() == crate::code::State::Released;
-        let batches = self.ledger().borrow_mut().extract(is_gone);
-        for record in batches.iter().flat_map(Batch::records) {
-            restore_slot(&record);
+        let is_gone = |version: &CodeVersion| version.state() == VersionState::Released;
+        let withdrawn = self.ledger().borrow_mut().withdraw(is_gone, restore_slot);
+        for Record { slot, site } in withdrawn.records() {
             self.observe(|| Event::Restored {
-                version: record.version(),
-                point: record.point(),
-                slot: record.slot.address(),
+                version: site.version(),
+                point: site.point(),
+                slot: slot.address(),
             });
         }
-        batches.iter().flat_map(Batch::versions).for_each(|version| registry.drop_wait(version));
-        batches.iter().map(|batch| batch.len() as u64).sum()
+        withdrawn.settle(self.instance().registry())
     }
 
-    fn observe_hijack(&self, record: &Record, cause: Cause) {
-        let slot = record.slot.address();
-        self.observe(|| Event::Hijacked { version: record.version(), point: record.point(), slot, cause });
+    fn observe_hijack(&self, slot: ReturnSlot, site: &PendingSite, cause: Cause) {
+        let slot = slot.address();
+        self.observe(|| Event::Hijacked { version: site.version(), point: site.point(), slot, cause });
     }
 
     /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper
@@ -159,58 +159,62 @@ impl Thread {
     pub(crate) fn drop_frames(&self) {
         let here = 0u8;
         let depth = (&raw const here) as u64;
-        let registry = self.instance().registry();
-        let is_dropped = |record: Record| record.slot.address() < depth;
+        let is_dropped = |record: Record<'_>| record.slot.address() < depth;
         while self.ledger().borrow().innermost().is_some_and(is_dropped) {
             let record = self.ledger().borrow_mut().pop().expect("just seen");
-            self.observe(|| Event::Dropped {
-                version: record.version(),
-                point: record.point(),
-                slot: record.slot.address(),
-            });
-            if record.is_last() {
-                registry.drop_wait(record.version());
-            }
+            let (slot, site) = (record.slot.address(), &record.site);
+            self.observe(|| Event::Dropped { version: site.version(), point: site.point(), slot });
+            record.dropped(self.instance().registry());
         }
     }
 }
 
-/// The records of a hijack until the ledger has them. If that never happens, because the walk failed or
+/// A hijack under way: its records until the ledger has them. If that never happens, because the walk failed or
 /// the choice panicked, the slots are as they were.
-struct Fresh<'i> {
+struct Hijacking<'i> {
     instance: &'i Instance,
     batch: Batch,
-    /// A few return PCs with their waits. Stacks repeat few PCs many times; a search for each would cost more
+    /// A few return PCs with their sites. Stacks repeat few PCs many times; a search for each would cost more
     /// than the walk.
-    pcs: [ReturnPc; Fresh::ENTRIES],
-    waits: [u32; Fresh::ENTRIES],
+    pcs: [ReturnPc; Hijacking::ENTRIES],
+    sites: [PendingSiteId; Hijacking::ENTRIES],
+    /// The return PCs that had to make way.
+    evicted: HashMap<ReturnPc, PendingSiteId>,
 }
 
-impl<'i> Fresh<'i> {
+impl<'i> Hijacking<'i> {
     const ENTRIES: usize = 32;
 
-    fn new(instance: &'i Instance, batch: Batch) -> Fresh<'i> {
-        Fresh { instance, batch, pcs: [ReturnPc::default(); Self::ENTRIES], waits: [0; Self::ENTRIES] }
+    fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
+        let (pcs, sites) = ([ReturnPc::default(); Self::ENTRIES], [PendingSiteId::FIRST; Self::ENTRIES]);
+        Hijacking { instance, batch, pcs, sites, evicted: HashMap::new() }
     }
 
-    /// The number of the wait of a frame that `pc` returns to.
-    fn wait(&mut self, pc: ReturnPc) -> u32 {
+    /// The site of a frame that `pc` returns to.
+    fn site(&mut self, pc: ReturnPc) -> PendingSiteId {
         // Return PCs differ in all bits; the product spreads them.
         let entry = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
         if self.pcs[entry] != pc {
             self.fill(entry, pc);
         }
-        self.waits[entry]
+        self.sites[entry]
     }
 
     #[cold]
     fn fill(&mut self, entry: usize, pc: ReturnPc) {
-        let version = self.instance.registry().find(pc.lookup_address());
-        let version = version.expect("compiled frames are of versions in memory");
-        let site = version.frame_maps.find(version.offset(pc.address())).expect("every call has a frame map");
-        let registers = self.instance.body(version.function).registers.len();
-        self.waits[entry] = self.batch.add_wait(Wait::new(version, site as u32, registers));
+        if !self.pcs[entry].is_null() {
+            self.evicted.insert(self.pcs[entry], self.sites[entry]);
+        }
+        let known = self.evicted.get(&pc).copied();
+        self.sites[entry] = known.unwrap_or_else(|| self.add_site(pc));
         self.pcs[entry] = pc;
+    }
+
+    fn add_site(&mut self, pc: ReturnPc) -> PendingSiteId {
+        let found = self.instance.registry().site_at(pc);
+        let SiteRef { version, site } = found.expect("compiled frames are at sites of versions in memory");
+        let registers = self.instance.body(version.function).registers.len();
+        self.batch.add_site(PendingSite::new(&version, site, registers))
     }
 
     fn keep(mut self) -> Batch {
@@ -218,46 +222,46 @@ impl<'i> Fresh<'i> {
     }
 }
 
-impl Drop for Fresh<'_> {
+impl Drop for Hijacking<'_> {
     fn drop(&mut self) {
-        self.batch.records().for_each(|record| restore_slot(&record));
+        self.batch.records().for_each(restore_slot);
     }
 }
 
-/// Frames that wait in one place, one after the other. Adds their records to a [`Fresh`] in the end: until
+/// Frames pending at the same site, one after the other. Adds their records to a [`Hijacking`] in the end: until
 /// then, what changes with each of them is in machine registers.
-struct Run<'f, 'i> {
-    fresh: &'f mut Fresh<'i>,
+struct SameSite<'h, 'i> {
+    hijacking: &'h mut Hijacking<'i>,
     version: &'i CodeVersion,
-    site: u32,
-    /// The number of the wait.
-    wait: u32,
-    room: Room,
+    /// Which of the version's sites it is.
+    number: u32,
+    site: PendingSiteId,
+    writer: RecordWriter,
 }
 
-impl<'f, 'i> Run<'f, 'i> {
+impl<'h, 'i> SameSite<'h, 'i> {
     /// Of frames that `pc` returns to. There is room for one.
     #[inline(always)]
-    fn new(fresh: &'f mut Fresh<'i>, pc: ReturnPc) -> Run<'f, 'i> {
-        let wait = fresh.wait(pc);
-        let room = fresh.batch.room();
-        let there = fresh.batch.wait(wait);
+    fn new(hijacking: &'h mut Hijacking<'i>, pc: ReturnPc) -> SameSite<'h, 'i> {
+        let site = hijacking.site(pc);
+        let writer = hijacking.batch.writer();
+        let pending = hijacking.batch.site(site);
         // SAFETY: no version is released during a walk.
-        let version = unsafe { &*ptr::from_ref(there.version()) };
-        let site = there.number();
-        Run { fresh, version, site, wait, room }
+        let version = unsafe { &*ptr::from_ref(pending.version()) };
+        let number = pending.number();
+        SameSite { hijacking, version, number, site, writer }
     }
 }
 
-impl Drop for Run<'_, '_> {
+impl Drop for SameSite<'_, '_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.fresh.batch.fill(self.room, self.wait);
+        self.hijacking.batch.keep_written(self.writer, self.site);
     }
 }
 
 /// Makes the slot of `record` lead where it led before.
-fn restore_slot(record: &Record) {
+fn restore_slot(record: Record<'_>) {
     // SAFETY: the slot is that of a live frame: records of dropped frames are dropped with them.
-    unsafe { record.slot.store(record.pc()) };
+    unsafe { record.slot.store(record.site.pc()) };
 }

@@ -6,10 +6,12 @@
 //! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::leaving). Frame maps and
 //!    unwind rows stay until the last record is gone.
 
+use std::sync::Arc;
+
 use osr_stackwalk::ReturnPc;
 
 use crate::code::ledger::LedgerPcs;
-use crate::code::{CodeVersion, State};
+use crate::code::{CodeVersion, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::thread::Thread;
@@ -51,33 +53,38 @@ impl Thread {
         self.invalidate(&versions, Cause::Host)
     }
 
-    fn invalidate(&self, versions: &[&CodeVersion], cause: Cause) -> Result<Invalidated, TransitionError> {
+    fn invalidate(
+        &self,
+        versions: &[Arc<CodeVersion>],
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
         self.replacing(Replacement::Invalidation, cause, || self.invalidate_unseen(versions, cause))
     }
 
     fn invalidate_unseen(
         &self,
-        versions: &[&CodeVersion],
+        versions: &[Arc<CodeVersion>],
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
         self.check_ready()?;
         for version in versions {
-            self.instance().retire(version);
-            self.observe(|| Event::Retired { version, cause });
+            if self.instance().retire(version) {
+                self.observe(|| Event::Retired { version, cause });
+            }
         }
-        let hijacked = self.hijack_sites(cause, |version, _| version.state() == State::Retired)?;
+        let hijacked = self.hijack_sites(cause, |version, _| version.state() == VersionState::Retired)?;
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
-        let released: Vec<&CodeVersion> =
-            versions.iter().copied().filter(|version| !self.releases_later(version, cause)).collect();
-        self.release(&released, cause);
+        let drained: Vec<Arc<CodeVersion>> =
+            versions.iter().filter(|version| !self.releases_later(version, cause)).cloned().collect();
+        self.release(&drained, cause);
         Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
     }
 
     /// The versions that have a frame on this thread's stack whose return slot is not hijacked.
-    fn active_versions(&self) -> Result<Vec<&CodeVersion>, osr_stackwalk::Error> {
+    fn active_versions(&self) -> Result<Vec<Arc<CodeVersion>>, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
         let registry = self.instance().registry();
-        let mut versions: Vec<&CodeVersion> = Vec::new();
+        let mut versions: Vec<Arc<CodeVersion>> = Vec::new();
         let mut last_pc = ReturnPc::default();
         for frame in self.walk(&LedgerPcs::new(&ledger)) {
             let frame = frame?;
@@ -91,7 +98,9 @@ impl Thread {
                 continue;
             }
             let version = registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions");
-            if version.state() == State::Current && !versions.iter().any(|known| known.id == version.id) {
+            if version.state() == VersionState::Current
+                && !versions.iter().any(|known| known.id == version.id)
+            {
                 versions.push(version);
             }
         }

@@ -14,7 +14,7 @@ use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
 use crate::code::callee_saves;
-use crate::code::ledger::Record;
+use crate::code::ledger::TakenRecord;
 use crate::event::Event;
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
@@ -44,50 +44,52 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
     let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
-    let version = record.version();
-    let (window, words) = (thread.values().top(), record.wait.words());
+    let version = record.site.version();
+    let (window, words) = (thread.values().top(), record.site.words());
     if !thread.values().fits(window, words) {
-        let point = record.point();
+        let point = record.site.point();
         thread.set_trap(TrapKind::StackExhausted, version.function, point);
         thread.observe(|| Event::Dropped { version, point, slot: record.slot.address() });
         leave(thread, &record, registers);
+        record.dropped(thread.instance().registry());
         return stubs::unwind_to_entry as *const u8;
     }
     if thread.watches_landings() && thread.instance().settings().checked {
         poison_window(window, words);
     }
-    // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept by the ledger's count of the
-    // record until `leave`, and the window fits.
-    unsafe { rebuild(record.wait.sources(), registers, thread.results(), window) };
+    // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept until the record is
+    // finished, and the window fits.
+    unsafe { rebuild(record.site.sources(), registers, thread.results(), window) };
     // SAFETY: just written.
     let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
     registers.state = window as u64;
     if version.recording == StateRecording::CrossChecked {
-        pad::check_slots(thread, version, record.wait.number(), registers, state);
+        pad::check_slots(thread, version, record.site.number(), registers, state);
     }
-    if let Some(address) = version.pad(record.wait.number()) {
+    if let Some(address) = version.pad(record.site.number()) {
         return pad::begin(thread, record, address, state, registers);
     }
-    complete(thread, &record, state, registers)
+    complete(thread, record, state, registers)
 }
 
 /// Goes on where `record` lands, with its frame state.
 #[inline(always)]
 pub(crate) fn complete(
     thread: &Thread,
-    record: &Record,
+    record: TakenRecord,
     state: &[u64],
     registers: &mut LandingRegisters,
 ) -> *const u8 {
-    let target = resume(thread, record, state, registers.callee_saved.rbp);
-    leave(thread, record, registers);
+    let target = resume(thread, &record, state, registers.callee_saved.rbp);
+    leave(thread, &record, registers);
+    record.landed(thread.instance().registry());
     target
 }
 
 /// Prepares what the stub does last: it pops the frame of `record`.
 #[inline(always)]
-fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
-    let version = record.version();
+fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters) {
+    let version = record.site.version();
     let frame_base = registers.callee_saved.rbp;
     // SAFETY: the frame is of the version, and whole.
     unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
@@ -96,21 +98,18 @@ fn leave(thread: &Thread, record: &Record, registers: &mut LandingRegisters) {
         unsafe { poison_frame(record.slot, frame_base) };
     }
     registers.stack_pointer = frame_base + 8;
-    if record.is_last() {
-        thread.instance().registry().drop_wait(version);
-    }
 }
 
 /// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, goes on: in a
 /// continuation, or by the interpreter's thunk.
 #[inline(always)]
-fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *const u8 {
-    let (version, point) = (record.version(), record.point());
+fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64) -> *const u8 {
+    let (version, point) = (record.site.version(), record.site.point());
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, record);
     let continuation = tiering::landing(thread, version, point, destination);
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
-    let (from, place) = (version.tier.into(), record.wait.kind().into());
+    let (from, place) = (version.tier.into(), record.site.kind().into());
     thread.count_move(from, to, place);
     if thread.watches_landings() {
         thread.observe(|| Event::Moved {
@@ -123,8 +122,8 @@ fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *
             slot: Some(record.slot.address()),
             state: thread.frame_state(version.function, point, state),
         });
-        thread.cover(version, record.wait.number(), to);
-        if record.wait.destination().is_none() {
+        thread.cover(version, record.site.number(), to);
+        if record.site.destination().is_none() {
             thread.record_landing(destination, to);
         }
     }
@@ -140,23 +139,23 @@ fn resume(thread: &Thread, record: &Record, state: &[u64], frame_base: u64) -> *
 /// Where the frame is to go on: as was decided when it was hijacked, or as is forced, or as the policy
 /// says.
 #[inline(always)]
-fn destination(thread: &Thread, record: &Record) -> Destination {
-    if let Some(tier) = record.wait.destination() {
+fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
+    if let Some(tier) = record.site.destination() {
         return Destination::Compiled(tier);
     }
     let forced = if thread.watches_landings() { forced(thread, record) } else { None };
     match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
-        None => thread.instance().policy().land(record.version(), record.point()),
+        None => thread.instance().policy().land(record.site.version(), record.site.point()),
     }
 }
 
 /// The tier that the frame is forced to land in, if any.
-fn forced(thread: &Thread, record: &Record) -> Option<Tier> {
+fn forced(thread: &Thread, record: &TakenRecord) -> Option<Tier> {
     let landing = thread.transitions().landings;
     match (&thread.instance().settings().stress, thread.instance().coverage()) {
         (Stress::Uncovered, Some(coverage)) => {
-            coverage.destination(record.version(), record.wait.number(), mix(landing))
+            coverage.destination(record.site.version(), record.site.number(), mix(landing))
         }
         (stress, _) => stress.land(landing),
     }
@@ -164,7 +163,7 @@ fn forced(thread: &Thread, record: &Record) -> Option<Tier> {
 
 /// The record of the slot that was just returned through: the innermost.
 #[inline(always)]
-fn take_record(thread: &Thread, slot: ReturnSlot) -> Record {
+fn take_record(thread: &Thread, slot: ReturnSlot) -> TakenRecord {
     match thread.ledger().borrow_mut().pop() {
         Some(record) if record.slot == slot => record,
         other => broken_ledger(slot, other.map(|record| record.slot)),

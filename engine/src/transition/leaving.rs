@@ -11,6 +11,8 @@
 //! block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
 
+use std::sync::Arc;
+
 use crate::code::{CodeVersion, VersionId};
 use crate::event::{Cause, Event};
 use crate::thread::Thread;
@@ -65,11 +67,13 @@ impl Thread {
     }
 
     /// Gives back the code of `versions`, which nothing returns into any more.
-    pub(crate) fn release(&self, versions: &[&CodeVersion], cause: Cause) {
+    pub(crate) fn release(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
         if self.instance().settings().checked {
             self.scan_before_release(versions);
         }
         for version in versions {
+            let latency = version.life.drain();
+            self.observe(|| Event::Drained { version, latency, cause });
             self.observe(|| Event::Released { version, cause });
             self.instance().registry().release(version);
         }

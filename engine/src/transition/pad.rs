@@ -7,7 +7,7 @@ use osr_compiler::frame_map::{FrameMapEntry, FrameMaps};
 use osr_stubs::{Context, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
-use crate::code::ledger::Record;
+use crate::code::ledger::TakenRecord;
 use crate::settings::StateRecording;
 use crate::thread::Thread;
 use crate::transition::landing;
@@ -15,7 +15,7 @@ use crate::transition::landing;
 /// A landing whose pad is executed.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    record: Record,
+    record: TakenRecord,
     /// What locations have given.
     expected: Option<Box<[u64]>>,
 }
@@ -24,13 +24,13 @@ pub(crate) struct Pending {
 #[inline(always)]
 pub(crate) fn begin(
     thread: &Thread,
-    record: Record,
+    record: TakenRecord,
     pad: u64,
     state: &mut [u64],
     registers: &mut LandingRegisters,
 ) -> *const u8 {
-    let is_checked = record.version().recording == StateRecording::CrossChecked;
-    let expected = is_checked.then(|| expect(record.version(), record.wait.number(), state));
+    let is_checked = record.site.version().recording == StateRecording::CrossChecked;
+    let expected = is_checked.then(|| expect(record.site.version(), record.site.number(), state));
     registers.pad = pad;
     thread.set_pending_pad(Pending { record, expected });
     stubs::run_pad as *const u8
@@ -59,17 +59,17 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     let registers = unsafe { &mut (*context).landing };
     let Pending { record, expected } = thread.take_pending_pad();
     // SAFETY: where the first half has found room for so many, and the pad has stored them.
-    let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.wait.words()) };
+    let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.site.words()) };
     if let Some(expected) = expected {
         compare(
-            record.version(),
-            &record.version().frame_maps,
-            record.wait.number(),
+            record.site.version(),
+            &record.site.version().frame_maps,
+            record.site.number(),
             ("locations", &expected),
             ("pad", state),
         );
     }
-    landing::complete(thread, &record, state, registers)
+    landing::complete(thread, record, state, registers)
 }
 
 /// Compares what locations have given, `state`, with what slots give, where both are recorded.

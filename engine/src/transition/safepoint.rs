@@ -6,7 +6,7 @@ use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::POLL_REQUEST;
 
-use crate::code::CodeVersion;
+use crate::code::{CodeVersion, SiteRef};
 use crate::event::{Cause, Event, Replacement};
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
@@ -24,14 +24,14 @@ impl Thread {
 
     /// Compiled code is at a poll, because someone asked, or since it has counted down.
     pub(crate) fn poll(&self) {
-        let (version, site) = self.exit_site();
-        let point = version.frame_maps.site(site).point;
+        let exit = self.exit_site();
+        let (point, SiteRef { version, site }) = (exit.point(), exit);
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
         self.observe_reached(version.function, point, Some(frame), version.tier.into());
-        self.at_poll(version, site, || self.safepoint());
+        self.at_poll(&version, site, || self.safepoint());
         if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
-            self.count_is_up(version, site, point);
+            self.count_is_up(&version, site, point);
         }
     }
 
@@ -111,19 +111,15 @@ impl Thread {
         self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())
     }
 
-    /// The version of the compiled frame that called the runtime, and the number of the site. The frame
-    /// must not be hijacked.
-    fn exit_site(&self) -> (&CodeVersion, u32) {
-        let pc = self.exit_pc();
-        let version = self.instance().registry().find(pc.lookup_address());
-        let version = version.expect("compiled code called the runtime");
-        let site = version.frame_maps.find(version.offset(pc.address())).expect("every call has a frame map");
-        (version, site as u32)
+    /// The site at which compiled code called the runtime. The frame must not be hijacked.
+    fn exit_site(&self) -> SiteRef {
+        let site = self.instance().registry().site_at(self.exit_pc());
+        site.expect("compiled code called the runtime")
     }
 
     /// The function and point of the compiled frame that called the runtime.
     pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
-        let (version, site) = self.exit_site();
-        (version.function, version.frame_maps.site(site).point)
+        let exit = self.exit_site();
+        (exit.version.function, exit.point())
     }
 }

@@ -5,6 +5,8 @@
 //! return PCs lie around on every stack. The walk of the compiled frames tells the two apart; what it does
 //! not claim is counted and left alone, for released pages stay inaccessible in checked runs.
 
+use std::sync::Arc;
+
 use osr_stackwalk::{ReturnPc, StackMemory};
 
 use crate::code::CodeVersion;
@@ -16,7 +18,7 @@ impl Thread {
     ///
     /// # Panics
     /// If something can still return into one of them.
-    pub(crate) fn scan_before_release(&self, versions: &[&CodeVersion]) {
+    pub(crate) fn scan_before_release(&self, versions: &[Arc<CodeVersion>]) {
         let memory = self.live_stack();
         let registry = self.instance().registry();
         let here = 0u8;
