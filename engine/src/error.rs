@@ -97,6 +97,14 @@ pub enum InstantiationError {
         /// What it lacks.
         missing: &'static str,
     },
+    /// The runtime would exhaust the native stack.
+    #[error("a stack reserve of {bytes} bytes is too small: the runtime needs {minimum}")]
+    SmallStackReserve {
+        /// What the settings say.
+        bytes: usize,
+        /// What they must say at least.
+        minimum: usize,
+    },
     /// The observer wants to see what is not made visible.
     #[error("the observer wants each arrival at a point, and points are not safepoints: set `points`")]
     PointsNotObservable,
@@ -200,6 +208,14 @@ pub enum InvokeError {
         expected: Type,
         /// What was given.
         given: Type,
+    },
+    /// A word that is to be a function reference is none.
+    #[error("argument {position} of `{function}` is no reference to a function of the store")]
+    ForgedReference {
+        /// The function.
+        function: String,
+        /// Position, from 1.
+        position: usize,
     },
     /// Guest code trapped.
     #[error(transparent)]

@@ -160,7 +160,8 @@ pub enum Event<'a> {
         /// Why.
         cause: Cause,
     },
-    /// The compiler refused a body, which is not tried again.
+    /// A body was not compiled. In this tier, for this entry, it is not tried again; for want of code memory, not
+    /// before a version is released.
     Refused {
         /// The function.
         function: FunctionIndex,

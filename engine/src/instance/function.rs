@@ -2,8 +2,8 @@
 //! code, its profile.
 
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use osr_compiler::profile::Profile;
 use osr_compiler::{Analysis, EntryPoint};
@@ -19,12 +19,20 @@ pub(crate) struct FunctionState {
     pub(crate) counter: Counter,
     /// The compiled code that a call enters now; null if there is none: that of the best tier.
     pub(crate) compiled: AtomicPtr<u8>,
-    /// The compiler refused once, and would again.
-    pub(crate) never_compile: AtomicBool,
+    refusals: Mutex<Vec<Refusal>>,
     tiers: [TierCode; 2],
     analysis: OnceLock<Analysis>,
     code: OnceLock<Code>,
     profile: OnceLock<Profile>,
+}
+
+/// A compilation that failed, and would again.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    tier: CompiledTier,
+    entry: EntryPoint,
+    /// For want of code memory: how many versions had been released then. Once there are more it is tried again.
+    released: Option<u64>,
 }
 
 /// Counts entries and back-edges.
@@ -83,6 +91,23 @@ impl FunctionState {
     #[inline(always)]
     pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
         self.analysis.get_or_init(|| Analysis::of(body()))
+    }
+
+    /// Whether code of `tier` for `entry` was refused, and would be again, with so many versions `released`.
+    pub(crate) fn is_refused(&self, tier: CompiledTier, entry: EntryPoint, released: u64) -> bool {
+        let mut refusals = self.refusals();
+        refusals.retain(|refusal| refusal.released.is_none_or(|before| released <= before));
+        refusals.iter().any(|refusal| (refusal.tier, refusal.entry) == (tier, entry))
+    }
+
+    /// Notes that code of `tier` for `entry` was refused: for good, or, for want of memory, until more than
+    /// this many versions are `released`.
+    pub(crate) fn refuse(&self, tier: CompiledTier, entry: EntryPoint, released: Option<u64>) {
+        self.refusals().push(Refusal { tier, entry, released });
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Vec<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The interpreter's code, made by `decode` on first use.

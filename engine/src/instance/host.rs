@@ -32,7 +32,8 @@ impl From<InvokeError> for HostError {
 }
 
 /// The code of a host function: reads its arguments, writes its results (one word each, as
-/// [`osr_ir::Value::to_bits`] has them).
+/// [`osr_ir::Value::to_bits`] has them). A function reference is 0, or a word that came from the guest; the
+/// guest traps if a result that must be one is something else.
 pub type HostCode = dyn Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync;
 
 /// A function that the host provides.

@@ -151,7 +151,8 @@ impl Linker<'_> {
     pub(crate) fn memory(&self) -> Result<Option<Arc<LinearMemory>>, InstantiationError> {
         let Some(memory) = &self.module.memory else { return Ok(None) };
         let Some(name) = &memory.import else {
-            let new = LinearMemory::new(memory.minimum, memory.maximum);
+            let new =
+                LinearMemory::of_store(memory.minimum, memory.maximum, Arc::clone(self.store.occupancy()));
             return new.map(|memory| Some(Arc::new(memory))).map_err(out_of_memory("the linear memory"));
         };
         let wanted = Limits { minimum: memory.minimum, maximum: memory.maximum };

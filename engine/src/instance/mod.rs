@@ -64,10 +64,13 @@ pub struct Instance {
     thread: AtomicPtr<Thread>,
 }
 
-// SAFETY: the raw pointers inside lead to reservations that the instance or its store's other instances own,
-// and to its thread; words behind them are written by guest code, which one native thread at a time executes.
+// SAFETY: nothing in an instance belongs to a native thread: the raw pointers inside lead to reservations that
+// it, or another instance of its store, owns, and to its thread, which is used on its own native thread only.
 unsafe impl Send for Instance {}
-// SAFETY: see above.
+// SAFETY: guest code, and what of the runtime works for it, is executed by the one native thread that has
+// claimed the store (`Store`). All others reach, through a shared reference, what is immutable, atomic (globals,
+// counters, call cells), or behind a lock; and words of memory and tables, which guest code accesses without
+// any synchronization, in `Occupancy::exclusively` only: not while another native thread executes.
 unsafe impl Sync for Instance {}
 
 impl Instance {
@@ -150,7 +153,8 @@ impl Instance {
         let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
         numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
         Ok(Arc::new(Instance {
-            thresholds: Tier::ALL.map(|tier| policy.threshold(tier)),
+            // Baseline code counts down to 0, which it is at with the first arrival.
+            thresholds: Tier::ALL.map(|tier| policy.threshold(tier).max(u32::from(tier == Tier::Baseline))),
             observer,
             policy,
             store: Arc::clone(store),
@@ -234,6 +238,11 @@ impl Instance {
     /// The number of `signature` in the store.
     pub(crate) fn signature_number(&self, signature: SignatureIndex) -> u32 {
         self.linked.signature_number(signature)
+    }
+
+    /// The words that refer to its functions, by their numbers.
+    pub(crate) fn own_references(&self) -> impl Iterator<Item = u64> + '_ {
+        self.module().function_indices().map(|function| self.reference(function))
     }
 
     /// The word that refers to `function`.
@@ -520,8 +529,11 @@ impl Instance {
     ///
     /// # Errors
     /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
     pub fn table_function(&self, table: TableIndex, index: u32) -> Result<Option<FunctionIndex>, TrapKind> {
-        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.own_function(number)))
+        Ok(referenced(self.table_word(table, index)?).and_then(|number| self.own_function(number)))
     }
 
     /// The function that entry `index` of `table` refers to, and the instance that it is of; `None` if it is
@@ -529,12 +541,19 @@ impl Instance {
     ///
     /// # Errors
     /// [`TrapKind::TableOutOfBounds`] if there is no such entry.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
     pub fn table_entry(
         &self,
         table: TableIndex,
         index: u32,
     ) -> Result<Option<(Arc<Instance>, FunctionIndex)>, TrapKind> {
-        Ok(referenced(self.table_get(table, index)?).and_then(|number| self.store.function(number)))
+        Ok(referenced(self.table_word(table, index)?).and_then(|number| self.store.function(number)))
+    }
+
+    fn table_word(&self, table: TableIndex, index: u32) -> Result<u64, TrapKind> {
+        self.store.occupancy().exclusively(|| self.table_get(table, index))
     }
 
     /// The exported function of that name.

@@ -15,8 +15,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::ThreadId;
 
+use osr_compiler::reference::referenced;
 use osr_ir::{FunctionIndex, Module, Signature};
 
 use crate::code::call_cells::MAXIMUM_FUNCTIONS;
@@ -24,6 +24,7 @@ use crate::error::InstantiationError;
 use crate::instance::Instance;
 use crate::instance::delegates::Delegates;
 use crate::instance::host::Imports;
+use crate::memory::occupancy::{Claim, Occupancy};
 use crate::settings::Settings;
 
 /// Instances that can import from one another, and share memories, tables and globals.
@@ -108,7 +109,7 @@ impl Store {
 pub(crate) struct StoreState {
     signatures: Mutex<HashMap<Signature, u32>>,
     numbers: Mutex<Numbers>,
-    occupancy: Mutex<Occupancy>,
+    occupancy: Arc<Occupancy>,
 }
 
 #[derive(Debug, Default)]
@@ -116,19 +117,15 @@ struct Numbers {
     next: u32,
     /// By ascending numbers.
     members: Vec<Member>,
+    /// By number, the references to functions that instances have, or had; 0 for numbers of instances that were
+    /// never made.
+    references: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct Member {
     first: u32,
     instance: Weak<Instance>,
-}
-
-/// Which native thread executes the instances.
-#[derive(Debug, Default)]
-struct Occupancy {
-    native_thread: Option<ThreadId>,
-    claims: usize,
 }
 
 impl StoreState {
@@ -162,7 +159,15 @@ impl StoreState {
         numbers.members.retain(|member| member.instance.strong_count() > 0);
         let first = instance.numbers().start;
         numbers.members.push(Member { first, instance: Arc::downgrade(instance) });
+        numbers.references.resize(first as usize, 0);
+        numbers.references.extend(instance.own_references());
         Ok(())
+    }
+
+    /// Whether `word` is null, or refers to a function of the store, be its instance there or gone.
+    pub(crate) fn is_reference(&self, word: u64) -> bool {
+        let known = |number: u32| lock(&self.numbers).references.get(number as usize).copied();
+        referenced(word).is_none_or(|number| known(number) == Some(word))
     }
 
     /// The function with that number; `None` if its instance is gone.
@@ -178,24 +183,13 @@ impl StoreState {
     }
 
     /// Claims the store for the current native thread; `None` if another one has it.
-    pub(crate) fn claim(self: &Arc<StoreState>) -> Option<Claim> {
-        let mut occupancy = lock(&self.occupancy);
-        let current = std::thread::current().id();
-        if occupancy.claims > 0 && occupancy.native_thread != Some(current) {
-            return None;
-        }
-        *occupancy = Occupancy { native_thread: Some(current), claims: occupancy.claims + 1 };
-        Some(Claim(Arc::clone(self)))
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        self.occupancy.claim()
     }
-}
 
-/// While there are claims, other native threads cannot execute the store's instances.
-#[derive(Debug)]
-pub(crate) struct Claim(Arc<StoreState>);
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        lock(&self.0.occupancy).claims -= 1;
+    /// Who executes the instances.
+    pub(crate) fn occupancy(&self) -> &Arc<Occupancy> {
+        &self.occupancy
     }
 }
 

@@ -5,23 +5,29 @@
 //! without a bounds check, and the fault becomes a trap. The base never moves.
 
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use osr_ir::module::{MAXIMUM_PAGES, PAGE_BYTES};
 
+use crate::memory::occupancy::Occupancy;
 use crate::memory::reservation::Reservation;
 
 /// Highest address plus highest offset plus the widest access.
 const REACH: u64 = 2 * (1 << 32) + 16;
 
 /// A linear memory.
+///
+/// Guest code accesses it without any synchronization, and is executed by one native thread at a time. Others can
+/// read and write it while none executes: otherwise [`read`](Self::read), [`write`](Self::write) and
+/// [`hash`](Self::hash) panic.
 #[derive(Debug)]
 pub struct LinearMemory {
     reservation: Reservation,
     pages: AtomicU64,
     declared_maximum: Option<u32>,
     growing: Mutex<()>,
+    occupancy: Arc<Occupancy>,
 }
 
 impl LinearMemory {
@@ -30,6 +36,15 @@ impl LinearMemory {
     /// # Errors
     /// If the system gives no address space or no memory.
     pub fn new(minimum: u32, maximum: Option<u32>) -> io::Result<LinearMemory> {
+        LinearMemory::of_store(minimum, maximum, Arc::default())
+    }
+
+    /// The same, accessed by the native thread of a store.
+    pub(crate) fn of_store(
+        minimum: u32,
+        maximum: Option<u32>,
+        occupancy: Arc<Occupancy>,
+    ) -> io::Result<LinearMemory> {
         let reservation = Reservation::new(usize::try_from(REACH).expect("64-bit"))?;
         reservation.commit((u64::from(minimum) * PAGE_BYTES) as usize)?;
         Ok(LinearMemory {
@@ -37,6 +52,7 @@ impl LinearMemory {
             pages: AtomicU64::new(u64::from(minimum)),
             declared_maximum: maximum,
             growing: Mutex::new(()),
+            occupancy,
         })
     }
 
@@ -93,19 +109,30 @@ impl LinearMemory {
     }
 
     /// Copies `bytes` into memory at `address`; false if they do not fit.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
     pub fn write(&self, address: u64, bytes: &[u8]) -> bool {
         let Some(target) = self.range(address, bytes.len() as u64) else { return false };
-        // SAFETY: `range` vouches for the target, the slice for the source; guest memory overlaps no
-        // Rust object.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        self.occupancy.exclusively(|| {
+            // SAFETY: `range` vouches for the target, the slice for the source; guest memory overlaps no
+            // Rust object, and no other native thread accesses it meanwhile.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        });
         true
     }
 
     /// Copies `length` bytes at `address` out of memory; `None` if they are not all in bounds.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
     pub fn read(&self, address: u64, length: u64) -> Option<Vec<u8>> {
         let source = self.range(address, length)?;
-        // SAFETY: as in `write`.
-        Some(unsafe { std::slice::from_raw_parts(source, length as usize) }.to_vec())
+        let copy = || {
+            // SAFETY: in bounds, and no other native thread writes there meanwhile.
+            unsafe { std::slice::from_raw_parts(source, length as usize) }.to_vec()
+        };
+        Some(self.occupancy.exclusively(copy))
     }
 
     /// Fills `bytes` from memory at `address`; false if they are not all in bounds.
@@ -116,7 +143,8 @@ impl LinearMemory {
         true
     }
 
-    /// Everything. No guest code may run while it is in use.
+    /// Everything. No guest code may run while it is in use: the native thread executes that would run it, or the
+    /// access is exclusive.
     fn contents(&self) -> &[u8] {
         // SAFETY: the accessible prefix, which no one writes meanwhile.
         unsafe { std::slice::from_raw_parts(self.base(), self.bytes() as usize) }
@@ -139,7 +167,14 @@ impl LinearMemory {
     }
 
     /// A hash of size and contents (64-bit FNV-1a over words), to compare runs by.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
     pub fn hash(&self) -> u64 {
+        self.occupancy.exclusively(|| self.hash_of_contents())
+    }
+
+    fn hash_of_contents(&self) -> u64 {
         let (words, _) = self.contents().as_chunks::<8>();
         let words = words.iter().map(|word| u64::from_ne_bytes(*word));
         let seed = 0xcbf2_9ce4_8422_2325 ^ self.bytes();

@@ -61,8 +61,10 @@ pub struct Settings {
     pub record: bool,
     /// Size of the stack of interpreter frames. Address space; memory is used as it is touched.
     pub value_stack_bytes: usize,
-    /// Native stack that guest code leaves free for the runtime: a landing needs more of it than
-    /// compiled code does.
+    /// Native stack that guest code leaves free for the runtime, at least
+    /// [`Settings::MINIMUM_STACK_RESERVE`]. Half of it is for two frames that do not check the stack (a
+    /// continuation's, and that of a function that calls nothing), the other half for landings. Where less is
+    /// left than the compiler needs, nothing is compiled.
     pub stack_reserve_bytes: usize,
     /// Address space for compiled code.
     pub code_bytes: usize,
@@ -80,6 +82,9 @@ impl Settings {
     /// The default of [`Settings::threshold`]: interpreting a loop this often costs about as much as
     /// compiling it quickly does.
     pub const DEFAULT_THRESHOLD: u32 = 500;
+
+    /// The least [`Settings::stack_reserve_bytes`].
+    pub const MINIMUM_STACK_RESERVE: usize = 64 << 10;
 
     /// The default of [`Settings::unrolling`].
     pub const DEFAULT_UNROLLING: u8 = 4;
@@ -107,6 +112,10 @@ impl Settings {
 
     /// Refuses settings that ask for what code made as they say cannot do.
     pub(crate) fn check(&self) -> Result<(), InstantiationError> {
+        if self.stack_reserve_bytes < Settings::MINIMUM_STACK_RESERVE {
+            let (bytes, minimum) = (self.stack_reserve_bytes, Settings::MINIMUM_STACK_RESERVE);
+            return Err(InstantiationError::SmallStackReserve { bytes, minimum });
+        }
         if let Stress::Replay(schedule) = &self.stress
             && !schedule.is_ordered()
         {

@@ -29,8 +29,8 @@ use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
 use crate::event::{Event, FrameState};
 use crate::instance::host::{HostCall, HostError};
 use crate::instance::link::ImportedFunction;
-use crate::instance::store::Claim;
 use crate::instance::{Instance, MAXIMUM_VALUES};
+use crate::memory::occupancy::Claim;
 use crate::memory::value_stack::ValueStack;
 use crate::settings::Tier;
 use crate::settings::stress::{Action, Schedule};
@@ -360,11 +360,12 @@ impl Thread {
     /// Calls `function` with `arguments`, one word each.
     ///
     /// # Errors
-    /// If it traps. The number of arguments must be right.
+    /// If there are too many or too few arguments, one is not the function reference that it must be, or the
+    /// function traps.
     pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
         let signature = self.instance.module().signature_of(function);
-        assert_eq!(signature.parameters.len(), arguments.len(), "one word per parameter");
         let words = arguments.len().max(signature.results.len());
+        self.check_arguments(function, arguments)?;
         let window = self.values.top();
         if !self.has_native_stack() || !self.values.fits(window, words) {
             return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
@@ -394,6 +395,29 @@ impl Thread {
         let results = unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec();
         self.observe(|| Event::Finished { outcome: Ok(&results) });
         Ok(results)
+    }
+
+    /// Refuses arguments that are too many or too few, or that are no function references where they must be:
+    /// compiled code relies on references.
+    fn check_arguments(&self, function: FunctionIndex, arguments: &[u64]) -> Result<(), InvokeError> {
+        let parameters = &self.instance.module().signature_of(function).parameters;
+        let name = || self.instance.module().function(function).name.clone();
+        if parameters.len() != arguments.len() {
+            let (expected, given) = (parameters.len(), arguments.len());
+            return Err(InvokeError::ArgumentCount { function: name(), expected, given });
+        }
+        match self.forged(parameters, arguments) {
+            Some(position) => Err(InvokeError::ForgedReference { function: name(), position }),
+            None => Ok(()),
+        }
+    }
+
+    /// The position, from 1, of the first of `words`, values of `types`, that is to be a function reference and
+    /// is none.
+    fn forged(&self, types: &[Type], words: &[u64]) -> Option<usize> {
+        let is_forged =
+            |(&ty, &word): (&Type, &u64)| ty == Type::Funcref && !self.instance.store().is_reference(word);
+        types.iter().zip(words).position(is_forged).map(|index| index + 1)
     }
 
     /// Calls `code`, which is that of `function`: arguments and results in `window`. The value stack's
@@ -464,7 +488,14 @@ impl Thread {
                 let call = HostCall::new(self);
                 let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
                 let panicked = |_| Err(HostError::Failed("the host function panicked".into()));
-                std::panic::catch_unwind(run).unwrap_or_else(panicked)
+                let returned = std::panic::catch_unwind(run).unwrap_or_else(panicked);
+                returned.and_then(|()| match self.forged(&signature.results, &results) {
+                    Some(position) => {
+                        let what = "is no reference to a function of the store";
+                        Err(HostError::Failed(format!("result {position} of the host function {what}")))
+                    }
+                    None => Ok(()),
+                })
             }
             ImportedFunction::Linked(instance, function) => {
                 self.call_linked(instance, *function, &arguments).map(|words| results = words)
@@ -577,6 +608,13 @@ impl Thread {
     pub(crate) fn has_native_stack(&self) -> bool {
         let here = 0u8;
         (&raw const here) as u64 > self.stack_limit
+    }
+
+    /// Whether there are `bytes` of native stack left, the reserve included.
+    pub(crate) fn has_native_stack_for(&self, bytes: u64) -> bool {
+        let here = 0u8;
+        let low = self.stack_limit - self.instance.settings().stack_reserve_bytes as u64;
+        (&raw const here) as u64 - low > bytes
     }
 
     /// The real stack limit, whether or not a poll is requested.

@@ -51,7 +51,8 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         readiness: settings.readiness,
         unrolling: settings.copies(),
         polls_in_leaves: settings.points,
-        // The frame is allocated before the stack check, and a landing needs some of the reserve.
-        frame_limit: (settings.stack_reserve_bytes / 2) as u32,
+        // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function
+        // that calls nothing, without. Both at once must leave half of the reserve to landings.
+        frame_limit: u32::try_from(settings.stack_reserve_bytes / 4).unwrap_or(u32::MAX),
     }
 }

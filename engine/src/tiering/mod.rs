@@ -7,7 +7,6 @@ pub(crate) mod all_at_once;
 pub(crate) mod compile;
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use osr_compiler::{CompileError, EntryPoint, VersionKey};
@@ -36,7 +35,8 @@ pub enum Destination {
 /// Decides where functions go on.
 pub trait TieringPolicy: fmt::Debug + Send + Sync {
     /// After how many entries plus back-edges in `tier` the policy is asked whether a function
-    /// [tiers up](Self::tier_up). `u32::MAX`: never. Asked once, when the instance is made.
+    /// [tiers up](Self::tier_up). 0: at once, at the first; `u32::MAX`: never. Asked once for each tier, when
+    /// the instance is made.
     fn threshold(&self, tier: Tier) -> u32;
 
     /// `function` has reached the threshold of the tier `from`, and is at `place`: the tier that it goes
@@ -71,7 +71,7 @@ impl TieringPolicy for Ladder {
             (_, Tiers::Interpreter) | (Tier::Optimized, _) => u32::MAX,
             (Tier::Interpreter, Tiers::Baseline | Tiers::Optimized) => 0,
             (Tier::Interpreter, Tiers::Auto) => self.threshold,
-            (Tier::Baseline, Tiers::Auto) => self.optimize_threshold.max(1),
+            (Tier::Baseline, Tiers::Auto) => self.optimize_threshold,
             (Tier::Baseline, Tiers::Baseline | Tiers::Optimized) => u32::MAX,
         }
     }
@@ -99,7 +99,7 @@ pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u
     let code = match compiled {
         Some(code) => code,
         None => {
-            let tier = tier_up(thread, function, Tier::Interpreter, Place::Entry)?;
+            let tier = tier_up(thread, function, Place::Entry, EntryPoint::Function)?;
             let cause = Cause::TierUp { from: Tier::Interpreter, place: Place::Entry };
             code_of(thread, function, tier, EntryPoint::Function, cause)?
         }
@@ -118,7 +118,7 @@ pub(crate) fn continuation(
     point: Point,
 ) -> Option<(*const u8, CompiledTier)> {
     let place = place_of(thread, function, point);
-    let tier = tier_up(thread, function, Tier::Interpreter, place)?;
+    let tier = tier_up(thread, function, place, EntryPoint::Continuation(point))?;
     let cause = Cause::TierUp { from: Tier::Interpreter, place };
     let code = code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
@@ -133,7 +133,11 @@ pub(crate) fn continuation(
 pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> Option<CompiledTier> {
     let function = version.function;
     let place = place_of(thread, function, point);
-    thread.instance().profile(function).reset_countdown(thread.instance().threshold(Tier::Baseline));
+    let threshold = thread.instance().threshold(Tier::Baseline);
+    thread.instance().profile(function).reset_countdown(threshold);
+    if threshold == NEVER {
+        return None;
+    }
     let tier = thread.instance().policy().tier_up(function, Tier::Baseline, place)?;
     let cause = Cause::TierUp { from: Tier::Baseline, place };
     code_of(thread, function, tier, EntryPoint::Function, cause)?;
@@ -174,15 +178,46 @@ pub(crate) fn place_of(thread: &Thread, function: FunctionIndex, point: Point) -
     kind.into()
 }
 
-fn tier_up(thread: &Thread, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
-    let tier = thread.instance().policy().tier_up(function, from, place);
-    if tier.is_none() || thread.instance().function(function).never_compile.load(Ordering::Relaxed) {
+/// The threshold of a tier that is not left by itself.
+const NEVER: u32 = u32::MAX;
+
+/// The tier that `function`, which is interpreted, goes on in, with code that is entered at `entry` and is
+/// there, or may be compiled.
+fn tier_up(
+    thread: &Thread,
+    function: FunctionIndex,
+    place: Place,
+    entry: EntryPoint,
+) -> Option<CompiledTier> {
+    let instance = thread.instance();
+    let is_asked = instance.threshold(Tier::Interpreter) != NEVER;
+    let tier = is_asked.then(|| instance.policy().tier_up(function, Tier::Interpreter, place)).flatten();
+    let state = instance.function(function);
+    let is_possible = |tier: &CompiledTier| {
+        let key = VersionKey { function, tier: *tier, entry };
+        state.code_at(*tier, entry).is_some() || can_compile(thread, key)
+    };
+    let tier = tier.filter(is_possible);
+    if tier.is_none() {
         // Do not ask again at once.
-        thread.instance().function(function).counter.reset();
-        return None;
+        state.counter.reset();
     }
     tier
 }
+
+/// Whether compiling what `key` asks for is worth trying: it was not refused, and there is native stack for
+/// the compiler.
+fn can_compile(thread: &Thread, key: VersionKey) -> bool {
+    let instance = thread.instance();
+    let released = instance.code_statistics().versions_released;
+    let instructions = instance.body(key.function).instruction_count() as u64;
+    !instance.function(key.function).is_refused(key.tier, key.entry, released)
+        && thread.has_native_stack_for(COMPILER_STACK + instructions / 2)
+}
+
+/// Native stack that the compiler takes at most, but for what grows with the body: measured were 76 to 90
+/// KB, and 24 KB more for a body of 140,000 instructions.
+const COMPILER_STACK: u64 = 128 << 10;
 
 /// The code of `tier` that is entered at `entry`, compiled if there is none.
 #[cold]
@@ -205,22 +240,23 @@ fn compile(
     cause: Cause,
 ) -> Option<*const u8> {
     let instance = thread.instance();
-    let state = instance.function(function);
-    if state.never_compile.load(Ordering::Relaxed) {
+    let key = VersionKey { function, tier, entry };
+    if !can_compile(thread, key) {
         return None;
     }
     let began = Instant::now();
-    match compile::compile(instance, VersionKey { function, tier, entry }) {
+    match compile::compile(instance, key) {
         Ok(version) => {
             instance.publish(&version);
             thread.observe(|| Event::Compiled { version: &version, duration: began.elapsed(), cause });
             Some(version.start as *const u8)
         }
-        Err(CompileError::NoCodeMemory) => None,
         Err(error) => {
-            tracing::warn!(function = %instance.module().function(function).name, %error, "stays interpreted");
+            let memory = matches!(error, CompileError::NoCodeMemory);
+            let released = memory.then(|| instance.code_statistics().versions_released);
+            instance.function(function).refuse(tier, entry, released);
+            tracing::warn!(function = %instance.module().function(function).name, %error, "not compiled");
             thread.observe(|| Event::Refused { function, tier, entry, error: &error, cause });
-            state.never_compile.store(true, Ordering::Relaxed);
             None
         }
     }
