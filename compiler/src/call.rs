@@ -14,9 +14,9 @@ use super::state::{Callee, Resumption};
 use super::translate::{Translator, call_signature, clif_type, is_memory};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
-use crate::readiness::CallBinding;
 use crate::reference::signature_half;
 use crate::runtime_operation::RuntimeOperation;
+use crate::settings::CallBinding;
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.
@@ -83,7 +83,7 @@ impl Translator<'_, '_> {
     /// all functions are in place. Functions of the host have no place.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
         let is_defined = self.unit.linked.module().function(function).is_defined();
-        if self.readiness.binding == CallBinding::Cell || !is_defined {
+        if self.binding == CallBinding::Cell || !is_defined {
             let cells = self.context_field(offset_of!(Context, cells));
             return self.in_cell(cells, self.unit.linked.number(function) as i32 * 8);
         }

@@ -36,8 +36,7 @@ use osr_stubs::{Context, POLL_REQUEST};
 use super::state::Resumption;
 use super::translate::{Pending, Translator};
 use super::trap_site::{never_trap_code, trap_code};
-use crate::readiness::Checks;
-use crate::settings::{CompiledTier, StateRecording};
+use crate::settings::{CompiledTier, Poll, StateRecording};
 
 impl Translator<'_, '_> {
     /// A poll at `point`, the entry or a loop header. Code that profiles counts down here as well, and polls
@@ -79,12 +78,12 @@ impl Translator<'_, '_> {
 
     /// Whether loops poll at their headers.
     pub(super) fn polls_at_headers(&self) -> bool {
-        self.readiness.checks == Checks::Polls && self.tier == CompiledTier::Baseline
+        self.checks == Poll::StackLimit && self.tier == CompiledTier::Baseline
     }
 
     /// Whether back-edges poll.
     pub(super) fn polls_on_back_edges(&self) -> bool {
-        self.readiness.checks == Checks::Polls && self.tier == CompiledTier::Optimized
+        self.checks == Poll::StackLimit && self.tier == CompiledTier::Optimized
     }
 
     /// The CLIF block that the edge to `to` leads to from the block that is translated, which is copy number

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::readiness::Readiness;
-
 /// The tiers that compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,13 +74,47 @@ impl StateRecording {
     }
 }
 
+/// How new calls reach the current version of a function that the call names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallBinding {
+    /// Through the function's call cell: one store binds all calls to another version.
+    #[default]
+    Cell,
+    /// By `call rel32` to the only version there will be: all functions are compiled and linked when the
+    /// instance is made.
+    Direct,
+}
+
+/// What optimized code checks at the entries of functions that call something, and on back-edges. Frame pointers are no
+/// choice: Cranelift makes no code for x86-64 without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Poll {
+    /// Nothing. **A program that exhausts the stack ends the process**: there is no trap.
+    None,
+    /// At entries, whether there is stack left; if not, the program traps.
+    StackCheck,
+    /// At entries and on back-edges, whether a poll is requested, which the stack limit says: at entries the poll is
+    /// the stack check that is there anyway, as in V8 and Go.
+    #[default]
+    StackLimit,
+}
+
+impl Poll {
+    /// All, the cheapest first.
+    pub const ALL: [Poll; 3] = [Poll::None, Poll::StackCheck, Poll::StackLimit];
+}
+
 /// Everything that a [unit](crate::Unit) says about code besides the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeSettings {
     /// How optimized code makes its frame states known.
     pub recording: StateRecording,
-    /// What else optimized code has, so that its frames can be replaced.
-    pub readiness: Readiness,
+    /// How optimized code calls other functions of the module.
+    pub binding: CallBinding,
+    /// What optimized code checks at entries and on back-edges.
+    pub poll: Poll,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
     /// Whether functions that call nothing poll at their entry, too, so that every arrival there can be seen.

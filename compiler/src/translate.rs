@@ -27,8 +27,7 @@ use crate::analysis::Analysis;
 use crate::calling_convention::Place;
 use crate::linked_module::LinkedModule;
 use crate::profile::Profile;
-use crate::readiness::{Checks, Readiness};
-use crate::settings::{CompiledTier, StateRecording};
+use crate::settings::{CallBinding, CompiledTier, Poll, StateRecording};
 use crate::unit::{EntryPoint, Unit, VersionKey};
 
 /// The state of translating one body.
@@ -47,8 +46,10 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) always: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
     pub(super) tier: CompiledTier,
-    /// What the code has besides the program.
-    pub(super) readiness: Readiness,
+    /// How it calls other functions of the module.
+    pub(super) binding: CallBinding,
+    /// What it checks at entries and in loops.
+    pub(super) checks: Poll,
     /// How calls record the frame state.
     pub(super) recording: StateRecording,
     /// Where exceptions would go, if there were any.
@@ -122,8 +123,14 @@ pub(super) fn translate<'b>(
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
     };
+    let (binding, checks) = match tier {
+        CompiledTier::Baseline => (CallBinding::Cell, Poll::StackLimit),
+        CompiledTier::Optimized => (settings.binding, settings.poll),
+    };
     let mut translator = Translator {
         unit,
+        binding,
+        checks,
         body,
         analysis,
         builder,
@@ -134,10 +141,6 @@ pub(super) fn translate<'b>(
         always: always.clone(),
         slots: vec![None; body.registers.len()],
         tier,
-        readiness: match tier {
-            CompiledTier::Baseline => Readiness::FULL,
-            CompiledTier::Optimized => settings.readiness,
-        },
         recording,
         nowhere: None,
         leave_signature: None,
@@ -211,10 +214,10 @@ impl Translator<'_, '_> {
             self.forget_values();
         }
         if self.checks_entry() {
-            match self.readiness.checks {
-                Checks::None => {}
-                Checks::Stack => self.check_stack(Points::entry()),
-                Checks::Polls => self.poll(Points::entry()),
+            match self.checks {
+                Poll::None => {}
+                Poll::StackCheck => self.check_stack(Points::entry()),
+                Poll::StackLimit => self.poll(Points::entry()),
             }
         }
         self.forget();

@@ -3,6 +3,8 @@
 use osr_ir::{FunctionIndex, ImportName, Point, TrapKind, Type};
 use thiserror::Error;
 
+use crate::settings::mechanism::Refusal;
+
 /// Guest code stopped without returning.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("trap: {kind} in {function_name} at {point}")]
@@ -84,18 +86,14 @@ pub enum InstantiationError {
         /// Its number.
         segment: usize,
     },
-    /// The settings ask for transitions of code that is not made for them.
-    #[error(
-        "transitions cannot be forced where compiled code records no frame states (state recording `none`)"
-    )]
-    NoStateRecorded,
+    /// The axes of the mechanism do not go together.
+    #[error("no such mechanism: {0}")]
+    Mechanism(#[from] Refusal),
     /// The settings ask for what code made as they say cannot do.
-    #[error("{what}: optimized code is made without readiness ({missing})")]
-    NotReady {
+    #[error("{what}: the mechanism lets active frames run out")]
+    FramesRunOut {
         /// What cannot be done.
         what: &'static str,
-        /// What it lacks.
-        missing: &'static str,
     },
     /// The runtime would exhaust the native stack.
     #[error("a stack reserve of {bytes} bytes is too small: the runtime needs {minimum}")]
@@ -112,7 +110,9 @@ pub enum InstantiationError {
     #[error("the numbers of a schedule must ascend from 1")]
     UnorderedSchedule,
     /// All code is to be made with the instance, but other tiers are to execute as well.
-    #[error("code that is made with the instance, or without readiness, needs the tiers `optimized`")]
+    #[error(
+        "code that is all made with the instance (a placement, direct calls, no polls) needs the tiers `optimized`"
+    )]
     OnlyOptimized,
     /// All code was to be made with the instance.
     #[error("function `{function}` cannot be compiled: {source}")]
@@ -138,17 +138,9 @@ pub enum TransitionError {
     /// The stack cannot be walked: a broken invariant.
     #[error("the stack cannot be walked: {0}")]
     Walk(#[from] osr_stackwalk::Error),
-    /// The instance was made with [`StateRecording::None`](crate::StateRecording::None).
-    #[error(
-        "compiled code records no frame states (state recording `none`), so its frames cannot be replaced"
-    )]
-    NoStateRecorded,
-    /// The instance was made without [`Readiness`](crate::Readiness).
-    #[error("optimized code is made without readiness ({missing}), so its frames cannot be replaced")]
-    NotReady {
-        /// What it lacks.
-        missing: &'static str,
-    },
+    /// The instance was made with [`ActiveFrames::RunOut`](crate::ActiveFrames::RunOut).
+    #[error("the mechanism lets active frames run out, so none can be replaced")]
+    FramesRunOut,
 }
 
 /// A thread could not be made.

@@ -39,10 +39,11 @@ pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transiti
 pub use observers::{explain, trace};
 pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
-pub use osr_compiler::{
-    CallBinding, Checks, CompileError, CompiledTier, EntryPoint, Readiness, StateRecording, TrapSite,
-};
+pub use osr_compiler::{CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite};
 pub use settings::Settings;
+pub use settings::mechanism::{
+    ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Mechanism, Placement, RebuildTime, Refusal,
+};
 pub use settings::planted::PlantedDefect;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    Delegates, Instance, InvokeError, Land, Settings, StateRecording, Stress, Thread, Tier, Tiers,
+    Delegates, Instance, InvokeError, Land, Mechanism, Settings, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, Module, Value};
 
@@ -42,8 +42,8 @@ impl Configuration {
 
     /// The same with another state recording.
     #[must_use]
-    pub fn recording(mut self, state_recording: StateRecording) -> Configuration {
-        self.settings.state_recording = state_recording;
+    pub fn recording(mut self, recording: StateRecording) -> Configuration {
+        self.settings.mechanism = Mechanism::recorded_by(recording);
         self
     }
 

@@ -13,7 +13,7 @@
 //! they do is exempt.
 
 use arbitrary::Unstructured;
-use osr_engine::{Land, Settings, StateRecording, Stress, Tier, Tiers};
+use osr_engine::{Land, Mechanism, Settings, StateRecording, Stress, Tier, Tiers};
 use osr_ir::wasm::{self, Feature, ImportError};
 use osr_ir::{ExportItem, Module, Type};
 
@@ -168,9 +168,9 @@ fn ways(seed: u64) -> Vec<Way> {
     use Tiers::{Auto, Baseline, Interpreter, Optimized};
     let invalidate = |every, tier| Stress::invalidate(every).landing(Land::In(tier));
     let random = |every| Stress::invalidate(every).landing(Land::Random(seed));
-    let recorded = |name, state_recording| {
+    let recorded = |name, recording| {
         let way = way(name, Optimized, (0, 0), Stress::invalidate(1));
-        Way { settings: Settings { state_recording, ..way.settings }, ..way }
+        Way { settings: Settings { mechanism: Mechanism::recorded_by(recording), ..way.settings }, ..way }
     };
     let hijack = Stress::hijack(1).landing(Land::Random(!seed));
     let scheduled = |name, seed, shadowed| Way {

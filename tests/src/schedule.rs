@@ -2,7 +2,9 @@
 //! determines everything.
 
 use fastrand::Rng;
-use osr_engine::{CompiledTier, Destination, Land, Periodic, Settings, StateRecording, Stress, Tier, Tiers};
+use osr_engine::{
+    CompiledTier, Destination, Land, Mechanism, Periodic, Settings, StateRecording, Stress, Tier, Tiers,
+};
 
 /// How much a guest executes: what may be done to it how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         threshold: random.u32(0..limit),
         optimize_threshold: random.u32(0..limit),
         landing: landing(&mut random),
-        state_recording: one_of(&mut random, &StateRecording::ALL[1..]),
+        mechanism: Mechanism::recorded_by(one_of(&mut random, &StateRecording::ALL[1..])),
         stress: stress(&mut random, size),
         checked: random.bool(),
         code_bytes: 64 << 20,

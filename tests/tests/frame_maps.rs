@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use osr_engine::{
     CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Instance, Location, MachineRegister,
-    Settings, StateRecording,
+    Mechanism, Settings, StateRecording,
 };
 use osr_ir::module::GlobalInitial;
 use osr_ir::point::reverse_postorder;
@@ -38,7 +38,7 @@ fn entry_points(body: &Body) -> Vec<EntryPoint> {
     std::iter::once(EntryPoint::Function).chain(continuations).collect()
 }
 
-fn instantiate(name: &str, module: &Module, state_recording: StateRecording) -> Arc<Instance> {
+fn instantiate(name: &str, module: &Module, recording: StateRecording) -> Arc<Instance> {
     let mut imports = Imports::new();
     for function in &module.functions {
         if let FunctionKind::Import(import) = &function.kind {
@@ -46,7 +46,7 @@ fn instantiate(name: &str, module: &Module, state_recording: StateRecording) -> 
             imports.function(&import.module, &import.name, signature, |_, _, _| Ok(()));
         }
     }
-    let settings = Settings { state_recording, ..Settings::default() };
+    let settings = Settings { mechanism: Mechanism::recorded_by(recording), ..Settings::default() };
     Instance::new(settings, module.clone(), &imports).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

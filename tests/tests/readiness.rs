@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind};
 use osr_engine::{
-    CallBinding, Checks, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Observer,
-    Readiness, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
+    CallBinding, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Mechanism, Observer,
+    Poll, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
 };
 use osr_ir::{Module, TrapKind, Value};
 use osr_tests::guest::{acting, parse, start};
@@ -16,23 +16,23 @@ use osr_tests::program::programs;
 fn all(seed: u64) -> Vec<Settings> {
     let mut all = Vec::new();
     for binding in [CallBinding::Direct, CallBinding::Cell] {
-        for checks in [Checks::None, Checks::Stack, Checks::Polls] {
-            for state_recording in StateRecording::ALL {
-                let readiness = Readiness { binding, checks };
-                all.push(made(readiness, state_recording, seed + all.len() as u64));
+        for poll in Poll::ALL {
+            for recording in StateRecording::ALL {
+                let mechanism = Mechanism { binding, poll, recording, ..Mechanism::default() };
+                all.push(made(mechanism.without_transitions(), seed + all.len() as u64));
             }
         }
     }
     all
 }
 
-fn made(readiness: Readiness, state_recording: StateRecording, seed: u64) -> Settings {
+fn made(mechanism: Mechanism, seed: u64) -> Settings {
     let (tiers, placement) = (Tiers::Optimized, Some(seed));
-    Settings { tiers, readiness, state_recording, placement, ..Settings::default() }
+    Settings { tiers, mechanism, placement, ..Settings::default() }
 }
 
 fn bare() -> Settings {
-    made(Readiness::BARE, StateRecording::None, 1)
+    made(Mechanism::BARE, 1)
 }
 
 fn run(settings: &Settings, module: &Module, name: &str, arguments: &[Value]) -> (Vec<u64>, Option<u64>) {
@@ -55,7 +55,7 @@ fn every_program_computes_the_same_in_all_codes() {
         let some = all.iter().skip(number % 7).step_by(7);
         for settings in [bare()].iter().chain(some) {
             let found = run(settings, &module, &program.invoke, &arguments);
-            assert_eq!(found, expected, "{}: {:?}", program.name, settings.readiness);
+            assert_eq!(found, expected, "{}: {:?}", program.name, settings.mechanism);
         }
     }
 }
@@ -97,8 +97,7 @@ fn direct_calls_are_direct_and_functions_of_the_host_are_not() {
     assert_eq!(thread.invoke("odd", &[Value::I32(101)]).expect("it returns"), [1]);
     thread.invoke("acts", &[]).expect("it returns");
     assert_eq!(calls(&instance), (2, 1));
-    let readiness = Readiness { binding: CallBinding::Cell, ..Readiness::BARE };
-    let cells = made(readiness, StateRecording::None, 1);
+    let cells = made(Mechanism { binding: CallBinding::Cell, ..Mechanism::BARE }, 1);
     let (instance, _) = start(CALLS, &cells, &acting(|_| ()));
     assert_eq!(calls(&instance), (0, 3));
 }
@@ -109,8 +108,8 @@ fn code_without_polls_still_traps_where_the_stack_ends() {
       (func $down (export "down") (param i32) (result i32)
         (i32.add (call $down (i32.add (local.get 0) (i32.const 1))) (i32.const 1))))"#;
     for binding in [CallBinding::Cell, CallBinding::Direct] {
-        let readiness = Readiness { binding, checks: Checks::Stack };
-        let (_, thread) = start(text, &made(readiness, StateRecording::None, 3), &imports());
+        let mechanism = Mechanism { binding, poll: Poll::StackCheck, ..Mechanism::BARE };
+        let (_, thread) = start(text, &made(mechanism, 3), &imports());
         for _ in 0..2 {
             let error = thread.invoke("down", &[Value::I32(0)]).expect_err("it never returns");
             let InvokeError::Trap(trap) = error else { panic!("{error}") };
@@ -177,28 +176,31 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
         let module = parse("(module (func (export \"f\")))");
         Instance::new(settings, module, &imports()).expect_err("it is refused").to_string()
     };
-    let lacking = |readiness| Settings { readiness, ..bare_but_ready() };
-    let full = Readiness::FULL;
-    for (readiness, missing) in [
-        (Readiness { binding: CallBinding::Direct, ..full }, "bound for good"),
-        (Readiness { checks: Checks::Stack, ..full }, "does not poll"),
-        (Readiness { checks: Checks::None, ..full }, "does not poll"),
+    let lacking = |mechanism| Settings { mechanism, ..bare_but_ready() };
+    let full = Mechanism::default();
+    for (mechanism, refusal) in [
+        (Mechanism { binding: CallBinding::Direct, ..full }, "bound for good"),
+        (Mechanism { poll: Poll::StackCheck, ..full }, "left at a poll"),
+        (Mechanism { poll: Poll::None, ..full }, "left at a poll"),
     ] {
-        let forced = refused(Settings { stress: Stress::invalidate(1), ..lacking(readiness) });
-        assert!(forced.contains("forced") && forced.contains(missing), "{forced}");
-        let visible = refused(Settings { points: true, ..lacking(readiness) });
-        assert!(visible.contains("points") && visible.contains(missing), "{visible}");
+        let contradictory = refused(lacking(mechanism));
+        assert!(contradictory.contains(refusal), "{contradictory}");
+        let mechanism = mechanism.without_transitions();
+        let forced = refused(Settings { stress: Stress::invalidate(1), ..lacking(mechanism) });
+        assert!(forced.contains("forced") && forced.contains("run out"), "{forced}");
+        let visible = refused(Settings { points: true, ..lacking(mechanism) });
+        assert!(visible.contains("points") && visible.contains("run out"), "{visible}");
         for tiers in [Tiers::Interpreter, Tiers::Baseline, Tiers::Auto] {
-            let mixed = refused(Settings { tiers, ..lacking(readiness) });
+            let mixed = refused(Settings { tiers, ..lacking(mechanism) });
             assert!(mixed.contains("needs the tiers `optimized`"), "{mixed}");
         }
     }
     let mixed = refused(Settings { tiers: Tiers::Auto, placement: Some(1), ..Settings::default() });
     assert!(mixed.contains("needs the tiers `optimized`"), "{mixed}");
-    let stateless = Settings { state_recording: StateRecording::None, ..bare_but_ready() };
+    let stateless = Settings { mechanism: Mechanism::recorded_by(StateRecording::None), ..bare_but_ready() };
     let module = parse("(module (func (export \"f\")))");
     let error = Instance::new(Settings { stress: Stress::invalidate(1), ..stateless }, module, &imports());
-    assert!(matches!(error, Err(InstantiationError::NoStateRecorded)));
+    assert!(matches!(error, Err(InstantiationError::FramesRunOut { .. })));
 }
 
 #[test]
@@ -210,7 +212,7 @@ fn transitions_of_code_without_readiness_are_refused_and_nothing_happens() {
             thread.invalidate_active().map(drop),
             thread.invalidate_all().map(drop),
         ];
-        assert!(all.iter().all(|result| matches!(result, Err(TransitionError::NotReady { .. }))), "{all:?}");
+        assert!(all.iter().all(|result| matches!(result, Err(TransitionError::FramesRunOut))), "{all:?}");
     });
     let (instance, thread) = start(CALLS, &bare(), &imports);
     thread.invoke("acts", &[]).expect("it returns");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    Compared, Delegates, Instance, Land, Moves, Settings, Shadow, StateRecording, Stress, Thread, Tier,
+    Compared, Delegates, Instance, Land, Mechanism, Moves, Settings, Shadow, StateRecording, Stress, Thread, Tier,
     Tiers, Transitions,
 };
 use osr_ir::{Module, Value};
@@ -33,8 +33,9 @@ fn follow(name: &str, module: &Module, settings: Settings, calls: &[(&str, Vec<V
     shadow.compared()
 }
 
-fn auto(stress: Stress, state_recording: StateRecording) -> Settings {
-    Settings { threshold: 5, optimize_threshold: 20, stress, state_recording, ..Settings::default() }
+fn auto(stress: Stress, recording: StateRecording) -> Settings {
+    let mechanism = Mechanism::recorded_by(recording);
+    Settings { threshold: 5, optimize_threshold: 20, stress, mechanism, ..Settings::default() }
 }
 
 #[test]

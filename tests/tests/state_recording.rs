@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use osr_engine::{Instance, InstantiationError, Settings, StateRecording, Stress, Tiers, TransitionError};
+use osr_engine::{
+    Instance, InstantiationError, Mechanism, Settings, StateRecording, Stress, Tiers, TransitionError,
+};
 use osr_ir::Value;
 use osr_tests::guest::{acting, eager, start};
 use osr_tests::host::imports;
@@ -19,7 +21,7 @@ const GUEST: &str = r#"(module
 fn without_frame_states_transitions_are_refused_and_nothing_happens() {
     let refusals = Arc::new(Mutex::new(Vec::new()));
     let host = Arc::clone(&refusals);
-    let settings = Settings { state_recording: StateRecording::None, ..eager() };
+    let settings = Settings { mechanism: Mechanism::recorded_by(StateRecording::None), ..eager() };
     let imports = acting(move |call| {
         let mut refusals = host.lock().unwrap();
         refusals.push(call.thread().hijack(|_| true).map(drop));
@@ -30,7 +32,7 @@ fn without_frame_states_transitions_are_refused_and_nothing_happens() {
     assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [30]);
     let refusals = refusals.lock().unwrap();
     assert_eq!(refusals.len(), 3);
-    assert!(refusals.iter().all(|result| matches!(result, Err(TransitionError::NoStateRecorded))));
+    assert!(refusals.iter().all(|result| matches!(result, Err(TransitionError::FramesRunOut))));
     assert_eq!(thread.transitions().landings, 0);
     assert_eq!(instance.versions().len(), 1, "nothing was retired");
     let versions = instance.versions();
@@ -46,23 +48,23 @@ fn without_frame_states_transitions_are_refused_and_nothing_happens() {
 fn without_frame_states_forced_transitions_are_refused() {
     let settings = Settings {
         tiers: Tiers::Optimized,
-        state_recording: StateRecording::None,
+        mechanism: Mechanism::recorded_by(StateRecording::None),
         stress: Stress::invalidate(1),
         ..Settings::default()
     };
     let module = osr_ir::wasm::import_text(GUEST).expect("a valid module");
     let refused = Instance::new(settings, module, &imports()).expect_err("it is refused");
-    assert!(matches!(refused, InstantiationError::NoStateRecorded), "{refused}");
+    assert!(matches!(refused, InstantiationError::FramesRunOut { .. }), "{refused}");
 }
 
 #[test]
 fn every_recording_lands_with_the_same_state() {
-    for state_recording in StateRecording::ALL.into_iter().filter(|&how| how != StateRecording::None) {
-        let settings = Settings { state_recording, ..eager() };
+    for recording in StateRecording::ALL.into_iter().filter(|&how| how != StateRecording::None) {
+        let settings = Settings { mechanism: Mechanism::recorded_by(recording), ..eager() };
         let imports = acting(|call| assert_eq!(call.thread().invalidate_active().expect("a walk").frames, 1));
         let (_, thread) = start(GUEST, &settings, &imports);
         assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [30]);
         let landings = thread.transitions().landings;
-        assert_eq!(landings, 1, "{state_recording:?}");
+        assert_eq!(landings, 1, "{recording:?}");
     }
 }

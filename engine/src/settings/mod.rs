@@ -1,14 +1,16 @@
 //! What an experiment can choose.
 
+pub(crate) mod mechanism;
 pub(crate) mod planted;
 pub(crate) mod stress;
 pub(crate) mod tier;
 
-pub(crate) use osr_compiler::{CompiledTier, Readiness, StateRecording};
+pub(crate) use osr_compiler::{CompiledTier, StateRecording};
 use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
 use crate::error::InstantiationError;
+use crate::settings::mechanism::Mechanism;
 use crate::settings::planted::PlantedDefect;
 use crate::settings::stress::Stress;
 use crate::tiering::Destination;
@@ -39,10 +41,8 @@ pub struct Settings {
     pub optimize_threshold: u32,
     /// Where hijacked frames land, unless [`Settings::stress`] says.
     pub landing: Destination,
-    /// How optimized code makes its frame states known.
-    pub state_recording: StateRecording,
-    /// What else optimized code has, so that its frames can be replaced.
-    pub readiness: Readiness,
+    /// How active code is replaced, and what code carries for it.
+    pub mechanism: Mechanism,
     /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
     /// to a poll. 0 and 1, or with [`Settings::points`]: not at all.
     pub unrolling: u8,
@@ -121,17 +121,12 @@ impl Settings {
         {
             return Err(InstantiationError::UnorderedSchedule);
         }
-        let forced = self.stress.wants_safepoints();
-        if self.state_recording == StateRecording::None && forced {
-            return Err(InstantiationError::NoStateRecorded);
+        self.mechanism.check()?;
+        if !self.mechanism.hijacks() && self.stress.wants_safepoints() {
+            return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
         }
-        if let Some(missing) = self.readiness.missing() {
-            if forced {
-                return Err(InstantiationError::NotReady { what: "transitions cannot be forced", missing });
-            }
-            if self.points {
-                return Err(InstantiationError::NotReady { what: "points cannot be safepoints", missing });
-            }
+        if self.mechanism.is_final() && self.points {
+            return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
         }
         if self.is_made_at_once() && self.tiers != Tiers::Optimized {
             return Err(InstantiationError::OnlyOptimized);
@@ -141,7 +136,7 @@ impl Settings {
 
     /// Whether all code is made with the instance.
     pub(crate) fn is_made_at_once(&self) -> bool {
-        self.readiness.missing().is_some() || self.placement.is_some()
+        self.mechanism.is_final() || self.placement.is_some()
     }
 }
 
@@ -152,8 +147,7 @@ impl Default for Settings {
             threshold: Settings::DEFAULT_THRESHOLD,
             optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
             landing: Destination::default(),
-            state_recording: StateRecording::default(),
-            readiness: Readiness::default(),
+            mechanism: Mechanism::default(),
             unrolling: Settings::DEFAULT_UNROLLING,
             points: false,
             placement: None,

@@ -1,6 +1,6 @@
 //! All functions at once: compiled when the instance is made, placed, and linked to one another.
 //!
-//! For [direct calls](crate::CallBinding::Direct), whose targets must be in memory before any of them is
+//! For [direct calls](osr_compiler::CallBinding::Direct), whose targets must be in memory before any of them is
 //! entered; and for experiments that choose where code is placed, so that a lucky place is not taken for
 //! fast code.
 

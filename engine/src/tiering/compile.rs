@@ -47,8 +47,9 @@ fn unit(instance: &Instance, key: VersionKey) -> Unit<'_> {
 fn code_settings(instance: &Instance) -> CodeSettings {
     let settings = instance.settings();
     CodeSettings {
-        recording: settings.state_recording,
-        readiness: settings.readiness,
+        recording: settings.mechanism.recording,
+        binding: settings.mechanism.binding,
+        poll: settings.mechanism.poll,
         unrolling: settings.copies(),
         polls_in_leaves: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

@@ -10,7 +10,8 @@ use crate::code::{CodeVersion, SiteRef, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
-use crate::settings::{CompiledTier, StateRecording};
+use crate::settings::CompiledTier;
+use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
 
 /// What a hijack did.
@@ -85,12 +86,9 @@ impl Thread {
 
     /// Whether frames of compiled code can be replaced at all.
     pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
-        if let Some(missing) = self.instance().settings().readiness.missing() {
-            return Err(TransitionError::NotReady { missing });
-        }
-        match self.instance().settings().state_recording {
-            StateRecording::None => Err(TransitionError::NoStateRecorded),
-            _ => Ok(()),
+        match self.instance().settings().mechanism.frames {
+            ActiveFrames::Hijack => Ok(()),
+            ActiveFrames::RunOut => Err(TransitionError::FramesRunOut),
         }
     }
 
