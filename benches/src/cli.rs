@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use osr_engine::{CompiledTier, PlantedDefect, Settings, StateRecording, Tiers};
+use osr_engine::{CompiledTier, Mechanism, PlantedDefect, Settings, StateRecording, Tiers};
 
 use crate::error::Error;
 use crate::measure::{Effort, Way};
@@ -411,7 +411,7 @@ impl EngineOptions {
             tiers: self.tier.tiers(),
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
-            state_recording: self.state_recording.recording(),
+            mechanism: Mechanism::recorded_by(self.state_recording.recording()),
             unrolling: self.unrolling,
             points: self.points,
             stress: stress::combine(&self.stress)?,

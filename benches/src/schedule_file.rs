@@ -86,7 +86,7 @@ const OPTIONS: [(&str, &str); 6] = [
     ("tiers", "--tier"),
     ("threshold", "--threshold"),
     ("optimize_threshold", "--optimize-threshold"),
-    ("state_recording", "--state-recording"),
+    ("mechanism", "--state-recording"),
     ("unrolling", "--unrolling"),
     ("points", "--points"),
 ];
@@ -123,14 +123,15 @@ impl ScheduledRun {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
-        let Settings { tiers, threshold, optimize_threshold, state_recording, unrolling, .. } = self.settings;
+        let Settings { tiers, threshold, optimize_threshold, mechanism, unrolling, .. } = self.settings;
         option("--tier", &plain(&serde_json::json!(tiers)));
         if tiers == Tiers::Auto {
             option("--threshold", &threshold);
             option("--optimize-threshold", &optimize_threshold);
         }
-        if state_recording != StateRecording::default() {
-            option("--state-recording", &state_recording.name());
+        let recording = mechanism.recording;
+        if recording != StateRecording::default() {
+            option("--state-recording", &recording.name());
         }
         if unrolling != Settings::DEFAULT_UNROLLING {
             option("--unrolling", &unrolling);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind};
 use osr_engine::{
-    CallBinding, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Mechanism, Observer,
-    Poll, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
+    CallBinding, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Mechanism,
+    Observer, Poll, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
 };
 use osr_ir::{Module, TrapKind, Value};
 use osr_tests::guest::{acting, parse, start};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    Compared, Delegates, Instance, Land, Mechanism, Moves, Settings, Shadow, StateRecording, Stress, Thread, Tier,
-    Tiers, Transitions,
+    Compared, Delegates, Instance, Land, Mechanism, Moves, Settings, Shadow, StateRecording, Stress, Thread,
+    Tier, Tiers, Transitions,
 };
 use osr_ir::{Module, Value};
 use osr_tests::case::parse_value;

@@ -12,7 +12,9 @@ mod listing;
 
 use std::sync::Arc;
 
-use osr_engine::{CompiledTier, EntryPoint, HostError, Imports, Instance, Settings, StateRecording};
+use osr_engine::{
+    CompiledTier, EntryPoint, HostError, Imports, Instance, Mechanism, Settings, StateRecording,
+};
 use osr_ir::{ExportItem, FunctionIndex, FunctionKind, GlobalInitial, Module, PointKind, Points, Value};
 
 use crate::cli::MapsOptions;
@@ -93,10 +95,7 @@ fn entries(program: &Program, function: FunctionIndex, continuations: bool) -> V
 }
 
 /// An instance that is only compiled, never entered: its imports are stand-ins.
-pub(crate) fn instantiate(
-    program: &Program,
-    state_recording: StateRecording,
-) -> Result<Arc<Instance>, Error> {
+pub(crate) fn instantiate(program: &Program, recording: StateRecording) -> Result<Arc<Instance>, Error> {
     let module = &program.module;
     let mut imports = Imports::new();
     for function in &module.functions {
@@ -112,7 +111,8 @@ pub(crate) fn instantiate(
             imports.global(&name.module, &name.name, Value::zero(global.ty));
         }
     }
-    let settings = Settings { checked: false, state_recording, ..Settings::default() };
+    let settings =
+        Settings { checked: false, mechanism: Mechanism::recorded_by(recording), ..Settings::default() };
     Instance::new(settings, module.clone(), &imports)
         .map_err(|source| Error::Instantiate { path: program.path.clone(), source })
 }

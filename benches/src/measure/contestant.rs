@@ -1,6 +1,6 @@
 //! What is measured against one another: engines, or codes of this one.
 
-use osr_engine::{Readiness, Settings, StateRecording, Tiers};
+use osr_engine::{Mechanism, Settings, Tiers};
 use serde::{Deserialize, Serialize};
 
 use super::job::Job;
@@ -22,9 +22,7 @@ pub(crate) enum Contestant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Code {
     /// What it has besides the program.
-    pub(crate) readiness: Readiness,
-    /// How it makes frame states known.
-    pub(crate) state_recording: StateRecording,
+    pub(crate) mechanism: Mechanism,
     /// How often small loops are unrolled.
     pub(crate) unrolling: u8,
 }
@@ -39,16 +37,10 @@ impl Contestant {
     ) -> Result<Box<dyn Runner>, String> {
         match self {
             Contestant::Engine(way) => way.open(job, program),
-            Contestant::Code(Code { readiness, state_recording, unrolling }) => {
+            Contestant::Code(Code { mechanism, unrolling }) => {
                 // A place of its own for each, another in each process.
                 let placement = Some(job.seed.wrapping_add(position as u64));
-                let settings = Settings {
-                    readiness,
-                    state_recording,
-                    unrolling,
-                    placement,
-                    ..settings(Tiers::Optimized)
-                };
+                let settings = Settings { mechanism, unrolling, placement, ..settings(Tiers::Optimized) };
                 Ok(Box::new(Ours::open(settings, &job.subject, program)?))
             }
         }

@@ -11,7 +11,7 @@
 
 mod report;
 
-use osr_engine::{CallBinding, Checks, Readiness, StateRecording};
+use osr_engine::{CallBinding, Mechanism, Poll, StateRecording};
 use serde::Serialize;
 
 use crate::cli::ReadinessOptions;
@@ -110,24 +110,23 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
 
 /// The components, the bare code first, all with loops unrolled so often.
 fn components(unrolling: u8) -> Vec<Component> {
-    let none = StateRecording::None;
-    let bare = Readiness::BARE;
-    let checked = Readiness { checks: Checks::Stack, ..bare };
-    let polling = Readiness { checks: Checks::Polls, ..checked };
-    let cells = Readiness { binding: CallBinding::Cell, ..bare };
+    let bare = Mechanism::BARE;
+    let checked = Mechanism { poll: Poll::StackCheck, ..bare };
+    let polling = Mechanism { poll: Poll::StackLimit, ..bare };
+    let cells = Mechanism { binding: CallBinding::Cell, ..bare };
     let mut components: Vec<Component> = Vec::new();
-    let mut add = |name, parent: usize, readiness, state_recording| {
+    let mut add = |name, parent: usize, mechanism| {
         let added_to = components.get(parent).map(|parent| parent.name);
-        let code = Code { readiness, state_recording, unrolling };
+        let code = Code { mechanism, unrolling };
         components.push(Component { name, added_to, parent, code });
     };
-    add("bare", 0, bare, none);
-    add("stack check", 0, checked, none);
-    add("polls", 1, polling, none);
-    add("call cells", 0, cells, none);
+    add("bare", 0, bare);
+    add("stack check", 0, checked);
+    add("polls", 1, polling);
+    add("call cells", 0, cells);
     // Not that which is for tests only.
     for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
-        add(recording.name(), 2, polling, recording);
+        add(recording.name(), 2, Mechanism { recording, ..polling });
     }
     components
 }
@@ -184,22 +183,22 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::components;
-    use osr_engine::{Readiness, StateRecording};
+    use osr_engine::{Mechanism, StateRecording};
 
     #[test]
     fn every_component_changes_one_thing_of_what_it_is_added_to() {
         let components = components(1);
-        assert_eq!(components[0].code.readiness, Readiness::BARE);
+        assert_eq!(components[0].code.mechanism, Mechanism::BARE);
         for component in &components[1..] {
             let (code, base) = (component.code, components[component.parent].code);
             let changes = [
-                code.readiness.binding != base.readiness.binding,
-                code.readiness.checks != base.readiness.checks,
-                code.state_recording != base.state_recording,
+                code.mechanism.binding != base.mechanism.binding,
+                code.mechanism.poll != base.mechanism.poll,
+                code.mechanism.recording != base.mechanism.recording,
             ];
             assert_eq!(changes.iter().filter(|changed| **changed).count(), 1, "{}", component.name);
         }
-        let recorded = components.iter().map(|component| component.code.state_recording);
+        let recorded = components.iter().map(|component| component.code.mechanism.recording);
         for recording in StateRecording::ALL {
             let wanted = recording != StateRecording::CrossChecked;
             assert_eq!(recorded.clone().any(|found| found == recording), wanted, "{recording:?}");

@@ -165,7 +165,9 @@ impl Default for Settings {
 
 #[cfg(test)]
 mod tests {
-    use osr_compiler::{CallBinding, Checks};
+    use osr_compiler::{CallBinding, Poll};
+
+    use crate::settings::mechanism::Mechanism;
 
     use super::*;
     use crate::settings::stress::{Action, Land, Periodic, Schedule};
@@ -194,8 +196,12 @@ mod tests {
                 threshold: 1,
                 optimize_threshold: u32::MAX,
                 landing: Destination::Compiled(CompiledTier::Baseline),
-                state_recording: StateRecording::CrossChecked,
-                readiness: Readiness { binding: CallBinding::Direct, checks: Checks::Stack },
+                mechanism: Mechanism {
+                    binding: CallBinding::Direct,
+                    poll: Poll::StackCheck,
+                    recording: StateRecording::CrossChecked,
+                    ..Mechanism::BARE
+                },
                 unrolling: 9,
                 points: true,
                 placement: Some(5),
