@@ -133,7 +133,7 @@ fn a_threshold_of_zero_is_at_once_and_the_greatest_is_never() {
         let delegates = Delegates::policy(Arc::new(Leaving(threshold)));
         let (instance, thread) = start_with(&calling(0), &Settings::default(), delegates, &Imports::new());
         thread.invoke("f", &[Value::I32(1_000)]).expect("it returns");
-        let optimized = |version: &&CodeVersion| version.tier == CompiledTier::Optimized;
+        let optimized = |version: &Arc<CodeVersion>| version.tier == CompiledTier::Optimized;
         assert_eq!(instance.versions().iter().any(optimized), tiers_up, "{threshold}");
     }
 }
