@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn loops_with_two_headers_are_not_unrolled() {
-        let text = include_str!("../../tests/programs/ir/irreducible.ir");
+        let text = include_str!("../../tests/cases/irreducible.ir");
         assert_eq!(unrolled(&osr_ir::text::parse(text).expect("a valid module"), 4), []);
     }
 

@@ -30,6 +30,18 @@ pub enum PointKind {
     Trap,
 }
 
+impl PointKind {
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            PointKind::Entry => "entry",
+            PointKind::LoopHeader => "loop header",
+            PointKind::AfterCall => "after call",
+            PointKind::Trap => "trap",
+        }
+    }
+}
+
 /// Where in a body a point is: *before* the instruction at `index` of `block`, where the terminator
 /// counts as the last instruction; for [`PointKind::AfterCall`], *after* it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

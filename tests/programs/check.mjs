@@ -3,7 +3,8 @@
 //   node --stack-size=60000 tests/programs/check.mjs [--bench] [NAME...]
 //
 // (after `ulimit -s unlimited`, for the deep recursions). C programs: both builds against
-// programs.json. WAT programs: the `;; invoke:` lines of their heads; needs `wat2wasm` (wabt).
+// programs.json. WAT cases (`tests/cases/`): their `;;! call` lines, without the places of traps; needs
+// `wat2wasm` (wabt).
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -22,7 +23,7 @@ function report(what, got, expected) {
   console.log(`${what}: got ${got}, expected ${expected}`);
 }
 
-// V8's message -> the kind written in the heads. V8 says "table index is out of bounds" both for
+// V8's message -> the kind written in the cases. V8 says "table index is out of bounds" both for
 // call_indirect and for table.get, so `undefined element` and `out of bounds table access` agree.
 const traps = [
   [/unreachable/, ['unreachable']],
@@ -63,7 +64,7 @@ function argument(type, text) {
 }
 
 // Parameter and result types of the exported functions, from the text: every export in the WAT
-// programs is written (func $name (export "name") (param ...) (result ...).
+// cases is written (func $name (export "name") (param ...) (result ...).
 function signature(text, name) {
   const at = text.indexOf(`(export "${name}")`);
   const head = text.slice(at).match(/^\(export "[^"]*"\)\s*((?:\((?:param|result)[^)]*\)\s*)*)/)[1];
@@ -102,12 +103,12 @@ function checkWat(file) {
   const module = new WebAssembly.Module(fs.readFileSync(wasm));
   fs.unlinkSync(wasm);
   const shared = instantiate(module);
-  for (const [, call, expected] of text.matchAll(/^;; invoke: (.*?)\s*=>[ \t]*(.*)$/gm)) {
+  for (const [, call, expected] of text.matchAll(/^;;! call (.*?)\s*=>[ \t]*(.*)$/gm)) {
     const [name, ...args] = call.split(/\s+/);
     for (const instance of [instantiate(module), shared]) {
       const got = invoke(instance, text, name, args);
       const what = `${path.basename(file)}: ${call}`;
-      const kind = expected.match(/^trap (.*)$/)?.[1];
+      const kind = expected.match(/^trap (.*?)(?: in .*)?$/)?.[1];
       if (kind && got.trap?.includes(kind)) checked++;
       else report(what, got.trap ? `trap ${got.trap[0]}` : got.value, expected);
     }
@@ -124,7 +125,8 @@ for (const p of JSON.parse(fs.readFileSync(path.join(here, 'programs.json')))) {
     if (bench) report(`${build}/${p.name} bench`, print(run(...p.bench)), p.expect_bench);
   }
 }
-for (const file of fs.readdirSync(path.join(here, 'wat')).filter(f => f.endsWith('.wat')).sort())
-  if (wanted(path.basename(file, '.wat'))) checkWat(path.join(here, 'wat', file));
+const cases = path.join(here, '../cases');
+for (const file of fs.readdirSync(cases).filter(f => f.endsWith('.wat')).sort())
+  if (wanted(path.basename(file, '.wat'))) checkWat(path.join(cases, file));
 console.log(`${checked} checked, ${failed} failed`);
 process.exit(failed ? 1 : 0);

@@ -1,13 +1,23 @@
 //! A log of what was observed, for comparing runs: all that two runs of one schedule have in common.
 //!
-//! Times, addresses and register values that may be addresses are left out; a hijacked slot is named by
-//! the number of its hijack.
+//! ```text
+//! @7 hijacked #3 v1 sum p2; stress: invalidate at safepoint 7
+//!  │           │  │  │    └ the point where the frame resumes, and why it was hijacked
+//!  │           │  │  └ the function
+//!  │           │  └ the version
+//!  │           └ the number of the hijack, which names the slot
+//!  └ safepoints so far
+//! ```
+//!
+//! Times, addresses and references to functions are left out, since they differ from process to process.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Mutex;
 
-use osr_engine::{CodeVersion, Event, Observer, Thread};
+use osr_engine::{CodeVersion, Event, FrameState, Observer, Replacement, Thread, Trap};
+use osr_ir::{FunctionIndex, Module, Point};
+
+use crate::case::print_word;
 
 /// Writes down every event.
 #[derive(Debug, Default)]
@@ -34,51 +44,75 @@ impl EventLog {
 impl Observer for EventLog {
     fn observe(&self, thread: &Thread, event: &Event<'_>) {
         let mut log = self.0.lock().expect("no writer has panicked");
-        let mut line = describe(&mut log, event);
-        write!(line, " @{}", thread.transitions().safepoints).expect("strings take everything");
-        log.lines.push(line);
+        let what = log.describe(thread.instance().module(), event);
+        log.lines.push(format!("@{} {what}", thread.transitions().safepoints));
     }
 }
 
-fn describe(log: &mut Log, event: &Event<'_>) -> String {
-    let name = |version: &CodeVersion| format!("{} {:?}", version.id, version.function);
-    match event {
-        Event::Compiled { version, cause, .. } => {
-            format!("compiled {} {:?} {:?}: {cause:?}", name(version), version.tier, version.entry)
+impl Log {
+    fn describe(&mut self, module: &Module, event: &Event<'_>) -> String {
+        let name = |function: FunctionIndex| &*module.function(function).name;
+        let of = |version: &CodeVersion| format!("{} {}", version.id, name(version.function));
+        match *event {
+            Event::Invoked { function, .. } => format!("invoked {}", name(function)),
+            Event::Finished { outcome } => format!("finished{}", failure(outcome)),
+            Event::HostCalled { function, .. } => format!("host function {} called", name(function)),
+            Event::HostReturned { function, outcome } => {
+                format!("host function {} returned{}", name(function), failure(outcome))
+            }
+            Event::Reached { function, point, .. } => format!("reached {} {point}", name(function)),
+            Event::Compiled { version, cause, .. } => {
+                let (tier, entry) = (osr_engine::Tier::from(version.tier).name(), version.entry);
+                format!("compiled {}, {tier}, entered at {entry}; {cause}", of(version))
+            }
+            Event::Refused { function, tier, entry, error, cause } => {
+                let tier = osr_engine::Tier::from(tier).name();
+                format!("refused {}, {tier}, entered at {entry}: {error}; {cause}", name(function))
+            }
+            Event::Entered { function, .. } => format!("entered {}", name(function)),
+            Event::Moved { from, from_version, to, slot, state, .. } => {
+                let slot = slot.map_or(String::new(), |slot| format!("{} ", self.forget(slot)));
+                let version = from_version.map_or(String::new(), |version| format!("{} ", version.id));
+                let (function, point) = (name(state.function), state.point);
+                let (from, to) = (from.name(), to.name());
+                format!("moved {slot}{version}{function} {point}, {from} to {to}{}", values(module, &state))
+            }
+            Event::ReplacementBegan { replacement, cause } => match replacement {
+                Replacement::Invalidation => format!("invalidation began; {cause}"),
+                Replacement::Hijack => format!("hijack began; {cause}"),
+            },
+            Event::ReplacementEnded => "ended".to_owned(),
+            Event::Hijacked { version, point, slot, cause } => {
+                self.hijacks += 1;
+                let before = self.slots.insert(slot, self.hijacks);
+                assert_eq!(before, None, "a slot is hijacked once");
+                format!("hijacked #{} {} {point}; {cause}", self.hijacks, of(version))
+            }
+            Event::Dropped { version, point, slot } => self.gone("dropped", slot, &of(version), point),
+            Event::Restored { version, point, slot } => self.gone("restored", slot, &of(version), point),
+            Event::Retired { version, cause } => format!("retired {}; {cause}", of(version)),
+            Event::Drained { version, cause, .. } => format!("drained {}; {cause}", of(version)),
+            Event::Released { version, cause } => format!("released {}; {cause}", of(version)),
         }
-        Event::Entered { function, .. } => format!("entered {function:?}"),
-        Event::Moved { place, from, from_version, to, slot, state, .. } => {
-            let slot = slot.map(|slot| log.slots.remove(&slot).expect("hijacked before it lands"));
-            let from_version = from_version.map(name);
-            let values = state.values().map(|(register, _)| register.to_string()).collect::<Vec<_>>();
-            format!(
-                "moved {from:?} {from_version:?} to {to:?} {place:?} {} slot {slot:?} {values:?}",
-                state.point
-            )
-        }
-        Event::Hijacked { version, point, slot, cause } => {
-            log.hijacks += 1;
-            let before = log.slots.insert(*slot, log.hijacks);
-            assert_eq!(before, None, "a slot is hijacked once");
-            format!("hijacked {} {point}: {cause:?}", name(version))
-        }
-        Event::Dropped { version, point, slot } => {
-            format!("dropped {} {point} {:?}", name(version), log.slots.remove(slot))
-        }
-        Event::Restored { version, point, slot } => {
-            format!("restored {} {point} {:?}", name(version), log.slots.remove(slot))
-        }
-        Event::Retired { version, cause } => format!("retired {}: {cause:?}", name(version)),
-        Event::Drained { version, cause, .. } => format!("drained {}: {cause:?}", name(version)),
-        Event::Released { version, cause } => format!("released {}: {cause:?}", name(version)),
-        Event::Refused { function, tier, entry, cause, .. } => {
-            format!("refused {function:?} {tier:?} {entry:?}: {cause:?}")
-        }
-        Event::ReplacementBegan { replacement, cause } => format!("began {replacement:?}: {cause:?}"),
-        Event::ReplacementEnded => "ended".to_owned(),
-        Event::Invoked { function, .. } => format!("invoked {function:?}"),
-        Event::Finished { outcome } => format!("finished {}", outcome.is_ok()),
-        Event::HostReturned { function, outcome } => format!("host {function:?} {}", outcome.is_ok()),
-        _ => "another event".to_owned(),
     }
+
+    fn gone(&mut self, how: &str, slot: u64, version: &str, point: Point) -> String {
+        format!("{how} {} {version} {point}", self.forget(slot))
+    }
+
+    /// The number of the hijacked slot at `slot`, which is hijacked no more.
+    fn forget(&mut self, slot: u64) -> String {
+        format!("#{}", self.slots.remove(&slot).expect("a slot is hijacked before its frame is gone"))
+    }
+}
+
+fn failure<T>(outcome: Result<T, &Trap>) -> String {
+    outcome.err().map_or(String::new(), |trap| format!(", {trap}"))
+}
+
+/// The live registers of `state` with their values.
+fn values(module: &Module, state: &FrameState<'_>) -> String {
+    let body = module.function(state.function).body().expect("frames are of defined functions");
+    let value = |(register, word)| format!(", {register} = {}", print_word(body.ty(register), word));
+    state.values().map(value).collect()
 }

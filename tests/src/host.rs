@@ -3,7 +3,7 @@
 use osr_engine::{HostError, Imports};
 use osr_ir::{ExportItem, Signature, Type};
 
-/// What `env` provides; `tests/programs/README.md` describes it.
+/// What `env` provides; `tests/cases/README.md` describes it.
 pub fn imports() -> Imports {
     let mut imports = Imports::new();
     let signature = |parameters: &[Type], results: &[Type]| Signature {

@@ -18,7 +18,7 @@ pub mod script;
 pub mod shrink;
 pub mod soak;
 
-pub use case::{Case, Expected, cases};
+pub use case::{Case, cases};
 pub use configuration::{Configuration, Observed, observe};
 pub use program::{Program, programs};
 pub use random::check_random_module;

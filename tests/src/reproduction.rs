@@ -3,9 +3,8 @@
 use osr_engine::{CodeStatistics, Delegates, Moves, Schedule, Settings, Transitions};
 use osr_ir::{Module, Value};
 
-use crate::case::parse_value;
+use crate::Program;
 use crate::configuration::{describe, start_with};
-use crate::{Case, Program};
 
 /// Exported functions with arguments, called one after the other in one instance.
 pub type Calls = Vec<(String, Vec<Value>)>;
@@ -29,6 +28,9 @@ pub struct Run {
 
 impl Run {
     /// Makes `calls` in a fresh instance of `module`.
+    ///
+    /// # Panics
+    /// If slots are still hijacked after a call.
     pub fn of(module: &Module, calls: &Calls, settings: &Settings) -> Run {
         Run::with_delegates(module, calls, settings, Delegates::default())
     }
@@ -37,7 +39,9 @@ impl Run {
     pub fn with_delegates(module: &Module, calls: &Calls, settings: &Settings, delegates: Delegates) -> Run {
         let (instance, thread) = start_with(module, settings, delegates);
         let call = |(name, arguments): &(String, Vec<Value>)| {
-            thread.invoke(name, arguments).map_err(|error| describe(&error))
+            let outcome = thread.invoke(name, arguments);
+            assert_eq!(thread.hijacked_slots(), 0, "the ledger is empty when the guest is gone");
+            outcome.map_err(|error| describe(&error))
         };
         Run {
             outcomes: calls.iter().map(call).collect(),
@@ -53,20 +57,4 @@ impl Run {
 /// The call of a C program with its small arguments.
 pub fn calls_of_program(program: &Program) -> Calls {
     vec![(program.invoke.clone(), program.small_arguments())]
-}
-
-/// The calls of a case.
-///
-/// # Panics
-/// If one is not of an exported function.
-pub fn calls_of_case(case: &Case) -> Calls {
-    let call = |call: &crate::case::Call| {
-        let Some(osr_ir::ExportItem::Function(function)) = case.module.export(&call.function) else {
-            panic!("{} exports {}", case.name, call.function);
-        };
-        let types = &case.module.signature_of(function).parameters;
-        let arguments = types.iter().zip(&call.arguments).map(|(&ty, text)| parse_value(ty, text));
-        (call.function.clone(), arguments.collect())
-    };
-    case.calls.iter().map(call).collect()
 }

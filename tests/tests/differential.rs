@@ -1,12 +1,7 @@
-//! Every program computes the same in every configuration.
+//! Every program computes the same in every configuration. (`cases.rs` does this for the case files.)
 
-use osr_tests::case::{parse_value, print_word};
-use osr_tests::configuration::{describe, on_large_stack};
-use osr_tests::host::imports;
-use osr_tests::{Case, Configuration, Expected, cases, observe, programs};
-
-use osr_engine::{Instance, Stress, Thread, Tiers};
-use osr_ir::Value;
+use osr_tests::case::print_word;
+use osr_tests::{Configuration, observe, programs};
 
 fn check_programs(ssa: bool) {
     for program in programs() {
@@ -37,44 +32,4 @@ fn optimized_wasm_programs_agree() {
 #[test]
 fn unoptimized_wasm_programs_agree() {
     check_programs(true);
-}
-
-/// Runs the calls of a case one after the other in one instance.
-fn check_case(case: &Case, configuration: &Configuration) {
-    let instance =
-        Instance::new(configuration.settings.clone(), case.module.clone(), &imports()).expect("an instance");
-    let thread = Thread::new(&instance).expect("a thread");
-    thread.start().expect("the start function returns");
-    for call in &case.calls {
-        let context =
-            format!("{}: {} {:?} ({})", case.name, call.function, call.arguments, configuration.name);
-        let function = instance.exported_function(&call.function).expect(&context);
-        let signature = instance.module().signature_of(function);
-        let types = signature.parameters.iter().zip(&call.arguments);
-        let arguments: Vec<Value> = types.map(|(&ty, text)| parse_value(ty, text)).collect();
-        let observed = match thread.invoke(&call.function, &arguments) {
-            Ok(words) => {
-                let texts = signature.results.iter().zip(&words).map(|(&ty, &word)| print_word(ty, word));
-                Expected::Results(texts.collect::<Vec<_>>().join(" "))
-            }
-            Err(osr_engine::InvokeError::Trap(trap)) => Expected::Trap(trap.kind.to_string()),
-            Err(error) => panic!("{context}: {}", describe(&error)),
-        };
-        assert_eq!(observed, call.expected, "{context}");
-        assert_eq!(thread.hijacked_slots(), 0, "{context}");
-    }
-}
-
-#[test]
-fn cases_agree() {
-    let cases = cases();
-    assert!(cases.len() >= 20, "the case files are there");
-    for case in &cases {
-        let eager = Configuration::stress("auto, threshold 16, invalidate=1", 16, 1);
-        let random =
-            Configuration::new("auto, random", Tiers::Auto, Stress::Random(3)).with_thresholds((4, 9));
-        for configuration in Configuration::all(100).iter().chain([&eager, &random]) {
-            on_large_stack(4 << 20, || check_case(case, configuration));
-        }
-    }
 }

@@ -9,8 +9,8 @@ use osr_engine::{Delegates, Land, Observers, Schedule, Settings, Stress, Tiers, 
 use osr_ir::Module;
 use osr_tests::configuration::on_large_stack;
 use osr_tests::event_log::EventLog;
-use osr_tests::reproduction::{Calls, Run, calls_of_case, calls_of_program};
-use osr_tests::{Case, Configuration, Expected, cases, programs};
+use osr_tests::reproduction::{Calls, Run, calls_of_program};
+use osr_tests::{Configuration, cases, programs};
 
 /// A run with every observer that there is, and what was observed.
 fn observed(module: &Module, calls: &Calls, settings: &Settings) -> (Run, Vec<String>) {
@@ -106,16 +106,11 @@ fn programs_replay() {
 #[test]
 fn cases_replay() {
     let stresses = [Stress::invalidate(13).landing(Land::Random(1)), Stress::Random(5), Stress::hijack(3)];
-    let exhausts = |case: &Case| case.calls.iter().any(|call| call.expected == exhausted());
-    for (number, case) in cases().iter().filter(|case| !exhausts(case)).enumerate() {
+    for (number, case) in cases().iter().filter(|case| !case.exhausts_stack()).enumerate() {
         let stress = stresses[number % stresses.len()].clone();
         let settings = Configuration::new("", Tiers::Auto, stress).with_thresholds((3, 5)).settings;
-        on_large_stack(4 << 20, || check(&case.name, &case.module, &calls_of_case(case), &settings));
+        on_large_stack(4 << 20, || check(&case.name, &case.module, &case.calls(), &settings));
     }
-}
-
-fn exhausted() -> Expected {
-    Expected::Trap("stack exhausted".to_owned())
 }
 
 #[test]

@@ -7,13 +7,13 @@ use osr_engine::{
     Tier, Tiers, Transitions,
 };
 use osr_ir::{Module, Value};
-use osr_tests::case::parse_value;
 use osr_tests::configuration::{on_large_stack, start_with};
 use osr_tests::host::imports;
+use osr_tests::reproduction::{Calls, calls_of_program};
 use osr_tests::{Program, cases, programs};
 
 /// Makes `calls` of exported functions; gives what the shadow compared.
-fn follow(name: &str, module: &Module, settings: Settings, calls: &[(&str, Vec<Value>)]) -> Compared {
+fn follow(name: &str, module: &Module, settings: Settings, calls: &Calls) -> Compared {
     let shadow = Arc::new(Shadow::new(module, &imports()).expect("a shadow"));
     let value_stack_bytes = 256 << 10;
     let settings = Settings { checked: true, value_stack_bytes, points: true, ..settings };
@@ -43,7 +43,7 @@ fn programs_are_followed() {
     for (number, program) in programs().into_iter().enumerate().filter(|(number, _)| number % 3 != 1) {
         let recording = [StateRecording::Slots, StateRecording::Locations][number % 2];
         let settings = auto(Stress::hijack(211).landing(Land::Random(number as u64)), recording);
-        let calls = [(&*program.invoke, program.small_arguments())];
+        let calls = calls_of_program(&program);
         let compared = follow(&program.name, &program.module(number % 4 < 2), settings, &calls);
         assert!(compared.transitions > 0 && compared.registers > 0, "{}: {compared:?}", program.name);
     }
@@ -55,18 +55,7 @@ fn cases_are_followed() {
     let (optimized, baseline) = (Land::In(Tier::Optimized), Land::In(Tier::Baseline));
     let mut transitions = 0;
     for case in cases() {
-        let calls: Vec<(&str, Vec<Value>)> = case
-            .calls
-            .iter()
-            .map(|call| {
-                let function = match case.module.export(&call.function) {
-                    Some(osr_ir::ExportItem::Function(function)) => function,
-                    _ => panic!("{} exports {}", case.name, call.function),
-                };
-                let types = case.module.signature_of(function).parameters.iter().zip(&call.arguments);
-                (&*call.function, types.map(|(&ty, text)| parse_value(ty, text)).collect())
-            })
-            .collect();
+        let calls = case.calls();
         let eager = |tiers, stress| Settings { tiers, stress, ..Settings::default() };
         for settings in [
             auto(Stress::invalidate(100).landing(Land::Random(5)), StateRecording::Slots),
@@ -135,7 +124,7 @@ fn activations_of_a_function_in_several_tiers_are_told_apart() {
         for (threshold, optimize_threshold) in [(20, 60), (3, 5)] {
             let settings =
                 Settings { threshold, optimize_threshold, ..auto(stress.clone(), StateRecording::default()) };
-            let calls = [("run", vec![Value::I32(5)])];
+            let calls = vec![("run".to_owned(), vec![Value::I32(5)])];
             transitions += follow("two loops", &module, settings, &calls).transitions;
         }
     }

@@ -8,7 +8,7 @@ use osr_engine::trace::{FORMAT_VERSION, Trace};
 use osr_engine::{Delegates, Land, Settings, Stress, Tiers};
 use osr_ir::Module;
 use osr_tests::configuration::on_large_stack;
-use osr_tests::reproduction::{Calls, Run, calls_of_case, calls_of_program};
+use osr_tests::reproduction::{Calls, Run, calls_of_program};
 use osr_tests::{Configuration, cases, programs};
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ fn traces_are_complete_where_guests_trap_and_hosts_invalidate() {
     for case in cases().iter().step_by(2) {
         let stress = Stress::invalidate(29).landing(Land::Random(1));
         let settings = Configuration::new("", Tiers::Auto, stress).with_thresholds((3, 9)).settings;
-        let traced = on_large_stack(4 << 20, || traced(&case.module, &calls_of_case(case), &settings));
+        let traced = on_large_stack(4 << 20, || traced(&case.module, &case.calls(), &settings));
         check_run(&case.name, &traced);
     }
 }

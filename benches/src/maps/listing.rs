@@ -3,7 +3,7 @@
 use std::fmt;
 
 use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Location, Site};
-use osr_ir::{Body, Module, Point, PointKind, Points};
+use osr_ir::{Body, Module, Points};
 use serde::Serialize;
 
 use super::disassembly::disassemble;
@@ -145,19 +145,10 @@ impl View<'_> {
         FrameMap {
             return_offset: site.return_offset,
             point: site.point.to_string(),
-            kind: kind(points, site.point),
+            kind: points.kind(site.point).name(),
             position: points.position(site.point).to_string(),
             values: maps.entries(site).map(value).collect(),
         }
-    }
-}
-
-fn kind(points: &Points, point: Point) -> &'static str {
-    match points.kind(point) {
-        PointKind::Entry => "entry",
-        PointKind::LoopHeader => "loop header",
-        PointKind::AfterCall => "after call",
-        PointKind::Trap => "trap",
     }
 }
 

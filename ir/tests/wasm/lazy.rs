@@ -125,8 +125,9 @@ fn no_body_has_more_registers_than_its_bound() {
         ),
     ];
     let texts = texts.iter().map(|text| wasm::import_text(text).expect("a valid module"));
-    let programs =
-        ["wasm", "wasm-ssa"].into_iter().flat_map(|folder| super::execution::programs(folder, "wasm"));
+    let programs = ["wasm", "wasm-ssa"]
+        .into_iter()
+        .flat_map(|folder| super::execution::programs(&format!("programs/{folder}"), "wasm"));
     let programs = programs.map(|path| wasm::import(&fs::read(path).expect("a program")).expect("valid"));
     for module in texts.chain(programs) {
         for function in module.functions.iter().filter(|function| function.is_defined()) {
