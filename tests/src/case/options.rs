@@ -22,7 +22,7 @@ pub(super) fn settings(words: Words<'_, '_>) -> Result<Settings, Problem> {
             |message| Problem::OptionValue { option: option.to_owned(), value: value.to_owned(), message };
         match option {
             "--tier" => settings.tiers = named(value).map_err(wrong)?,
-            "--state-recording" => settings.state_recording = named(value).map_err(wrong)?,
+            "--state-recording" => settings.mechanism.recording = named(value).map_err(wrong)?,
             "--threshold" => settings.threshold = number(value).map_err(wrong)?,
             "--optimize-threshold" => settings.optimize_threshold = number(value).map_err(wrong)?,
             "--unrolling" => settings.unrolling = number(value).map_err(wrong)?,
