@@ -9,8 +9,8 @@ use osr_ir::Type;
 use osr_ir::wasm::ImportError;
 use thiserror::Error as ThisError;
 
-use crate::schedule_file::Reached;
-use crate::size::Size;
+use crate::cli::Size;
+use crate::guest::schedule_file::Reached;
 
 /// Why `osr-bench` ends without success.
 #[derive(Debug, ThisError, Diagnostic)]
@@ -155,8 +155,8 @@ pub(crate) enum Error {
     BaseNotMeasured { base: &'static str, measured: String },
     /// A peer is not there.
     #[error("{engine} is not available")]
-    #[diagnostic(help("{}", crate::steady::how_to_get(engine)))]
-    NoSuchPeer { engine: &'static str },
+    #[diagnostic(help("{help}"))]
+    NoSuchPeer { engine: &'static str, help: &'static str },
     /// A worker process failed.
     #[error("the measuring process of {program} failed: {message}")]
     #[diagnostic(help("run the program alone: osr-bench run PROGRAM ARG"))]
@@ -171,21 +171,16 @@ pub(crate) enum Error {
     #[error("the execution differs from the shadow interpreter's")]
     #[diagnostic(help("the first difference is above; what came after it was not compared"))]
     ShadowDiffers,
-    /// A round of the soak gave something else than the interpreter.
-    #[error("the soak found a difference\n{text}")]
-    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
-    SoakDiffers { seed: u64, text: String },
-    /// A round of the soak ended its process.
-    #[error("the soak crashed in the round of seed {seed}: {how}")]
-    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
-    SoakCrashed { seed: u64, how: String },
-    /// The process that makes the rounds cannot be started.
-    #[error("cannot start the process of the soak: {0}")]
-    SoakProcess(io::Error),
-    /// A round of the soak does not end.
-    #[error("the soak's round of seed {seed} has not ended in {} s", waited.as_secs())]
-    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1"))]
-    SoakHangs { seed: u64, waited: std::time::Duration },
+    /// A soak in a binary that has no random modules.
+    #[cfg(not(feature = "soak"))]
+    #[error("this osr-bench was built without `soak`")]
+    #[diagnostic(help("build with it: cargo build --release -p osr-bench --features soak"))]
+    WithoutSoak,
+    /// A soak ended early.
+    #[cfg(feature = "soak")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Soak(#[from] crate::commands::soak::SoakError),
 }
 
 /// A text does not parse, with the place that shows it.
@@ -222,12 +217,9 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::OutputClosed => 0,
-            Error::Trap(_)
-            | Error::ResultsDiffer(_)
-            | Error::ShadowDiffers
-            | Error::SoakDiffers { .. }
-            | Error::SoakCrashed { .. }
-            | Error::SoakHangs { .. } => 1,
+            Error::Trap(_) | Error::ResultsDiffer(_) | Error::ShadowDiffers => 1,
+            #[cfg(feature = "soak")]
+            Error::Soak(error) => error.exit_code(),
             Error::Differs { .. } => 3,
             Error::Panicked => 101,
             _ => 2,

@@ -1,64 +1,49 @@
 //! `osr-bench`: runs programs on the engine, shows frame maps, and measures what replacing frames costs.
 //!
 //! ```text
-//!   cli ──┬─> run ────────> load ──> session (a thread with a stack of its own) ──> stats, trace, schedule
-//!         ├─> shrink ─────> runs in child processes ──> a smaller program and schedule
-//!         ├─> maps ───────> load ──> compile ──> disassembly beside frame maps
-//!         ├─> recording ──> suite ──> compile ──> counts and bytes of frame states
-//!         ├─> soak ───────> suite ──> osr_tests::soak, round by round
-//!         ├─> steady, readiness ──> measure (processes of their own, rounds) ──> statistics
-//!         └─> main_job ───> suite, descent ────> report
+//!   commands/     run ────────> a call ──> a session (a thread with a stack of its own) ──> stats, trace, schedule
+//!                 shrink ─────> runs in child processes ──> a smaller program and schedule
+//!                 maps ───────> compile ──> disassembly beside frame maps
+//!                 soak ───────> random modules and the bundled programs, round by round
+//!   laboratory/   main_job ───> the bundled programs in three ways, one frame's price ──> tables
+//!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
+//!                 recording ──> compile ──> counts and bytes of frame states
+//!   guest/        what both run: programs, their host functions, calls, sessions
+//!   cli/          the command line, and the options that commands share
 //! ```
+//!
+//! The options of a command or an experiment are beside it. Nothing in `commands` is used by `laboratory`, nor
+//! the other way round, and `guest` uses neither.
 //!
 //! Exit codes: 0, 1 for a trap or a main job whose results differ, 2 for what the user can mend, 3 where a
 //! verified run differs from the interpreter.
 
-mod call;
 mod cli;
-mod descent;
-mod entry;
+mod commands;
 mod error;
-mod host;
-mod load;
-mod main_job;
-mod maps;
-mod measure;
-mod native_stack;
+mod guest;
+mod laboratory;
 mod new_file;
 mod number;
 mod output;
-mod readiness;
-mod recording;
-mod report;
-mod run;
-mod schedule_file;
-mod session;
-mod shrink;
-mod size;
-mod soak;
-mod statistics;
-mod stats;
-mod steady;
-mod stress;
-mod subjects;
-mod suite;
-mod verify;
 
 use std::process::ExitCode;
 
 use cli::Command;
+use commands::{maps, run, shrink, soak};
 use error::Error;
+use laboratory::{main_job, measuring, readiness, recording, steady};
 
 fn main() -> ExitCode {
     let cli = cli::parse();
     let done = match &cli.command {
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Shrink(options)) => shrink::run(options),
-        Some(Command::Maps(options)) => maps::maps(options),
+        Some(Command::Maps(options)) => maps::run(options),
         Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Steady(options)) => steady::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
-        Some(Command::Worker) => measure::work(),
+        Some(Command::Worker) => measuring::work(),
         Some(Command::Soak(options)) => soak::run(options),
         None => main_job::run(&cli.main_job),
     };

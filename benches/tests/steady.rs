@@ -12,9 +12,10 @@ fn steady(options: &[&str]) -> support::Done {
     osr_bench(&[&["steady"], options, &SHORT].concat())
 }
 
-fn engine<'r>(row: &'r Value, way: &str) -> &'r Value {
+fn engine<'r>(row: &'r Value, name: &str) -> &'r Value {
     let engines = row["engines"].as_array().unwrap();
-    let found = engines.iter().find(|engine| engine["way"] == way).unwrap_or_else(|| panic!("{way}: {row}"));
+    let found =
+        engines.iter().find(|engine| engine["engine"] == name).unwrap_or_else(|| panic!("{name}: {row}"));
     &found["measured"]
 }
 
@@ -28,8 +29,8 @@ fn tiers_are_compared_as_data() {
     assert_eq!(programs.iter().map(|row| &row["name"]).collect::<Vec<_>>(), ["fib", "sort"]);
     for row in programs {
         assert_eq!(engine(row, "optimized")["relative"]["ratio"], 1.0);
-        for way in ["interpreter", "optimized", "auto"] {
-            let measured = engine(row, way);
+        for name in ["interpreter", "optimized", "auto"] {
+            let measured = engine(row, name);
             let relative = &measured["relative"];
             let (low, ratio, high) = (&relative["low"], &relative["ratio"], &relative["high"]);
             assert!(low.as_f64() <= ratio.as_f64() && ratio.as_f64() <= high.as_f64(), "{measured}");
@@ -119,8 +120,8 @@ fn peers_give_the_recorded_results() {
         assert_eq!(done.code, 0, "{}", done.stderr);
         let findings: Value = serde_json::from_str(&done.stdout).unwrap();
         for row in findings["programs"].as_array().unwrap() {
-            for way in ["wasmtime", "wasmi"] {
-                assert!(engine(row, way)["nanoseconds"].as_f64() > Some(0.0), "{row}");
+            for name in ["wasmtime", "wasmi"] {
+                assert!(engine(row, name)["nanoseconds"].as_f64() > Some(0.0), "{row}");
             }
         }
     }

@@ -124,6 +124,13 @@ fn help_has_examples() {
     }
 }
 
+#[cfg(not(feature = "soak"))]
+#[test]
+fn a_binary_without_random_modules_says_how_to_build_one_with_them() {
+    osr_bench(&["soak", "--rounds", "1"]).refused(&["built without `soak`", "--features soak"]);
+}
+
+#[cfg(feature = "soak")]
 #[test]
 fn a_soak_is_short_if_asked() {
     let done = osr_bench(&["soak", "--rounds", "6", "--seed", "20", "--json"]);

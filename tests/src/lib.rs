@@ -15,7 +15,6 @@ pub mod reproduction;
 pub mod run;
 pub mod schedule;
 pub mod script;
-pub mod shrink;
 pub mod soak;
 
 pub use case::{Case, cases};

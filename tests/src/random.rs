@@ -1,4 +1,4 @@
-//! Random modules, run in every way that there is, must be observed to do the same.
+//! Random modules, run in every setup that there is, must be observed to do the same.
 //!
 //! ```text
 //!   seed ──wasm-smith──> module ──┬─ interpreter ─────────────────────┐
@@ -141,17 +141,17 @@ fn config(seed: u64) -> wasm_smith::Config {
     }
 }
 
-/// A way to run a random module.
-struct Way {
+/// How to run a random module.
+struct Setup {
     name: &'static str,
     settings: Settings,
     /// With a shadow interpreter.
     shadowed: bool,
 }
 
-/// All ways to run a random module, the interpreter first, the schedule that the seed makes last.
-fn ways(seed: u64) -> Vec<Way> {
-    let way = |name, tiers, (threshold, optimize_threshold), stress| Way {
+/// All setups to run a random module in, the interpreter first, the schedule that the seed makes last.
+fn setups(seed: u64) -> Vec<Setup> {
+    let setup = |name, tiers, (threshold, optimize_threshold), stress| Setup {
         name,
         settings: Settings {
             tiers,
@@ -169,37 +169,37 @@ fn ways(seed: u64) -> Vec<Way> {
     let invalidate = |every, tier| Stress::invalidate(every).landing(Land::In(tier));
     let random = |every| Stress::invalidate(every).landing(Land::Random(seed));
     let recorded = |name, recording| {
-        let way = way(name, Optimized, (0, 0), Stress::invalidate(1));
-        Way { settings: Settings { mechanism: Mechanism::recorded_by(recording), ..way.settings }, ..way }
+        let setup = setup(name, Optimized, (0, 0), Stress::invalidate(1));
+        Setup { settings: Settings { mechanism: Mechanism::recorded_by(recording), ..setup.settings }, ..setup }
     };
     let hijack = Stress::hijack(1).landing(Land::Random(!seed));
-    let scheduled = |name, seed, shadowed| Way {
+    let scheduled = |name, seed, shadowed| Setup {
         name,
         settings: Settings { checked: true, ..random_settings(seed, Size::Small) },
         shadowed,
     };
     vec![
-        way("interpreter", Interpreter, (0, 0), Stress::None),
-        way("baseline", Baseline, (0, 0), Stress::None),
-        way("optimized", Optimized, (0, 0), Stress::None),
+        setup("interpreter", Interpreter, (0, 0), Stress::None),
+        setup("baseline", Baseline, (0, 0), Stress::None),
+        setup("optimized", Optimized, (0, 0), Stress::None),
         recorded("optimized, invalidate=1, slots", StateRecording::Slots),
-        way("optimized, invalidate=1, land=optimized", Optimized, (0, 0), invalidate(1, Tier::Optimized)),
-        way("baseline, invalidate=1, land=baseline", Baseline, (0, 0), invalidate(1, Tier::Baseline)),
-        way("optimized, hijack=2", Optimized, (0, 0), Stress::hijack(2)),
-        way("auto 1 1", Auto, (1, 1), Stress::None),
-        way("auto 1 0, invalidate=1", Auto, (1, 0), Stress::invalidate(1)),
-        way("auto 1 1, invalidate=1, land=random", Auto, (1, 1), random(1)),
-        way("auto 2 3, invalidate=3, land=random", Auto, (2, 3), random(3)),
+        setup("optimized, invalidate=1, land=optimized", Optimized, (0, 0), invalidate(1, Tier::Optimized)),
+        setup("baseline, invalidate=1, land=baseline", Baseline, (0, 0), invalidate(1, Tier::Baseline)),
+        setup("optimized, hijack=2", Optimized, (0, 0), Stress::hijack(2)),
+        setup("auto 1 1", Auto, (1, 1), Stress::None),
+        setup("auto 1 0, invalidate=1", Auto, (1, 0), Stress::invalidate(1)),
+        setup("auto 1 1, invalidate=1, land=random", Auto, (1, 1), random(1)),
+        setup("auto 2 3, invalidate=3, land=random", Auto, (2, 3), random(3)),
         recorded("optimized, invalidate=1, locations", StateRecording::Locations),
         recorded("optimized, invalidate=1, pads", StateRecording::Pads),
         recorded("optimized, invalidate=1, cross-checked", StateRecording::CrossChecked),
-        Way { shadowed: true, ..way("auto 1 2, hijack=1, land=random, shadowed", Auto, (1, 2), hijack) },
+        Setup { shadowed: true, ..setup("auto 1 2, hijack=1, land=random, shadowed", Auto, (1, 2), hijack) },
         scheduled("the seed's schedule", seed, false),
         scheduled("the other seed's schedule, shadowed", !seed, true),
     ]
 }
 
-/// Runs the module of `seed` in every way.
+/// Runs the module of `seed` in every setup.
 ///
 /// # Panics
 /// If two differ, or a shadow interpreter finds a difference.
@@ -208,23 +208,23 @@ pub fn check_random_module(seed: u64) -> Verdict {
         .map_or(Verdict::LeftOut, |module| check_module(&format!("seed {seed}"), seed, &module))
 }
 
-/// Calls the exported functions of `module` with arguments made from `seed`, in every way.
+/// Calls the exported functions of `module` with arguments made from `seed`, in every setup.
 ///
 /// # Panics
 /// If two differ, or a shadow interpreter finds a difference.
 pub fn check_module(name: &str, seed: u64, module: &Module) -> Verdict {
     let calls = calls_of(module, seed);
     let mut expected = None;
-    for way in ways(seed) {
-        let Some(run) = run(module, &calls, &way.settings, way.shadowed) else { return Verdict::LeftOut };
-        let context = || format!("{name}: {} ({:?})", way.name, way.settings.stress);
+    for setup in setups(seed) {
+        let Some(run) = run(module, &calls, &setup.settings, setup.shadowed) else { return Verdict::LeftOut };
+        let context = || format!("{name}: {} ({:?})", setup.name, setup.settings.stress);
         if let Some(difference) = run.difference {
             panic!("{}: {difference}", context());
         }
         let expected = expected.get_or_insert_with(|| run.behavior.clone());
         assert_eq!(run.behavior, *expected, "{}", context());
     }
-    let calls = expected.expect("there are ways").calls;
+    let calls = expected.expect("there are setups").calls;
     let trapped = calls.iter().filter(|call| call.contains("trap")).count();
     Verdict::Agreed { returned: calls.len() - trapped, trapped }
 }

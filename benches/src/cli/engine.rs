@@ -1,0 +1,221 @@
+//! The options that choose how the engine executes, and the names that they are given by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use osr_engine::{CompiledTier, Mechanism, PlantedDefect, Settings, StateRecording, Tiers};
+
+use super::size::Size;
+use super::stress::{self, StressItem};
+use crate::error::Error;
+
+/// Options that choose how the engine executes.
+#[derive(Debug, Args)]
+pub(crate) struct EngineOptions {
+    /// Which tiers execute.
+    #[arg(long, value_enum, default_value_t = TierName::Auto)]
+    pub(crate) tier: TierName,
+    /// Function entries plus back-edges in the interpreter before a function tiers up. For `--tier auto`.
+    #[arg(long, value_name = "N", help = threshold_help())]
+    pub(crate) threshold: Option<u32>,
+    /// Function entries plus back-edges in baseline code before a function is optimized. For `--tier auto`.
+    #[arg(long, value_name = "N", help = optimize_threshold_help())]
+    pub(crate) optimize_threshold: Option<u32>,
+    /// How optimized code makes its frame states known.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
+    pub(crate) state_recording: StateRecordingName,
+    /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
+    /// not at all.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
+    pub(crate) unrolling: u8,
+    /// Make every arrival at a function's entry and at a loop header a safepoint: loops are not unrolled, and
+    /// optimized functions that call nothing poll, too. Implied by `run --shadow`.
+    #[arg(long)]
+    pub(crate) points: bool,
+    /// Force transitions; may be repeated. `invalidate=N`: every Nth safepoint reached in compiled code
+    /// invalidates every version active on the stack, hijacks its frames and releases its code.
+    /// `hijack=N`: hijacks the frames, and the code stays. `land=interpreter|baseline|optimized|random:SEED`:
+    /// where hijacked frames land. `random=SEED`: anything at any safepoint, as the seed has it.
+    #[arg(long, value_name = "KIND=VALUE")]
+    pub(crate) stress: Vec<StressItem>,
+    /// Native stack of the guest, and as much again for interpreter frames. With k, M or G.
+    #[arg(long, value_name = "BYTES", default_value_t = Size::DEFAULT_STACK)]
+    pub(crate) stack_size: Size,
+    /// Check invariants while running: stack scans before each release, released code inaccessible,
+    /// dead registers and slots poisoned.
+    #[arg(long)]
+    pub(crate) checked: bool,
+    /// Make the frame maps of the continuations of FUNCTION wrong about register number N, to try out the
+    /// tools that find such defects.
+    #[arg(long, value_name = "FUNCTION:N", hide = true)]
+    pub(crate) plant_defect: Option<DefectOption>,
+}
+
+/// A [`PlantedDefect`] as it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DefectOption(PlantedDefect);
+
+impl FromStr for DefectOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DefectOption, String> {
+        let parts = text.rsplit_once(':').and_then(|(function, n)| Some((function, n.parse().ok()?)));
+        let (function, register) = parts.ok_or("write FUNCTION:N, with the number N of a register")?;
+        Ok(DefectOption(PlantedDefect { function: function.to_owned(), register }))
+    }
+}
+
+impl fmt::Display for DefectOption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.0.function, self.0.register)
+    }
+}
+
+fn threshold_help() -> String {
+    format!(
+        "Function entries plus back-edges in the interpreter before a function tiers up, with --tier auto \
+         [default: {}]",
+        Settings::DEFAULT_THRESHOLD
+    )
+}
+
+fn optimize_threshold_help() -> String {
+    format!(
+        "Function entries plus back-edges in baseline code before a function is optimized, with --tier auto; \
+         0: there is no baseline code [default: {}]",
+        Settings::DEFAULT_OPTIMIZE_THRESHOLD
+    )
+}
+
+impl EngineOptions {
+    /// The engine's settings, if the options agree.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let mut settings = Settings {
+            tiers: self.tier.tiers(),
+            threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
+            optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
+            mechanism: Mechanism::recorded_by(self.state_recording.recording()),
+            unrolling: self.unrolling,
+            points: self.points,
+            stress: stress::combine(&self.stress)?,
+            value_stack_bytes: self.stack_size.bytes(),
+            planted: self.plant_defect.as_ref().map(|defect| defect.0.clone()),
+            ..Settings::default()
+        };
+        settings.checked |= self.checked;
+        if settings.tiers != Tiers::Auto {
+            self.check_no_thresholds()?;
+        }
+        if settings.tiers == Tiers::Interpreter && !self.stress.is_empty() {
+            return Err(Error::NothingToHijack);
+        }
+        if self.stack_size < Size::MINIMUM_STACK {
+            return Err(Error::SmallStack { given: self.stack_size, minimum: Size::MINIMUM_STACK });
+        }
+        Ok(settings)
+    }
+
+    /// Where nothing waits to tier up no thresholds may be given, but 0.
+    fn check_no_thresholds(&self) -> Result<(), Error> {
+        let given = [("--threshold", self.threshold), ("--optimize-threshold", self.optimize_threshold)];
+        let senseless = given.into_iter().find(|(_, threshold)| threshold.is_some_and(|n| n > 0));
+        match senseless {
+            Some((option, _)) => Err(Error::ThresholdWithoutTierUp { option, tier: self.tier.name() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names of [`Tiers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierName {
+    /// The interpreter only.
+    Interpreter,
+    /// Baseline code from the first call on; landed frames may pass through the interpreter.
+    Baseline,
+    /// Optimized code from the first call on; landed frames may pass through the interpreter.
+    Optimized,
+    /// Start in the interpreter, go on in baseline code, optimize what is hot.
+    Auto,
+}
+
+impl TierName {
+    /// What the engine calls it.
+    fn tiers(self) -> Tiers {
+        match self {
+            TierName::Interpreter => Tiers::Interpreter,
+            TierName::Baseline => Tiers::Baseline,
+            TierName::Optimized => Tiers::Optimized,
+            TierName::Auto => Tiers::Auto,
+        }
+    }
+
+    /// The name as it is given.
+    fn name(self) -> &'static str {
+        match self {
+            TierName::Interpreter => "interpreter",
+            TierName::Baseline => "baseline",
+            TierName::Optimized => "optimized",
+            TierName::Auto => "auto",
+        }
+    }
+}
+
+/// Names of [`StateRecording`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateRecordingName {
+    /// Not at all: transitions of active frames are refused.
+    None,
+    /// Live values are stored into slots before each call.
+    Slots,
+    /// Live values are where the register allocator keeps them.
+    Locations,
+    /// Cold code at each call stores live values when a landing asks.
+    Pads,
+    /// Slots, locations and pads at once; landings compare them.
+    CrossChecked,
+}
+
+impl StateRecordingName {
+    /// What the engine calls it.
+    pub(crate) fn recording(self) -> StateRecording {
+        match self {
+            StateRecordingName::None => StateRecording::None,
+            StateRecordingName::Slots => StateRecording::Slots,
+            StateRecordingName::Locations => StateRecording::Locations,
+            StateRecordingName::Pads => StateRecording::Pads,
+            StateRecordingName::CrossChecked => StateRecording::CrossChecked,
+        }
+    }
+}
+
+impl Default for StateRecordingName {
+    fn default() -> StateRecordingName {
+        match StateRecording::default() {
+            StateRecording::None => StateRecordingName::None,
+            StateRecording::Slots => StateRecordingName::Slots,
+            StateRecording::Locations => StateRecordingName::Locations,
+            StateRecording::Pads => StateRecordingName::Pads,
+            StateRecording::CrossChecked => StateRecordingName::CrossChecked,
+        }
+    }
+}
+
+/// Names of [`CompiledTier`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompiledTierName {
+    /// Compiled quickly, and profiling.
+    Baseline,
+    /// Optimized.
+    Optimized,
+}
+
+impl From<CompiledTierName> for CompiledTier {
+    fn from(name: CompiledTierName) -> CompiledTier {
+        match name {
+            CompiledTierName::Baseline => CompiledTier::Baseline,
+            CompiledTierName::Optimized => CompiledTier::Optimized,
+        }
+    }
+}

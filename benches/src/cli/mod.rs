@@ -1,0 +1,101 @@
+//! The command line, and the options that several commands share.
+
+mod call;
+mod engine;
+mod size;
+mod stress;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::maps::MapsOptions;
+use crate::commands::run::RunOptions;
+use crate::commands::shrink::ShrinkOptions;
+use crate::commands::soak::SoakOptions;
+use crate::laboratory::main_job::MainJobOptions;
+use crate::laboratory::readiness::ReadinessOptions;
+use crate::laboratory::recording::RecordingOptions;
+use crate::laboratory::steady::SteadyOptions;
+
+pub(crate) use call::CallOptions;
+pub(crate) use engine::{CompiledTierName, StateRecordingName};
+pub(crate) use size::Size;
+
+const ABOUT: &str = "Runs programs on the osr-engine, shows frame maps, and measures frame replacement.";
+
+const LONG_ABOUT: &str = "\
+Runs WebAssembly (.wasm, .wat) and textual IR (.ir) programs on an engine that replaces the frames of \
+active functions by redirecting their return addresses.
+
+Without a command it runs the main job: every bundled program in the interpreter, in optimized code, and \
+in optimized code whose frames are replaced again and again. The results must agree; the table says what \
+a replacement costs.";
+
+const EXAMPLES: &str = "\
+Examples:
+  osr-bench                                         the main job, as a table
+  osr-bench --only fib,richards --json              some programs, for machines
+  osr-bench run tests/programs/wasm/fib.wasm 24     call `run(24)`, print the result
+  osr-bench maps tests/programs/wasm/fib.wasm       frame maps beside the disassembly
+
+Exit codes: 0; 1 after a trap, or if results of the main job differ; 2 for bad input.";
+
+/// What was asked for.
+#[derive(Debug, Parser)]
+#[command(name = "osr-bench", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// The command, if it is not the main job.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Options of the main job.
+    #[command(flatten)]
+    pub(crate) main_job: MainJobOptions,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Call an exported function of a program and print its results.
+    Run(RunOptions),
+    /// Make a failing run small: reduce its program and its schedule of forced transitions.
+    Shrink(ShrinkOptions),
+    /// Compile a program's functions and print their frame maps beside the disassembly.
+    Maps(MapsOptions),
+    /// Report what it takes to know the frame states of optimized code, with each state recording.
+    Recording(RecordingOptions),
+    /// Run random modules and the bundled programs under random schedules, until something differs.
+    Soak(SoakOptions),
+    /// Measure programs in every tier, and in other engines, in the steady state.
+    Steady(SteadyOptions),
+    /// Measure what optimized code pays for being ready to be replaced, component by component.
+    Readiness(ReadinessOptions),
+    /// Do one job of a measurement: what measuring commands run in processes of their own.
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Reads the command line; exits if it is not understood.
+pub(crate) fn parse() -> Cli {
+    Cli::parse_from(std::env::args_os().map(protect_number))
+}
+
+/// Numbers that the parser would take for options (`-inf`, `-0x1`) get a real minus sign, U+2212, which
+/// [`crate::number`] reads.
+fn protect_number(argument: OsString) -> OsString {
+    let looks_like_number = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["-inf", "-nan", "-0x", "-."].iter().any(|prefix| text.starts_with(prefix))
+    };
+    match argument.to_str() {
+        Some(text) if looks_like_number(text) => format!("\u{2212}{}", &text[1..]).into(),
+        _ => argument,
+    }
+}
+
+/// A positive percentage.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "write a number above 0, like 2.5".to_owned())
+}

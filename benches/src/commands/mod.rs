@@ -1,0 +1,6 @@
+//! The commands that work on programs. (Those that measure are the experiments of the laboratory.)
+
+pub(crate) mod maps;
+pub(crate) mod run;
+pub(crate) mod shrink;
+pub(crate) mod soak;

@@ -1,0 +1,195 @@
+//! `osr-bench run`: one call, its results on standard output.
+
+mod stats;
+mod verify;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use osr_engine::explain::Explain;
+use osr_engine::trace::Trace;
+use osr_engine::{Compared, Delegates, Difference, Observer, Observers, Settings, Shadow};
+
+use crate::cli::CallOptions;
+use crate::error::Error;
+use crate::guest::call::Call;
+use crate::guest::host;
+use crate::guest::load::Program;
+use crate::guest::schedule_file::{self, Reached};
+use crate::guest::session::{Outcome, Session};
+use crate::new_file::NewFile;
+use crate::number::show_all;
+use crate::output;
+use stats::{Destination, Stats};
+use verify::verify;
+
+const RUN_EXAMPLES: &str = "\
+Arguments are signed decimals or hexadecimal bits (0x..) for i32 and i64, decimals, inf or nan for f32 and \
+f64, null for funcref. Each result is printed on a line of its own; what the program prints goes to stderr.
+
+Examples:
+  osr-bench run fib.wasm 24
+  osr-bench run cases.wat --invoke shift -- -5 3
+  osr-bench run fib.wasm 24 --tier optimized --stress invalidate=100 --stats -
+  osr-bench run fib.wasm 24 --stress hijack=10 --shadow
+  osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
+  osr-bench run richards.wasm 100 --stress random=3 --record r.json
+  osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
+
+Exit codes: 0; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference.";
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunOptions {
+    /// What is called.
+    #[command(flatten)]
+    pub(crate) call: CallOptions,
+    /// Write statistics as JSON to FILE, which is replaced at once or not at all; `-` means stderr.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+    /// Write what was forced, and where frames landed, to FILE, for --replay. Makes every poll of compiled
+    /// code take its slow path.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Write every tier-up, compilation, invalidation, hijack, landing and release, with its cause, to FILE:
+    /// JSON for <https://ui.perfetto.dev> or Chrome.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Say on stderr, per function, which versions of its code there were: why each was made, how often it
+    /// was entered, where its frames went, why and when it died.
+    #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "text")]
+    pub(crate) explain: Option<ExplainFormat>,
+    /// Run the program in the interpreter alone, too, and compare results, traps, memory and globals.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Run a shadow interpreter alongside, which compares every frame state that is rebuilt, every arrival at
+    /// an entry and at a loop header, memory, globals, results and traps. Says what it compared on stderr; exits
+    /// with 1 if something differs. Implies --points, under which the same transitions occur without it. Many
+    /// times slower.
+    #[arg(long)]
+    pub(crate) shadow: bool,
+    /// Do not show what the program prints.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How an explanation is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Runs what `options` say.
+pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
+    let call = Call::of(&options.call, options.shadow)?;
+    let outputs = Outputs::open(options)?;
+    let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
+    let observers = [outputs.observer(), shadow.clone().map(|shadow| shadow as Arc<dyn Observer>)];
+    let observer = Observers::join(observers.into_iter().flatten().collect());
+    let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
+    let session = call.session(&settings, host::imports(options.quiet));
+    let outcome = Session { delegates: Delegates { observer, policy: None }, ..session }.run()?;
+    let written = outputs.write(&call, &outcome);
+    shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;
+    if options.verify {
+        verify(&call, &outcome)?;
+    }
+    check_replay(&call, &outcome)?;
+    let words = outcome.result.map_err(Error::Trap)?;
+    let types = &call.signature().results;
+    let lines: String = show_all(types, &words).into_iter().map(|line| line + "\n").collect();
+    output::to_stdout(&lines)?;
+    written
+}
+
+/// A replay reaches as many safepoints and landings as the recorded run did, or it was another run.
+fn check_replay(call: &Call, outcome: &Outcome) -> Result<(), Error> {
+    let reached = Reached::by(outcome);
+    match call.reached {
+        Some(recorded) if recorded != reached => Err(Error::ReplayDiverged { recorded, reached }),
+        _ => Ok(()),
+    }
+}
+
+type TraceFile = Trace<BufWriter<File>>;
+
+fn open_trace(path: &Path) -> Result<(NewFile, Arc<TraceFile>), Error> {
+    let file = NewFile::create(path)?;
+    let trace = Trace::new(BufWriter::new(file.handle()?));
+    let trace = trace.map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    Ok((file, Arc::new(trace)))
+}
+
+/// What a run writes beside its results. Files are opened before: a run should not be in vain.
+struct Outputs {
+    stats: Option<Destination>,
+    schedule: Option<NewFile>,
+    trace: Option<(NewFile, Arc<TraceFile>)>,
+    explain: Option<(ExplainFormat, Arc<Explain>)>,
+}
+
+impl Outputs {
+    fn open(options: &RunOptions) -> Result<Outputs, Error> {
+        Ok(Outputs {
+            stats: options.stats.as_deref().map(Destination::open).transpose()?,
+            schedule: options.record.as_deref().map(NewFile::create).transpose()?,
+            trace: options.trace.as_deref().map(open_trace).transpose()?,
+            explain: options.explain.map(|format| (format, Arc::default())),
+        })
+    }
+
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        let trace = self.trace.iter().map(|(_, trace)| trace.clone() as Arc<dyn Observer>);
+        let explain = self.explain.iter().map(|(_, explain)| explain.clone() as Arc<dyn Observer>);
+        Observers::join(trace.chain(explain).collect())
+    }
+
+    fn write(self, call: &Call, outcome: &Outcome) -> Result<(), Error> {
+        if let Some((file, trace)) = self.trace {
+            trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
+            file.commit()?;
+        }
+        if let Some(file) = self.schedule {
+            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
+        }
+        if let Some((format, explain)) = self.explain {
+            let explanation = explain.explanation();
+            match format {
+                ExplainFormat::Text => output::to_stderr(format_args!("{explanation}")),
+                ExplainFormat::Json => {
+                    let text = serde_json::to_string_pretty(&explanation).expect("our data has string keys");
+                    output::to_stderr(format_args!("{text}\n"));
+                }
+            }
+        }
+        self.stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
+    }
+}
+
+/// A shadow interpreter of `program`. It says at once if it finds a difference: who knows whether the program
+/// ends after that.
+fn shadow_of(program: &Program) -> Result<Arc<Shadow>, Error> {
+    let shadow = Shadow::new(&program.module, &host::imports(true));
+    let shadow = shadow.map_err(|source| Error::Instantiate { path: program.path.clone(), source })?;
+    let say = |difference: &Difference| output::to_stderr(format_args!("shadow: {difference}\n"));
+    Ok(Arc::new(shadow.on_difference(say)))
+}
+
+/// Says what was compared.
+fn verdict(shadow: &Shadow) -> Result<(), Error> {
+    let Compared { points, transitions, registers, memories } = shadow.compared();
+    output::to_stderr(format_args!(
+        "shadow: compared {transitions} transitions with {registers} registers, {points} points, memory \
+         {memories} times\n"
+    ));
+    shadow.difference().map_or(Ok(()), |_| Err(Error::ShadowDiffers))
+}

@@ -1,0 +1,110 @@
+//! Statistics of a run, as JSON. A file is replaced as a whole or not at all.
+
+use std::path::Path;
+
+use osr_engine::{CodeStatistics, CodeTimes, Transitions, Trap};
+use osr_ir::Type;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::guest::session::Outcome;
+use crate::new_file::NewFile;
+use crate::number::show_all;
+use crate::output;
+
+/// What is written.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stats {
+    /// As they are printed: text, since JSON numbers lose 64-bit integers and have no infinities.
+    results: Vec<String>,
+    /// Only if the program trapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trap: Option<TrapStats>,
+    wall_ns: u64,
+    /// 16 hexadecimal digits; null without a memory.
+    memory_hash: Option<String>,
+    transitions: Transitions,
+    code: CodeStatistics,
+    code_times: CodeTimes,
+    stack: StackStats,
+}
+
+#[derive(Debug, Serialize)]
+struct TrapStats {
+    kind: &'static str,
+    function: String,
+    point: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StackStats {
+    /// The sum of the two others, whose peaks need not be at the same time.
+    peak_bytes: u64,
+    native_peak_bytes: u64,
+    value_peak_bytes: u64,
+}
+
+impl Stats {
+    /// The statistics of `outcome`, whose results have the types `types`.
+    pub(crate) fn of(outcome: &Outcome, types: &[Type]) -> Stats {
+        let (native, value) = (outcome.native_stack_bytes, outcome.value_stack_bytes);
+        Stats {
+            results: outcome.result.as_ref().map(|words| show_all(types, words)).unwrap_or_default(),
+            trap: outcome.result.as_ref().err().map(TrapStats::of),
+            wall_ns: outcome.wall.as_nanos() as u64,
+            memory_hash: outcome.memory_hash.map(|hash| format!("{hash:016x}")),
+            transitions: outcome.transitions,
+            code: outcome.code,
+            code_times: outcome.code_times,
+            stack: StackStats {
+                peak_bytes: native + value,
+                native_peak_bytes: native,
+                value_peak_bytes: value,
+            },
+        }
+    }
+}
+
+impl TrapStats {
+    fn of(trap: &Trap) -> TrapStats {
+        TrapStats {
+            kind: trap.kind.name(),
+            function: trap.function_name.clone(),
+            point: trap.point.to_string(),
+            message: trap.message.clone(),
+        }
+    }
+}
+
+/// Where statistics go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// Standard error.
+    Stderr,
+    /// A file.
+    File(NewFile),
+}
+
+impl Destination {
+    /// The destination that `path` names. Files are opened now: a run should not be in vain.
+    pub(crate) fn open(path: &Path) -> Result<Destination, Error> {
+        if path == Path::new("-") {
+            return Ok(Destination::Stderr);
+        }
+        NewFile::create(path).map(Destination::File)
+    }
+
+    /// Writes `stats`.
+    pub(crate) fn write(self, stats: &Stats) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(stats).expect("our data has string keys") + "\n";
+        match self {
+            Destination::Stderr => {
+                output::to_stderr(format_args!("{text}"));
+                Ok(())
+            }
+            Destination::File(file) => file.replace(text.as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Verification of a run: the interpreter alone does the same.
+//!
+//! Compared are results, trap and place, memory, and globals. Exempt is where the stack is exhausted, and, since
+//! results are compared as they are printed, the payloads of NaNs that are returned.
+
+use osr_engine::{Settings, Stress, Tiers, Trap};
+use osr_ir::{TrapKind, Type};
+
+use crate::error::Error;
+use crate::guest::call::Call;
+use crate::guest::host;
+use crate::guest::session::Outcome;
+use crate::number::show_all;
+
+/// Runs `call` in the interpreter alone, and compares with `outcome`.
+pub(crate) fn verify(call: &Call, outcome: &Outcome) -> Result<(), Error> {
+    let settings =
+        Settings { tiers: Tiers::Interpreter, stress: Stress::None, record: false, ..call.settings.clone() };
+    let expected = call.session(&settings, host::imports(true)).run()?;
+    if is_exhausted(outcome) || is_exhausted(&expected) {
+        return Ok(());
+    }
+    let types = &call.signature().results;
+    let same = |what, given: String, expected: String| {
+        if given == expected { Ok(()) } else { Err(Error::Differs { what, given, expected }) }
+    };
+    same("the result is", show(outcome, types), show(&expected, types))?;
+    let hash =
+        |outcome: &Outcome| outcome.memory_hash.map_or("none".to_owned(), |hash| format!("{hash:016x}"));
+    same("the memory's hash is", hash(outcome), hash(&expected))?;
+    same("the globals are", format!("{:x?}", outcome.globals), format!("{:x?}", expected.globals))
+}
+
+fn is_exhausted(outcome: &Outcome) -> bool {
+    matches!(&outcome.result, Err(Trap { kind: TrapKind::StackExhausted, .. }))
+}
+
+fn show(outcome: &Outcome, types: &[Type]) -> String {
+    match &outcome.result {
+        Ok(words) => format!("({})", show_all(types, words).join(", ")),
+        Err(trap) => trap.to_string(),
+    }
+}

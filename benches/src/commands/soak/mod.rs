@@ -1,0 +1,63 @@
+//! `osr-bench soak`: random modules and the bundled programs under random schedules, until time is up or
+//! something differs.
+//!
+//! The generator of random modules takes long to build, so it is there with the feature `soak` only.
+
+#[cfg(feature = "soak")]
+mod error;
+#[cfg(feature = "soak")]
+mod report;
+#[cfg(feature = "soak")]
+mod rounds;
+
+use clap::Args;
+
+#[cfg(feature = "soak")]
+pub(crate) use error::SoakError;
+#[cfg(feature = "soak")]
+pub(crate) use rounds::run;
+
+/// Refuses: this binary has no random modules.
+#[cfg(not(feature = "soak"))]
+pub(crate) fn run(_: &SoakOptions) -> Result<(), crate::error::Error> {
+    Err(crate::error::Error::WithoutSoak)
+}
+
+const SOAK_EXAMPLES: &str = "\
+Every round runs a random module, or one of the bundled programs, in the interpreter and under a random \
+schedule: tiers, thresholds, invalidations, hijacks, landings. Results, traps with their points, memory \
+and globals must be equal; in some rounds a shadow interpreter compares every frame state, too. A round \
+follows from its seed: the seed of the first is given, each next one is larger by 1.
+
+Needs a build with the feature `soak`: cargo build --release -p osr-bench --features soak.
+
+Examples:
+  osr-bench soak --seconds 600
+  osr-bench soak --seconds 60 --seed 1000000 --json
+  osr-bench soak --seed 1234 --rounds 1             one round again, the one that differed
+
+Exit codes: 0; 1 at the first difference, whose seed is printed; 2 for bad input.";
+
+/// Options of `soak`.
+#[derive(Debug, Args)]
+#[command(after_help = SOAK_EXAMPLES)]
+pub(crate) struct SoakOptions {
+    /// Stop after that many seconds: the round that has begun is ended.
+    #[arg(long, value_name = "N", default_value_t = 60, conflicts_with = "rounds")]
+    pub(crate) seconds: u64,
+    /// The seed of the first round.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Stop after that many rounds instead.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: Option<u64>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Make the rounds in this process, and tell of each: what the command runs.
+    #[arg(long, hide = true)]
+    pub(crate) supervised: bool,
+}

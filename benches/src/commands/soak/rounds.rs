@@ -1,0 +1,150 @@
+//! Makes the rounds in a process of their own: should it crash, or a round never end, it is known which.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use osr_ir::Value;
+use osr_tests::run::Call;
+use osr_tests::soak::{Soak, Subject, Totals};
+use serde::{Deserialize, Serialize};
+
+use super::report::{Failure, report};
+use super::{SoakError, SoakOptions};
+use crate::error::Error;
+use crate::guest::entry;
+use crate::guest::session::on_thread;
+use crate::guest::suite;
+use crate::number::read_arguments;
+use crate::output;
+
+/// The bundled programs' own stacks are shallow, but interpreted and compiled frames alternate.
+const STACK_BYTES: usize = 64 << 20;
+/// A round takes seconds at most: one that takes that long never ends.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What the process that makes the rounds tells of, a line each.
+#[derive(Debug, Serialize, Deserialize)]
+enum Told {
+    /// It begins the round of that seed; so much was done before.
+    Begins { seed: u64, rounds: u64, transitions: u64 },
+    /// Time is up, or something differs.
+    Ended { totals: Box<Totals>, failure: Option<Failure> },
+}
+
+/// Soaks as `options` say.
+pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
+    if options.supervised {
+        return on_thread(STACK_BYTES, || make_rounds(options))?;
+    }
+    let began = Instant::now();
+    let progress = progress(options);
+    let mut process = start(options)?;
+    let ended = supervise(options, &mut process, |seed, rounds, transitions| {
+        progress.set_position(options.rounds.map_or_else(|| began.elapsed().as_secs(), |_| rounds));
+        progress.set_message(format!("seed {seed}, {rounds} rounds, {transitions} transitions"));
+    })?;
+    let _ = process.wait();
+    progress.finish_and_clear();
+    report(options, began.elapsed(), ended)
+}
+
+/// Waits until `process` has made its rounds, and passes on what it tells.
+fn supervise(
+    options: &SoakOptions,
+    process: &mut Child,
+    progress: impl Fn(u64, u64, u64),
+) -> Result<(Totals, Option<Failure>), SoakError> {
+    let lines = lines_of(process);
+    let mut seed = options.seed;
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(Told::Begins { seed: begun, rounds, transitions }) => {
+                seed = begun;
+                progress(seed, rounds, transitions);
+            }
+            Ok(Told::Ended { totals, failure }) => return Ok((*totals, failure)),
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = process.kill();
+                return Err(SoakError::Hangs { seed, waited: PATIENCE });
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let how = process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                return Err(SoakError::Crashed { seed, how });
+            }
+        }
+    }
+}
+
+/// Starts the process that makes the rounds.
+fn start(options: &SoakOptions) -> Result<Child, SoakError> {
+    let limit = match options.rounds {
+        Some(rounds) => ["--rounds".to_owned(), rounds.to_string()],
+        None => ["--seconds".to_owned(), options.seconds.to_string()],
+    };
+    let mut command = Command::new(std::env::current_exe().map_err(SoakError::Process)?);
+    command.args(["soak", "--supervised", "--seed", &options.seed.to_string()]).args(limit);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(SoakError::Process)
+}
+
+/// What `process` tells of, as it comes.
+fn lines_of(process: &mut Child) -> Receiver<Told> {
+    let (sender, receiver) = mpsc::channel();
+    let output = process.stdout.take().expect("it is piped");
+    std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        let told = lines.map_while(|line| serde_json::from_str(&line).ok());
+        told.map_while(|told| sender.send(told).ok()).for_each(drop);
+    });
+    receiver
+}
+
+/// Makes the rounds, and tells of them on standard output.
+fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
+    let tell = |told: &Told| {
+        let line = serde_json::to_string(told).expect("our data has string keys");
+        output::to_stdout(&(line + "\n"))
+    };
+    let began = Instant::now();
+    let mut soak = Soak::new(subjects()?);
+    let mut failure = None;
+    for round in 0..options.rounds.unwrap_or(u64::MAX) {
+        if options.rounds.is_none() && began.elapsed().as_secs() >= options.seconds {
+            break;
+        }
+        let seed = options.seed.wrapping_add(round);
+        let &Totals { rounds, transitions, .. } = soak.totals();
+        tell(&Told::Begins { seed, rounds, transitions })?;
+        if let Err(differs) = soak.round(seed) {
+            failure = Some(Failure { seed, text: differs.to_string() });
+            break;
+        }
+    }
+    tell(&Told::Ended { totals: Box::new(soak.totals().clone()), failure })
+}
+
+/// The bundled programs with the arguments for a short call.
+fn subjects() -> Result<Vec<Subject>, Error> {
+    let subject = |recorded: suite::Recorded| {
+        let program = recorded.load()?;
+        let (name, function) = entry::find(&program, Some(&recorded.invoke))?;
+        let texts: Vec<String> = recorded.small.iter().map(i64::to_string).collect();
+        let values: Vec<Value> = read_arguments(name, program.module.signature_of(function), &texts)?;
+        let arguments = values.iter().map(|value| value.to_bits()).collect();
+        let calls = vec![Call { name: name.to_owned(), function, arguments }];
+        Ok(Subject { name: recorded.name, module: program.module, calls })
+    };
+    suite::all().into_iter().map(subject).collect()
+}
+
+/// Progress on standard error, if that is a terminal.
+fn progress(options: &SoakOptions) -> ProgressBar {
+    let (length, unit) = options.rounds.map_or((options.seconds, "s"), |rounds| (rounds, "rounds"));
+    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(length) };
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}: {{msg}}");
+    let style = ProgressStyle::with_template(&template).expect("the template is well formed");
+    bar.set_style(style);
+    bar
+}

@@ -1,0 +1,241 @@
+//! Schedules in files: what `--record` writes and `--replay` reads.
+//!
+//! ```json
+//! { "format": "osr-schedule", "version": 2,
+//!   "run": { "program_hash": "0123456789abcdef", "invoke": "run", "arguments": ["24"],
+//!            "stack_bytes": 8388608, "settings": { "tiers": "auto", "unrolling": 4, .. } },
+//!   "schedule": { "safepoints": [[7, "invalidate"]], "landings": [[2, "optimized"]] },
+//!   "reached": { "safepoints": 1234, "landings": 5 } }
+//! ```
+//!
+//! Safepoints and landings are counted, and their numbers mean something in one run only: of that program,
+//! called so, with settings that put safepoints where they were. A replay of anything else is refused, and
+//! one that does not reach as many of them in the end is an error. A schedule that was made and not
+//! recorded does not say how many there are.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use osr_engine::{Schedule, Settings, StateRecording, Stress, Tiers};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::session::Outcome;
+use crate::error::Error;
+use crate::new_file::NewFile;
+
+const FORMAT: &str = "osr-schedule";
+const VERSION: u32 = 2;
+
+/// What the file holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    format: String,
+    version: u32,
+    run: ScheduledRun,
+    schedule: Schedule,
+    reached: Option<Reached>,
+}
+
+/// The beginning of what any version of the format holds.
+#[derive(Debug, Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+/// The run that a schedule is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ScheduledRun {
+    /// Of the program's file: 16 hexadecimal digits.
+    pub(crate) program_hash: String,
+    /// The exported function.
+    pub(crate) invoke: String,
+    /// Its arguments, as they are printed.
+    pub(crate) arguments: Vec<String>,
+    /// Bytes of native stack.
+    pub(crate) stack_bytes: usize,
+    /// The engine's settings, without those that only force, record, check or count, and defects.
+    settings: Settings,
+}
+
+/// How far a run got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reached {
+    safepoints: u64,
+    landings: u64,
+}
+
+impl Reached {
+    /// How far the run came whose outcome this is.
+    pub(crate) fn by(outcome: &Outcome) -> Reached {
+        Reached { safepoints: outcome.transitions.safepoints, landings: outcome.transitions.landings }
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it reached {} safepoints and {} landings", self.safepoints, self.landings)
+    }
+}
+
+/// Settings that are options of `osr-bench run`, in the order in which they are compared. All others have the
+/// same value in every run.
+const OPTIONS: [(&str, &str); 6] = [
+    ("tiers", "--tier"),
+    ("threshold", "--threshold"),
+    ("optimize_threshold", "--optimize-threshold"),
+    ("mechanism", "--state-recording"),
+    ("unrolling", "--unrolling"),
+    ("points", "--points"),
+];
+
+impl ScheduledRun {
+    /// The run of `program` (the contents of its file) that calls `invoke`.
+    pub(crate) fn new(
+        program: &[u8],
+        invoke: &str,
+        arguments: Vec<String>,
+        settings: &Settings,
+        stack_bytes: usize,
+    ) -> ScheduledRun {
+        ScheduledRun {
+            program_hash: format!("{:016x}", hash(program)),
+            invoke: invoke.to_owned(),
+            arguments,
+            stack_bytes,
+            settings: Settings {
+                stress: Stress::None,
+                record: false,
+                checked: false,
+                coverage: false,
+                planted: None,
+                ..settings.clone()
+            },
+        }
+    }
+
+    /// The options of `osr-bench run` that make such a run.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let mut options = self.arguments.clone();
+        let mut option = |name: &str, value: &dyn fmt::Display| {
+            options.extend([name.to_owned(), value.to_string()]);
+        };
+        option("--invoke", &self.invoke);
+        let Settings { tiers, threshold, optimize_threshold, mechanism, unrolling, .. } = self.settings;
+        option("--tier", &plain(&serde_json::json!(tiers)));
+        if tiers == Tiers::Auto {
+            option("--threshold", &threshold);
+            option("--optimize-threshold", &optimize_threshold);
+        }
+        let recording = mechanism.recording;
+        if recording != StateRecording::default() {
+            option("--state-recording", &recording.name());
+        }
+        if unrolling != Settings::DEFAULT_UNROLLING {
+            option("--unrolling", &unrolling);
+        }
+        option("--stack-size", &self.stack_bytes);
+        if self.settings.points {
+            options.push("--points".to_owned());
+        }
+        options
+    }
+
+    /// What of `self`, which was recorded, is not as in `given`.
+    fn mismatch(&self, given: &ScheduledRun) -> Option<(String, String, String)> {
+        let pairs = self.parts().into_iter().zip(given.parts());
+        let differing = pairs.into_iter().find(|((_, recorded), (_, given))| recorded != given);
+        differing.map(|((what, recorded), (_, given))| (what, recorded, given))
+    }
+
+    fn parts(&self) -> Vec<(String, String)> {
+        let part = |what: &str, value: String| (what.to_owned(), value);
+        let mut parts = vec![
+            part("a program of hash", self.program_hash.clone()),
+            part("--invoke", self.invoke.clone()),
+            part("arguments", format!("({})", self.arguments.join(", "))),
+            part("--stack-size", self.stack_bytes.to_string()),
+        ];
+        let settings = serde_json::json!(self.settings);
+        parts.extend(OPTIONS.map(|(setting, option)| part(option, plain(&settings[setting]))));
+        let others = settings.as_object().into_iter().flatten();
+        parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));
+        parts
+    }
+}
+
+/// A value without quotation marks.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// 64-bit FNV-1a: to tell files apart that are not made to be mistaken for each other.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A schedule, and how far the run got that it was recorded of.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    /// What was forced.
+    pub(crate) schedule: Schedule,
+    /// None if it was not recorded.
+    pub(crate) reached: Option<Reached>,
+}
+
+/// Writes `schedule`, which is of `run`, and puts the file in place.
+pub(crate) fn write(
+    file: NewFile,
+    run: &ScheduledRun,
+    schedule: &Schedule,
+    reached: Option<Reached>,
+) -> Result<(), Error> {
+    let (format, run, schedule) = (FORMAT.to_owned(), run.clone(), schedule.clone());
+    let contents = Contents { format, version: VERSION, run, schedule, reached };
+    let text = serde_json::to_string(&contents).expect("our data has string keys") + "\n";
+    file.replace(text.as_bytes())
+}
+
+/// Reads the schedule at `path`, if it is of `run`.
+pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Recorded, Error> {
+    let text = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let refuse = |problem: String| Error::Schedule { path: path.to_owned(), problem };
+    let invalid = |error: serde_json::Error| refuse(format!("not a schedule: {error}"));
+    let head: Head = serde_json::from_slice(&text).map_err(invalid)?;
+    if head.format != FORMAT {
+        return Err(refuse(format!("not a schedule, but of format `{}`", head.format)));
+    }
+    if head.version != VERSION {
+        let version = head.version;
+        return Err(refuse(format!(
+            "a schedule of version {version}; this program reads {VERSION}: record it anew"
+        )));
+    }
+    let contents: Contents = serde_json::from_slice(&text).map_err(invalid)?;
+    if !contents.schedule.is_ordered() {
+        return Err(refuse("not a schedule: its numbers do not ascend from 1".to_owned()));
+    }
+    match contents.run.mismatch(run) {
+        None => Ok(Recorded { schedule: contents.schedule, reached: contents.reached }),
+        Some((what, recorded, given)) => {
+            let (path, options) = (path.to_owned(), contents.run.options().join(" "));
+            Err(Error::ReplayMismatch { path, what, recorded, given, options })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -1,0 +1,125 @@
+//! Sessions: one call of one function, on a thread with a stack of its own.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use osr_engine::{
+    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InvokeError, Schedule, Settings, Thread,
+    Transitions, Trap,
+};
+use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
+
+use super::load::Program;
+use super::native_stack;
+use crate::error::Error;
+
+/// What to call, and how.
+#[derive(Debug)]
+pub(crate) struct Session<'p> {
+    /// The program.
+    pub(crate) program: &'p Program,
+    /// One of its functions.
+    pub(crate) function: FunctionIndex,
+    /// Its arguments, of the right number and types.
+    pub(crate) arguments: &'p [Value],
+    /// The engine's settings.
+    pub(crate) settings: &'p Settings,
+    /// What watches it, and decides for it.
+    pub(crate) delegates: Delegates,
+    /// Bytes of native stack.
+    pub(crate) stack_bytes: usize,
+    /// What the program may import.
+    pub(crate) imports: Imports,
+    /// Whether to make the same call a second time, when code is there already.
+    pub(crate) again: bool,
+}
+
+/// What a call gave and took.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// The words of the results, or why there are none.
+    pub(crate) result: Result<Vec<u64>, Trap>,
+    /// The time of the call, compilation included; without instantiation and the start function.
+    pub(crate) wall: Duration,
+    /// The second call and its time, if there was one. All else is of the first.
+    pub(crate) again: Option<(Result<Vec<u64>, Trap>, Duration)>,
+    /// The hash of the linear memory afterwards.
+    pub(crate) memory_hash: Option<u64>,
+    /// The globals afterwards, but references.
+    pub(crate) globals: Vec<u64>,
+    /// What was forced, if it is recorded.
+    pub(crate) schedule: Schedule,
+    /// What happened.
+    pub(crate) transitions: Transitions,
+    /// How much code there was.
+    pub(crate) code: CodeStatistics,
+    /// What installing and releasing it took.
+    pub(crate) code_times: CodeTimes,
+    /// The most bytes of native stack used.
+    pub(crate) native_stack_bytes: u64,
+    /// The most bytes of interpreter frames.
+    pub(crate) value_stack_bytes: u64,
+}
+
+impl Session<'_> {
+    /// Makes an instance, runs its start function, and makes the call.
+    pub(crate) fn run(&self) -> Result<Outcome, Error> {
+        on_thread(self.stack_bytes, || self.run_here())?
+    }
+
+    fn run_here(&self) -> Result<Outcome, Error> {
+        let refused = |source| Error::Instantiate { path: self.program.path.clone(), source };
+        let (settings, module) = (self.settings.clone(), self.program.module.clone());
+        let instance = Instance::with_delegates(settings, self.delegates.clone(), module, &self.imports);
+        let instance = instance.map_err(refused)?;
+        let thread = Thread::new(&instance)?;
+        let words: Vec<u64> = self.arguments.iter().map(|value| value.to_bits()).collect();
+        let call = || {
+            let begin = Instant::now();
+            let result = trap_of(thread.call(self.function, &words));
+            (result, begin.elapsed())
+        };
+        let (result, wall) = match trap_of(thread.start()) {
+            Ok(()) => call(),
+            Err(trap) => (Err(trap), Duration::ZERO),
+        };
+        let outcome = Outcome {
+            result,
+            wall,
+            again: None,
+            memory_hash: instance.memory().map(|memory| memory.hash()),
+            globals: globals(&instance),
+            schedule: thread.schedule(),
+            transitions: thread.transitions(),
+            code: instance.code_statistics(),
+            code_times: instance.code_times(),
+            native_stack_bytes: native_stack::peak_bytes(),
+            value_stack_bytes: thread.peak_value_stack_bytes(),
+        };
+        Ok(Outcome { again: self.again.then(call), ..outcome })
+    }
+}
+
+fn globals(instance: &Instance) -> Vec<u64> {
+    let globals = instance.module().globals.iter().enumerate();
+    let values = globals.filter(|(_, global)| global.ty != Type::Funcref);
+    values.map(|(number, _)| instance.global(GlobalIndex::new(number))).collect()
+}
+
+/// Calls of a function that is there, with the right arguments, fail only by trapping.
+fn trap_of<T>(called: Result<T, InvokeError>) -> Result<T, Trap> {
+    called.map_err(|error| match error {
+        InvokeError::Trap(trap) => trap,
+        other => unreachable!("{other}"),
+    })
+}
+
+/// Runs `job` on a new thread with `stack` bytes of stack.
+pub(crate) fn on_thread<T: Send>(stack: usize, job: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    thread::scope(|scope| {
+        let spawned =
+            thread::Builder::new().name("guest".to_owned()).stack_size(stack).spawn_scoped(scope, job);
+        let guest = spawned.map_err(|source| Error::Spawn { stack, source })?;
+        guest.join().map_err(|_| Error::Panicked)
+    })
+}

@@ -1,0 +1,89 @@
+//! The bundled programs, with their recorded arguments and results.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::load::Program;
+use crate::error::Error;
+
+/// What is recorded of a program.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Recorded {
+    /// Its name.
+    pub(crate) name: String,
+    /// The exported function to call.
+    pub(crate) invoke: String,
+    /// Its arguments, for a call that takes milliseconds.
+    pub(crate) small: Vec<i64>,
+    /// What that gives, as text.
+    pub(crate) expect: String,
+    /// Its arguments, for a call that takes optimized code about a second.
+    pub(crate) bench: Vec<i64>,
+    /// What that gives, as text.
+    pub(crate) expect_bench: String,
+}
+
+macro_rules! wasm_files {
+    ($($name:literal)*) => {
+        [$(($name, include_bytes!(concat!("../../../tests/programs/wasm/", $name, ".wasm")))),*]
+    };
+}
+
+const RECORDED: &str = include_str!("../../../tests/programs/programs.json");
+
+const FILES: [(&str, &[u8]); 20] = wasm_files! {
+    "bicg" "binary-trees" "cholesky" "deep-recursion" "deltablue" "fannkuch" "fasta" "fasta-redux" "fib"
+    "gemm" "hashmap" "jacobi-2d" "mandelbrot" "many-call-sites" "n-body" "phase-change"
+    "reverse-complement" "richards" "sort" "spectral-norm"
+};
+
+/// All bundled programs.
+pub(crate) fn all() -> Vec<Recorded> {
+    serde_json::from_str(RECORDED).expect("the bundled list is as it should be")
+}
+
+/// The bundled programs of these names; all if there are none.
+pub(crate) fn named(names: &[String]) -> Result<Vec<Recorded>, Error> {
+    let all = all();
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|program| program.name == **name)) {
+        let programs = all.iter().map(|program| &*program.name).collect::<Vec<_>>().join(", ");
+        return Err(Error::NoSuchProgram { name: unknown.clone(), programs });
+    }
+    Ok(all.into_iter().filter(|program| names.is_empty() || names.contains(&program.name)).collect())
+}
+
+impl Recorded {
+    /// Imports the program.
+    pub(crate) fn load(&self) -> Result<Program, Error> {
+        load(&self.name)
+    }
+}
+
+/// Imports the bundled program of that name.
+pub(crate) fn load(name: &str) -> Result<Program, Error> {
+    let path = PathBuf::from(format!("{name}.wasm"));
+    let module =
+        osr_ir::wasm::import(bytes(name)).map_err(|source| Error::Wasm { path: path.clone(), source })?;
+    Ok(Program { path, module })
+}
+
+/// The module of the bundled program of that name.
+pub(crate) fn bytes(name: &str) -> &'static [u8] {
+    FILES.iter().find(|(file, _)| *file == name).expect("every listed program is bundled").1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILES, all};
+
+    #[test]
+    fn every_listed_program_is_bundled_and_loads() {
+        let programs = all();
+        assert_eq!(programs.len(), FILES.len());
+        for program in programs {
+            let loaded = program.load().unwrap();
+            assert!(loaded.module.export(&program.invoke).is_some(), "{}", program.name);
+        }
+    }
+}

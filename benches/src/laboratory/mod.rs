@@ -1,0 +1,17 @@
+//! The laboratory: what replacing frames costs, and being ready for it.
+//!
+//! ```text
+//!   main_job    all bundled programs, interpreted, optimized, and invalidated again and again; one frame's price
+//!   steady      tiers and other engines against one another   ─┐
+//!   readiness   what each component of readiness adds         ─┴─> measuring ──> statistics
+//!   recording   what it takes to know frame states: counts and bytes, nothing timed
+//! ```
+
+pub(crate) mod main_job;
+pub(crate) mod measuring;
+pub(crate) mod readiness;
+pub(crate) mod recording;
+mod show;
+mod statistics;
+pub(crate) mod steady;
+mod subjects;

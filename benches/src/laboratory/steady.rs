@@ -1,0 +1,248 @@
+//! `osr-bench steady`: our tiers and other engines against one another, in the steady state.
+
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table};
+use serde::Serialize;
+
+use super::measuring::{self, Compared, Effort, Engine, Machine, Mean, Replies, Subject, Variant};
+use super::show::{interval, mark, table, time};
+use super::subjects;
+use super::subjects::SubjectOptions;
+use crate::cli::percent;
+use crate::error::Error;
+use crate::output;
+
+const STEADY_EXAMPLES: &str = "\
+Each program runs in several processes; in each, rounds sample every engine once, in random order. Steady \
+samples are found by changepoint analysis, ratios are taken within rounds, intervals (95%, Student's t) are \
+over processes. All results are checked.
+
+Other engines need a build with the feature `peers`: cargo build --release -p osr-bench --features peers. \
+Node.js is taken if `node` is installed.
+
+Examples:
+  osr-bench steady                                    all bundled programs
+  osr-bench steady fib richards --engines optimized,wasmtime
+  osr-bench steady --size bench --budget 120 --engines optimized,wasmtime,node
+  osr-bench steady my.wasm --invoke run --argument 1000 --json
+
+Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
+
+/// Options of `steady`.
+#[derive(Debug, Args)]
+#[command(after_help = STEADY_EXAMPLES)]
+pub(crate) struct SteadyOptions {
+    /// What is measured.
+    #[command(flatten)]
+    pub(crate) subjects: SubjectOptions,
+    /// The engines and tiers [default: all that there are].
+    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',')]
+    pub(crate) engines: Vec<Engine>,
+    /// What the others are relative to.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Engine::Optimized)]
+    pub(crate) base: Engine,
+    /// Intervals that are wider than this many percent to either side are marked as noisy.
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
+    pub(crate) noise: f64,
+    /// How much is measured.
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// What is found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    machine: Machine,
+    effort: Effort,
+    /// What times are relative to.
+    base: &'static str,
+    programs: Vec<Row>,
+    geometric_means: Vec<OverPrograms>,
+}
+
+/// The geometric mean of one engine.
+#[derive(Debug, Serialize)]
+struct OverPrograms {
+    engine: &'static str,
+    #[serde(flatten)]
+    mean: Mean,
+}
+
+/// One engine on one program.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    engine: &'static str,
+    #[serde(flatten)]
+    compared: Compared,
+}
+
+/// One program.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    arguments: Vec<String>,
+    engines: Vec<Comparison>,
+}
+
+/// Measures what `options` say.
+pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
+    let engines = engines(options)?;
+    let subjects = subjects::chosen(&options.subjects)?;
+    let effort = options.effort.seeded();
+    let machine = Machine::current();
+    let progress =
+        output::progress(subjects.len() as u64 * u64::from(effort.processes), options.quiet || options.json);
+    let variants: Vec<Variant> = engines.iter().copied().map(Variant::Engine).collect();
+    let replies = measuring::measure(&subjects, &variants, &effort, &progress)?;
+    progress.finish_and_clear();
+    let base = engines.iter().position(|&engine| engine == options.base).expect("checked above");
+    let noise = options.noise / 100.0;
+    let programs = subjects.iter().zip(&replies);
+    let programs: Vec<Row> =
+        programs.map(|(subject, replies)| row(subject, replies, &engines, base, noise)).collect();
+    let mean = |(position, engine): (usize, &Engine)| {
+        let mean = measuring::mean(programs.iter().map(|row| &row.engines[position].compared), noise)?;
+        Some(OverPrograms { engine: engine.name(), mean })
+    };
+    let geometric_means = engines.iter().enumerate().filter_map(mean).collect();
+    let findings = Findings { machine, effort, base: options.base.name(), programs, geometric_means };
+    if options.json {
+        output::json_to_stdout(&findings)?;
+    } else {
+        output::to_stdout(&findings.text(&engines, base))?;
+    }
+    findings.verdict()
+}
+
+fn row(subject: &Subject, replies: &Replies, engines: &[Engine], base: usize, noise: f64) -> Row {
+    let comparison = |(position, engine): (usize, &Engine)| {
+        let compared = measuring::compare(replies, position, base, noise);
+        Comparison { engine: engine.name(), compared }
+    };
+    Row {
+        name: subject.name(),
+        arguments: subject.arguments.clone(),
+        engines: engines.iter().enumerate().map(comparison).collect(),
+    }
+}
+
+/// The engines to measure, all of which are there, each once.
+fn engines(options: &SteadyOptions) -> Result<Vec<Engine>, Error> {
+    let mut engines = options.engines.clone();
+    if engines.is_empty() {
+        engines =
+            Engine::OURS.into_iter().chain(Engine::PEERS).filter(|engine| engine.is_available()).collect();
+    }
+    if let Some(missing) = engines.iter().find(|engine| !engine.is_available()) {
+        return Err(Error::NoSuchPeer { engine: missing.name(), help: missing.how_to_get() });
+    }
+    let mut seen = Vec::new();
+    engines.retain(|&engine| {
+        let is_new = !seen.contains(&engine);
+        seen.push(engine);
+        is_new
+    });
+    if !engines.contains(&options.base) {
+        let measured = engines.iter().map(|engine| engine.name()).collect::<Vec<_>>().join(", ");
+        return Err(Error::BaseNotMeasured { base: options.base.name(), measured });
+    }
+    Ok(engines)
+}
+
+impl Findings {
+    fn text(&self, engines: &[Engine], base: usize) -> String {
+        let Effort { processes, rounds, clock, .. } = self.effort;
+        let mut text = format!(
+            "Time relative to {}, in the steady state, with 95% intervals over {processes} processes of up to \
+             {rounds} rounds ({} time).\n{}\n{}\n",
+            self.base,
+            clock.name(),
+            self.machine.line(),
+            self.table(engines, base),
+        );
+        text += &legend(&self.programs);
+        if !cfg!(feature = "peers") {
+            text += "Other engines (wasmtime, wasmi, node): ";
+            text += Engine::BUILD_WITH_PEERS;
+            text += "\n";
+        }
+        text
+    }
+
+    fn table(&self, engines: &[Engine], base: usize) -> Table {
+        let mut header = vec!["program".to_owned(), "argument".to_owned(), format!("{}, time", self.base)];
+        let others = || (0..engines.len()).filter(|&position| position != base);
+        header.extend(others().map(|position| engines[position].name().to_owned()));
+        let mut table = table(&header.iter().map(|text| &**text).collect::<Vec<_>>());
+        for row in &self.programs {
+            let mut cells = vec![
+                Cell::new(&row.name).set_alignment(CellAlignment::Left),
+                Cell::new(row.arguments.join(" ")),
+                Cell::new(base_time(&row.engines[base].compared)),
+            ];
+            cells.extend(others().map(|position| Cell::new(show(&row.engines[position].compared))));
+            table.add_row(cells);
+        }
+        let mean = |position: usize| {
+            let means = &mut self.geometric_means.iter();
+            let found = means.find(|mean| mean.engine == engines[position].name());
+            found.map_or(String::new(), |found| interval(&found.mean.relative, found.mean.noisy))
+        };
+        let mut cells = vec![Cell::new("geometric mean").set_alignment(CellAlignment::Left)];
+        cells.extend(["", ""].map(Cell::new));
+        cells.extend(others().map(|position| Cell::new(mean(position))));
+        table.add_row(cells);
+        table
+    }
+
+    fn verdict(&self) -> Result<(), Error> {
+        let mut differing = Vec::new();
+        for row in &self.programs {
+            for Comparison { engine, compared } in &row.engines {
+                if let Compared::Differs(message) = compared {
+                    differing.push(format!("{} on {engine}: {message}", row.name));
+                }
+            }
+        }
+        if differing.is_empty() { Ok(()) } else { Err(Error::ResultsDiffer(differing.join("; "))) }
+    }
+}
+
+/// What marks mean, and why cells are empty.
+fn legend(programs: &[Row]) -> String {
+    let mut text =
+        "~ noisy: the interval is wide. ! no steady state in some process: the second half of its \
+                    rounds was taken. ? too few rounds to tell.\n"
+            .to_owned();
+    for row in programs {
+        for Comparison { engine, compared } in &row.engines {
+            if let Compared::Failed(message) | Compared::Differs(message) = compared {
+                text += &format!("{} on {engine}: {message}\n", row.name);
+            }
+        }
+    }
+    text
+}
+
+fn base_time(compared: &Compared) -> String {
+    match compared {
+        Compared::Measured { nanoseconds, steadiness, .. } => time(*nanoseconds) + mark(steadiness),
+        _ => show(compared),
+    }
+}
+
+fn show(compared: &Compared) -> String {
+    match compared {
+        Compared::Measured { relative, noisy, steadiness, .. } => {
+            interval(relative, *noisy) + mark(steadiness)
+        }
+        Compared::Failed(_) => "failed".to_owned(),
+        Compared::Differs(_) => "DIFFERS".to_owned(),
+    }
+}

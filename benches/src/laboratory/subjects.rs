@@ -1,0 +1,125 @@
+//! The programs that are measured: bundled ones by name, or a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use osr_engine::{Delegates, Settings, Tiers};
+use osr_ir::Value;
+
+use super::measuring::{Origin, Subject};
+use crate::error::Error;
+use crate::guest::entry;
+use crate::guest::host;
+use crate::guest::load::load;
+use crate::guest::session::Session;
+use crate::guest::suite::{self, Recorded};
+use crate::number::{read_arguments, show_all};
+
+/// Native stack for finding out what a file's function gives, and as much for interpreter frames.
+const STACK_BYTES: usize = 256 << 20;
+
+/// Options that choose programs.
+#[derive(Debug, Args)]
+pub(crate) struct SubjectOptions {
+    /// Bundled programs, by name, or files (.wasm, .wat, .ir) [default: all bundled programs].
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) programs: Vec<String>,
+    /// The arguments that bundled programs are measured with.
+    #[arg(long, value_enum, default_value_t = SizeName::Small)]
+    pub(crate) size: SizeName,
+    /// The exported function of a file [default: as of `run`].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) invoke: Option<String>,
+    /// An argument of a file's function; may be repeated.
+    #[arg(long, value_name = "ARG", allow_negative_numbers = true)]
+    pub(crate) argument: Vec<String>,
+}
+
+/// Recorded arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SizeName {
+    /// A call takes milliseconds in the interpreter.
+    Small,
+    /// A call takes about a second in optimized code.
+    Bench,
+}
+
+/// The programs that `options` choose. Files are loaded, and called once, so that whatever is wrong with
+/// them is known before anything is measured.
+pub(crate) fn chosen(options: &SubjectOptions) -> Result<Vec<Subject>, Error> {
+    let recorded = suite::all();
+    if options.programs.is_empty() {
+        check_one_file(options, &[])?;
+        return Ok(recorded.iter().map(|program| bundled(program, options.size)).collect());
+    }
+    let subject = |name: &String| match recorded.iter().find(|program| program.name == *name) {
+        Some(program) => Ok(bundled(program, options.size)),
+        None if is_path(name) => {
+            check_one_file(options, &options.programs)?;
+            file(Path::new(name), options)
+        }
+        None => {
+            let programs = recorded.iter().map(|program| &*program.name).collect::<Vec<_>>().join(", ");
+            Err(Error::NoSuchSubject { name: name.clone(), programs })
+        }
+    };
+    let subjects = options.programs.iter().map(subject).collect::<Result<Vec<_>, _>>()?;
+    if !options.programs.iter().any(|name| is_path(name)) {
+        check_one_file(options, &[])?;
+    }
+    Ok(subjects)
+}
+
+/// Whether it is meant as a path: bundled programs have names without dots and slashes.
+fn is_path(name: &str) -> bool {
+    name.contains(['.', '/'])
+}
+
+fn check_one_file(options: &SubjectOptions, programs: &[String]) -> Result<(), Error> {
+    let given = [("--invoke", options.invoke.is_some()), ("--argument", !options.argument.is_empty())];
+    match given.into_iter().find(|&(_, given)| given && programs.len() != 1) {
+        Some((option, _)) => Err(Error::OptionForOneFile { option }),
+        None => Ok(()),
+    }
+}
+
+fn bundled(program: &Recorded, size: SizeName) -> Subject {
+    let (arguments, expected) = match size {
+        SizeName::Small => (&program.small, &program.expect),
+        SizeName::Bench => (&program.bench, &program.expect_bench),
+    };
+    Subject {
+        origin: Origin::Bundled(program.name.clone()),
+        invoke: Some(program.invoke.clone()),
+        arguments: arguments.iter().map(i64::to_string).collect(),
+        expected: expected.clone(),
+    }
+}
+
+fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
+    let program = load(path)?;
+    let (name, function) = entry::find(&program, options.invoke.as_deref())?;
+    let signature = program.module.signature_of(function);
+    let arguments: Vec<Value> = read_arguments(name, signature, &options.argument)?;
+    host::check_imports(&program)?;
+    let settings =
+        Settings { tiers: Tiers::Interpreter, value_stack_bytes: STACK_BYTES, ..Settings::default() };
+    let (imports, again) = (host::imports(true), false);
+    let session = Session {
+        program: &program,
+        function,
+        arguments: &arguments,
+        settings: &settings,
+        delegates: Delegates::default(),
+        stack_bytes: STACK_BYTES,
+        imports,
+        again,
+    };
+    let words = session.run()?.result.map_err(Error::Trap)?;
+    Ok(Subject {
+        origin: Origin::File(PathBuf::from(path)),
+        invoke: Some(name.to_owned()),
+        arguments: options.argument.clone(),
+        expected: show_all(&signature.results, &words).join(" "),
+    })
+}
