@@ -170,7 +170,10 @@ fn setups(seed: u64) -> Vec<Setup> {
     let random = |every| Stress::invalidate(every).landing(Land::Random(seed));
     let recorded = |name, recording| {
         let setup = setup(name, Optimized, (0, 0), Stress::invalidate(1));
-        Setup { settings: Settings { mechanism: Mechanism::recorded_by(recording), ..setup.settings }, ..setup }
+        Setup {
+            settings: Settings { mechanism: Mechanism::recorded_by(recording), ..setup.settings },
+            ..setup
+        }
     };
     let hijack = Stress::hijack(1).landing(Land::Random(!seed));
     let scheduled = |name, seed, shadowed| Setup {
