@@ -41,6 +41,7 @@ pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineReg
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite};
 pub use settings::Settings;
+pub use settings::destination::Destination;
 pub use settings::mechanism::{
     ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Mechanism, Placement, RebuildTime, Refusal,
 };
@@ -49,6 +50,6 @@ pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;
 pub use thread::walk::CompiledFrame;
-pub use tiering::{Destination, Ladder, TieringPolicy};
+pub use tiering::{Ladder, TieringPolicy};
 pub use transition::hijack::Hijacked;
 pub use transition::invalidation::Invalidated;

@@ -2,12 +2,12 @@
 
 pub(crate) mod arena;
 pub(crate) mod call_cells;
-pub(crate) mod callee_saves;
 pub(crate) mod ledger;
 pub(crate) mod life;
 mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;
+pub(crate) mod x86_64;
 
 pub use life::VersionState;
 pub use registry::{CodeStatistics, CodeTimes};

@@ -1,5 +1,6 @@
 //! What an experiment can choose.
 
+pub(crate) mod destination;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
 pub(crate) mod stress;
@@ -10,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
 use crate::error::InstantiationError;
+use crate::settings::destination::Destination;
 use crate::settings::mechanism::Mechanism;
 use crate::settings::planted::PlantedDefect;
 use crate::settings::stress::Stress;
-use crate::tiering::Destination;
 
 /// The settings of an engine: data, which can be written to a file and read back. Sizes are in bytes.
 ///

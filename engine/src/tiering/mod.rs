@@ -16,21 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::code::CodeVersion;
 use crate::event::statistics::Place;
 use crate::event::{Cause, Event};
+use crate::settings::destination::Destination;
 use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::thread::Thread;
-
-/// Where a hijacked frame goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Destination {
-    /// In the interpreter.
-    #[default]
-    Interpreter,
-    /// In the continuation of that tier, if there is one; in the interpreter otherwise.
-    Cached(CompiledTier),
-    /// In the continuation of that tier, which the landing compiles if there is none.
-    Compiled(CompiledTier),
-}
 
 /// Decides where functions go on.
 pub trait TieringPolicy: fmt::Debug + Send + Sync {

@@ -13,13 +13,14 @@ use osr_ir::{FunctionIndex, Point, TrapKind};
 use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
-use crate::code::callee_saves;
 use crate::code::ledger::TakenRecord;
+use crate::code::x86_64::callee_saves;
 use crate::event::Event;
+use crate::settings::destination::Destination;
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;
-use crate::tiering::{self, Destination};
+use crate::tiering;
 use crate::transition::pad;
 
 /// What dead registers and slots hold in checked runs.

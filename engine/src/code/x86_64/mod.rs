@@ -1,0 +1,3 @@
+//! What the engine knows of compiled code on x86-64.
+
+pub(crate) mod callee_saves;
