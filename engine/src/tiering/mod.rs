@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use osr_compiler::{CompileError, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, PointKind};
-use serde::{Deserialize, Serialize};
 
 use crate::code::CodeVersion;
 use crate::event::statistics::Place;
