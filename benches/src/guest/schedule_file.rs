@@ -80,15 +80,15 @@ impl fmt::Display for Reached {
     }
 }
 
-/// Settings that are options of `osr-bench run`, in the order in which they are compared. All others have the
-/// same value in every run.
+/// Settings that are options of `osr-bench run`, by where they are in the JSON, in the order in which they are
+/// compared. All others have the same value in every run.
 const OPTIONS: [(&str, &str); 6] = [
-    ("tiers", "--tier"),
-    ("threshold", "--threshold"),
-    ("optimize_threshold", "--optimize-threshold"),
-    ("mechanism", "--state-recording"),
-    ("unrolling", "--unrolling"),
-    ("points", "--points"),
+    ("/tiers", "--tier"),
+    ("/threshold", "--threshold"),
+    ("/optimize_threshold", "--optimize-threshold"),
+    ("/mechanism/recording", "--state-recording"),
+    ("/unrolling", "--unrolling"),
+    ("/points", "--points"),
 ];
 
 impl ScheduledRun {
@@ -159,7 +159,8 @@ impl ScheduledRun {
             part("--stack-size", self.stack_bytes.to_string()),
         ];
         let settings = serde_json::json!(self.settings);
-        parts.extend(OPTIONS.map(|(setting, option)| part(option, plain(&settings[setting]))));
+        let value = |setting| settings.pointer(setting).map(plain).unwrap_or_default();
+        parts.extend(OPTIONS.map(|(setting, option)| part(option, value(setting))));
         let others = settings.as_object().into_iter().flatten();
         parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));
         parts
