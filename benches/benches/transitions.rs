@@ -232,7 +232,7 @@ fn hijack(criterion: &mut Criterion) {
             black_box(thread.hijack(|_| true).expect("a walk"));
         };
         let undo: Action = |thread| {
-            thread.unhijack();
+            thread.unhijack().expect("it can");
         };
         at_the_bottom(&mut group, name, &live, &guest, (hijack, undo));
     }

@@ -4,6 +4,7 @@ use osr_ir::{FunctionIndex, ImportName, Point, TrapKind, Type};
 use thiserror::Error;
 
 use crate::settings::mechanism::Refusal;
+use crate::thread::phase::NotNow;
 
 /// Guest code stopped without returning.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -132,9 +133,18 @@ pub enum InstantiationError {
     },
 }
 
-/// Active frames could not be replaced.
+/// Active frames could not be walked or replaced.
 #[derive(Debug, Error)]
 pub enum TransitionError {
+    /// The thread is not outside of the guest's code. Nothing happened.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// An observer has panicked while it was told of what was done. It is done all the same.
+    #[error("it was done, but {message}")]
+    Panicked {
+        /// Who panicked, and what it said.
+        message: String,
+    },
     /// The stack cannot be walked: a broken invariant.
     #[error("the stack cannot be walked: {0}")]
     Walk(#[from] osr_stackwalk::Error),
@@ -209,6 +219,9 @@ pub enum InvokeError {
         /// Position, from 1.
         position: usize,
     },
+    /// The thread executes guest code or is in the middle of a transition. Nothing happened.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
     /// Guest code trapped.
     #[error(transparent)]
     Trap(#[from] Trap),

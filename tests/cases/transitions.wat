@@ -7,11 +7,11 @@
   ;;! events sum 10 --threshold 3 --optimize-threshold 4
   ;;= @0 invoked sum
   ;;= @0 compiled v1 sum, baseline, entered at p1; hot in the interpreter tier, at a loop header
-  ;;= @0 moved sum p1, interpreter to baseline, r0 = 10, r1 = 1, r2 = 0
+  ;;= @0 tiered up sum p1, to baseline, r0 = 10, r1 = 1, r2 = 0
   ;;= @0 compiled v2 sum, optimized, entered at function; hot in the baseline tier, at a loop header
   ;;= @0 compiled v3 sum, optimized, entered at p1; hot in the baseline tier, at a loop header
   ;;= @0 hijacked #1 v1 sum p1; hot in the baseline tier, at a loop header
-  ;;= @0 moved #1 v1 sum p1, baseline to optimized, r0 = 10, r1 = 5, r2 = 10
+  ;;= @0 landed #1 v1 sum p1, baseline to optimized, r0 = 10, r1 = 5, r2 = 10
   ;;= @0 finished
   (func $sum (export "sum") (param $n i32) (result i32) (local $i i32) (local $sum i32)
     (loop $top
@@ -36,9 +36,9 @@
   ;;= @0 released v1 descend; the host asked
   ;;= @0 ended
   ;;= @0 host function invalidate returned
-  ;;= @0 moved #1 v1 descend p1, optimized to interpreter
-  ;;= @0 moved #2 v1 descend p2, optimized to interpreter, r0 = 1, r3 = 0
-  ;;= @0 moved #3 v1 descend p2, optimized to interpreter, r0 = 2, r3 = 1
+  ;;= @0 landed #1 v1 descend p1, optimized to interpreter
+  ;;= @0 landed #2 v1 descend p2, optimized to interpreter, r0 = 1, r3 = 0
+  ;;= @0 landed #3 v1 descend p2, optimized to interpreter, r0 = 2, r3 = 1
   ;;= @0 finished
   (func $descend (export "descend") (param $n i32) (result i32)
     (if (i32.eqz (local.get $n)) (then (call $invalidate) (return (i32.const 0))))
@@ -53,7 +53,7 @@
   ;;= @2 hijacked #1 v1 descend p0; stress: hijack at safepoint 2
   ;;= @2 ended
   ;;= @2 compiled v2 descend, optimized, entered at p0; a landing goes on there
-  ;;= @2 moved #1 v1 descend p0, baseline to optimized, r0 = 1
+  ;;= @2 landed #1 v1 descend p0, baseline to optimized, r0 = 1
   ;;= @4 hijack began; stress: hijack at safepoint 4
   ;;= @4 hijacked #2 v1 descend p1; stress: hijack at safepoint 4
   ;;= @4 hijacked #3 v2 descend p2; stress: hijack at safepoint 4
@@ -63,9 +63,9 @@
   ;;= @4 ended
   ;;= @4 host function invalidate returned
   ;;= @4 compiled v3 descend, optimized, entered at p1; a landing goes on there
-  ;;= @4 moved #2 v1 descend p1, baseline to optimized
+  ;;= @4 landed #2 v1 descend p1, baseline to optimized
   ;;= @4 compiled v4 descend, optimized, entered at p2; a landing goes on there
-  ;;= @4 moved #3 v2 descend p2, optimized to optimized, r0 = 1, r3 = 0
+  ;;= @4 landed #3 v2 descend p2, optimized to optimized, r0 = 1, r3 = 0
   ;;= @4 finished
 
   ;; A poll invalidates the loop that reaches it; the frame that is stopped there is left, not returned into.
@@ -80,7 +80,7 @@
   ;;= @3 drained v1 sum; stress: invalidate at safepoint 3
   ;;= @3 released v1 sum; stress: invalidate at safepoint 3
   ;;= @3 compiled v2 sum, baseline, entered at p1; a landing goes on there
-  ;;= @3 moved #1 v1 sum p1, optimized to baseline, r0 = 3, r1 = 2, r2 = 1
+  ;;= @3 landed #1 v1 sum p1, optimized to baseline, r0 = 3, r1 = 2, r2 = 1
   ;;= @3 finished
 
   ;; A trap jumps over hijacked frames: they are dropped, and never land.
@@ -98,7 +98,7 @@
   ;;= @0 released v1 fail; the host asked
   ;;= @0 ended
   ;;= @0 host function invalidate returned
-  ;;= @0 moved #1 v1 fail p2, optimized to interpreter
+  ;;= @0 landed #1 v1 fail p2, optimized to interpreter
   ;;= @0 dropped #2 v1 fail p1
   ;;= @0 finished, trap: unreachable in fail at p3
   (func $fail (export "fail") (param $n i32)

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use osr_engine::{CodeVersion, Event, FrameState, Observer, Replacement, Thread, Trap};
+use osr_engine::{CodeVersion, Event, FrameState, Observation, Observer, Replacement, Tier, Trap};
 use osr_ir::{FunctionIndex, Module, Point};
 
 use crate::case::print_word;
@@ -42,10 +42,10 @@ impl EventLog {
 }
 
 impl Observer for EventLog {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let mut log = self.0.lock().expect("no writer has panicked");
-        let what = log.describe(thread.instance().module(), event);
-        log.lines.push(format!("@{} {what}", thread.transitions().safepoints));
+        let what = log.describe(at.instance().module(), event);
+        log.lines.push(format!("@{} {what}", at.transitions().safepoints));
     }
 }
 
@@ -62,20 +62,24 @@ impl Log {
             }
             Event::Reached { function, point, .. } => format!("reached {} {point}", name(function)),
             Event::Compiled { version, cause, .. } => {
-                let (tier, entry) = (osr_engine::Tier::from(version.tier).name(), version.entry);
+                let (tier, entry) = (Tier::from(version.tier).name(), version.entry);
                 format!("compiled {}, {tier}, entered at {entry}; {cause}", of(version))
             }
             Event::Refused { function, tier, entry, error, cause } => {
-                let tier = osr_engine::Tier::from(tier).name();
+                let tier = Tier::from(tier).name();
                 format!("refused {}, {tier}, entered at {entry}: {error}; {cause}", name(function))
             }
             Event::Entered { function, .. } => format!("entered {}", name(function)),
-            Event::Moved { from, from_version, to, slot, state, .. } => {
-                let slot = slot.map_or(String::new(), |slot| format!("{} ", self.forget(slot)));
-                let version = from_version.map_or(String::new(), |version| format!("{} ", version.id));
-                let (function, point) = (name(state.function), state.point);
-                let (from, to) = (from.name(), to.name());
-                format!("moved {slot}{version}{function} {point}, {from} to {to}{}", values(module, &state))
+            Event::TieredUp { to, state, .. } => {
+                let (function, to) = (name(state.function), Tier::from(to.tier).name());
+                format!("tiered up {function} {}, to {to}{}", state.point, values(module, &state))
+            }
+            Event::Landed { version, slot, to, state, .. } => {
+                let (from, to) =
+                    (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
+                let tiers = format!("{} to {}", from.name(), to.name());
+                let (slot, values) = (self.forget(slot), values(module, &state));
+                format!("landed {slot} {} {}, {tiers}{values}", of(version), state.point)
             }
             Event::ReplacementBegan { replacement, cause } => match replacement {
                 Replacement::Invalidation => format!("invalidation began; {cause}"),

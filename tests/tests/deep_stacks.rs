@@ -110,7 +110,7 @@ fn all_slots_are_given_back() {
     let ((back, frames), transitions) = descend(&eager(), |call| {
         hijack_function(call, "odd");
         hijack_function(call, "even");
-        (call.thread().unhijack(), call.thread().compiled_frames().expect("a walk"))
+        (call.thread().unhijack().expect("it can"), call.thread().compiled_frames().expect("a walk"))
     });
     assert_eq!((back, transitions.landings), (u64::from(DEPTH) + 1, 0));
     assert!(frames.iter().all(|frame| !frame.hijacked));

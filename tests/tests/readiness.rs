@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind};
 use osr_engine::{
     CallBinding, CodeVersion, Delegates, Event, Instance, InstantiationError, InvokeError, Mechanism,
-    Observer, Poll, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
+    Observation, Observer, Poll, Settings, StateRecording, Stress, Thread, Tiers, TransitionError,
 };
 use osr_ir::{Module, TrapKind, Value};
 use osr_tests::guest::{acting, parse, start};
@@ -152,7 +152,7 @@ fn bare_but_ready() -> Settings {
 struct Curious;
 
 impl Observer for Curious {
-    fn observe(&self, _: &Thread, _: &Event<'_>) {}
+    fn observe(&self, _: &Observation<'_>, _: &Event<'_>) {}
 
     fn wants_points(&self) -> bool {
         true

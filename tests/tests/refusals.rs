@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use osr_engine::{
     CodeVersion, CompileError, CompiledTier, Delegates, Destination, EntryPoint, Event, Imports, Instance,
-    InstantiationError, InvokeError, Observer, Place, Settings, Thread, Tier, TieringPolicy, Tiers,
+    InstantiationError, InvokeError, Observation, Observer, Place, Settings, Tier, TieringPolicy, Tiers,
 };
 use osr_ir::{FunctionIndex, Point, TrapKind, Value};
 use osr_tests::guest::{parse, start_with};
@@ -16,7 +16,7 @@ use osr_tests::guest::{parse, start_with};
 struct Refusals(Mutex<Vec<(FunctionIndex, CompiledTier, EntryPoint, bool)>>);
 
 impl Observer for Refusals {
-    fn observe(&self, _: &Thread, event: &Event<'_>) {
+    fn observe(&self, _: &Observation<'_>, event: &Event<'_>) {
         if let Event::Refused { function, tier, entry, error, .. } = *event {
             let memory = matches!(error, CompileError::NoCodeMemory);
             self.0.lock().unwrap().push((function, tier, entry, memory));

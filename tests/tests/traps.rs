@@ -79,8 +79,7 @@ fn host(mask: u64, drops: &Arc<AtomicU64>) -> Imports {
     });
     add_act(&mut imports, "panic", move |call| {
         hijack_some(call, mask);
-        // A panic without a message.
-        std::panic::resume_unwind(Box::new(()));
+        std::panic::resume_unwind(Box::new("a bug"));
     });
     let signature = Signature { parameters: vec![Type::I32], results: vec![Type::I32] };
     let drops = Arc::clone(drops);
@@ -182,7 +181,7 @@ fn a_trap_through_released_code_lets_its_frame_maps_go() {
 fn a_host_that_panics_says_so() {
     let (_, thread) = start(GUEST, &eager(), &host(0b111, &Arc::default()));
     let Err(InvokeError::Trap(trap)) = thread.invoke("f0", &[Value::I32(6)]) else { panic!("a trap") };
-    assert_eq!(trap.message.as_deref(), Some("the host function panicked"));
+    assert_eq!(trap.message.as_deref(), Some("the host function panicked: a bug"));
 }
 
 /// Its frames have no words but the header, which is below the window.

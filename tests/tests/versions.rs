@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use osr_engine::{
-    CodeVersion, Delegates, Event, HostCall, Imports, Instance, Observer, Settings, Thread, Tiers,
-    VersionState,
+    CodeVersion, Delegates, Event, HostCall, Imports, Instance, Observation, Observer, Settings, Thread,
+    Tiers, VersionState,
 };
 use osr_ir::{Module, Signature, Value};
 
@@ -131,7 +131,7 @@ fn another_native_thread_waits_until_a_version_is_drained() {
 struct Lives(Mutex<Vec<(&'static str, Arc<CodeVersion>)>>);
 
 impl Observer for Lives {
-    fn observe(&self, _thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, _: &Observation<'_>, event: &Event<'_>) {
         let (name, version) = match *event {
             Event::Compiled { version, .. } => ("compiled", version),
             Event::Retired { version, .. } => ("retired", version),
@@ -176,7 +176,9 @@ fn slots_are_restored_when_versions_that_they_do_not_lead_into_are_gone() {
             (i32.add (local.get $x) (local.get 0)))
         (func (export "f") (param i32) (result i32) (i32.add (call $b (local.get 0)) (local.get 0))))"#;
     let mut imports = imports("invalidate", invalidate);
-    add(&mut imports, "unhijack", |call| assert_eq!(call.thread().unhijack(), 0, "all code is gone"));
+    add(&mut imports, "unhijack", |call| {
+        assert_eq!(call.thread().unhijack().expect("it can"), 0, "all code is gone")
+    });
     let (_instance, thread) = start(text, compiled_at_once(), &imports);
     assert_eq!(call(&thread, 5), 15);
 }

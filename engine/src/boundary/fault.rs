@@ -2,34 +2,40 @@
 //!
 //! The handler runs on the faulting thread, between two instructions of compiled code. It looks up why
 //! the instruction traps (no locks), notes it in the thread, and makes the thread continue in the stub
-//! that unwinds to the nearest entry. Faults that are not the guest's go to whoever handled them before.
+//! that unwinds to the nearest entry. Faults that are not the guest's go to the handler that was there before.
+//!
+//! It may interrupt anything, in any native thread: it allocates nothing, takes no lock, and reads only what
+//! was written before it was installed, code that does not move, and the thread whose context is current.
 
-use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
 use osr_stubs::x86_64 as stubs;
 
+use crate::boundary::signal_text::write_line;
 use crate::thread::{Fault, Thread};
 
 const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
-static mut PREVIOUS: [MaybeUninit<sigaction>; 4] = [MaybeUninit::uninit(); 4];
+/// By signal, who handled it before.
+static PREVIOUS: [OnceLock<sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
 
 /// Installs the handler, once per process.
 pub(crate) fn install_handler() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        for (position, signal) in SIGNALS.into_iter().enumerate() {
-            // SAFETY: a zeroed action is valid, and is filled in; `PREVIOUS` is written here only, once,
-            // before the handler can read it.
+        for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
+            // SAFETY: zeroed actions are valid. The handler does what handlers may, and finds the previous one:
+            // it is written first.
             unsafe {
+                let mut old: sigaction = std::mem::zeroed();
+                assert_eq!(libc::sigaction(signal, ptr::null(), &mut old), 0, "sigaction");
+                previous.set(old).expect("installed once");
                 let mut action: sigaction = std::mem::zeroed();
                 action.sa_sigaction = handle as *const () as usize;
                 action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-                let previous = (&raw mut PREVIOUS).cast::<sigaction>().add(position);
-                assert_eq!(libc::sigaction(signal, &action, previous), 0, "sigaction");
+                assert_eq!(libc::sigaction(signal, &action, ptr::null_mut()), 0, "sigaction");
             }
         }
     });
@@ -41,7 +47,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     let pc = registers[libc::REG_RIP as usize] as u64;
     let current = stubs::current();
     if !current.is_null() {
-        // SAFETY: the current context is that of a live thread, this one.
+        // SAFETY: a context is current only during a call of its thread, which borrows it; it is the first field.
         let thread = unsafe { &*current.cast::<Thread>() };
         // SAFETY: a valid siginfo has an address for these signals.
         let address = unsafe { (*info).si_addr() } as u64;
@@ -73,21 +79,22 @@ fn guest_fault(thread: &Thread, signal: c_int, pc: u64, address: u64) -> Option<
 fn name_stray(thread: &Thread, pc: u64) {
     match thread.instance().registry().find(pc) {
         Some(version) => {
-            eprintln!("osr-engine: fault at {pc:#x}, offset {} of {}", version.offset(pc), version.id)
+            write_line(format_args!("fault at {pc:#x}, offset {} of {}", version.offset(pc), version.id));
         }
-        None => eprintln!("osr-engine: stray return: {pc:#x} is in the code arena, but in no version's code"),
+        None => {
+            write_line(format_args!("stray return: {pc:#x} is in the code arena, but in no version's code"));
+        }
     }
 }
 
 /// Lets the handler that was there before have the signal.
 fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let position = SIGNALS.iter().position(|&ours| ours == signal).expect("only installed for these");
-    // SAFETY: written before this handler was installed.
-    let previous = unsafe { *(&raw const PREVIOUS).cast::<sigaction>().add(position) };
+    let previous = PREVIOUS[position].get().expect("written before the handler was installed");
     match previous.sa_sigaction {
         libc::SIG_DFL | libc::SIG_IGN => {
             // SAFETY: the default action is restored; the instruction faults again and ends the process.
-            unsafe { libc::sigaction(signal, &previous, ptr::null_mut()) };
+            unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
         }
         handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: its owner installed it with this type.

@@ -36,6 +36,9 @@ unsafe extern "C" fn call(context: *mut Context, number: u32, call: *mut NativeC
 fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> Exit {
     let instance = thread.instance();
     thread.safepoint();
+    if thread.fails(function, Points::entry()) {
+        return Exit::Trap;
+    }
     let signature = instance.module().function(function).signature;
     let types = &instance.module().signature(signature).parameters;
     let window = thread.values().top();
@@ -59,9 +62,10 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
         let done = thread.call_host(function, window);
         thread.values().set_top(window);
         if done { Outcome::Done } else { Outcome::Trap }
-    } else {
-        thread.reached(function, Points::entry());
+    } else if thread.reached(function, Points::entry()) {
         interpreter::run(thread, function, Start::Entry, window)
+    } else {
+        Outcome::Trap
     };
     leave(thread, function, outcome, window, call)
 }
@@ -71,6 +75,9 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
 fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
     let (caller, point) = thread.exit_point();
     thread.safepoint();
+    if thread.fails(caller, point) {
+        return Exit::Trap;
+    }
     let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
         return Exit::Trap;
     };
@@ -138,7 +145,7 @@ unsafe extern "C" fn left_poll(context: *mut Context) {
     unsafe { thread_of(context) }.left_poll();
 }
 
-/// A poll took its slow path: the stack is exhausted, or someone asked.
+/// A poll took its slow path: the stack is exhausted, or there is something to be done.
 unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
     // SAFETY: the stub's arguments.
     let thread = unsafe { thread_of(context) };
@@ -147,8 +154,7 @@ unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
         thread.set_trap(TrapKind::StackExhausted, function, point);
         return false;
     }
-    thread.poll();
-    true
+    thread.poll()
 }
 
 /// An operation of the runtime.
@@ -164,6 +170,11 @@ unsafe extern "C" fn runtime(
     let thread = unsafe { thread_of(context) };
     let operation = RuntimeOperation::ALL[operation as usize];
     match operate(thread.instance(), operation, (a, b, c), immediate) {
+        Ok(_) if thread.agenda().has_panic() => {
+            let (function, point) = thread.exit_point();
+            thread.fails(function, point);
+            -1
+        }
         Ok(result) => {
             thread.safepoint();
             i64::from(result)

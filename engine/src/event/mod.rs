@@ -1,13 +1,14 @@
-//! Events: what can be observed of an execution, and why it happens. Observing changes nothing: the same
-//! transitions occur, and without an observer each event costs a test of one pointer, off the hot paths.
+//! Events: what can be observed of an execution, and why it happens. Without an observer each event costs a
+//! test of one pointer, off the hot paths.
 //!
 //! ```text
 //!   ReplacementBegan(cause)                      a version's life: Compiled .. Retired .. Drained, Released
-//!     Retired, Hijacked x n, Drained, Released   a frame's way:    Hijacked .. Moved, Dropped or Restored
+//!     Retired, Hijacked x n, Drained, Released   a frame's way:    Hijacked .. Landed, Dropped or Restored
 //!   ReplacementEnded                                               (the same slot in both)
 //! ```
 
 pub(crate) mod coverage;
+pub(crate) mod observation;
 pub(crate) mod statistics;
 
 use std::fmt;
@@ -23,12 +24,19 @@ use crate::error::Trap;
 use crate::event::statistics::Place;
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
-use crate::thread::Thread;
 
-/// Sees what happens. Called on the guest's thread, which waits; it must not call the guest.
+pub use observation::{Observation, Request};
+
+/// Sees what happens. Called on the guest's thread, which waits.
+///
+/// An observer cannot act on the guest, but have its frames replaced at the next safepoint:
+/// [`Observation::request`]. If it panics, the transition that it was told of is completed all the same. The
+/// guest's call ends with [`TrapKind::HostError`](osr_ir::TrapKind::HostError) at the next safepoint, or when it
+/// returns; what the host has asked for ends with
+/// [`TransitionError::Panicked`](crate::TransitionError::Panicked).
 pub trait Observer: fmt::Debug + Send + Sync {
     /// Something has happened.
-    fn observe(&self, thread: &Thread, event: &Event<'_>);
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>);
 
     /// Whether each arrival at a function's entry and at a loop header is wanted, too
     /// ([`Event::Reached`]). That needs [`Settings::points`](crate::Settings::points): without it an instance with
@@ -38,7 +46,7 @@ pub trait Observer: fmt::Debug + Send + Sync {
     }
 }
 
-/// Several observers as one: each is told, in order.
+/// Several observers as one: each is told, in order. If one panics, those after it are not told of that event.
 #[derive(Clone, Debug, Default)]
 pub struct Observers(Vec<Arc<dyn Observer>>);
 
@@ -53,8 +61,8 @@ impl Observers {
 }
 
 impl Observer for Observers {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
-        self.0.iter().for_each(|observer| observer.observe(thread, event));
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
+        self.0.iter().for_each(|observer| observer.observe(at, event));
     }
 
     fn wants_points(&self) -> bool {
@@ -84,6 +92,8 @@ pub enum Cause {
     },
     /// The embedder, or a function of the host, asked for it.
     Host,
+    /// An observer [requested](Observation::request) it.
+    Observer,
 }
 
 impl fmt::Display for Cause {
@@ -95,6 +105,7 @@ impl fmt::Display for Cause {
                 write!(formatter, "stress: {action} at safepoint {safepoint}")
             }
             Cause::Host => formatter.write_str("the host asked"),
+            Cause::Observer => formatter.write_str("an observer requested it"),
         }
     }
 }
@@ -118,7 +129,7 @@ pub enum Event<'a> {
         /// One word per parameter.
         arguments: &'a [u64],
     },
-    /// The call that was [invoked](Event::Invoked) last, and has not, is over.
+    /// The innermost unfinished [call](Event::Invoked) finished.
     Finished {
         /// Its results, one word each, or why there are none.
         outcome: Result<&'a [u64], &'a Trap>,
@@ -182,22 +193,27 @@ pub enum Event<'a> {
         /// The address of the code.
         code: u64,
     },
-    /// An activation goes on in other code, with the frame state that it has here.
-    Moved {
+    /// An interpreted activation continues in compiled code, with the frame state that it has here.
+    TieredUp {
         /// Where in the body.
         place: Place,
-        /// The tier that it was in.
-        from: Tier,
-        /// The version that it was in; none for the interpreter.
-        from_version: Option<&'a CodeVersion>,
-        /// The base of the frame that it had there. In another version, it has the same.
-        frame: Option<u64>,
-        /// The tier that it goes on in.
-        to: Tier,
-        /// The address of the code that it goes on in; none for the interpreter.
-        to_code: Option<u64>,
-        /// The hijacked slot that it landed through; none for a frame that leaves the interpreter.
-        slot: Option<u64>,
+        /// Where it continues.
+        to: Continuation,
+        /// Point and registers.
+        state: FrameState<'a>,
+    },
+    /// A hijacked frame has landed: its activation continues in other code, with the frame state that was rebuilt.
+    Landed {
+        /// Where in the body.
+        place: Place,
+        /// The version that the frame was of.
+        version: &'a CodeVersion,
+        /// The slot.
+        slot: u64,
+        /// The base of the frame. If the activation continues in compiled code, its frame has the same base there.
+        frame: u64,
+        /// Where it continues; none for the interpreter.
+        to: Option<Continuation>,
         /// Point and registers.
         state: FrameState<'a>,
     },
@@ -262,6 +278,15 @@ pub enum Event<'a> {
         /// Why it was retired.
         cause: Cause,
     },
+}
+
+/// Compiled code in which an activation continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// The tier that made it.
+    pub tier: CompiledTier,
+    /// The address of its first instruction.
+    pub code: u64,
 }
 
 /// A frame state: a point, and a word for every register that is live there.

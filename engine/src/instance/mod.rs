@@ -44,6 +44,8 @@ pub struct Instance {
     settings: Settings,
     observer: Option<Arc<dyn Observer>>,
     policy: Arc<dyn TieringPolicy>,
+    /// Whether the policy is the embedder's.
+    has_own_policy: bool,
     /// Of the policy, by tier.
     thresholds: [u32; 3],
     linked: LinkedModule,
@@ -147,6 +149,7 @@ impl Instance {
             .collect();
         let registry = Registry::new(&settings, compile::compiler().common_unwind());
         let registry = registry.map_err(out_of_memory("compiled code"))?;
+        let has_own_policy = policy.is_some();
         let policy = policy.unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
@@ -157,6 +160,7 @@ impl Instance {
             thresholds: Tier::ALL.map(|tier| policy.threshold(tier).max(u32::from(tier == Tier::Baseline))),
             observer,
             policy,
+            has_own_policy,
             store: Arc::clone(store),
             memory,
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -429,6 +433,12 @@ impl Instance {
     /// What decides where functions go on.
     pub(crate) fn policy(&self) -> &dyn TieringPolicy {
         &*self.policy
+    }
+
+    /// Whether that is the embedder's code.
+    #[inline(always)]
+    pub(crate) fn has_own_policy(&self) -> bool {
+        self.has_own_policy
     }
 
     /// The policy's threshold of `tier`.

@@ -6,9 +6,9 @@ use super::Outcome;
 use super::calls::{executing, has_single_result};
 use super::code::Code;
 use super::machine::{Activation, Bounds, Header, Next, Step};
-use crate::event::Event;
+use crate::event::{Continuation, Event};
 use crate::instance::function::FunctionState;
-use crate::settings::{CompiledTier, Tier};
+use crate::settings::Tier;
 use crate::thread::Thread;
 use crate::tiering;
 
@@ -28,24 +28,13 @@ pub(super) enum Arrival {
 }
 
 /// Tells the observer that the frame at `window` goes on in a continuation.
-fn observe(
-    thread: &Thread,
-    function: FunctionIndex,
-    point: Point,
-    window: *mut u64,
-    (code, tier): (*const u8, CompiledTier),
-) {
+fn observe(thread: &Thread, function: FunctionIndex, point: Point, window: *mut u64, to: Continuation) {
     let registers = thread.instance().body(function).registers.len();
     // SAFETY: the window has a word for each register.
     let words = unsafe { std::slice::from_raw_parts(window, registers) };
-    thread.observe(|| Event::Moved {
+    thread.observe(|| Event::TieredUp {
         place: tiering::place_of(thread, function, point),
-        from: Tier::Interpreter,
-        from_version: None,
-        frame: None,
-        to: tier.into(),
-        to_code: Some(code as u64),
-        slot: None,
+        to,
         state: thread.frame_state(function, point, words),
     });
 }
@@ -66,7 +55,9 @@ pub(super) unsafe fn at_header(
     // SAFETY: the caller vouches for the frame.
     let state = unsafe { activation.function_at(window) };
     let code = executing(state);
-    thread.reached(code.function, point);
+    if !thread.reached(code.function, point) {
+        return activation.leave(Outcome::Trap);
+    }
     let arrival = if is_due(thread, state) { leave(activation, code, point, window) } else { Arrival::Stays };
     let next = Next { ip: ip.wrapping_add(1), window };
     // SAFETY: the frame is where it was.
@@ -136,7 +127,8 @@ fn leave(activation: &Activation<'_>, code: &Code, point: Point, window: *mut u6
     let Some((continuation, tier)) = tiering::continuation(thread, code.function, point) else {
         return Arrival::Stays;
     };
-    observe(thread, code.function, point, window, (continuation, tier));
+    let to = Continuation { tier, code: continuation as u64 };
+    observe(thread, code.function, point, window, to);
     if window == activation.base {
         return Arrival::Leaves(continuation);
     }

@@ -120,7 +120,10 @@ pub(super) unsafe fn call(
         let is_counted = usize::from(call.arguments) <= AT_ONCE;
         let count = if is_counted { state.counter.value() } else { state.counter.count() };
         if count >= activation.threshold {
-            native = tier_up(activation.thread, function, call.window);
+            let Some(code) = tier_up(activation.thread, function, call.window) else {
+                return activation.leave(Outcome::Trap);
+            };
+            native = code;
         }
     }
     // SAFETY: the call is that of the frame.
@@ -277,19 +280,20 @@ pub(super) unsafe fn run_instruction(
     Next { ip: ip.wrapping_add(1), window }
 }
 
-/// Asks for compiled code of `function`, which has been entered often. `top` is the first free word.
+/// Asks for compiled code of `function`, which has been entered often; null if it is interpreted. `top` is the
+/// first free word. None: a trap is pending.
 #[cold]
 #[inline(never)]
-fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> *const u8 {
+fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> Option<*const u8> {
     if matches!(thread.instance().module().function(function).kind, FunctionKind::Import(_)) {
-        return std::ptr::null();
+        return Some(std::ptr::null());
     }
     thread.values().set_top(top);
     let code = is_due(thread, thread.instance().function(function)).then(|| tiering::entry(thread, function));
-    code.flatten().unwrap_or_else(|| {
-        thread.reached(function, Points::entry());
-        std::ptr::null()
-    })
+    match code.flatten() {
+        Some(code) => Some(code),
+        None => thread.reached(function, Points::entry()).then(std::ptr::null),
+    }
 }
 
 /// Whether a call of `function` from outside finds room for its words at `window` and on the native

@@ -36,8 +36,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Event, Observer, Replacement};
-use crate::thread::Thread;
+use crate::event::{Cause, Continuation, Event, Observation, Observer, Replacement};
+use crate::settings::Tier;
 
 /// The version of the format that is described here.
 pub const FORMAT_VERSION: u32 = 1;
@@ -65,8 +65,8 @@ struct State<W> {
 /// A version: its instance's address and its number there.
 type Key = (usize, VersionId);
 
-fn key(thread: &Thread, version: &CodeVersion) -> Key {
-    (std::ptr::from_ref(thread.instance()).addr(), version.id)
+fn key(at: &Observation<'_>, version: &CodeVersion) -> Key {
+    (std::ptr::from_ref(at.instance()).addr(), version.id)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,10 +169,10 @@ impl<W> fmt::Debug for Trace<W> {
 }
 
 impl<W: Write + Send> Observer for Trace<W> {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let mut state = self.state();
         if state.failure.is_none()
-            && let Err(failure) = state.write(thread, event)
+            && let Err(failure) = state.write(at, event)
         {
             state.failure = Some(failure);
         }
@@ -180,37 +180,37 @@ impl<W: Write + Send> Observer for Trace<W> {
 }
 
 impl<W: Write> State<W> {
-    fn write(&mut self, thread: &Thread, event: &Event<'_>) -> io::Result<()> {
+    fn write(&mut self, at: &Observation<'_>, event: &Event<'_>) -> io::Result<()> {
         match *event {
-            Event::Invoked { function, .. } => self.begin("guest", name("call", thread, function), None),
-            Event::HostCalled { function, .. } => self.begin("guest", name("host", thread, function), None),
+            Event::Invoked { function, .. } => self.begin("guest", name("call", at, function), None),
+            Event::HostCalled { function, .. } => self.begin("guest", name("host", at, function), None),
             Event::Finished { outcome } | Event::HostReturned { outcome, .. } => {
                 let trap = outcome.err().map(|trap| json!({ "trap": trap.to_string() }));
                 self.record("guest", "E", Cow::Borrowed(""), trap)
             }
-            Event::Compiled { version, duration, cause } => self.compiled(thread, version, duration, cause),
+            Event::Compiled { version, duration, cause } => self.compiled(at, version, duration, cause),
             Event::Refused { function, tier, error, cause, .. } => {
                 let error = error.to_string();
                 let args =
                     json!({ "tier": format!("{tier:?}").to_lowercase(), "error": error, "cause": cause });
-                self.instant("compile", name("refuse", thread, function), args)
+                self.instant("compile", name("refuse", at, function), args)
             }
             Event::Entered { function, .. } => {
-                self.instant("tier-up", name("tier up", thread, function), json!({ "place": "entry" }))
+                self.instant("tier-up", name("tier up", at, function), json!({ "place": "entry" }))
             }
-            Event::Moved { slot: None, place, to, state, .. } => {
-                let args = json!({ "place": place, "point": state.point.to_string(), "to": to });
-                self.instant("tier-up", name("tier up", thread, state.function), args)
+            Event::TieredUp { place, to, state } => {
+                let args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
+                self.instant("tier-up", name("tier up", at, state.function), args)
             }
-            Event::Moved { slot: Some(slot), from_version: Some(version), to, state, .. } => {
-                let args = json!({ "to": to });
-                self.frame_ends("land", thread, version, state.point, slot, args)
+            Event::Landed { version, slot, to, state, .. } => {
+                let args = json!({ "to": tier_of(to) });
+                self.frame_ends("land", at, version, state.point, slot, args)
             }
             Event::Dropped { version, point, slot } => {
-                self.frame_ends("drop", thread, version, point, slot, json!({}))
+                self.frame_ends("drop", at, version, point, slot, json!({}))
             }
             Event::Restored { version, point, slot } => {
-                self.frame_ends("restore", thread, version, point, slot, json!({}))
+                self.frame_ends("restore", at, version, point, slot, json!({}))
             }
             Event::ReplacementBegan { replacement, cause } => {
                 let name = match replacement {
@@ -220,18 +220,16 @@ impl<W: Write> State<W> {
                 self.begin("replace", Cow::Borrowed(name), Some(json!({ "cause": cause })))
             }
             Event::ReplacementEnded => self.record("replace", "E", Cow::Borrowed(""), None),
-            Event::Hijacked { version, point, slot, cause } => {
-                self.hijacked(thread, version, point, slot, cause)
-            }
-            Event::Retired { version, cause } => self.retired(thread, version, cause),
-            Event::Released { version, cause } => self.released(thread, version, cause),
+            Event::Hijacked { version, point, slot, cause } => self.hijacked(at, version, point, slot, cause),
+            Event::Retired { version, cause } => self.retired(at, version, cause),
+            Event::Released { version, cause } => self.released(at, version, cause),
             _ => Ok(()),
         }
     }
 
     fn compiled(
         &mut self,
-        thread: &Thread,
+        at: &Observation<'_>,
         version: &CodeVersion,
         duration: Duration,
         cause: Cause,
@@ -247,14 +245,14 @@ impl<W: Write> State<W> {
             "code_bytes": version.code_bytes,
             "cause": cause,
         });
-        let name = name("compile", thread, version.function);
+        let name = name("compile", at, version.function);
         let (dur, args) = (Some(dur), Some(args));
         self.put(&Record { dur, args, ..Record::new(name, "compile", "X", began, tid) })
     }
 
     fn hijacked(
         &mut self,
-        thread: &Thread,
+        at: &Observation<'_>,
         version: &CodeVersion,
         point: Point,
         slot: u64,
@@ -262,14 +260,14 @@ impl<W: Write> State<W> {
     ) -> io::Result<()> {
         let flow = self.new_flow();
         self.slots.insert(slot, flow);
-        *self.pending.entry(key(thread, version)).or_default() += 1;
+        *self.pending.entry(key(at, version)).or_default() += 1;
         // A frame that tiers up at a poll is hijacked alone: its flow begins with itself.
         let alone = matches!(cause, Cause::TierUp { .. });
         if !alone {
             self.flow_outside("frame", flow)?;
         }
         let args = json!({ "version": version.id.to_string(), "point": point.to_string(), "cause": cause });
-        self.slice("frame", name("hijack", thread, version.function), args)?;
+        self.slice("frame", name("hijack", at, version.function), args)?;
         self.flow("frame", flow, if alone { Flow::Start } else { Flow::Step })
     }
 
@@ -277,7 +275,7 @@ impl<W: Write> State<W> {
     fn frame_ends(
         &mut self,
         what: &str,
-        thread: &Thread,
+        at: &Observation<'_>,
         version: &CodeVersion,
         point: Point,
         slot: u64,
@@ -285,50 +283,50 @@ impl<W: Write> State<W> {
     ) -> io::Result<()> {
         args["version"] = version.id.to_string().into();
         args["point"] = point.to_string().into();
-        self.slice("frame", name(what, thread, version.function), args)?;
+        self.slice("frame", name(what, at, version.function), args)?;
         if let Some(flow) = self.slots.remove(&slot) {
             self.flow("frame", flow, Flow::End)?;
         }
-        let pending = self.pending.entry(key(thread, version)).or_default();
+        let pending = self.pending.entry(key(at, version)).or_default();
         *pending = pending.saturating_sub(1);
         if *pending > 0 {
             return Ok(());
         }
-        self.pending.remove(&key(thread, version));
-        match self.dying.get(&key(thread, version)) {
+        self.pending.remove(&key(at, version));
+        match self.dying.get(&key(at, version)) {
             Some(Dying { flow, released: true }) => {
                 let flow = *flow;
-                self.dying.remove(&key(thread, version));
+                self.dying.remove(&key(at, version));
                 let args = json!({ "version": version.id.to_string() });
-                self.slice("version", name("forget", thread, version.function), args)?;
+                self.slice("version", name("forget", at, version.function), args)?;
                 self.flow("version", flow, Flow::End)
             }
             _ => Ok(()),
         }
     }
 
-    fn retired(&mut self, thread: &Thread, version: &CodeVersion, cause: Cause) -> io::Result<()> {
+    fn retired(&mut self, at: &Observation<'_>, version: &CodeVersion, cause: Cause) -> io::Result<()> {
         let flow = self.new_flow();
-        self.dying.insert(key(thread, version), Dying { flow, released: false });
+        self.dying.insert(key(at, version), Dying { flow, released: false });
         self.flow_outside("version", flow)?;
         let args = json!({ "version": version.id.to_string(), "cause": cause });
-        self.slice("version", name("retire", thread, version.function), args)?;
+        self.slice("version", name("retire", at, version.function), args)?;
         self.flow("version", flow, Flow::Step)
     }
 
-    fn released(&mut self, thread: &Thread, version: &CodeVersion, cause: Cause) -> io::Result<()> {
+    fn released(&mut self, at: &Observation<'_>, version: &CodeVersion, cause: Cause) -> io::Result<()> {
         let args = json!({
             "version": version.id.to_string(),
             "code_bytes": version.code_bytes,
             "cause": cause,
         });
-        self.slice("version", name("release", thread, version.function), args)?;
-        let is_last = !self.pending.contains_key(&key(thread, version));
-        let Some(dying) = self.dying.get_mut(&key(thread, version)) else { return Ok(()) };
+        self.slice("version", name("release", at, version.function), args)?;
+        let is_last = !self.pending.contains_key(&key(at, version));
+        let Some(dying) = self.dying.get_mut(&key(at, version)) else { return Ok(()) };
         dying.released = true;
         let flow = dying.flow;
         if is_last {
-            self.dying.remove(&key(thread, version));
+            self.dying.remove(&key(at, version));
         }
         self.flow("version", flow, if is_last { Flow::End } else { Flow::Step })
     }
@@ -409,6 +407,11 @@ impl<W: Write> State<W> {
     }
 }
 
-fn name<'a>(what: &str, thread: &Thread, function: FunctionIndex) -> Cow<'a, str> {
-    Cow::Owned(format!("{what} {}", thread.instance().module().function(function).name))
+/// The tier that a frame has landed in.
+fn tier_of(to: Option<Continuation>) -> Tier {
+    to.map_or(Tier::Interpreter, |to| to.tier.into())
+}
+
+fn name<'a>(what: &str, at: &Observation<'_>, function: FunctionIndex) -> Cow<'a, str> {
+    Cow::Owned(format!("{what} {}", at.instance().module().function(function).name))
 }

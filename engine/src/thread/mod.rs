@@ -4,6 +4,8 @@
 //! passes around is the thread's own. Its other parts are the runtime's. All of it is reached through
 //! shared references, because the runtime nests (guest calls host calls guest): state is in cells.
 
+pub(crate) mod agenda;
+pub(crate) mod phase;
 pub(crate) mod walk;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -26,7 +28,7 @@ use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
 use crate::error::{InvokeError, ThreadError, Trap};
 use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
-use crate::event::{Event, FrameState};
+use crate::event::{Event, FrameState, Observation, Observer};
 use crate::instance::host::{HostCall, HostError};
 use crate::instance::link::ImportedFunction;
 use crate::instance::{Instance, MAXIMUM_VALUES};
@@ -35,17 +37,27 @@ use crate::memory::value_stack::ValueStack;
 use crate::settings::Tier;
 use crate::settings::destination::Destination;
 use crate::settings::stress::{Action, Schedule};
+use crate::thread::agenda::{Agenda, catch_panic};
+use crate::thread::phase::{CurrentPhase, Phase, PhaseGuard};
+use crate::tiering::TieringPolicy;
 use crate::transition::landing::Landed;
 use crate::transition::leaving::Leaving;
 use crate::transition::pad::Pending;
 
 /// One thread of guest execution: bound to the native thread that made it.
+///
+/// What asks the thread to call the guest, to walk the stack or to replace frames does so outside of guest code:
+/// the embedder before and after calls, a host function during one. From anywhere else, such as an
+/// observer, a policy or the choice of a [hijack](Self::hijack), it is refused with
+/// [`NotNow`](crate::NotNow).
 #[repr(C)]
 #[derive(Debug)]
 pub struct Thread {
     /// Must stay first: compiled code's pointer to the context is the pointer to the thread.
     context: UnsafeCell<Context>,
     instance: Arc<Instance>,
+    phase: CurrentPhase,
+    agenda: Agenda,
     values: ValueStack,
     results: Box<[Cell<u64>]>,
     stack_high: u64,
@@ -85,6 +97,11 @@ pub(crate) struct Fault {
 impl Thread {
     /// A thread that executes `instance` on the current native thread, whose stack it shares. An
     /// instance has one thread at a time; those of the instances of a store are of one native thread.
+    ///
+    /// The first thread of the process installs a handler of `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`, which
+    /// makes traps of what compiled code does wrong. It hands every other such signal to the handler that was
+    /// there before. A handler that is installed later has to do the same, or guest code that traps ends the
+    /// process.
     ///
     /// # Errors
     /// If there is one already, return addresses cannot be hijacked, or the system gives no memory.
@@ -128,6 +145,8 @@ impl Thread {
         let thread = Box::pin(Thread {
             context: UnsafeCell::new(context),
             instance: Arc::clone(instance),
+            phase: CurrentPhase::new(),
+            agenda: Agenda::default(),
             values,
             results,
             stack_high: bounds.high,
@@ -150,7 +169,7 @@ impl Thread {
             _pinned: PhantomPinned,
         });
         instance.attach_thread(&thread);
-        thread.request_polls(settings.counts_safepoints() || settings.points);
+        thread.update_polls();
         Ok(thread)
     }
 
@@ -257,14 +276,6 @@ impl Thread {
         self.watches_landings
     }
 
-    /// Tells the observer, if there is one.
-    #[inline(always)]
-    pub(crate) fn observe<'e>(&self, event: impl FnOnce() -> Event<'e>) {
-        if let Some(observer) = self.instance.observer() {
-            observer.observe(self, &event());
-        }
-    }
-
     /// The frame state in `words`.
     pub(crate) fn frame_state<'s>(
         &'s self,
@@ -273,6 +284,70 @@ impl Thread {
         words: &'s [u64],
     ) -> FrameState<'s> {
         FrameState::new(function, point, self.instance.analysis(function), words)
+    }
+
+    /// The phase that it is in.
+    pub(crate) fn phase(&self) -> &CurrentPhase {
+        &self.phase
+    }
+
+    /// What it is to do at its next safepoint.
+    pub(crate) fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// Tells the observer, if there is one.
+    #[inline(always)]
+    pub(crate) fn observe<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = self.instance.observer() {
+            self.tell(observer, &event());
+        }
+    }
+
+    #[cold]
+    fn tell(&self, observer: &dyn Observer, event: &Event<'_>) {
+        let observation = Observation::new(self, self.phase.get());
+        let _observing = self.phase.enter(Phase::Observing);
+        self.contain("an observer", || observer.observe(&observation, event));
+    }
+
+    /// Asks the policy; if it panics, its answer is `default`.
+    #[inline(always)]
+    pub(crate) fn ask_policy<T>(&self, default: T, ask: impl FnOnce(&dyn TieringPolicy) -> T) -> T {
+        let policy = self.instance.policy();
+        if self.instance.has_own_policy() {
+            self.contain("the tiering policy", || ask(policy)).unwrap_or(default)
+        } else {
+            // The engine's does not panic.
+            ask(policy)
+        }
+    }
+
+    /// Runs code of the embedder. A panic ends the guest's call at the next safepoint.
+    fn contain<T>(&self, who: &str, run: impl FnOnce() -> T) -> Option<T> {
+        let value = self.agenda.contain(who, run);
+        if value.is_none() {
+            self.update_polls();
+        }
+        value
+    }
+
+    /// Whether code of the embedder has panicked: that is pending now as a trap, at `point` of `function`.
+    #[inline(always)]
+    pub(crate) fn fails(&self, function: FunctionIndex, point: Point) -> bool {
+        let fails = self.agenda.has_panic();
+        if fails {
+            self.trap.replace(self.panic_trap(function, point));
+        }
+        fails
+    }
+
+    /// The panic of code of the embedder, as a trap.
+    #[cold]
+    fn panic_trap(&self, function: FunctionIndex, point: Point) -> Option<Trap> {
+        let message = self.agenda.take_panic()?;
+        self.update_polls();
+        Some(Trap { message: Some(message), ..self.trap_at(TrapKind::HostError, function, point) })
     }
 
     /// The frame at a poll that it leaves apart.
@@ -360,41 +435,53 @@ impl Thread {
     /// Calls `function` with `arguments`, one word each.
     ///
     /// # Errors
-    /// If there are too many or too few arguments, one is not the function reference that it must be, or the
-    /// function traps.
+    /// If the thread is in no [phase](crate::Phase) to call the guest, there are too many or too few arguments, one
+    /// is not the function reference that it must be, or the function traps.
     pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
         let signature = self.instance.module().signature_of(function);
+        self.phase.check_outside()?;
         let words = arguments.len().max(signature.results.len());
         self.check_arguments(function, arguments)?;
         let window = self.values.top();
         if !self.has_native_stack() || !self.values.fits(window, words) {
             return Err(self.trap_at(TrapKind::StackExhausted, function, Points::entry()).into());
         }
-        let _calling = Calling::new(&self.calls);
+        let calling = Calling::new(self);
         self.observe(|| Event::Invoked { function, arguments });
+        let outcome = self.execute(function, arguments, window, words);
+        self.observe(|| Event::Finished { outcome: outcome.as_deref() });
+        drop(calling);
+        self.carry_out_requests();
+        Ok(self.panic_trap(function, Points::entry()).map_or(outcome, Err)?)
+    }
+
+    /// Executes `function` in a window of so many `words`, which fits.
+    fn execute(
+        &self,
+        function: FunctionIndex,
+        arguments: &[u64],
+        window: *mut u64,
+        words: usize,
+    ) -> Result<Vec<u64>, Trap> {
+        if let Some(trap) = self.panic_trap(function, Points::entry()) {
+            return Err(trap);
+        }
         if let Some(coverage) = self.instance.coverage() {
             coverage.called();
         }
-        // SAFETY: `fits` says that the window is there.
+        let signature = self.instance.module().signature_of(function);
+        // SAFETY: the caller vouches for the window.
         unsafe { write_words(&signature.parameters, arguments, window) };
         let code = self.instance.cell(function).load(Ordering::Acquire);
-        let outer = stubs::current();
-        // SAFETY: the thread outlives the call, and the outer context is put back.
-        unsafe { stubs::set_current(self.context()) };
-        self.values.set_top(window.wrapping_add(words));
+        let active = Active::new(self, window, words);
         let returned = self.call_native(function, code, window);
-        self.values.set_top(window);
-        // SAFETY: whoever entered with the outer context is still there.
-        unsafe { stubs::set_current(outer) };
-        if !returned {
-            let trap = self.take_trap();
-            self.observe(|| Event::Finished { outcome: Err(&trap) });
-            return Err(trap.into());
+        drop(active);
+        let trap = (!returned).then(|| self.take_trap());
+        match self.panic_trap(function, Points::entry()).or(trap) {
+            Some(trap) => Err(trap),
+            // SAFETY: `call_native` wrote the results there.
+            None => Ok(unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec()),
         }
-        // SAFETY: `call_native` wrote the results there.
-        let results = unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec();
-        self.observe(|| Event::Finished { outcome: Ok(&results) });
-        Ok(results)
     }
 
     /// Refuses arguments that are too many or too few, or that are no function references where they must be:
@@ -483,38 +570,51 @@ impl Thread {
         let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
         let mut results = vec![0; signature.results.len()];
         self.observe(|| Event::HostCalled { function, arguments: &arguments });
-        let outcome = match self.instance.imported_function(function).expect("an imported function") {
+        let outcome = match self.panic_trap(function, Points::entry()) {
+            Some(trap) => Err(trap),
+            None => self
+                .call_imported(function, &arguments, &mut results)
+                .map_err(|error| self.trap_of(function, error)),
+        };
+        if outcome.is_ok() {
+            // SAFETY: the window has room for the results.
+            unsafe { write_words(&signature.results, &results, window) };
+        }
+        // SAFETY: the window has room for the results.
+        let words = unsafe { std::slice::from_raw_parts(window, results.len()) };
+        self.observe(|| Event::HostReturned { function, outcome: outcome.as_ref().map(|()| words) });
+        if let Err(trap) = outcome {
+            self.trap.replace(Some(trap));
+            return false;
+        }
+        !self.fails(function, Points::entry())
+    }
+
+    /// Calls what is behind the imported `function`.
+    fn call_imported(
+        &self,
+        function: FunctionIndex,
+        arguments: &[u64],
+        results: &mut Vec<u64>,
+    ) -> Result<(), HostError> {
+        match self.instance.imported_function(function).expect("an imported function") {
             ImportedFunction::Host(host) => {
-                let call = HostCall::new(self);
-                let run = std::panic::AssertUnwindSafe(|| (host.code)(&call, &arguments, &mut results));
-                let panicked = |_| Err(HostError::Failed("the host function panicked".into()));
-                let returned = std::panic::catch_unwind(run).unwrap_or_else(panicked);
-                returned.and_then(|()| match self.forged(&signature.results, &results) {
+                let _outside = self.phase.enter(Phase::Outside);
+                let outcome = catch_panic(|| (host.code)(&HostCall::new(self), arguments, results));
+                let panicked = |message| HostError::Failed(format!("the host function panicked: {message}"));
+                outcome.map_err(panicked)??;
+                let types = &self.instance.module().signature_of(function).results;
+                match self.forged(types, results) {
                     Some(position) => {
                         let what = "is no reference to a function of the store";
                         Err(HostError::Failed(format!("result {position} of the host function {what}")))
                     }
                     None => Ok(()),
-                })
+                }
             }
             ImportedFunction::Linked(instance, function) => {
-                self.call_linked(instance, *function, &arguments).map(|words| results = words)
-            }
-        };
-        match outcome {
-            Ok(()) => {
-                // SAFETY: the window has room for the results.
-                unsafe { write_words(&signature.results, &results, window) };
-                // SAFETY: just written.
-                let words = unsafe { std::slice::from_raw_parts(window, results.len()) };
-                self.observe(|| Event::HostReturned { function, outcome: Ok(words) });
-                true
-            }
-            Err(error) => {
-                let trap = self.trap_of(function, error);
-                self.observe(|| Event::HostReturned { function, outcome: Err(&trap) });
-                self.trap.replace(Some(trap));
-                false
+                *results = self.call_linked(instance, *function, arguments)?;
+                Ok(())
             }
         }
     }
@@ -527,6 +627,7 @@ impl Thread {
         arguments: &[u64],
     ) -> Result<Vec<u64>, HostError> {
         let thread = self.linked_thread(instance).map_err(|error| HostError::Failed(error.to_string()))?;
+        let _outside = self.phase.enter(Phase::Outside);
         Ok(thread.call(function, arguments)?)
     }
 
@@ -665,19 +766,49 @@ unsafe fn write_words(types: &[Type], words: &[u64], window: *mut u64) {
     }
 }
 
-/// A call of guest code that is not over.
-struct Calling<'t>(&'t Cell<usize>);
+/// An unfinished call of the guest.
+struct Calling<'t> {
+    calls: &'t Cell<usize>,
+    _guest: PhaseGuard<'t>,
+}
 
 impl<'t> Calling<'t> {
-    fn new(calls: &'t Cell<usize>) -> Calling<'t> {
-        calls.set(calls.get() + 1);
-        Calling(calls)
+    fn new(thread: &'t Thread) -> Calling<'t> {
+        thread.calls.set(thread.calls.get() + 1);
+        Calling { calls: &thread.calls, _guest: thread.phase.enter(Phase::Guest) }
     }
 }
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.calls.set(self.calls.get() - 1);
+    }
+}
+
+/// The context of a thread is the native thread's current one, and its window is taken, as long as this
+/// lives: no longer than the thread, whatever comes in between.
+struct Active<'t> {
+    thread: &'t Thread,
+    window: *mut u64,
+    outer: *mut Context,
+}
+
+impl<'t> Active<'t> {
+    /// Takes so many `words` at `window`, which fit.
+    fn new(thread: &'t Thread, window: *mut u64, words: usize) -> Active<'t> {
+        let outer = stubs::current();
+        thread.values.set_top(window.wrapping_add(words));
+        // SAFETY: the thread outlives the guard, which puts the outer context back.
+        unsafe { stubs::set_current(thread.context()) };
+        Active { thread, window, outer }
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.thread.values.set_top(self.window);
+        // SAFETY: it is null, or that of a thread whose guard is further out on this stack.
+        unsafe { stubs::set_current(self.outer) };
     }
 }
 

@@ -10,6 +10,7 @@ use osr_stubs::{Context, EntryRecord};
 
 use crate::code::ledger::{LedgerPcs, Record};
 use crate::code::{SiteRef, VersionId};
+use crate::error::TransitionError;
 use crate::thread::Thread;
 
 /// A compiled frame of a thread, as seen from the runtime.
@@ -74,8 +75,9 @@ impl Thread {
     /// How many compiled frames this thread has: a walk by frame pointers that looks nothing up.
     ///
     /// # Errors
-    /// If the stack cannot be walked: a broken invariant.
-    pub fn count_compiled_frames(&self) -> Result<usize, osr_stackwalk::Error> {
+    /// If the thread is in no [phase](crate::Phase) for it, or the stack cannot be walked: a broken invariant.
+    pub fn count_compiled_frames(&self) -> Result<usize, TransitionError> {
+        self.phase().check_outside()?;
         let ledger = self.ledger().borrow();
         let mut frames = 0;
         self.walk(&LedgerPcs::new(&ledger)).visit(|_| frames += 1)?;
@@ -94,14 +96,15 @@ impl Thread {
     /// frames, up to the outermost. The first is that of this function itself.
     ///
     /// # Errors
-    /// If a frame has no unwind rows or its stack cannot be read. It never guesses. Compiled frames of other
-    /// instances, which called this one, have none here.
+    /// If the thread is in no [phase](crate::Phase) for it, a frame has no unwind rows or its stack cannot be
+    /// read. It never guesses. Compiled frames of other instances, which called this one, have none here.
     #[inline(never)]
-    pub fn native_frames(&self) -> Result<Vec<Frame>, osr_stackwalk::Error> {
+    pub fn native_frames(&self) -> Result<Vec<Frame>, TransitionError> {
+        self.phase().check_outside()?;
         let mut visit = Visit { thread: self, frames: Ok(Vec::new()) };
         // SAFETY: the visitor is called once, with this data, and does not unwind.
         unsafe { visit_here(Visit::visit, (&raw mut visit).cast()) };
-        visit.frames
+        Ok(visit.frames?)
     }
 
     fn walk_native(&self, start: ExitRecord) -> Result<Vec<Frame>, osr_stackwalk::Error> {
@@ -117,11 +120,17 @@ impl Thread {
         walker.walk(self.live_stack(), pcs, start).collect()
     }
 
-    /// This thread's compiled frames, innermost first. To be asked from a host function.
+    /// This thread's compiled frames, innermost first.
     ///
     /// # Errors
-    /// If the stack cannot be walked: a broken invariant.
-    pub fn compiled_frames(&self) -> Result<Vec<CompiledFrame>, osr_stackwalk::Error> {
+    /// If the thread is in no [phase](crate::Phase) for it, or the stack cannot be walked: a broken invariant.
+    pub fn compiled_frames(&self) -> Result<Vec<CompiledFrame>, TransitionError> {
+        self.phase().check_outside()?;
+        self.list_frames()
+    }
+
+    /// The same, in any phase in which the stack can be walked.
+    pub(crate) fn list_frames(&self) -> Result<Vec<CompiledFrame>, TransitionError> {
         let ledger = self.ledger().borrow();
         let registry = self.instance().registry();
         let mut frames = Vec::new();

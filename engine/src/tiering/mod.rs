@@ -20,6 +20,10 @@ use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::thread::Thread;
 
 /// Decides where functions go on.
+///
+/// It is asked in the middle of a transition, and decides from what it is given and what it knows. Whatever it
+/// asks a thread to do is refused. If it panics, the function stays in its tier, or the frame lands in the
+/// interpreter, and the guest's call ends as after the panic of an [`Observer`](crate::Observer).
 pub trait TieringPolicy: fmt::Debug + Send + Sync {
     /// After how many entries plus back-edges in `tier` the policy is asked whether a function
     /// [tiers up](Self::tier_up). 0: at once, at the first; `u32::MAX`: never. Asked once for each tier, when
@@ -125,7 +129,7 @@ pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> 
     if threshold == NEVER {
         return None;
     }
-    let tier = thread.instance().policy().tier_up(function, Tier::Baseline, place)?;
+    let tier = thread.ask_policy(None, |policy| policy.tier_up(function, Tier::Baseline, place))?;
     let cause = Cause::TierUp { from: Tier::Baseline, place };
     code_of(thread, function, tier, EntryPoint::Function, cause)?;
     thread.count(|transitions| transitions.tier_up += 1);
@@ -178,7 +182,9 @@ fn tier_up(
 ) -> Option<CompiledTier> {
     let instance = thread.instance();
     let is_asked = instance.threshold(Tier::Interpreter) != NEVER;
-    let tier = is_asked.then(|| instance.policy().tier_up(function, Tier::Interpreter, place)).flatten();
+    let tier = is_asked
+        .then(|| thread.ask_policy(None, |policy| policy.tier_up(function, Tier::Interpreter, place)))
+        .flatten();
     let state = instance.function(function);
     let is_possible = |tier: &CompiledTier| {
         let key = VersionKey { function, tier: *tier, entry };

@@ -13,6 +13,7 @@ use crate::instance::Instance;
 use crate::settings::CompiledTier;
 use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
+use crate::thread::phase::Phase;
 
 /// What a hijack did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,14 +29,23 @@ impl Thread {
     /// it is in a call of the runtime, which returns through a slot like any other.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code is not ready for it; then, and if `choose`
-    /// panics, nothing is hijacked.
+    /// If the thread is in no [phase](crate::Phase) for it, the stack cannot be walked, or compiled code is not
+    /// ready; then, and if `choose` panics, nothing is hijacked. Not so if an observer
+    /// [panicked](TransitionError::Panicked).
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
-        let cause = Cause::Host;
-        self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, |version, _| choose(version)))
+        self.on_demand(|| self.hijack_because(Cause::Host, |version, _| choose(version)))
     }
 
     /// As [`Self::hijack`], where `choose` picks by the site, too, that a frame waits at.
+    #[inline(always)]
+    pub(crate) fn hijack_because(
+        &self,
+        cause: Cause,
+        choose: impl Fn(&CodeVersion, u32) -> bool,
+    ) -> Result<Hijacked, TransitionError> {
+        self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, choose))
+    }
+
     #[inline(always)]
     pub(crate) fn hijack_sites(
         &self,
@@ -43,11 +53,13 @@ impl Thread {
         choose: impl Fn(&CodeVersion, u32) -> bool,
     ) -> Result<Hijacked, TransitionError> {
         self.check_ready()?;
-        let mut ledger = self.ledger().borrow_mut();
         let mut again = 0;
         // Compiled frames are further out than this one.
         let deepest = (&raw const again) as u64;
-        let mut hijacking = Hijacking::new(self.instance(), ledger.batch(deepest));
+        let batch = self.ledger().borrow_mut().batch(deepest);
+        let mut hijacking = Hijacking::new(self.instance(), batch);
+        // The choice is the embedder's code, which may look at the thread.
+        let ledger = self.ledger().borrow();
         let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let pcs = LedgerPcs::new(&ledger);
         self.walk(&pcs).visit_runs(|frame, others| {
@@ -63,7 +75,7 @@ impl Thread {
                 if choose(here.version, here.number) {
                     here.writer.write(return_slot, here.site);
                     // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
-                    // it before the return, Rust code above never its own; the ledger is ours until then.
+                    // it before the return, Rust code above never its own; nobody looks at the ledger before it has the record.
                     unsafe { return_slot.store(landing) };
                 }
                 next = if here.writer.is_full() { None } else { others.next_frame() };
@@ -74,8 +86,8 @@ impl Thread {
         let copy = |record: Record<'_>| (record.slot, *record.site);
         let seen: Vec<(ReturnSlot, PendingSite)> =
             if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
-        ledger.add(batch);
         drop(ledger);
+        self.ledger().borrow_mut().add(batch);
         seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
         self.count(|statistics| {
             statistics.hijacked_frames += hijacked.frames;
@@ -126,6 +138,7 @@ impl Thread {
         cause: Cause,
         replace: impl FnOnce() -> T,
     ) -> T {
+        let _replacing = self.phase().enter(Phase::Replacing);
         self.observe(|| Event::ReplacementBegan { replacement, cause });
         let replaced = replace();
         self.observe(|| Event::ReplacementEnded);
@@ -134,7 +147,15 @@ impl Thread {
 
     /// Puts the original return PCs back where the code they lead into is still there. Returns the number of
     /// slots.
-    pub fn unhijack(&self) -> u64 {
+    ///
+    /// # Errors
+    /// If the thread is in no [phase](crate::Phase) for it; then nothing happened. Not so if an observer
+    /// [panicked](TransitionError::Panicked).
+    pub fn unhijack(&self) -> Result<u64, TransitionError> {
+        self.on_demand(|| Ok(self.restore_slots()))
+    }
+
+    fn restore_slots(&self) -> u64 {
         let is_gone = |version: &CodeVersion| version.state() == VersionState::Released;
         let withdrawn = self.ledger().borrow_mut().withdraw(is_gone, restore_slot);
         for Record { slot, site } in withdrawn.records() {

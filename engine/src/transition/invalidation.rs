@@ -28,13 +28,13 @@ pub struct Invalidated {
 }
 
 impl Thread {
-    /// Invalidates every version that has a frame on this thread's stack. To be asked from the runtime:
-    /// a host function, a poll.
+    /// Invalidates every version that has a frame on this thread's stack.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
+    /// If the thread is in no [phase](crate::Phase) for it, the stack cannot be walked, or compiled code is not
+    /// ready; then nothing happened. Not so if an observer [panicked](TransitionError::Panicked).
     pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
-        self.invalidate_active_because(Cause::Host)
+        self.on_demand(|| self.invalidate_active_because(Cause::Host))
     }
 
     /// As [`Self::invalidate_active`], for another reason than that the host asks.
@@ -47,10 +47,15 @@ impl Thread {
     /// Invalidates all code of the instance.
     ///
     /// # Errors
-    /// If the stack cannot be walked, or compiled code is not ready for it; then nothing happened.
+    /// As for [`Self::invalidate_active`].
     pub fn invalidate_all(&self) -> Result<Invalidated, TransitionError> {
+        self.on_demand(|| self.invalidate_all_because(Cause::Host))
+    }
+
+    /// As [`Self::invalidate_all`], for another reason than that the host asks.
+    pub(crate) fn invalidate_all_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
         let versions = self.instance().registry().live();
-        self.invalidate(&versions, Cause::Host)
+        self.invalidate(&versions, cause)
     }
 
     fn invalidate(

@@ -15,11 +15,12 @@ use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as
 
 use crate::code::ledger::TakenRecord;
 use crate::code::x86_64::callee_saves;
-use crate::event::Event;
+use crate::event::{Continuation, Event};
 use crate::settings::destination::Destination;
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;
+use crate::thread::phase::{Phase, PhaseGuard};
 use crate::tiering;
 use crate::transition::pad;
 
@@ -44,6 +45,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let thread = unsafe { &*context.cast::<Thread>() };
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
+    let _landing = landing_phase(thread);
     let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());
@@ -71,6 +73,13 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         return pad::begin(thread, record, address, state, registers);
     }
     complete(thread, record, state, registers)
+}
+
+/// So that observers, if there are any, cannot walk the stack. Whatever else is called by a landing finds the
+/// guest executing, which is enough to refuse.
+#[inline(always)]
+pub(crate) fn landing_phase(thread: &Thread) -> Option<PhaseGuard<'_>> {
+    thread.watches_landings().then(|| thread.phase().enter(Phase::Landing))
 }
 
 /// Goes on where `record` lands, with its frame state.
@@ -113,14 +122,12 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
     let (from, place) = (version.tier.into(), record.site.kind().into());
     thread.count_move(from, to, place);
     if thread.watches_landings() {
-        thread.observe(|| Event::Moved {
+        thread.observe(|| Event::Landed {
             place,
-            from,
-            from_version: Some(version),
-            frame: Some(frame_base),
-            to,
-            to_code: continuation.map(|(code, _)| code as u64),
-            slot: Some(record.slot.address()),
+            version,
+            slot: record.slot.address(),
+            frame: frame_base,
+            to: continuation.map(|(code, tier)| Continuation { tier, code: code as u64 }),
             state: thread.frame_state(version.function, point, state),
         });
         thread.cover(version, record.site.number(), to);
@@ -147,7 +154,9 @@ fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
     let forced = if thread.watches_landings() { forced(thread, record) } else { None };
     match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
-        None => thread.instance().policy().land(record.site.version(), record.site.point()),
+        None => thread.ask_policy(Destination::Interpreter, |policy| {
+            policy.land(record.site.version(), record.site.point())
+        }),
     }
 }
 

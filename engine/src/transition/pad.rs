@@ -57,6 +57,7 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     let thread = unsafe { &*context.cast::<Thread>() };
     // SAFETY: as at the landing; the pad does not know of them.
     let registers = unsafe { &mut (*context).landing };
+    let _landing = landing::landing_phase(thread);
     let Pending { record, expected } = thread.take_pending_pad();
     // SAFETY: where the first half has found room for so many, and the pad has stored them.
     let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.site.words()) };

@@ -7,7 +7,8 @@ use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::POLL_REQUEST;
 
 use crate::code::{CodeVersion, SiteRef};
-use crate::event::{Cause, Event, Replacement};
+use crate::error::TransitionError;
+use crate::event::{Cause, Event, Request};
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
@@ -20,19 +21,65 @@ impl Thread {
         if self.instance().settings().counts_safepoints() {
             self.stress();
         }
+        self.carry_out_requests();
     }
 
-    /// Compiled code is at a poll, because someone asked, or since it has counted down.
-    pub(crate) fn poll(&self) {
+    /// Does what observers have requested. The stack can be walked, and the frame that called the runtime, if
+    /// there is one, may be replaced.
+    #[inline]
+    pub(crate) fn carry_out_requests(&self) {
+        if self.agenda().has_requests() {
+            self.carry_out();
+        }
+    }
+
+    #[cold]
+    fn carry_out(&self) {
+        let cause = Cause::Observer;
+        for request in self.agenda().take_requests() {
+            let carried_out = match request {
+                Request::InvalidateAll => self.invalidate_all_because(cause).map(drop),
+                Request::InvalidateActive => self.invalidate_active_because(cause).map(drop),
+                Request::Hijack => self.hijack_because(cause, |_, _| true).map(drop),
+            };
+            carried_out.expect("code was ready when it was requested, and the stack can be walked");
+        }
+        self.update_polls();
+    }
+
+    /// Does what the embedder or a host function asks for, and then what observers have requested meanwhile.
+    pub(crate) fn on_demand<T>(
+        &self,
+        act: impl FnOnce() -> Result<T, TransitionError>,
+    ) -> Result<T, TransitionError> {
+        self.phase().check_outside()?;
+        let outcome = act();
+        self.carry_out_requests();
+        match self.agenda().take_panic() {
+            Some(message) => {
+                self.update_polls();
+                Err(TransitionError::Panicked { message })
+            }
+            None => outcome,
+        }
+    }
+
+    /// Compiled code is at a poll, because it was requested, or since it has counted down. False: a trap is
+    /// pending.
+    pub(crate) fn poll(&self) -> bool {
         let exit = self.exit_site();
         let (point, SiteRef { version, site }) = (exit.point(), exit);
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
         self.observe_reached(version.function, point, Some(frame), version.tier.into());
+        if self.fails(version.function, point) {
+            return false;
+        }
         self.at_poll(&version, site, || self.safepoint());
         if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
             self.count_is_up(&version, site, point);
         }
+        true
     }
 
     /// A frame of `version`, which profiles, has counted down at `site`, where it polls.
@@ -48,10 +95,12 @@ impl Thread {
         }
     }
 
-    /// The interpreter is at the entry or at a loop header of `function`.
+    /// The interpreter is at the entry or at a loop header of `function`. False: a trap is pending.
     #[inline]
-    pub(crate) fn reached(&self, function: FunctionIndex, point: Point) {
+    pub(crate) fn reached(&self, function: FunctionIndex, point: Point) -> bool {
         self.observe_reached(function, point, None, Tier::Interpreter);
+        self.carry_out_requests();
+        !self.fails(function, point)
     }
 
     fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, tier: Tier) {
@@ -68,9 +117,8 @@ impl Thread {
         let Some(action) = self.instance().settings().stress.action(safepoint) else { return };
         self.record_action(safepoint, action);
         let cause = Cause::Stress { action, safepoint };
-        let hijack = |choose: &dyn Fn(&CodeVersion, u32) -> bool| {
-            self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, choose).map(drop))
-        };
+        let hijack =
+            |choose: &dyn Fn(&CodeVersion, u32) -> bool| self.hijack_because(cause, choose).map(drop);
         let hijacked = match (action, self.instance().coverage()) {
             (Action::Invalidate, _) => self.invalidate_active_because(cause).map(drop),
             (Action::Hijack, _) => hijack(&|_, _| true),
@@ -81,8 +129,12 @@ impl Thread {
         hijacked.expect("a stack of compiled frames can be walked");
     }
 
-    /// Asks compiled code to take the slow path of its polls, or not to.
-    pub(crate) fn request_polls(&self, wanted: bool) {
+    /// Asks compiled code to take the slow path of its polls, or not to, as there is something to be done at
+    /// them or not.
+    pub(crate) fn update_polls(&self) {
+        let wanted = self.instance().settings().counts_safepoints()
+            || self.instance().settings().points
+            || !self.agenda().is_empty();
         let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
         // SAFETY: the field is atomic.
         unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);

@@ -16,9 +16,8 @@ use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Event, Observer};
+use crate::event::{Cause, Event, Observation, Observer};
 use crate::settings::{CompiledTier, Tier};
-use crate::thread::Thread;
 
 /// The version of the format of an [`Explanation`] as JSON.
 pub const FORMAT_VERSION: u32 = 1;
@@ -221,27 +220,24 @@ impl Explain {
 }
 
 impl Observer for Explain {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let mut state = self.state();
         match *event {
             Event::Invoked { .. } => state.depth += 1,
-            Event::Finished { .. } => state.finished(thread),
-            Event::Compiled { version, duration, cause } => state.compiled(thread, version, duration, cause),
+            Event::Finished { .. } => state.finished(at),
+            Event::Compiled { version, duration, cause } => state.compiled(at, version, duration, cause),
             Event::Refused { function, tier, entry, error, .. } => {
                 let refusal = format!("{}, entered at {entry}: {error}", Tier::from(tier).name());
-                state.function(thread, function).refused.push(refusal);
+                state.function(at, function).refused.push(refusal);
             }
             Event::Entered { code, .. } => state.enter(code, |entered| entered.calls += 1),
-            Event::Moved { to, to_code, slot, from_version, state: frame, .. } => {
-                if let Some(code) = to_code {
-                    let by_landing = slot.is_some();
-                    state.enter(code, |entered| {
-                        *(if by_landing { &mut entered.landings } else { &mut entered.tier_ups }) += 1;
-                    });
+            Event::TieredUp { to, .. } => state.enter(to.code, |entered| entered.tier_ups += 1),
+            Event::Landed { to, version, state: frame, .. } => {
+                if let Some(to) = to {
+                    state.enter(to.code, |entered| entered.landings += 1);
                 }
-                if let (Some(_), Some(version)) = (slot, from_version) {
-                    state.gone(version, frame.point, Gone::Landed(to));
-                }
+                let tier = to.map_or(Tier::Interpreter, |to| to.tier.into());
+                state.gone(version, frame.point, Gone::Landed(tier));
             }
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
@@ -250,12 +246,12 @@ impl Observer for Explain {
             Event::Dropped { version, point, .. } => state.gone(version, point, Gone::Dropped),
             Event::Restored { version, point, .. } => state.gone(version, point, Gone::Restored),
             Event::Retired { version, cause } => {
-                let at = state.moment(thread);
+                let at = state.moment(at);
                 state.code.remove(&version.start);
                 state.change(version, |version| version.explained.retired = Some(Retired { at, cause }));
             }
             Event::Released { version, .. } => {
-                let at = state.moment(thread);
+                let at = state.moment(at);
                 state.change(version, |version| version.released(at));
                 state.forget_if_over(version);
             }
@@ -265,19 +261,19 @@ impl Observer for Explain {
 }
 
 impl State {
-    fn moment(&self, thread: &Thread) -> Moment {
-        Moment { ns: self.began.elapsed().as_nanos() as u64, safepoint: thread.transitions().safepoints }
+    fn moment(&self, at: &Observation<'_>) -> Moment {
+        Moment { ns: self.began.elapsed().as_nanos() as u64, safepoint: at.transitions().safepoints }
     }
 
-    fn function(&mut self, thread: &Thread, function: FunctionIndex) -> &mut Function {
+    fn function(&mut self, at: &Observation<'_>, function: FunctionIndex) -> &mut Function {
         self.functions.entry(function).or_insert_with(|| Function {
-            name: thread.instance().module().function(function).name.clone(),
+            name: at.instance().module().function(function).name.clone(),
             ..Function::default()
         })
     }
 
-    fn compiled(&mut self, thread: &Thread, version: &CodeVersion, duration: Duration, cause: Cause) {
-        let made = self.moment(thread);
+    fn compiled(&mut self, at: &Observation<'_>, version: &CodeVersion, duration: Duration, cause: Cause) {
+        let made = self.moment(at);
         let explained = ExplainedVersion {
             id: version.id.0,
             tier: version.tier,
@@ -292,7 +288,7 @@ impl State {
             retired: None,
             released: None,
         };
-        let versions = &mut self.function(thread, version.function).versions;
+        let versions = &mut self.function(at, version.function).versions;
         versions.push(Version { explained, gone: BTreeMap::new(), pending: 0 });
         let place = (version.function, versions.len() - 1);
         self.code.insert(version.start, place);
@@ -333,13 +329,13 @@ impl State {
     }
 
     /// Reads the profiles when the guest is gone.
-    fn finished(&mut self, thread: &Thread) {
+    fn finished(&mut self, at: &Observation<'_>) {
         self.depth = self.depth.saturating_sub(1);
         if self.depth > 0 {
             return;
         }
         for (&index, function) in &mut self.functions {
-            function.arrivals = thread.instance().profiled(index).loop_headers;
+            function.arrivals = at.instance().profiled(index).loop_headers;
         }
     }
 }

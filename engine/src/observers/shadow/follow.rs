@@ -57,18 +57,39 @@ impl Follower {
             Event::Reached { function, point, frame, tier } => self.reached(function, point, (tier, frame)),
             Event::HostCalled { function, arguments } => self.host_called(execution, function, arguments),
             Event::HostReturned { function, outcome } => self.host_returned(execution, function, outcome),
-            Event::Moved { place, from, from_version, frame, to, state, .. } => {
-                let from_version = from_version.map(|version| version.id);
+            Event::TieredUp { place, to, state } => {
                 let FrameState { function, point, .. } = state;
-                self.transition = Some(Transition { function, point, place, from, from_version, to });
-                self.compared.transitions += 1;
-                self.moved(execution, (from, frame), &state).map(|()| self.note(Counterpart::new(to, frame)))
+                let (from, to) = (Tier::Interpreter, to.tier.into());
+                let transition = Transition { function, point, place, from, from_version: None, to };
+                self.transition(execution, transition, None, &state)
+            }
+            Event::Landed { place, version, frame, to, state, .. } => {
+                let FrameState { function, point, .. } = state;
+                let (from, from_version) = (version.tier.into(), Some(version.id));
+                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+                let transition = Transition { function, point, place, from, from_version, to };
+                self.transition(execution, transition, Some(frame), &state)
             }
             Event::Finished { outcome } => self.finished(execution, outcome),
             // What happens to code and to waiting frames changes no state.
             _ => Ok(()),
         };
         followed.map_err(|disagreement| Box::new(self.difference(disagreement)))
+    }
+
+    /// An activation whose frame, if it is one of compiled code, is at `base` continues with `state`.
+    fn transition(
+        &mut self,
+        execution: &Instance,
+        transition: Transition,
+        base: Option<u64>,
+        state: &FrameState<'_>,
+    ) -> Followed {
+        self.transition = Some(transition);
+        self.compared.transitions += 1;
+        self.moved(execution, (transition.from, base), state)?;
+        self.note(Counterpart::new(transition.to, base));
+        Ok(())
     }
 
     fn difference(&self, disagreement: Disagreement) -> Difference {

@@ -5,7 +5,7 @@
 //!   execution, in any tier                      shadow: a machine that executes the bodies as written
 //!     Invoked ────────────────────────────────>   begins the same call
 //!     Reached(point) ─────────────────────────>   runs to its next entry or loop header: the same point?
-//!     Moved(point, registers) ────────────────>   is there, or runs on to the return: equal registers?
+//!     TieredUp, Landed(point, registers) ─────>   is there, or runs on to the return: equal registers?
 //!     HostCalled(arguments) ──────────────────>   runs to its call: equal? and memory?
 //!     HostReturned(results) ──────────────────>   takes the results, and what the host wrote to memory
 //!     Finished(results or trap) ──────────────>   runs to the end: equal? and memory, globals, tables?
@@ -47,11 +47,10 @@ pub use difference::{Difference, Disagreement, Transition};
 use follow::Follower;
 
 use crate::error::InstantiationError;
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observation, Observer};
 use crate::instance::Instance;
 use crate::instance::host::Imports;
 use crate::settings::{Settings, Tiers};
-use crate::thread::Thread;
 
 /// What is done about the first difference.
 type OnDifference = dyn Fn(&Difference) + Send + Sync;
@@ -148,14 +147,14 @@ impl Shadow {
 const CODE_BYTES: usize = 16 << 20;
 
 impl Observer for Shadow {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let mut state = self.state();
         let State::Following(follower) = &mut *state else { return };
         if follow::exhausts_stack(event) {
             *state = State::Lost(follower.compared());
             return;
         }
-        if let Err(difference) = follower.follow(thread.instance(), event) {
+        if let Err(difference) = follower.follow(at.instance(), event) {
             *state = State::Differs(follower.compared(), difference.clone());
             drop(state);
             if let Some(act) = &self.on_difference {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use osr_ir::{Module, Signature, Type};
 
 use super::{Compared, Difference, Disagreement, Shadow};
-use crate::event::{Event, FrameState, Observer};
+use crate::event::{Event, FrameState, Observation, Observer};
 use crate::{Delegates, Imports, Instance, Land, Settings, Stress, Thread, Tiers};
 
 /// Loops in recursions; all types, memory, a global, several results, calls of the host that write to
@@ -91,29 +91,32 @@ struct Observed {
 const FLIPPED: u64 = 1 << 20;
 
 impl Observer for Observed {
-    fn observe(&self, thread: &Thread, event: &Event<'_>) {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let next = |count: fn(Compared) -> u64| count(self.shadow.compared()) + 1;
         let transition = next(|compared| compared.transitions);
         match (*event, self.wrong) {
-            (Event::Moved { state, .. }, Wrong::Register { transition: at, register })
-                if transition == at && register < state.values().count() =>
+            (
+                Event::TieredUp { state, .. } | Event::Landed { state, .. },
+                Wrong::Register { transition: wrong, register },
+            ) if transition == wrong && register < state.values().count() => {
+                self.hand_on_corrupted(at, event, state, register);
+            }
+            (Event::TieredUp { .. } | Event::Landed { .. }, Wrong::Memory { transition: wrong })
+                if transition == wrong =>
             {
-                self.hand_on_corrupted(thread, event, &state, register);
+                assert!(at.instance().memory().expect("a memory").write(9_000, &[77]));
+                self.shadow.observe(at, event);
             }
-            (Event::Moved { .. }, Wrong::Memory { transition: at }) if transition == at => {
-                assert!(thread.instance().memory().expect("a memory").write(9_000, &[77]));
-                self.shadow.observe(thread, event);
-            }
-            (Event::Reached { .. }, Wrong::Arrival(at)) if next(|compared| compared.points) == at => {}
+            (Event::Reached { .. }, Wrong::Arrival(wrong)) if next(|compared| compared.points) == wrong => {}
             (Event::Finished { outcome: Ok(words) }, Wrong::Result) => {
                 let words: Vec<u64> = words.iter().map(|word| word ^ FLIPPED).collect();
-                self.shadow.observe(thread, &Event::Finished { outcome: Ok(&words) });
+                self.shadow.observe(at, &Event::Finished { outcome: Ok(&words) });
             }
             (Event::HostCalled { function, arguments }, Wrong::Argument) => {
                 let arguments = [arguments[0] ^ FLIPPED];
-                self.shadow.observe(thread, &Event::HostCalled { function, arguments: &arguments });
+                self.shadow.observe(at, &Event::HostCalled { function, arguments: &arguments });
             }
-            _ => self.shadow.observe(thread, event),
+            _ => self.shadow.observe(at, event),
         }
     }
 
@@ -123,15 +126,27 @@ impl Observer for Observed {
 }
 
 impl Observed {
-    fn hand_on_corrupted(&self, thread: &Thread, event: &Event<'_>, state: &FrameState<'_>, register: usize) {
-        let mut words = vec![0; thread.instance().body(state.function).registers.len()];
+    fn hand_on_corrupted(
+        &self,
+        at: &Observation<'_>,
+        event: &Event<'_>,
+        state: FrameState<'_>,
+        register: usize,
+    ) {
+        let FrameState { function, point, .. } = state;
+        let mut words = vec![0; at.instance().body(state.function).registers.len()];
         state.values().for_each(|(register, word)| words[register.index()] = word);
         let (register, _) = state.values().nth(register).expect("it is live");
         words[register.index()] ^= FLIPPED;
-        let state = thread.frame_state(state.function, state.point, &words);
-        let Event::Moved { place, from, from_version, frame, to, to_code, slot, .. } = *event else { return };
-        self.shadow
-            .observe(thread, &Event::Moved { place, from, from_version, frame, to, to_code, slot, state });
+        let state = FrameState::new(function, point, at.instance().analysis(function), &words);
+        let corrupted = match *event {
+            Event::TieredUp { place, to, .. } => Event::TieredUp { place, to, state },
+            Event::Landed { place, version, slot, frame, to, .. } => {
+                Event::Landed { place, version, slot, frame, to, state }
+            }
+            _ => unreachable!("only these have a frame state"),
+        };
+        self.shadow.observe(at, &corrupted);
     }
 }
 

@@ -1,0 +1,91 @@
+//! What a thread is to do at its next safepoint: what observers have requested, and to end the call, because
+//! code of the embedder has panicked.
+//!
+//! Observers and policies are called in the middle of things: frames half replaced, code about to be
+//! entered. So they do not act on the thread. They put a request here, which is carried out where any
+//! host function could have asked for it.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+
+use crate::event::Request;
+
+/// What is to be done at the next safepoint.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    /// A bit for each request, and one for the panic.
+    entries: Cell<u8>,
+    /// What the first panic said that was not reported yet.
+    panic: RefCell<Option<String>>,
+}
+
+/// There is a panic.
+const PANIC: u8 = 1 << 7;
+
+fn bit(request: Request) -> u8 {
+    1 << request as u8
+}
+
+impl Agenda {
+    /// Whether there is nothing to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.get() == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_requests(&self) -> bool {
+        self.entries.get() & !PANIC != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_panic(&self) -> bool {
+        self.entries.get() & PANIC != 0
+    }
+
+    /// Adds a request. Requesting twice is requesting once.
+    pub(crate) fn request(&self, request: Request) {
+        self.entries.set(self.entries.get() | bit(request));
+    }
+
+    /// Takes all requests out.
+    pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
+        let entries = self.entries.get();
+        self.entries.set(entries & PANIC);
+        Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
+    }
+
+    /// Takes the panic out, as a sentence.
+    pub(crate) fn take_panic(&self) -> Option<String> {
+        self.entries.set(self.entries.get() & !PANIC);
+        self.panic.take()
+    }
+
+    /// Runs code of the embedder, called `who`, that must not unwind into the runtime. If it panics, that is
+    /// noted.
+    pub(crate) fn contain<T>(&self, who: &str, run: impl FnOnce() -> T) -> Option<T> {
+        let message = match catch_panic(run) {
+            Ok(value) => return Some(value),
+            Err(message) => message,
+        };
+        self.entries.set(self.entries.get() | PANIC);
+        self.panic.borrow_mut().get_or_insert_with(|| format!("{who} panicked: {message}"));
+        None
+    }
+}
+
+/// Runs code of the embedder. If it panics, returns what the panic says.
+///
+/// The code is taken for unwind-safe: what it shares with the embedder is the embedder's own.
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|payload| {
+        let message = message_of(&*payload).to_owned();
+        // Its destructor is the embedder's, too, and may panic in turn.
+        std::mem::forget(payload);
+        message
+    })
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> &str {
+    let literal = payload.downcast_ref::<&str>().copied();
+    literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
