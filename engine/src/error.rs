@@ -55,6 +55,9 @@ pub enum InstantiationError {
     /// Another native thread executes instances of the store.
     #[error("another thread executes instances of the store")]
     StoreInUse,
+    /// The process is a forked child of the one that made the store.
+    #[error("this process is a forked child: it cannot use its parent's store, but make another")]
+    Forked,
     /// The instances of the store have too many functions.
     #[error("the instances of a store can have {limit} functions together, not {functions} more")]
     StoreFull {
@@ -151,6 +154,9 @@ pub enum TransitionError {
     /// The instance was made with [`ActiveFrames::RunOut`](crate::ActiveFrames::RunOut).
     #[error("the mechanism lets active frames run out, so none can be replaced")]
     FramesRunOut,
+    /// The process is a forked child of the one that made the instance.
+    #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
+    Forked,
 }
 
 /// A thread could not be made.
@@ -163,6 +169,9 @@ pub enum ThreadError {
     /// Another native thread executes instances of the store.
     #[error("another native thread executes instances of the store: drop its threads first")]
     StoreInUse,
+    /// The process is a forked child of the one that made the instance.
+    #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
+    Forked,
     /// The processor keeps a shadow stack: a swapped return address would end the process.
     #[error(
         "this process runs with a hardware shadow stack (CET), under which return addresses cannot be hijacked: turn it off, for instance with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK"
@@ -222,6 +231,9 @@ pub enum InvokeError {
     /// The thread executes guest code or is in the middle of a transition. Nothing happened.
     #[error(transparent)]
     NotNow(#[from] NotNow),
+    /// The process is a forked child of the one that made the instance.
+    #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
+    Forked,
     /// Guest code trapped.
     #[error(transparent)]
     Trap(#[from] Trap),

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    Delegates, Instance, InvokeError, Land, Mechanism, Settings, StateRecording, Stress, Thread, Tier, Tiers,
+    CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Settings, StateRecording, Stress, Thread,
+    Tier, Tiers,
 };
 use osr_ir::{ExportItem, Module, Value};
 
@@ -37,6 +38,13 @@ impl Configuration {
     #[must_use]
     pub fn with_thresholds(mut self, (interpreter, baseline): (u32, u32)) -> Configuration {
         (self.settings.threshold, self.settings.optimize_threshold) = (interpreter, baseline);
+        self
+    }
+
+    /// The same with another code memory.
+    #[must_use]
+    pub fn code_memory(mut self, code_memory: CodeMemory) -> Configuration {
+        self.settings.code_memory = code_memory;
         self
     }
 
@@ -81,6 +89,11 @@ impl Configuration {
             .recording(StateRecording::CrossChecked),
             Configuration::new("optimized, pads, invalidate, land=baseline", Optimized, invalidate(baseline))
                 .recording(StateRecording::Pads),
+            Configuration::new("optimized, pads, jit-module, invalidate", Optimized, invalidate(optimized))
+                .recording(StateRecording::Pads)
+                .code_memory(CodeMemory::JitModule),
+            Configuration::stress("auto, jit-module, invalidate=7", threshold, 7)
+                .code_memory(CodeMemory::JitModule),
             low("auto, low thresholds, invalidate, land=random", invalidate(Land::Random(1))),
             low("auto, low thresholds, hijack=5, land=random", Stress::hijack(5).landing(Land::Random(2))),
         ]

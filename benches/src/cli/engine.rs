@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use osr_engine::{CompiledTier, Mechanism, PlantedDefect, Settings, StateRecording, Tiers};
+use osr_engine::{CodeMemory, CompiledTier, Mechanism, PlantedDefect, Settings, StateRecording, Tiers};
 
 use super::size::Size;
 use super::stress::{self, StressItem};
@@ -25,6 +25,9 @@ pub(crate) struct EngineOptions {
     /// How optimized code makes its frame states known.
     #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
     pub(crate) state_recording: StateRecordingName,
+    /// What compiled code is kept in.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = CodeMemoryName::Arena)]
+    code_memory: CodeMemoryName,
     /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
@@ -96,6 +99,7 @@ impl EngineOptions {
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
             mechanism: Mechanism::recorded_by(self.state_recording.recording()),
+            code_memory: self.code_memory.memory(),
             unrolling: self.unrolling,
             points: self.points,
             stress: stress::combine(&self.stress)?,
@@ -158,6 +162,24 @@ impl TierName {
             TierName::Baseline => "baseline",
             TierName::Optimized => "optimized",
             TierName::Auto => "auto",
+        }
+    }
+}
+
+/// Names of [`CodeMemory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CodeMemoryName {
+    /// One arena, mapped twice: written through one mapping, executed through the other.
+    Arena,
+    /// One `JITModule` of cranelift-jit for each version, freed with it.
+    JitModule,
+}
+
+impl CodeMemoryName {
+    fn memory(self) -> CodeMemory {
+        match self {
+            CodeMemoryName::Arena => CodeMemory::Arena,
+            CodeMemoryName::JitModule => CodeMemory::JitModule,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Compiled code in memory: the arena that holds it, versions, and their registry.
 
-pub(crate) mod arena;
 pub(crate) mod call_cells;
 pub(crate) mod ledger;
 pub(crate) mod life;
+pub(crate) mod memory;
 mod pads;
 pub(crate) mod registry;
 pub(crate) mod version;
 pub(crate) mod x86_64;
 
 pub use life::VersionState;
+pub use memory::CodeMemory;
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, SiteRef, StubTable};
 pub use version::{CodeVersion, VersionId};

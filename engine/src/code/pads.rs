@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use osr_compiler::{PadRange, PadSites};
 
-use super::arena::Allocation;
+use super::memory::Allocation;
 
 /// The pads of a version.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The registry: all code versions of an instance, and which of them an address belongs to.
 //!
-//! Looking up a PC takes two loads: the arena is divided into granules, a table says which version each
+//! Looking up a PC takes two loads: code memory is divided into granules, a table says which version each
 //! granule belongs to. Lookups take no lock, so that walks and the fault handler may make them.
 //!
 //! The registry keeps a handle of each version: in its slot until the code is released, and after that among
@@ -21,8 +21,8 @@ use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use osr_stubs::Context;
 use serde::Serialize;
 
-use super::arena::{Allocation, Arena, GRANULE};
 use super::life::{Life, VersionState};
+use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
 use super::version::{CodeVersion, VersionId};
 use crate::memory::reservation::Reservation;
@@ -41,7 +41,7 @@ pub(crate) struct Registry {
     common_unwind: CommonInformationEntry,
     base: u64,
     bytes: u64,
-    /// Per granule of the arena, the number of its version's slot plus one.
+    /// Per granule of code memory, the number of its version's slot plus one.
     granules: Reservation,
     /// Per slot, a handle of the version. There are as many slots as granules: each version has a granule.
     slots: Reservation,
@@ -53,7 +53,7 @@ pub(crate) struct Registry {
 
 #[derive(Debug)]
 struct Inner {
-    arena: Arena,
+    memory: Memory,
     free_slots: Vec<u32>,
     next_slot: u32,
     /// Released versions that ledger records name.
@@ -75,7 +75,7 @@ pub struct CodeStatistics {
     pub versions_released: u64,
     /// Bytes of the code of those.
     pub released_bytes: u64,
-    /// Bytes of the arena in use, alignment included.
+    /// Bytes of code memory in use, alignment included.
     pub live_bytes: u64,
     /// The most bytes that were in use at once.
     pub peak_bytes: u64,
@@ -113,8 +113,10 @@ pub struct CodeTimes {
 impl Registry {
     /// An empty registry.
     pub(crate) fn new(settings: &Settings, common_unwind: &CommonInformationEntry) -> io::Result<Registry> {
-        let arena = Arena::new(settings.code_bytes, settings.checked)?;
-        let granules = arena.bytes() / GRANULE;
+        let memory = Memory::new(settings.code_memory, settings.code_bytes, settings.checked)?;
+        let range = memory.range();
+        let bytes = range.end - range.start;
+        let granules = bytes as usize / GRANULE;
         let table = |entry_bytes: usize| {
             let reservation = Reservation::new(granules * entry_bytes)?;
             reservation.commit(reservation.bytes())?;
@@ -122,12 +124,12 @@ impl Registry {
         };
         let registry = Registry {
             common_unwind: common_unwind.clone(),
-            base: arena.base(),
-            bytes: arena.bytes() as u64,
+            base: range.start,
+            bytes,
             granules: table(size_of::<AtomicU32>())?,
             slots: table(size_of::<AtomicPtr<CodeVersion>>())?,
             inner: Mutex::new(Inner {
-                arena,
+                memory,
                 free_slots: Vec::new(),
                 next_slot: 0,
                 awaited: HashMap::new(),
@@ -164,8 +166,8 @@ impl Registry {
             code.extend((offset_of!(Context, interpreter_stub) as u32).to_le_bytes());
             code.resize(code.len().next_multiple_of(STUB_BYTES), 0xcc);
         }
-        let allocation = self.inner().arena.install(&code);
-        let allocation = allocation.ok_or_else(|| io::Error::other("the code arena is too small"))?;
+        let allocation = self.inner().install(&code);
+        let allocation = allocation.ok_or_else(|| io::Error::other("code memory is too small"))?;
         Ok(StubTable { first, base: self.base + allocation.offset as u64 })
     }
 
@@ -185,7 +187,7 @@ impl Registry {
         if padding > 0 {
             body.code = [&*vec![TRAP_INSTRUCTION; padding], &*body.code].concat().into();
         }
-        let allocation = inner.arena.install(&body.code).ok_or(CompileError::NoCodeMemory)?;
+        let allocation = inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?;
         let slot = inner.free_slots.pop().unwrap_or_else(|| {
             inner.next_slot += 1;
             inner.next_slot - 1
@@ -220,21 +222,26 @@ impl Registry {
         Ok(version)
     }
 
-    /// Takes `bytes` of the arena, which nobody is to enter.
+    /// Takes `bytes` of code memory, which nobody is to enter.
     pub(crate) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
         if bytes > 0 {
             let filler = vec![TRAP_INSTRUCTION; bytes];
-            self.inner().arena.install(&filler).ok_or(CompileError::NoCodeMemory)?;
+            self.inner().install(&filler).ok_or(CompileError::NoCodeMemory)?;
         }
         Ok(())
     }
 
-    /// Writes `bytes` into the code of `version`, which nobody executes yet.
+    /// Writes `bytes` into the code of `version`, which is not [sealed](Self::seal).
     pub(crate) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
         let start = (version.start - self.base) as usize - version.allocation.offset;
         let mut inner = self.inner();
-        let write = || inner.arena.write(version.allocation, start + offset as usize, bytes);
+        let write = || inner.memory.write(version.allocation, start + offset as usize, bytes);
         version.life.while_in_memory(write).expect("it is not released yet");
+    }
+
+    /// From now on the code of `version` may be entered, and is not written.
+    pub(crate) fn seal(&self, version: &CodeVersion) {
+        self.inner().memory.seal(version.allocation);
     }
 
     fn slot(&self, slot: u32) -> &AtomicPtr<CodeVersion> {
@@ -249,16 +256,16 @@ impl Registry {
     }
 
     fn granule(&self, granule: usize) -> &AtomicU32 {
-        // SAFETY: callers pass a granule of the arena.
+        // SAFETY: callers pass a granule of code memory.
         unsafe { &*self.granules.base().cast::<AtomicU32>().add(granule) }
     }
 
-    /// Whether `pc` is in the arena.
+    /// Whether `pc` is in code memory.
     pub(crate) fn contains(&self, pc: u64) -> bool {
         pc.wrapping_sub(self.base) < self.bytes
     }
 
-    /// The addresses of the arena.
+    /// The addresses of code memory.
     pub(crate) fn range(&self) -> Range<u64> {
         self.base..self.base + self.bytes
     }
@@ -297,9 +304,9 @@ impl Registry {
         // SAFETY: the slot had a handle, which was made by `Arc::into_raw`.
         let handle = unsafe { Arc::from_raw(handle.cast_const()) };
         inner.free_slots.push(version.slot);
-        inner.arena.release(version.allocation);
+        inner.memory.free(version.allocation);
         if let Some((pads, (code, starts))) = kept {
-            let allocation = inner.arena.install(&code).expect("pads fit where they were with other code");
+            let allocation = inner.install(&code).expect("pads fit where they were with other code");
             pads.move_to(allocation, self.base + allocation.offset as u64, starts);
         }
         inner.released += 1;
@@ -369,8 +376,8 @@ impl Registry {
             versions_compiled: inner.compiled,
             versions_released: inner.released,
             released_bytes: inner.released_bytes,
-            live_bytes: inner.arena.live_bytes() as u64,
-            peak_bytes: inner.arena.peak_bytes() as u64,
+            live_bytes: inner.memory.live_bytes() as u64,
+            peak_bytes: inner.memory.peak_bytes() as u64,
             frame_map_bytes: inner.frame_map_bytes,
             unwind_bytes: inner.unwind_bytes,
         }
@@ -383,12 +390,19 @@ fn add_time(sum: &AtomicU64, began: Instant) {
 }
 
 impl Inner {
+    /// Puts `code` somewhere, ready to be executed; `None` if there is no room.
+    fn install(&mut self, code: &[u8]) -> Option<Allocation> {
+        let allocation = self.memory.allocate(code)?;
+        self.memory.seal(allocation);
+        Some(allocation)
+    }
+
     /// Nothing but handles refers to `version` any more, whose code is released.
     fn forget(&mut self, version: &CodeVersion) {
         self.frame_map_bytes -= version.frame_map_bytes();
         self.unwind_bytes -= version.unwind_bytes();
         if let Some(allocation) = version.pads.as_ref().and_then(|pads| pads.allocation()) {
-            self.arena.release(allocation);
+            self.memory.free(allocation);
         }
     }
 }

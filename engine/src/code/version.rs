@@ -16,8 +16,8 @@ use osr_compiler::{EntryPoint, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
-use super::arena::Allocation;
 use super::life::{Life, VersionState};
+use super::memory::Allocation;
 use super::pads::Pads;
 use crate::settings::{CompiledTier, StateRecording};
 

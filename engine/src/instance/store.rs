@@ -11,7 +11,8 @@
 //! others hold stubs, through which the runtime goes to the function's own instance
 //! ([`Thread::call_foreign`](crate::Thread)). So calls within an instance pay nothing for there being others.
 //!
-//! A native thread executes all instances of a store, or none: what they share is not synchronized.
+//! A native thread executes all instances of a store, or none: what they share is not synchronized. It is one of the
+//! process that made the store: a forked child is refused, and can make a store of its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -25,6 +26,7 @@ use crate::instance::Instance;
 use crate::instance::delegates::Delegates;
 use crate::instance::host::Imports;
 use crate::memory::occupancy::{Claim, Occupancy};
+use crate::memory::process::Process;
 use crate::settings::Settings;
 
 /// Instances that can import from one another, and share memories, tables and globals.
@@ -92,6 +94,9 @@ impl Store {
         module: Module,
         imports: &Imports,
     ) -> Result<Arc<Instance>, InstantiationError> {
+        if !self.state.process.is_current() {
+            return Err(InstantiationError::Forked);
+        }
         let _claim = self.state.claim().ok_or(InstantiationError::StoreInUse)?;
         let mut instances = lock(&self.instances);
         let instance = Instance::link(settings, delegates, module, imports, &self.state)?;
@@ -110,6 +115,7 @@ pub(crate) struct StoreState {
     signatures: Mutex<HashMap<Signature, u32>>,
     numbers: Mutex<Numbers>,
     occupancy: Arc<Occupancy>,
+    process: Process,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +135,11 @@ struct Member {
 }
 
 impl StoreState {
+    /// The process whose threads execute the instances. A forked child is another.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
     /// The number of `signature`.
     pub(crate) fn signature_number(&self, signature: &Signature) -> u32 {
         let mut signatures = lock(&self.signatures);

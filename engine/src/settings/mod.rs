@@ -10,6 +10,7 @@ pub(crate) use osr_compiler::{CompiledTier, StateRecording};
 use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
+use crate::code::CodeMemory;
 use crate::error::InstantiationError;
 use crate::settings::destination::Destination;
 use crate::settings::mechanism::Mechanism;
@@ -67,6 +68,8 @@ pub struct Settings {
     /// continuation's, and that of a function that calls nothing), the other half for landings. Where less is
     /// left than the compiler needs, nothing is compiled.
     pub stack_reserve_bytes: usize,
+    /// What compiled code is kept in.
+    pub code_memory: CodeMemory,
     /// Address space for compiled code.
     pub code_bytes: usize,
     /// Check invariants that cost time: conservative stack scans before each release, released code
@@ -156,6 +159,7 @@ impl Default for Settings {
             record: false,
             value_stack_bytes: 64 << 20,
             stack_reserve_bytes: 256 << 10,
+            code_memory: CodeMemory::default(),
             code_bytes: 1 << 30,
             checked: cfg!(debug_assertions),
             coverage: false,
@@ -210,6 +214,7 @@ mod tests {
                 record: true,
                 value_stack_bytes: 1,
                 stack_reserve_bytes: 2,
+                code_memory: CodeMemory::JitModule,
                 code_bytes: 3,
                 checked: !Settings::default().checked,
                 coverage: true,

@@ -109,6 +109,9 @@ impl Thread {
         if shadow_stack::is_enabled() {
             return Err(ThreadError::ShadowStack);
         }
+        if !instance.store().process().is_current() {
+            return Err(ThreadError::Forked);
+        }
         let settings = instance.settings();
         let values = ValueStack::new(settings.value_stack_bytes)
             .map_err(|source| ThreadError::System { what: "no memory for the value stack", source })?;
@@ -439,6 +442,9 @@ impl Thread {
     /// is not the function reference that it must be, or the function traps.
     pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
         let signature = self.instance.module().signature_of(function);
+        if !self.instance.store().process().is_current() {
+            return Err(InvokeError::Forked);
+        }
         self.phase.check_outside()?;
         let words = arguments.len().max(signature.results.len());
         self.check_arguments(function, arguments)?;
@@ -601,6 +607,8 @@ impl Thread {
             ImportedFunction::Host(host) => {
                 let _outside = self.phase.enter(Phase::Outside);
                 let outcome = catch_panic(|| (host.code)(&HostCall::new(self), arguments, results));
+                // A child that was forked there must not go back into code that it shares with its parent.
+                self.instance.store().process().assert_current();
                 let panicked = |message| HostError::Failed(format!("the host function panicked: {message}"));
                 outcome.map_err(panicked)??;
                 let types = &self.instance.module().signature_of(function).results;

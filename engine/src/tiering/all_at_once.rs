@@ -10,7 +10,7 @@ use osr_compiler::{CompileError, DirectCall, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
 use super::compile::compile_body;
-use crate::code::arena::GRANULE;
+use crate::code::memory::GRANULE;
 use crate::code::{CodeVersion, Registry};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
@@ -55,6 +55,7 @@ pub(crate) fn compile(
     for (version, calls) in versions.iter().zip(relocations) {
         bind(registry, version, &calls, |callee| starts[callee.index()])
             .map_err(|error| (version.function, error))?;
+        registry.seal(version);
     }
     Ok(versions)
 }

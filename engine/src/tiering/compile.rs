@@ -22,6 +22,7 @@ pub(crate) fn compile(instance: &Instance, key: VersionKey) -> Result<Arc<CodeVe
     let version = registry.install(key, body, 0)?;
     let callee = |callee| instance.function(callee).compiled().map(|code| code as u64);
     bind(registry, &version, &calls, |function| callee(function).expect("all functions are linked"))?;
+    registry.seal(&version);
     Ok(version)
 }
 

@@ -98,6 +98,9 @@ impl Thread {
 
     /// Whether frames of compiled code can be replaced at all.
     pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
+        if !self.instance().store().process().is_current() {
+            return Err(TransitionError::Forked);
+        }
         match self.instance().settings().mechanism.frames {
             ActiveFrames::Hijack => Ok(()),
             ActiveFrames::RunOut => Err(TransitionError::FramesRunOut),

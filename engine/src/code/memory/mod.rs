@@ -1,0 +1,235 @@
+//! Code memory: where machine code is put, and from where it is taken away.
+//!
+//! ```text
+//!              allocate          write            seal             free
+//!   nothing ────────────> bytes ───────> bytes ────────> code ────────────> nothing
+//!                         nobody executes them           nobody writes it
+//! ```
+//!
+//! Two ways to have it, which know nothing of what the code is: an [arena](arena), which packs code into pages that
+//! are mapped twice; and [one `JITModule` of cranelift-jit](jit_module) for each allocation, which has pages of its
+//! own. Either way all code is in one range of addresses, and no page is writable and executable at once.
+
+mod arena;
+mod jit_module;
+mod space;
+
+use std::io;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use arena::Arena;
+use jit_module::JitModules;
+
+/// Code is allocated in multiples of this many bytes: a cache line.
+pub(crate) const GRANULE: usize = 64;
+const PAGE: usize = 4096;
+
+/// What compiled code is kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodeMemory {
+    /// An arena that is mapped twice: installing and releasing take no system call, versions share pages.
+    #[default]
+    Arena,
+    /// A `JITModule` of cranelift-jit for each version, freed with it.
+    JitModule,
+}
+
+impl CodeMemory {
+    /// Both.
+    pub const ALL: [CodeMemory; 2] = [CodeMemory::Arena, CodeMemory::JitModule];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            CodeMemory::Arena => "arena",
+            CodeMemory::JitModule => "jit-module",
+        }
+    }
+}
+
+/// A part of code memory, in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allocation {
+    /// The first byte: a multiple of the granule.
+    pub(crate) offset: usize,
+    /// A multiple of the granule.
+    pub(crate) bytes: usize,
+}
+
+/// Memory for code.
+#[derive(Debug)]
+pub(crate) enum Memory {
+    /// See [`CodeMemory::Arena`].
+    Arena(Arena),
+    /// See [`CodeMemory::JitModule`].
+    JitModule(JitModules),
+}
+
+impl Memory {
+    /// Reserves `bytes`. If `checked`, what is freed stays inaccessible for a while, so that a stray return into it
+    /// faults at an address that is known.
+    pub(crate) fn new(kind: CodeMemory, bytes: usize, checked: bool) -> io::Result<Memory> {
+        Ok(match kind {
+            CodeMemory::Arena => Memory::Arena(Arena::new(bytes, checked)?),
+            CodeMemory::JitModule => Memory::JitModule(JitModules::new(bytes, checked)?),
+        })
+    }
+
+    /// The addresses at which code is executed.
+    pub(crate) fn range(&self) -> Range<u64> {
+        match self {
+            Memory::Arena(arena) => arena.range(),
+            Memory::JitModule(modules) => modules.range(),
+        }
+    }
+
+    /// Puts `code` somewhere; `None` if there is no room.
+    pub(crate) fn allocate(&mut self, code: &[u8]) -> Option<Allocation> {
+        match self {
+            Memory::Arena(arena) => arena.allocate(code),
+            Memory::JitModule(modules) => modules.allocate(code),
+        }
+    }
+
+    /// Writes `bytes` at `offset` of an allocation that is not sealed.
+    pub(crate) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= allocation.bytes, "within the allocation");
+        match self {
+            Memory::Arena(arena) => arena.write(allocation, offset, bytes),
+            Memory::JitModule(modules) => modules.write(allocation, offset, bytes),
+        }
+    }
+
+    /// From now on the allocation may be executed, and is not written.
+    pub(crate) fn seal(&mut self, allocation: Allocation) {
+        match self {
+            Memory::Arena(_) => {}
+            Memory::JitModule(modules) => modules.seal(allocation),
+        }
+    }
+
+    /// Gives memory back. Nothing may execute or return into it any more.
+    pub(crate) fn free(&mut self, allocation: Allocation) {
+        match self {
+            Memory::Arena(arena) => arena.free(allocation),
+            Memory::JitModule(modules) => modules.free(allocation),
+        }
+    }
+
+    /// Bytes allocated now.
+    pub(crate) fn live_bytes(&self) -> usize {
+        match self {
+            Memory::Arena(arena) => arena.live_bytes(),
+            Memory::JitModule(modules) => modules.live_bytes(),
+        }
+    }
+
+    /// The most bytes that were allocated at once.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        match self {
+            Memory::Arena(arena) => arena.peak_bytes(),
+            Memory::JitModule(modules) => modules.peak_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `mov eax, value; ret`
+    fn code(value: u32) -> Vec<u8> {
+        let mut bytes = vec![0xb8];
+        bytes.extend(value.to_le_bytes());
+        bytes.push(0xc3);
+        bytes
+    }
+
+    fn install(memory: &mut Memory, value: u32) -> Option<Allocation> {
+        let allocation = memory.allocate(&code(value))?;
+        memory.seal(allocation);
+        Some(allocation)
+    }
+
+    fn run(memory: &Memory, allocation: Allocation) -> u32 {
+        let address = memory.range().start + allocation.offset as u64;
+        // SAFETY: the code above takes nothing and returns a number.
+        let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(address) };
+        function()
+    }
+
+    /// The permissions of the pages that `address` is in, as `/proc/self/maps` has them.
+    fn permissions(address: u64) -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("a process has maps");
+        let entry = maps.lines().find_map(|line| {
+            let (range, rest) = line.split_once(' ')?;
+            let (start, end) = range.split_once('-')?;
+            let number = |text| u64::from_str_radix(text, 16).expect("an address");
+            (number(start)..number(end)).contains(&address).then(|| rest[..4].to_owned())
+        });
+        entry.expect("it is mapped")
+    }
+
+    #[test]
+    fn code_runs_and_freed_memory_is_used_again() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let [first, second] = [1, 2].map(|value| install(&mut memory, value).unwrap());
+            assert_eq!((run(&memory, first), run(&memory, second)), (1, 2));
+            memory.free(first);
+            let third = install(&mut memory, 3).unwrap();
+            assert_eq!(third, first, "{kind:?}");
+            assert_eq!((run(&memory, second), run(&memory, third)), (2, 3));
+            assert_eq!((memory.live_bytes(), memory.peak_bytes()), (2 * first.bytes, 2 * first.bytes));
+        }
+    }
+
+    #[test]
+    fn what_is_not_sealed_is_written() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let allocation = memory.allocate(&code(1)).unwrap();
+            memory.write(allocation, 1, &7u32.to_le_bytes());
+            memory.seal(allocation);
+            assert_eq!(run(&memory, allocation), 7, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn no_page_is_writable_and_executable() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let allocation = memory.allocate(&code(1)).unwrap();
+            let address = memory.range().start + allocation.offset as u64;
+            assert!(!permissions(address).contains("wx"), "{kind:?}");
+            memory.seal(allocation);
+            assert!(permissions(address).starts_with("r-x"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn full_memory_refuses() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, PAGE, false).unwrap();
+            assert!(memory.allocate(&[0; PAGE]).is_some());
+            assert!(memory.allocate(&[0]).is_none(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn checked_memory_keeps_freed_pages_until_it_needs_them() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, 2 * PAGE, true).unwrap();
+            let first = install(&mut memory, 1).unwrap();
+            memory.free(first);
+            let address = memory.range().start + first.offset as u64;
+            assert!(permissions(address).starts_with("---"), "{kind:?}");
+            assert_ne!(install(&mut memory, 2).unwrap(), first, "quarantined");
+            let again = install(&mut memory, 3).expect("quarantine ends where memory does");
+            assert_eq!(run(&memory, again), 3);
+        }
+    }
+}
