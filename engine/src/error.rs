@@ -3,8 +3,8 @@
 use osr_ir::{FunctionIndex, ImportName, Point, TrapKind, Type};
 use thiserror::Error;
 
+use crate::phase::NotNow;
 use crate::settings::mechanism::Refusal;
-use crate::thread::phase::NotNow;
 
 /// Guest code stopped without returning.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,15 +1,57 @@
 //! The engine: runs a module's functions in an interpreter and in compiled tiers, and replaces
 //! frames of compiled code while they are active.
 //!
-//! ```text
-//!   Store ───── instances that may import from one another
-//!   Instance ── the module's state: memory, tables, globals, call cells, code versions
-//!   Thread ──── what executes: stack bounds, value stack, entry chain, ledger
+//! # Stores, instances, threads
 //!
-//!   interpreter/ ──tier-up──> compiler/ ──> code/ (versions)
-//!        ^                                    │ invalidate
-//!        └── landing <── ledger <── hijack <──┘
+//! An [`Instance`] is a module with its state: memory, tables, globals, and the code that calls enter. Instances that
+//! import from one another share a [`Store`]. A [`Thread`] executes an instance on the native thread that made it;
+//! it owns what execution needs: stack bounds, the interpreter's stack, the ledger of hijacked slots.
+//!
+//! # Tiers and versions
+//!
+//! A function starts in the interpreter. When the [`TieringPolicy`] says so, it tiers up: the compiler
+//! ([`osr_compiler`]) makes a *version* ([`CodeVersion`]) of it, in a [`CompiledTier`], entered by calls or, as a
+//! *continuation*, at a loop header or after a call ([`EntryPoint`]). A version's life is *current*, *retired* (nothing
+//! new enters), *drained* (nothing will return into it), *released* (its memory is free): [`VersionState`].
+//!
+//! # How a frame is replaced
+//!
+//! ```text
+//!   interpreter ──tier-up──> versions
+//!        ^                      │ invalidate: retire, hijack, release
+//!        └── landing <── ledger <┘
 //!                └──────────> another version
+//! ```
+//!
+//! [`Thread::hijack`] walks the compiled frames and swaps the return PCs that lead into the chosen ones for the landing
+//! stub's; [`Thread::invalidate_active`] retires versions, hijacks their frames, and frees their code. When control
+//! returns through a swapped slot, the frame is rebuilt from its frame map ([`FrameMaps`]) and continues where the policy
+//! says ([`Destination`]). A [`Mechanism`] says which of the possible designs is in effect, axis by axis.
+//!
+//! # Watching
+//!
+//! An [`Observer`] is told of every [`Event`]. [`trace`], [`explain`] and the [`Shadow`] interpreter are observers.
+//! Observing changes nothing but time: the same transitions occur. What changes code is a setting
+//! ([`Settings::points`]), also where it is there for the sake of an observer.
+//!
+//! # The house
+//!
+//! Each folder uses itself and those above it in this list, and nothing else (`engine/tests/arrows.rs`):
+//!
+//! ```text
+//!   phase          what a thread is doing
+//!   memory/        address space: linear memory, tables, the interpreter's stack
+//!   settings/      tiers, the mechanism, stress, destinations: all of it data
+//!   error          how calls and transitions fail
+//!   code/          versions and their lives, the registry, code memory, the ledger
+//!   event/         events, causes, counts
+//!   ┌ instance/    a linked module with its state       ┐ a knot, tied by the embedder: instances import from
+//!   │ interpreter/ executes bodies                      │ instances, a host function gets the thread that called
+//!   │ thread/      stack, calls, exits, observers       │ it, the interpreter calls what tiering chooses, and
+//!   └ tiering/     policies, compilation                ┘ compilation reads the instance
+//!   transition/    safepoints, invalidation, hijack, landing, release
+//!   boundary/      what the stubs call, faults, making threads
+//!   observers/     trace, explain, shadow
 //! ```
 //!
 //! # What code of the embedder may do
@@ -39,18 +81,17 @@ mod instance;
 mod interpreter;
 mod memory;
 mod observers;
+mod phase;
 mod settings;
 mod thread;
 mod tiering;
 mod transition;
 
-pub use code::{CodeMemory, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
+pub use code::{CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
-pub use event::{
-    Cause, Continuation, Event, FrameState, Observation, Observer, Observers, Replacement, Request,
-};
+pub use event::{Cause, Continuation, Event, FrameState, Replacement};
 pub use instance::Instance;
 pub use instance::delegates::Delegates;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
@@ -61,7 +102,9 @@ pub use observers::{explain, trace};
 pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite};
+pub use phase::{NotNow, Phase};
 pub use settings::Settings;
+pub use settings::code_memory::CodeMemory;
 pub use settings::destination::Destination;
 pub use settings::mechanism::{
     ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Mechanism, Placement, RebuildTime, Refusal,
@@ -70,7 +113,8 @@ pub use settings::planted::PlantedDefect;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;
-pub use thread::phase::{NotNow, Phase};
+pub use thread::observation::{Observation, Request};
+pub use thread::observer::{Observer, Observers};
 pub use thread::walk::CompiledFrame;
 pub use tiering::{Ladder, TieringPolicy};
 pub use transition::hijack::Hijacked;

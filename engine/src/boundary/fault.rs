@@ -14,7 +14,8 @@ use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
 use osr_stubs::x86_64 as stubs;
 
 use crate::boundary::signal_text::write_line;
-use crate::thread::{Fault, Thread};
+use crate::thread::Thread;
+use crate::thread::trap::Fault;
 
 const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 

@@ -10,7 +10,7 @@ use crate::settings::Tier;
 use crate::thread::Thread;
 use crate::tiering;
 use crate::transition::landing::land;
-use crate::transition::pad::land_from_pad;
+use crate::transition::state_pad::land_from_pad;
 
 /// The functions that the stubs call.
 pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, left_poll, poll, runtime };

@@ -4,3 +4,4 @@ pub(crate) mod fault;
 pub(crate) mod hooks;
 pub(crate) mod shadow_stack;
 mod signal_text;
+mod spawn;

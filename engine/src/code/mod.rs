@@ -10,7 +10,6 @@ pub(crate) mod version;
 pub(crate) mod x86_64;
 
 pub use life::VersionState;
-pub use memory::CodeMemory;
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, SiteRef, StubTable};
 pub use version::{CodeVersion, VersionId};

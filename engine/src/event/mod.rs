@@ -8,11 +8,9 @@
 //! ```
 
 pub(crate) mod coverage;
-pub(crate) mod observation;
 pub(crate) mod statistics;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use osr_compiler::{Analysis, CompileError, EntryPoint};
@@ -24,51 +22,6 @@ use crate::error::Trap;
 use crate::event::statistics::Place;
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
-
-pub use observation::{Observation, Request};
-
-/// Sees what happens. Called on the guest's thread, which waits.
-///
-/// An observer cannot act on the guest, but have its frames replaced at the next safepoint:
-/// [`Observation::request`]. If it panics, the transition that it was told of is completed all the same. The
-/// guest's call ends with [`TrapKind::HostError`](osr_ir::TrapKind::HostError) at the next safepoint, or when it
-/// returns; what the host has asked for ends with
-/// [`TransitionError::Panicked`](crate::TransitionError::Panicked).
-pub trait Observer: fmt::Debug + Send + Sync {
-    /// Something has happened.
-    fn observe(&self, at: &Observation<'_>, event: &Event<'_>);
-
-    /// Whether each arrival at a function's entry and at a loop header is wanted, too
-    /// ([`Event::Reached`]). That needs [`Settings::points`](crate::Settings::points): without it an instance with
-    /// this observer is refused.
-    fn wants_points(&self) -> bool {
-        false
-    }
-}
-
-/// Several observers as one: each is told, in order. If one panics, those after it are not told of that event.
-#[derive(Clone, Debug, Default)]
-pub struct Observers(Vec<Arc<dyn Observer>>);
-
-impl Observers {
-    /// All of `observers` as one, as [`Delegates`](crate::Delegates) take it; none if there are none.
-    pub fn join(mut observers: Vec<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
-        match observers.len() {
-            0 | 1 => observers.pop(),
-            _ => Some(Arc::new(Observers(observers))),
-        }
-    }
-}
-
-impl Observer for Observers {
-    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
-        self.0.iter().for_each(|observer| observer.observe(at, event));
-    }
-
-    fn wants_points(&self) -> bool {
-        self.0.iter().any(|observer| observer.wants_points())
-    }
-}
 
 /// Why code is made, or frames are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -92,7 +45,7 @@ pub enum Cause {
     },
     /// The embedder, or a function of the host, asked for it.
     Host,
-    /// An observer [requested](Observation::request) it.
+    /// An observer [requested](crate::Observation::request) it.
     Observer,
 }
 

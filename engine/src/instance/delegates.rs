@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::Observer;
+use crate::thread::observer::Observer;
 use crate::tiering::TieringPolicy;
 
 /// What watches an instance, and what decides for it. Neither changes the code that is made: what does is a

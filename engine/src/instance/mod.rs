@@ -1,6 +1,8 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
 pub(crate) mod bulk;
+mod check;
+mod code;
 pub(crate) mod delegates;
 pub(crate) mod function;
 pub(crate) mod host;
@@ -15,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::{Profile, Profiled};
 use osr_compiler::reference::{reference, referenced};
-use osr_compiler::{Analysis, CompileError, EntryPoint, LinkedModule, VersionKey};
+use osr_compiler::{Analysis, LinkedModule};
 use osr_ir::{
     Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
     Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
@@ -23,10 +25,9 @@ use osr_ir::{
 use osr_stubs::TableView;
 
 use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
-use crate::code::{CodeStatistics, CodeTimes, CodeVersion, Registry, StubTable};
+use crate::code::{Registry, StubTable};
 use crate::error::InstantiationError;
-use crate::event::Observer;
-use crate::event::coverage::{Coverage, CoveredSite};
+use crate::event::coverage::Coverage;
 use crate::instance::delegates::Delegates;
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
@@ -34,8 +35,9 @@ use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate,
 use crate::instance::store::{Store, StoreState};
 use crate::memory::linear_memory::LinearMemory;
 use crate::memory::table::Table;
-use crate::settings::{CompiledTier, Settings, Tier};
+use crate::settings::{Settings, Tier};
 use crate::thread::Thread;
+use crate::thread::observer::Observer;
 use crate::tiering::{Ladder, TieringPolicy, all_at_once, compile};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
@@ -111,7 +113,7 @@ impl Instance {
         imports: &Imports,
         store: &Arc<StoreState>,
     ) -> Result<Arc<Instance>, InstantiationError> {
-        settings.check()?;
+        check::check(&settings)?;
         if !settings.points && observer.as_ref().is_some_and(|observer| observer.wants_points()) {
             return Err(InstantiationError::PointsNotObservable);
         }
@@ -458,80 +460,6 @@ impl Instance {
     pub fn profiled(&self, function: FunctionIndex) -> Profiled {
         let profile = self.function(function).existing_profile();
         profile.map(|profile| profile.read(|number| self.own_function(number))).unwrap_or_default()
-    }
-
-    /// From now on `version` is entered.
-    pub(crate) fn publish(&self, version: &CodeVersion) {
-        let state = self.function(version.function);
-        state.set_code(version.tier, version.entry, version.start as *mut u8);
-        self.update_cell(version);
-        if let Some(coverage) = &self.coverage {
-            coverage.compiled(version);
-        }
-    }
-
-    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew. False,
-    /// and nothing done, if the version was retired before.
-    pub(crate) fn retire(&self, version: &CodeVersion) -> bool {
-        if !version.life.retire() {
-            return false;
-        }
-        let state = self.function(version.function);
-        state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
-        self.update_cell(version);
-        state.counter.reset();
-        if let Some(profile) = state.existing_profile() {
-            profile.reset_countdown(self.threshold(Tier::Baseline));
-        }
-        true
-    }
-
-    /// Calls of `version`'s function enter its best code.
-    fn update_cell(&self, version: &CodeVersion) {
-        if version.entry == EntryPoint::Function {
-            let compiled = self.function(version.function).compiled();
-            let stub = || self.stubs.stub(self.number(version.function));
-            let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
-            self.cell(version.function).store(code, Ordering::Release);
-        }
-    }
-
-    /// The sites of all versions compiled so far with their landings; empty unless
-    /// [`Settings::coverage`] is on.
-    pub fn covered_sites(&self) -> Vec<CoveredSite> {
-        self.coverage.as_ref().map(Coverage::sites).unwrap_or_default()
-    }
-
-    /// How much code there is and was.
-    pub fn code_statistics(&self) -> CodeStatistics {
-        self.registry.statistics()
-    }
-
-    /// What installing and releasing code took so far.
-    pub fn code_times(&self) -> CodeTimes {
-        self.registry.times()
-    }
-
-    /// Handles of the versions whose code is in memory.
-    pub fn versions(&self) -> Vec<Arc<CodeVersion>> {
-        self.registry.live()
-    }
-
-    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for
-    /// tools that show compiled code.
-    ///
-    /// # Errors
-    /// If the compiler refuses the body, or no code memory is left.
-    ///
-    /// # Panics
-    /// If the function is imported, or has no such entry.
-    pub fn compile(
-        &self,
-        function: FunctionIndex,
-        tier: CompiledTier,
-        entry: EntryPoint,
-    ) -> Result<Arc<CodeVersion>, CompileError> {
-        compile::compile(self, VersionKey { function, tier, entry })
     }
 
     /// The function of this instance that entry `index` of `table` refers to; `None` if it is null, or

@@ -36,8 +36,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Continuation, Event, Observation, Observer, Replacement};
+use crate::event::{Cause, Continuation, Event, Replacement};
 use crate::settings::Tier;
+use crate::thread::observation::Observation;
+use crate::thread::observer::Observer;
 
 /// The version of the format that is described here.
 pub const FORMAT_VERSION: u32 = 1;

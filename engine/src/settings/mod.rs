@@ -1,5 +1,6 @@
 //! What an experiment can choose.
 
+pub(crate) mod code_memory;
 pub(crate) mod destination;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
@@ -10,8 +11,7 @@ pub(crate) use osr_compiler::{CompiledTier, StateRecording};
 use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
-use crate::code::CodeMemory;
-use crate::error::InstantiationError;
+use crate::settings::code_memory::CodeMemory;
 use crate::settings::destination::Destination;
 use crate::settings::mechanism::Mechanism;
 use crate::settings::planted::PlantedDefect;
@@ -113,30 +113,6 @@ impl Settings {
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
     /// likely to save.
     pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;
-
-    /// Refuses settings that ask for what code made as they say cannot do.
-    pub(crate) fn check(&self) -> Result<(), InstantiationError> {
-        if self.stack_reserve_bytes < Settings::MINIMUM_STACK_RESERVE {
-            let (bytes, minimum) = (self.stack_reserve_bytes, Settings::MINIMUM_STACK_RESERVE);
-            return Err(InstantiationError::SmallStackReserve { bytes, minimum });
-        }
-        if let Stress::Replay(schedule) = &self.stress
-            && !schedule.is_ordered()
-        {
-            return Err(InstantiationError::UnorderedSchedule);
-        }
-        self.mechanism.check()?;
-        if !self.mechanism.hijacks() && self.stress.wants_safepoints() {
-            return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
-        }
-        if self.mechanism.is_final() && self.points {
-            return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
-        }
-        if self.is_made_at_once() && self.tiers != Tiers::Optimized {
-            return Err(InstantiationError::OnlyOptimized);
-        }
-        Ok(())
-    }
 
     /// Whether all code is made with the instance.
     pub(crate) fn is_made_at_once(&self) -> bool {

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 
-use crate::event::Request;
+use crate::thread::observation::Request;
 
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]

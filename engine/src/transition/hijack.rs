@@ -11,7 +11,6 @@ use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
-use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
 
@@ -96,17 +95,6 @@ impl Thread {
         Ok(hijacked)
     }
 
-    /// Whether frames of compiled code can be replaced at all.
-    pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
-        if !self.instance().store().process().is_current() {
-            return Err(TransitionError::Forked);
-        }
-        match self.instance().settings().mechanism.frames {
-            ActiveFrames::Hijack => Ok(()),
-            ActiveFrames::RunOut => Err(TransitionError::FramesRunOut),
-        }
-    }
-
     /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as
     /// that call returns.
     pub(crate) fn hijack_innermost(
@@ -174,20 +162,6 @@ impl Thread {
     fn observe_hijack(&self, slot: ReturnSlot, site: &PendingSite, cause: Cause) {
         let slot = slot.address();
         self.observe(|| Event::Hijacked { version: site.version(), point: site.point(), slot, cause });
-    }
-
-    /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper
-    /// in the stack than the caller.
-    pub(crate) fn drop_frames(&self) {
-        let here = 0u8;
-        let depth = (&raw const here) as u64;
-        let is_dropped = |record: Record<'_>| record.slot.address() < depth;
-        while self.ledger().borrow().innermost().is_some_and(is_dropped) {
-            let record = self.ledger().borrow_mut().pop().expect("just seen");
-            let (slot, site) = (record.slot.address(), &record.site);
-            self.observe(|| Event::Dropped { version: site.version(), point: site.point(), slot });
-            record.dropped(self.instance().registry());
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Three steps, in this order:
 //! 1. *retire*: the incoming edges are cut, so that nothing new enters;
 //! 2. *hijack* every frame of a retired version, so that nothing returns into it;
-//! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::leaving). Frame maps and
+//! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::poll_exit). Frame maps and
 //!    unwind rows stay until the last record is gone.
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::mem::offset_of;
 use std::ptr;
 
 use osr_compiler::frame_map::{MachineRegister, Source, Sources};
-use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_ir::TrapKind;
 use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
@@ -20,21 +20,13 @@ use crate::settings::destination::Destination;
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;
+use crate::thread::pending::Landed;
 use crate::thread::phase::{Phase, PhaseGuard};
 use crate::tiering;
-use crate::transition::pad;
+use crate::transition::state_pad;
 
 /// What dead registers and slots hold in checked runs.
 pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
-
-/// A landed frame that waits to be resumed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Landed {
-    /// The function.
-    pub(crate) function: FunctionIndex,
-    /// Where it resumes. Its frame state is at the value stack's top.
-    pub(crate) point: Point,
-}
 
 /// The hook behind the landing stub.
 ///
@@ -67,10 +59,10 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
     registers.state = window as u64;
     if version.recording == StateRecording::CrossChecked {
-        pad::check_slots(thread, version, record.site.number(), registers, state);
+        state_pad::check_slots(thread, version, record.site.number(), registers, state);
     }
     if let Some(address) = version.pad(record.site.number()) {
-        return pad::begin(thread, record, address, state, registers);
+        return state_pad::begin(thread, record, address, state, registers);
     }
     complete(thread, record, state, registers)
 }

@@ -3,7 +3,7 @@
 pub(crate) mod hijack;
 pub(crate) mod invalidation;
 pub(crate) mod landing;
-pub(crate) mod leaving;
-pub(crate) mod pad;
+pub(crate) mod poll_exit;
 pub(crate) mod safepoint;
 pub(crate) mod stack_scan;
+pub(crate) mod state_pad;

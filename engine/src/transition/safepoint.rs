@@ -1,17 +1,14 @@
 //! Safepoints: polls and calls of the runtime, where an activation can be stopped and seen.
 
-use std::sync::atomic::Ordering;
-
-use osr_ir::{FunctionIndex, Point};
-use osr_stackwalk::{ReturnPc, ReturnSlot};
-use osr_stubs::POLL_REQUEST;
+use osr_ir::Point;
 
 use crate::code::{CodeVersion, SiteRef};
 use crate::error::TransitionError;
-use crate::event::{Cause, Event, Request};
+use crate::event::Cause;
 use crate::settings::stress::Action;
 use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
+use crate::thread::observation::Request;
 use crate::tiering;
 
 impl Thread {
@@ -24,17 +21,9 @@ impl Thread {
         self.carry_out_requests();
     }
 
-    /// Does what observers have requested. The stack can be walked, and the frame that called the runtime, if
-    /// there is one, may be replaced.
-    #[inline]
-    pub(crate) fn carry_out_requests(&self) {
-        if self.agenda().has_requests() {
-            self.carry_out();
-        }
-    }
-
+    /// Carries out what observers have requested.
     #[cold]
-    fn carry_out(&self) {
+    pub(crate) fn carry_out(&self) {
         let cause = Cause::Observer;
         for request in self.agenda().take_requests() {
             let carried_out = match request {
@@ -95,20 +84,6 @@ impl Thread {
         }
     }
 
-    /// The interpreter is at the entry or at a loop header of `function`. False: a trap is pending.
-    #[inline]
-    pub(crate) fn reached(&self, function: FunctionIndex, point: Point) -> bool {
-        self.observe_reached(function, point, None, Tier::Interpreter);
-        self.carry_out_requests();
-        !self.fails(function, point)
-    }
-
-    fn observe_reached(&self, function: FunctionIndex, point: Point, frame: Option<u64>, tier: Tier) {
-        if self.instance().settings().points {
-            self.observe(|| Event::Reached { function, point, frame, tier });
-        }
-    }
-
     /// Does what is forced here.
     #[cold]
     fn stress(&self) {
@@ -127,51 +102,5 @@ impl Thread {
             (Action::Cover, None) => Ok(()),
         };
         hijacked.expect("a stack of compiled frames can be walked");
-    }
-
-    /// Asks compiled code to take the slow path of its polls, or not to, as there is something to be done at
-    /// them or not.
-    pub(crate) fn update_polls(&self) {
-        let wanted = self.instance().settings().counts_safepoints()
-            || self.instance().settings().points
-            || !self.agenda().is_empty();
-        let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
-        // SAFETY: the field is atomic.
-        unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);
-    }
-
-    /// The return PC of the compiled frame's call of the runtime.
-    pub(crate) fn exit_pc(&self) -> ReturnPc {
-        // SAFETY: the exit's slot is on this thread's stack.
-        unsafe { self.exit_slot().load() }
-    }
-
-    /// The slot that the compiled frame's call of the runtime returns through.
-    fn exit_slot(&self) -> ReturnSlot {
-        // SAFETY: the thread is in the runtime, so the exit is valid.
-        ReturnSlot::new(unsafe { (*self.context()).exit_slot })
-    }
-
-    /// Changes where the call of the runtime returns to.
-    pub(crate) fn set_exit_pc(&self, pc: ReturnPc) {
-        // SAFETY: the exit's slot is on this thread's stack, and nothing reads it before the stub returns.
-        unsafe { self.exit_slot().store(pc) };
-    }
-
-    /// Whether the compiled frame that called the runtime was hijacked meanwhile.
-    pub(crate) fn exit_is_hijacked(&self) -> bool {
-        self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())
-    }
-
-    /// The site at which compiled code called the runtime. The frame must not be hijacked.
-    fn exit_site(&self) -> SiteRef {
-        let site = self.instance().registry().site_at(self.exit_pc());
-        site.expect("compiled code called the runtime")
-    }
-
-    /// The function and point of the compiled frame that called the runtime.
-    pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
-        let exit = self.exit_site();
-        (exit.version.function, exit.point())
     }
 }

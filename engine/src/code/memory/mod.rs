@@ -17,38 +17,14 @@ mod space;
 use std::io;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use arena::Arena;
 use jit_module::JitModules;
+
+use crate::settings::code_memory::CodeMemory;
 
 /// Code is allocated in multiples of this many bytes: a cache line.
 pub(crate) const GRANULE: usize = 64;
 const PAGE: usize = 4096;
-
-/// What compiled code is kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CodeMemory {
-    /// An arena that is mapped twice: installing and releasing take no system call, versions share pages.
-    #[default]
-    Arena,
-    /// A `JITModule` of cranelift-jit for each version, freed with it.
-    JitModule,
-}
-
-impl CodeMemory {
-    /// Both.
-    pub const ALL: [CodeMemory; 2] = [CodeMemory::Arena, CodeMemory::JitModule];
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        match self {
-            CodeMemory::Arena => "arena",
-            CodeMemory::JitModule => "jit-module",
-        }
-    }
-}
 
 /// A part of code memory, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,10 @@ use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Event, Observation, Observer};
+use crate::event::{Cause, Event};
 use crate::settings::{CompiledTier, Tier};
+use crate::thread::observation::Observation;
+use crate::thread::observer::Observer;
 
 /// The version of the format of an [`Explanation`] as JSON.
 pub const FORMAT_VERSION: u32 = 1;

@@ -47,10 +47,12 @@ pub use difference::{Difference, Disagreement, Transition};
 use follow::Follower;
 
 use crate::error::InstantiationError;
-use crate::event::{Event, Observation, Observer};
+use crate::event::Event;
 use crate::instance::Instance;
 use crate::instance::host::Imports;
 use crate::settings::{Settings, Tiers};
+use crate::thread::observation::Observation;
+use crate::thread::observer::Observer;
 
 /// What is done about the first difference.
 type OnDifference = dyn Fn(&Difference) + Send + Sync;

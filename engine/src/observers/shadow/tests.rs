@@ -5,8 +5,8 @@ use std::sync::Arc;
 use osr_ir::{Module, Signature, Type};
 
 use super::{Compared, Difference, Disagreement, Shadow};
-use crate::event::{Event, FrameState, Observation, Observer};
-use crate::{Delegates, Imports, Instance, Land, Settings, Stress, Thread, Tiers};
+use crate::event::{Event, FrameState};
+use crate::{Delegates, Imports, Instance, Land, Observation, Observer, Settings, Stress, Thread, Tiers};
 
 /// Loops in recursions; all types, memory, a global, several results, calls of the host that write to
 /// memory and call back.

@@ -1,4 +1,4 @@
-//! Leaving a frame at a poll of optimized code.
+//! PollExit a frame at a poll of optimized code.
 //!
 //! ```text
 //!   compiled code:   poll ────────────┐      ┌──> leave: store the frame state ──> left_poll ──> landing
@@ -13,18 +13,10 @@
 
 use std::sync::Arc;
 
-use crate::code::{CodeVersion, VersionId};
+use crate::code::CodeVersion;
 use crate::event::{Cause, Event};
 use crate::thread::Thread;
-
-/// The frame at a poll, if it stores its state apart.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Leaving {
-    /// Its version.
-    version: Option<VersionId>,
-    /// The start of that version's code, if it is to be released, and why.
-    release: Option<(u64, Cause)>,
-}
+use crate::thread::pending::PollExit;
 
 impl Thread {
     /// Compiled code is at a poll, at `site` of `version`; `act` does what is to be done there.
@@ -33,14 +25,14 @@ impl Thread {
             return act();
         }
         let pc = self.exit_pc();
-        self.leaving().set(Leaving { version: Some(version.id), release: None });
+        self.poll_exit().set(PollExit { version: Some(version.id), release: None });
         act();
         let is_left = self.exit_is_hijacked();
         if is_left {
             // Not yet: the record is kept, and the stub behind the poll's cold block lands.
             self.set_exit_pc(pc);
         } else {
-            self.leaving().take();
+            self.poll_exit().take();
         }
         // SAFETY: the thread is in the runtime, so nobody else is at its context.
         unsafe { (*self.context()).leaving = u64::from(is_left) };
@@ -49,17 +41,17 @@ impl Thread {
     /// Whether a frame of `version`, which was hijacked, will execute its code once more. Then the code is
     /// released when it has, because of `cause`.
     pub(crate) fn releases_later(&self, version: &CodeVersion, cause: Cause) -> bool {
-        let leaving = self.leaving().get();
+        let leaving = self.poll_exit().get();
         let is_leaving = leaving.version == Some(version.id);
         if is_leaving {
-            self.leaving().set(Leaving { release: Some((version.start, cause)), ..leaving });
+            self.poll_exit().set(PollExit { release: Some((version.start, cause)), ..leaving });
         }
         is_leaving
     }
 
     /// The frame has stored its state.
     pub(crate) fn left_poll(&self) {
-        let Leaving { release, .. } = self.leaving().take();
+        let PollExit { release, .. } = self.poll_exit().take();
         if let Some((start, cause)) = release {
             let version = self.instance().registry().find(start).expect("it is not released yet");
             self.release(&[version], cause);

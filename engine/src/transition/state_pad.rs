@@ -10,15 +10,8 @@ use crate::code::CodeVersion;
 use crate::code::ledger::TakenRecord;
 use crate::settings::StateRecording;
 use crate::thread::Thread;
+use crate::thread::pending::PendingPad;
 use crate::transition::landing;
-
-/// A landing whose pad is executed.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    record: TakenRecord,
-    /// What locations have given.
-    expected: Option<Box<[u64]>>,
-}
 
 /// Lets the pad at `pad` complete `state`, where `record` lands. Gives the code to jump to.
 #[inline(always)]
@@ -32,7 +25,7 @@ pub(crate) fn begin(
     let is_checked = record.site.version().recording == StateRecording::CrossChecked;
     let expected = is_checked.then(|| expect(record.site.version(), record.site.number(), state));
     registers.pad = pad;
-    thread.set_pending_pad(Pending { record, expected });
+    thread.set_pending_pad(PendingPad { record, expected });
     stubs::run_pad as *const u8
 }
 
@@ -58,7 +51,7 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     // SAFETY: as at the landing; the pad does not know of them.
     let registers = unsafe { &mut (*context).landing };
     let _landing = landing::landing_phase(thread);
-    let Pending { record, expected } = thread.take_pending_pad();
+    let PendingPad { record, expected } = thread.take_pending_pad();
     // SAFETY: where the first half has found room for so many, and the pad has stored them.
     let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.site.words()) };
     if let Some(expected) = expected {

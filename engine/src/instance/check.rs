@@ -1,0 +1,29 @@
+//! Which settings an instance can be made with.
+
+use crate::error::InstantiationError;
+use crate::settings::stress::Stress;
+use crate::settings::{Settings, Tiers};
+
+/// Refuses settings that ask for what code made as they say cannot do.
+pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
+    if settings.stack_reserve_bytes < Settings::MINIMUM_STACK_RESERVE {
+        let (bytes, minimum) = (settings.stack_reserve_bytes, Settings::MINIMUM_STACK_RESERVE);
+        return Err(InstantiationError::SmallStackReserve { bytes, minimum });
+    }
+    if let Stress::Replay(schedule) = &settings.stress
+        && !schedule.is_ordered()
+    {
+        return Err(InstantiationError::UnorderedSchedule);
+    }
+    settings.mechanism.check()?;
+    if !settings.mechanism.hijacks() && settings.stress.wants_safepoints() {
+        return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
+    }
+    if settings.mechanism.is_final() && settings.points {
+        return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
+    }
+    if settings.is_made_at_once() && settings.tiers != Tiers::Optimized {
+        return Err(InstantiationError::OnlyOptimized);
+    }
+    Ok(())
+}

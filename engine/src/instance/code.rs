@@ -1,0 +1,89 @@
+//! The code of an instance: which version each function's calls enter, and what there is.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use osr_compiler::{CompileError, CompiledTier, EntryPoint, VersionKey};
+use osr_ir::FunctionIndex;
+
+use crate::code::{CodeStatistics, CodeTimes, CodeVersion};
+use crate::event::coverage::{Coverage, CoveredSite};
+use crate::instance::Instance;
+use crate::settings::Tier;
+use crate::tiering::compile;
+
+impl Instance {
+    /// From now on `version` is entered.
+    pub(crate) fn publish(&self, version: &CodeVersion) {
+        let state = self.function(version.function);
+        state.set_code(version.tier, version.entry, version.start as *mut u8);
+        self.update_cell(version);
+        if let Some(coverage) = &self.coverage {
+            coverage.compiled(version);
+        }
+    }
+
+    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew. False,
+    /// and nothing done, if the version was retired before.
+    pub(crate) fn retire(&self, version: &CodeVersion) -> bool {
+        if !version.life.retire() {
+            return false;
+        }
+        let state = self.function(version.function);
+        state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
+        self.update_cell(version);
+        state.counter.reset();
+        if let Some(profile) = state.existing_profile() {
+            profile.reset_countdown(self.threshold(Tier::Baseline));
+        }
+        true
+    }
+
+    /// Calls of `version`'s function enter its best code.
+    fn update_cell(&self, version: &CodeVersion) {
+        if version.entry == EntryPoint::Function {
+            let compiled = self.function(version.function).compiled();
+            let stub = || self.stubs.stub(self.number(version.function));
+            let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
+            self.cell(version.function).store(code, Ordering::Release);
+        }
+    }
+
+    /// The sites of all versions compiled so far with their landings; empty unless
+    /// [`Settings::coverage`] is on.
+    pub fn covered_sites(&self) -> Vec<CoveredSite> {
+        self.coverage.as_ref().map(Coverage::sites).unwrap_or_default()
+    }
+
+    /// How much code there is and was.
+    pub fn code_statistics(&self) -> CodeStatistics {
+        self.registry.statistics()
+    }
+
+    /// What installing and releasing code took so far.
+    pub fn code_times(&self) -> CodeTimes {
+        self.registry.times()
+    }
+
+    /// Handles of the versions whose code is in memory.
+    pub fn versions(&self) -> Vec<Arc<CodeVersion>> {
+        self.registry.live()
+    }
+
+    /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for
+    /// tools that show compiled code.
+    ///
+    /// # Errors
+    /// If the compiler refuses the body, or no code memory is left.
+    ///
+    /// # Panics
+    /// If the function is imported, or has no such entry.
+    pub fn compile(
+        &self,
+        function: FunctionIndex,
+        tier: CompiledTier,
+        entry: EntryPoint,
+    ) -> Result<Arc<CodeVersion>, CompileError> {
+        compile::compile(self, VersionKey { function, tier, entry })
+    }
+}

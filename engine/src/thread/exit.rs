@@ -1,0 +1,44 @@
+//! The exit: where compiled code called the runtime, which every poll and call of the runtime can be asked about.
+
+use osr_ir::{FunctionIndex, Point};
+use osr_stackwalk::{ReturnPc, ReturnSlot};
+
+use crate::code::SiteRef;
+use crate::thread::Thread;
+
+impl Thread {
+    /// The return PC of the compiled frame's call of the runtime.
+    pub(crate) fn exit_pc(&self) -> ReturnPc {
+        // SAFETY: the exit's slot is on this thread's stack.
+        unsafe { self.exit_slot().load() }
+    }
+
+    /// The slot that the compiled frame's call of the runtime returns through.
+    fn exit_slot(&self) -> ReturnSlot {
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        ReturnSlot::new(unsafe { (*self.context()).exit_slot })
+    }
+
+    /// Changes where the call of the runtime returns to.
+    pub(crate) fn set_exit_pc(&self, pc: ReturnPc) {
+        // SAFETY: the exit's slot is on this thread's stack, and nothing reads it before the stub returns.
+        unsafe { self.exit_slot().store(pc) };
+    }
+
+    /// Whether the compiled frame that called the runtime was hijacked meanwhile.
+    pub(crate) fn exit_is_hijacked(&self) -> bool {
+        self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())
+    }
+
+    /// The site at which compiled code called the runtime. The frame must not be hijacked.
+    pub(crate) fn exit_site(&self) -> SiteRef {
+        let site = self.instance().registry().site_at(self.exit_pc());
+        site.expect("compiled code called the runtime")
+    }
+
+    /// The function and point of the compiled frame that called the runtime.
+    pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
+        let exit = self.exit_site();
+        (exit.version.function, exit.point())
+    }
+}

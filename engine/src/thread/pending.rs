@@ -1,0 +1,32 @@
+//! What a transition leaves in the thread between two of its steps, with machine code executing in between.
+
+use crate::code::VersionId;
+use crate::code::ledger::TakenRecord;
+use crate::event::Cause;
+use osr_ir::{FunctionIndex, Point};
+
+/// A landed frame that waits to be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Landed {
+    /// The function.
+    pub(crate) function: FunctionIndex,
+    /// Where it resumes. Its frame state is at the value stack's top.
+    pub(crate) point: Point,
+}
+
+/// A landing whose pad is executed.
+#[derive(Debug)]
+pub(crate) struct PendingPad {
+    pub(crate) record: TakenRecord,
+    /// What locations have given.
+    pub(crate) expected: Option<Box<[u64]>>,
+}
+
+/// The frame at a poll, if it stores its state apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PollExit {
+    /// Its version.
+    pub(crate) version: Option<VersionId>,
+    /// The start of that version's code, if it is to be released, and why.
+    pub(crate) release: Option<(u64, Cause)>,
+}

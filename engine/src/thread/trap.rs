@@ -1,0 +1,62 @@
+//! Traps that are pending: noticed in guest code, and told when its call has been left.
+
+use osr_ir::{FunctionIndex, Point, TrapKind};
+
+use crate::error::Trap;
+use crate::thread::Thread;
+
+/// A trap that the machine noticed in compiled code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// Why.
+    pub(crate) kind: TrapKind,
+    /// The function whose code it is.
+    pub(crate) function: FunctionIndex,
+    /// The point of the instruction.
+    pub(crate) point: Point,
+}
+
+impl Thread {
+    /// Notes what the machine noticed. Called by the fault handler.
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+    }
+
+    /// The pending trap.
+    pub(super) fn take_trap(&self) -> Trap {
+        match self.fault.take() {
+            Some(Fault { kind, function, point }) => self.trap_at(kind, function, point),
+            None => self.trap.take().expect("a trap is pending"),
+        }
+    }
+
+    /// Makes a trap pending.
+    #[cold]
+    pub(crate) fn set_trap(&self, kind: TrapKind, function: FunctionIndex, point: Point) {
+        let trap = self.trap_at(kind, function, point);
+        self.trap.replace(Some(trap));
+    }
+
+    pub(super) fn trap_at(&self, kind: TrapKind, function: FunctionIndex, point: Point) -> Trap {
+        let function_name = self.instance.module().function(function).name.clone();
+        Trap { kind, function, function_name, point, message: None }
+    }
+
+    /// Whether code of the embedder has panicked: that is pending now as a trap, at `point` of `function`.
+    #[inline(always)]
+    pub(crate) fn fails(&self, function: FunctionIndex, point: Point) -> bool {
+        let fails = self.agenda.has_panic();
+        if fails {
+            self.trap.replace(self.panic_trap(function, point));
+        }
+        fails
+    }
+
+    /// The panic of code of the embedder, as a trap.
+    #[cold]
+    pub(super) fn panic_trap(&self, function: FunctionIndex, point: Point) -> Option<Trap> {
+        let message = self.agenda.take_panic()?;
+        self.update_polls();
+        Some(Trap { message: Some(message), ..self.trap_at(TrapKind::HostError, function, point) })
+    }
+}
