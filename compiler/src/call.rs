@@ -133,10 +133,10 @@ impl Translator<'_, '_> {
         let entry = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);
         let found = self.builder.ins().ushr_imm_u(entry, 32);
         let expected = i64::from(signature_half(self.unit.linked.signature_number(signature)));
-        let matches = self.builder.ins().icmp_imm_u(IntCC::Equal, found, expected);
+        let differs = self.builder.ins().icmp_imm_u(IntCC::NotEqual, found, expected);
         let (good, bad) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(bad);
-        self.builder.ins().brif(matches, good, &[], bad, &[]);
+        self.builder.ins().brif(differs, bad, &[], good, &[]);
         self.builder.switch_to_block(bad);
         self.builder.ins().trapz(entry, trap_code(TrapKind::UninitializedElement));
         self.builder.ins().trap(trap_code(TrapKind::IndirectCallTypeMismatch));

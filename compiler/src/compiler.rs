@@ -129,10 +129,18 @@ impl Compiler {
             CompiledTier::Optimized => unit.settings.recording,
         };
         let mut request = Request { unit: *unit, load_merging: LoadMerging::Allowed, recording };
+        // Where the frame is too large with one recording, it may not be with another.
+        let others = [StateRecording::Locations, StateRecording::Slots];
+        let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
+        let mut others = others.into_iter().filter(|&other| is_optimized && other != recording);
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
                 Ok(compiled) => break Ok(compiled),
+                Err(Failure::Refused(error @ CompileError::FrameTooLarge { .. })) => match others.next() {
+                    Some(other) => request.recording = other,
+                    None => break Err(error),
+                },
                 Err(Failure::Refused(error)) => break Err(error),
                 Err(Failure::TrapWithoutPoint) => request.load_merging = request.load_merging.prevent(),
                 Err(Failure::ImmovablePad) => request.recording = StateRecording::Slots,
@@ -172,7 +180,7 @@ impl Compiler {
         Ok(CompiledBody {
             code: compiled.code_buffer().into(),
             frame_maps: maps.frame_maps,
-            trap_sites: trap_sites(body, points, compiled).ok_or(Failure::TrapWithoutPoint)?,
+            trap_sites: trap_sites(body, points, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?,
             recording: request.recording,
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),

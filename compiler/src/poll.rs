@@ -7,8 +7,7 @@
 //!   cold:    store the frame state                       cold:    call poll
 //!            call poll                                            cmp [leaving], 0
 //!            jmp back                                             je  header
-//!                                                        leave:   store the frame state
-//!                                                                 call left_poll
+//!                                                        leave:   call left_poll, with the frame state
 //! ```
 //!
 //! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In
@@ -18,10 +17,15 @@
 //! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
 //! block. An ordinary call would clobber the vector registers: the stub preserves every register. A use of
 //! the frame state inside the loop, be it never executed, weighs as much as any other there, and pushes
-//! values that the loop needs out of their registers: so the state is stored where the frame is left for
+//! values that the loop needs out of their registers: so the state is needed only where the frame is left for
 //! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
 //! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. The frame map of
-//! a poll says where the state is once it is stored.
+//! a poll says where the state is at the call that leaves.
+//!
+//! All back-edges of a loop lead to one poll, where the versions of all registers that the loop changes meet
+//! once more than without it. Few edges bear that; in a dispatch loop, whose every arm ends with a back-edge, it
+//! multiplies the code ([`docs/live_ranges.md`](../docs/live_ranges.md)). Such a loop polls at its header, where they
+//! meet anyway.
 //!
 //! Baseline code, whose allocator has no idea of loops, polls at the header and stores before it calls.
 
@@ -33,18 +37,21 @@ use cranelift_codegen::isa::CallConv;
 use osr_ir::{Block, Point, Points, TrapKind};
 use osr_stubs::{Context, POLL_REQUEST};
 
-use super::state::Resumption;
+use super::safepoint::{Origin, Safepoint};
+use super::state::{Callee, Keeping, Resumption};
 use super::translate::{Pending, Translator};
 use super::trap_site::{never_trap_code, trap_code};
 use crate::settings::{CompiledTier, Poll, StateRecording};
+
+/// How many back-edges a loop may have that polls on them.
+const MOST_BACK_EDGES: u32 = 4;
 
 impl Translator<'_, '_> {
     /// A poll at `point`, the entry or a loop header. Code that profiles counts down here as well, and polls
     /// when it is over.
     pub(super) fn poll(&mut self, point: Point) {
-        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
-        let (cold, next) = (self.builder.create_block(), self.builder.create_block());
-        self.builder.set_cold_block(cold);
+        self.at(Some(point));
+        let (cold, next) = (self.cold_block(), self.builder.create_block());
         if let Some(left) = self.profile_arrival(point) {
             let counted = self.builder.create_block();
             self.builder.ins().brif(left, counted, &[], cold, &[]);
@@ -57,7 +64,7 @@ impl Translator<'_, '_> {
         let good = self.good.clone();
         let state = self.store_state(Resumption { point, results: &[], places: &[] });
         let call = self.call_poll();
-        self.tag(call, point, state);
+        self.tag(call, Safepoint { state, ..Safepoint::new(point) });
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
         self.good = good;
@@ -72,18 +79,29 @@ impl Translator<'_, '_> {
     pub(super) fn checks_entry(&self) -> bool {
         let mut instructions = self.body.blocks.iter().flat_map(|block| &block.instructions);
         self.tier == CompiledTier::Baseline
-            || self.unit.settings.polls_in_leaves
+            || self.unit.settings.shows_arrivals
             || instructions.any(|instruction| instruction.is_call())
     }
 
-    /// Whether loops poll at their headers.
-    pub(super) fn polls_at_headers(&self) -> bool {
-        self.checks == Poll::StackLimit && self.tier == CompiledTier::Baseline
+    /// Whether the loop of `header` polls there, not on its back-edges.
+    fn polls_at(&self, header: Block) -> bool {
+        self.tier == CompiledTier::Baseline
+            || !self.unit.settings.shows_arrivals && self.analysis.points.back_edges(header) > MOST_BACK_EDGES
     }
 
-    /// Whether back-edges poll.
-    pub(super) fn polls_on_back_edges(&self) -> bool {
-        self.checks == Poll::StackLimit && self.tier == CompiledTier::Optimized
+    /// The poll of the loop of `header`, where that is what follows, if it is there.
+    pub(super) fn poll_at_header(&mut self, header: Block) {
+        let point = self.analysis.points.header(header).filter(|_| self.checks == Poll::StackLimit);
+        let Some(point) = point.filter(|_| self.polls_at(header)) else { return };
+        if self.tier == CompiledTier::Baseline {
+            return self.poll(point);
+        }
+        let (cold, next) = (self.cold_block(), self.builder.create_block());
+        self.at(Some(point));
+        let wanted = self.compare_request(IntCC::Equal);
+        self.builder.ins().brif(wanted, cold, &[], next, &[]);
+        self.fill_poll(cold, point, next);
+        self.builder.switch_to_block(next);
     }
 
     /// The CLIF block that the edge to `to` leads to from the block that is translated, which is copy number
@@ -92,7 +110,7 @@ impl Translator<'_, '_> {
         let next = self.unrolling.copy(from, copy, to);
         // Between the copies of a loop nothing goes back.
         let goes_back = next == 0 && self.analysis.points.goes_back(from, to);
-        if !goes_back || !self.polls_on_back_edges() {
+        if !goes_back || self.checks != Poll::StackLimit || self.polls_at(to) {
             return self.block(to, next);
         }
         *self.back_edges[to.index()].get_or_insert_with(|| {
@@ -104,39 +122,52 @@ impl Translator<'_, '_> {
     /// Fills the block that is the back-edge to `header`.
     pub(super) fn go_back(&mut self, header: Block) {
         let point = self.analysis.points.header(header).expect("back-edges lead to loop headers");
-        let next = self.block(header, 0);
-        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        let (cold, next) = (self.cold_block(), self.block(header, 0));
+        self.at(Some(point));
         let unwanted = self.compare_request(IntCC::NotEqual);
-        let cold = self.builder.create_block();
-        self.builder.set_cold_block(cold);
         self.builder.ins().brif(unwanted, next, &[], cold, &[]);
+        self.fill_poll(cold, point, next);
+    }
+
+    fn cold_block(&mut self) -> ir::Block {
+        let block = self.builder.create_block();
+        self.builder.set_cold_block(block);
+        block
+    }
+
+    /// Fills `cold`, where the poll at the loop header `point` stops before it continues at `next`.
+    fn fill_poll(&mut self, cold: ir::Block, point: Point, next: ir::Block) {
         self.builder.switch_to_block(cold);
         self.builder.seal_block(cold);
         let call = self.call_poll();
-        let number = self.tag(call, point, Vec::new());
         if self.recording == StateRecording::None {
+            self.tag(call, Safepoint::new(point));
             self.builder.ins().jump(next, &[]);
             return;
         }
-        let leave = self.builder.create_block();
-        self.builder.set_cold_block(leave);
+        let leave = self.cold_block();
         let leaving = self.context_word(offset_of!(Context, leaving));
         self.builder.ins().brif(leaving, leave, &[], next, &[]);
         self.builder.switch_to_block(leave);
         self.builder.seal_block(leave);
-        self.safepoints[number].state = self.store_state(Resumption { point, results: &[], places: &[] });
-        self.safepoints[number].leaves_apart = true;
-        self.leave();
+        self.leave(call, point);
     }
 
-    /// Leaves the frame, whose state is stored.
-    fn leave(&mut self) {
-        let stub = self.context_word(offset_of!(Context, left_poll_stub));
+    /// Leaves the frame that has called `poll`, the safepoint at `point`. Its state is what it is here.
+    fn leave(&mut self, poll: ir::Inst, point: Point) {
+        let stub = Callee::At(self.context_word(offset_of!(Context, left_poll_stub)));
         let mut signature = ir::Signature::new(CallConv::SystemV);
         signature.params.push(AbiParam::new(types::I64));
         let signature = self.builder.import_signature(signature);
-        self.builder.ins().call_indirect(signature, stub, &[self.context]);
+        let good = self.good.clone();
+        let resumption = Resumption { point, results: &[], places: &[] };
+        let keeping = Keeping::where_left(self.recording);
+        let (call, safepoint, _) =
+            self.call_with_state(signature, (stub, &[self.context]), resumption, keeping);
+        let number = self.tag(poll, Safepoint { leaves_apart: true, ..safepoint });
+        self.builder.func.set_srcloc(call, Origin::Leave(number).location());
         self.builder.ins().trap(never_trap_code());
+        self.good = good;
     }
 
     /// Calls the stub, which preserves every register.
@@ -155,7 +186,7 @@ impl Translator<'_, '_> {
 
     /// The stack check alone, of code that does not poll.
     pub(super) fn check_stack(&mut self, point: Point) {
-        self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+        self.at(Some(point));
         let below = self.is_below_limit();
         self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
     }

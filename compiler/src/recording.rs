@@ -1,11 +1,18 @@
-//! Which registers each call of optimized code must store into the frame, where state recording is *slots*.
+//! Where optimized code stores registers into the frame, where state recording is *slots*.
 //!
 //! The frame state at a call is kept in slots, one per register of the body. A slot stays good until
 //! its register is written again, so a call stores only what no call has stored on *every* path
-//! before it: a forward dataflow whose join is intersection.
+//! before it: a forward dataflow whose join is intersection. That is cheapest for what changes more often than
+//! calls are reached.
 //!
-//! Polls store in their cold block, which most executions do not take: they profit from what calls
-//! have stored, but do not count as having stored anything.
+//! Where paths join of which one has called and the other has not, everything must be stored again: a state
+//! machine of a hundred registers and a hundred arms would have ten thousand stores. So a register that calls
+//! store more often than it is written is *written through*: stored where it is defined, if a call can be
+//! reached from there. Then its slot is good at every call. "More often" counts instructions by the loops that they
+//! are in.
+//!
+//! Polls store in their cold block, which most executions do not take: they profit from what is stored, but do
+//! not count as having stored anything.
 
 use osr_ir::liveness::RegisterSet;
 use osr_ir::point::reverse_postorder;
@@ -14,82 +21,113 @@ use osr_ir::{Block, Body, Instruction, PointKind, Register};
 use crate::analysis::Analysis;
 use crate::unit::EntryPoint;
 
-/// The registers whose slots are good, where each block begins.
+/// What is stored where.
 #[derive(Debug)]
 pub(super) struct Stores<'c> {
-    always: &'c [Option<u64>],
+    body: &'c Body,
+    analysis: &'c Analysis,
+    /// The registers that hold one constant wherever they are live.
+    always: RegisterSet,
+    /// Where execution begins: a block, and an instruction in it.
+    start: (Block, usize),
+    /// The reached blocks, each before its successors except along back-edges.
+    order: Vec<Block>,
+    /// The registers that are stored where they are defined.
+    written_through: RegisterSet,
+    /// Per block, the definitions that are stored, by ascending position.
+    stored_definitions: Vec<Vec<(usize, Register)>>,
+    /// Per block, the registers whose slots are good where it begins; none if it is not reached.
     good_at_start: Vec<Option<RegisterSet>>,
 }
 
 impl<'c> Stores<'c> {
-    /// Solves the dataflow for code that is entered at `entry`. `always` are the registers that hold
-    /// one constant wherever they are live.
+    /// Decides it for code that is entered at `entry`. `always` are the registers that hold one constant
+    /// wherever they are live.
     pub(super) fn of(
-        body: &Body,
-        analysis: &Analysis,
+        body: &'c Body,
+        analysis: &'c Analysis,
         entry: EntryPoint,
-        always: &'c [Option<u64>],
+        always: &[Option<u64>],
     ) -> Stores<'c> {
-        let mut stores = Stores { always, good_at_start: vec![None; body.blocks.len()] };
         let nothing = RegisterSet::new(body.registers.len());
-        stores.good_at_start[Body::ENTRY] = Some(nothing.clone());
-        if let EntryPoint::Continuation(point) = entry {
-            let position = analysis.points.position(point);
-            let from = match analysis.points.kind(point) {
-                PointKind::Entry => None,
-                PointKind::LoopHeader => Some(0),
-                PointKind::AfterCall => Some(position.index + 1),
-                PointKind::Trap => unreachable!("execution does not resume at traps"),
-            };
-            if let Some(from) = from {
-                // The rest of the block is entered with nothing stored; the entry is not at all.
-                stores.good_at_start[Body::ENTRY] = None;
-                let after = stores.step_block(body, analysis, position.block, from, nothing);
-                stores.flow(body, position.block, &after);
-            }
-        }
-        let order = reverse_postorder(body);
-        let mut changed = true;
-        while std::mem::take(&mut changed) {
-            for &block in &order {
-                changed |= stores.visit(body, analysis, block);
-            }
+        let mut constant = nothing.clone();
+        let constants = always.iter().enumerate().filter(|(_, constant)| constant.is_some());
+        constants.for_each(|(register, _)| constant.insert(Register::new(register)));
+        let mut stores = Stores {
+            body,
+            analysis,
+            always: constant,
+            start: start(analysis, entry),
+            order: reverse_postorder(body),
+            written_through: nothing,
+            stored_definitions: vec![Vec::new(); body.blocks.len()],
+            good_at_start: Vec::new(),
+        };
+        stores.solve();
+        if stores.choose_written_through() {
+            stores.solve();
         }
         stores
     }
 
     /// The registers whose slots are good where `block` begins.
-    pub(super) fn at_start(&self, body: &Body, block: Block) -> RegisterSet {
-        self.good_at_start[block.index()].clone().unwrap_or_else(|| RegisterSet::new(body.registers.len()))
+    pub(super) fn at_start(&self, block: Block) -> RegisterSet {
+        let good = self.good_at_start[block.index()].clone();
+        good.unwrap_or_else(|| RegisterSet::new(self.body.registers.len()))
     }
 
-    fn visit(&mut self, body: &Body, analysis: &Analysis, block: Block) -> bool {
-        let Some(start) = self.good_at_start[block.index()].clone() else { return false };
-        let end = self.step_block(body, analysis, block, 0, start);
-        self.flow(body, block, &end)
+    /// Whether `register` is stored wherever it is defined, and where execution begins.
+    pub(super) fn writes_through(&self, register: Register) -> bool {
+        self.written_through.contains(register)
     }
 
-    /// What `block` does to the good slots, from its instruction `from` on. Mirrors the translator: what is
-    /// a known constant at a call is not stored.
+    /// What is stored after instruction `index` of `block`, which defines it.
+    pub(super) fn after(&self, block: Block, index: usize) -> impl Iterator<Item = Register> + '_ {
+        let stored = &self.stored_definitions[block.index()];
+        let from = stored.partition_point(|&(definition, _)| definition < index);
+        let here = stored[from..].iter().take_while(move |&&(definition, _)| definition == index);
+        here.map(|&(_, register)| register)
+    }
+
+    /// Finds what is good where.
+    fn solve(&mut self) {
+        self.good_at_start = vec![None; self.body.blocks.len()];
+        let (block, from) = self.start;
+        let entered = self.written_through.clone();
+        if (block.index(), from) == (Body::ENTRY, 0) {
+            self.good_at_start[Body::ENTRY] = Some(entered);
+        } else {
+            // The rest of the block is a copy of its own; the entry is not reached at all.
+            let after = self.step_block(block, from, entered, |_, _| ());
+            self.flow(block, &after);
+        }
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for position in 0..self.order.len() {
+                let block = self.order[position];
+                let Some(start) = self.good_at_start[block.index()].clone() else { continue };
+                let end = self.step_block(block, 0, start, |_, _| ());
+                changed |= self.flow(block, &end);
+            }
+        }
+    }
+
+    /// What `block` does to the good slots, from its instruction `from` on; `store` sees what its calls store.
+    /// Mirrors the translator: what is a known constant at a call is not stored.
     fn step_block(
         &self,
-        body: &Body,
-        analysis: &Analysis,
         block: Block,
         from: usize,
         mut good: RegisterSet,
+        mut store: impl FnMut(usize, Register),
     ) -> RegisterSet {
-        let mut constants = RegisterSet::new(body.registers.len());
-        let always = self.always.iter().enumerate().filter(|(_, constant)| constant.is_some());
-        always.for_each(|(register, _)| constants.insert(Register::new(register)));
-        for (index, instruction) in body.block(block).instructions.iter().enumerate().skip(from) {
-            if instruction.is_call() {
-                let point = analysis.points.at(block, index).expect("calls have points");
-                let results = instruction.definitions();
-                let live = analysis.liveness.at(point).iter();
-                let stored =
-                    live.filter(|&&register| !results.contains(&register) && !constants.contains(register));
-                stored.for_each(|&register| good.insert(register));
+        let mut constants = self.always.clone();
+        for (index, instruction) in self.body.block(block).instructions.iter().enumerate().skip(from) {
+            for register in self.state_at(block, index, instruction) {
+                if !constants.contains(register) && !good.contains(register) {
+                    good.insert(register);
+                    store(index, register);
+                }
             }
             let constant = is_constant(instruction, &constants);
             instruction.definitions().iter().for_each(|&register: &Register| {
@@ -99,14 +137,29 @@ impl<'c> Stores<'c> {
                     constants.insert(register);
                 }
             });
+            self.after(block, index).for_each(|register| good.insert(register));
         }
         good
     }
 
-    fn flow(&mut self, body: &Body, block: Block, end: &RegisterSet) -> bool {
+    /// What is live at a call, but its results.
+    fn state_at<'i>(
+        &'i self,
+        block: Block,
+        index: usize,
+        instruction: &'i Instruction,
+    ) -> impl Iterator<Item = Register> + 'i {
+        let point = instruction.is_call().then(|| self.analysis.points.at(block, index));
+        let point = point.map(|point| point.expect("calls have points"));
+        let live = point.map_or(&[][..], |point| self.analysis.liveness.at(point));
+        live.iter().copied().filter(|register| !instruction.definitions().contains(register))
+    }
+
+    fn flow(&mut self, block: Block, end: &RegisterSet) -> bool {
         let mut changed = false;
-        body.block(block).terminator.each_successor(|successor| {
-            let start = &mut self.good_at_start[successor.index()];
+        let good_at_start = &mut self.good_at_start;
+        self.body.block(block).terminator.each_successor(|successor| {
+            let start = &mut good_at_start[successor.index()];
             let joined = match start {
                 None => end.clone(),
                 Some(good) => {
@@ -122,6 +175,111 @@ impl<'c> Stores<'c> {
         });
         changed
     }
+
+    /// Finds the registers that are written through. Whether there are any.
+    fn choose_written_through(&mut self) -> bool {
+        let weights = weights(self.body, &self.order);
+        let mut at_calls = vec![0; self.body.registers.len()];
+        for &block in &self.order {
+            if let Some(good) = self.good_at_start[block.index()].clone() {
+                let weight = weights[block.index()];
+                self.step_block(block, 0, good, |_, register| at_calls[register.index()] += weight);
+            }
+        }
+        if at_calls.iter().all(|&weight| weight <= 1) {
+            return false;
+        }
+        let definitions = self.definitions_that_reach_calls();
+        let mut at_definitions = vec![0; self.body.registers.len()];
+        // Each is stored where execution begins, too.
+        let (start, _) = self.start;
+        let entered = self.analysis.liveness.live_in(start);
+        entered.iter().for_each(|register| at_definitions[register.index()] += 1);
+        for (block, definitions) in self.body.block_indices().zip(&definitions) {
+            let weight = weights[block.index()];
+            definitions.iter().for_each(|&(_, register)| at_definitions[register.index()] += weight);
+        }
+        let is_chosen = |register: Register| at_definitions[register.index()] < at_calls[register.index()];
+        let chosen =
+            (0..self.body.registers.len()).map(Register::new).filter(|&register| is_chosen(register));
+        chosen.for_each(|register| self.written_through.insert(register));
+        self.stored_definitions = definitions;
+        let stored = self.stored_definitions.iter_mut();
+        stored.for_each(|stored| stored.retain(|&(_, register)| is_chosen(register)));
+        true
+    }
+
+    /// Per block, the definitions from which a call is reached at which they are live.
+    fn definitions_that_reach_calls(&self) -> Vec<Vec<(usize, Register)>> {
+        let registers = self.body.registers.len();
+        let mut wanted_at_start = vec![RegisterSet::new(registers); self.body.blocks.len()];
+        let mut definitions = vec![Vec::new(); self.body.blocks.len()];
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for &block in self.order.iter().rev() {
+                let mut wanted = RegisterSet::new(registers);
+                let basic_block = self.body.block(block);
+                let each = |successor: Block| wanted.union(&wanted_at_start[successor.index()]);
+                basic_block.terminator.each_successor(each);
+                let found = &mut definitions[block.index()];
+                Vec::clear(found);
+                for (index, instruction) in basic_block.instructions.iter().enumerate().rev() {
+                    for &register in instruction.definitions() {
+                        if wanted.contains(register) && !self.always.contains(register) {
+                            found.push((index, register));
+                        }
+                        wanted.remove(register);
+                    }
+                    self.state_at(block, index, instruction).for_each(|register| wanted.insert(register));
+                }
+                found.reverse();
+                if wanted_at_start[block.index()] != wanted {
+                    wanted_at_start[block.index()] = wanted;
+                    changed = true;
+                }
+            }
+        }
+        definitions
+    }
+}
+
+/// Where code that is entered at `entry` begins: a block, and an instruction in it.
+fn start(analysis: &Analysis, entry: EntryPoint) -> (Block, usize) {
+    let EntryPoint::Continuation(point) = entry else { return (Block::new(Body::ENTRY), 0) };
+    let position = analysis.points.position(point);
+    match analysis.points.kind(point) {
+        PointKind::Entry | PointKind::LoopHeader => (position.block, 0),
+        PointKind::AfterCall => (position.block, position.index + 1),
+        PointKind::Trap => unreachable!("execution does not resume at traps"),
+    }
+}
+
+/// Per block, how often it is executed, as far as loops say: up to three levels, each of eight iterations. A loop
+/// is what is between its header and the last edge back to it in `order`, a reverse postorder.
+fn weights(body: &Body, order: &[Block]) -> Vec<u32> {
+    let mut position = vec![usize::MAX; body.blocks.len()];
+    order.iter().enumerate().for_each(|(at, block)| position[block.index()] = at);
+    let mut last = vec![None; order.len()];
+    for (at, &block) in order.iter().enumerate() {
+        body.block(block).terminator.each_successor(|successor| {
+            let to = position[successor.index()];
+            if to <= at {
+                last[to] = Some(at);
+            }
+        });
+    }
+    let mut ends = vec![0; order.len()];
+    let mut depth = 0;
+    let mut weights = vec![1; body.blocks.len()];
+    for (at, &block) in order.iter().enumerate() {
+        if let Some(last) = last[at] {
+            depth += 1;
+            ends[last] += 1;
+        }
+        weights[block.index()] = 8u32.pow(depth.min(3));
+        depth -= ends[at];
+    }
+    weights
 }
 
 fn is_constant(instruction: &Instruction, constants: &RegisterSet) -> bool {

@@ -1,13 +1,15 @@
 //! Safepoints: where compiled code can be seen from outside, and what its frame map says there.
 //!
-//! A call carries its safepoint's number: as a debug tag, which Cranelift keeps attached to the return PC,
-//! or as the tag of its exception handler. Slots become offsets from the frame base when the frame's layout
-//! is known; where the allocator keeps a call's contexts is said by the exception table.
+//! A call carries its safepoint's number in its source location, which Cranelift keeps with its machine code. Slots
+//! become offsets from the frame base when the frame's layout is known; where the allocator keeps a call's
+//! contexts is said by the exception table.
 
-use cranelift_codegen::ir::{self, DebugTag};
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir;
 use cranelift_codegen::{
-    CompiledCode, ExceptionContextLoc, FinalizedMachExceptionHandler as Handler, MachBufferFrameLayout,
-    MachDebugTagPos,
+    CompiledCode, ExceptionContextLoc, Final, FinalizedMachExceptionHandler as Handler,
+    MachBufferFrameLayout, MachSrcLoc,
 };
 use osr_ir::{Body, Point, Points, Register, Type};
 
@@ -99,27 +101,88 @@ pub(super) fn maps(
 
 /// The calls of a compiled body, by ascending return offset.
 fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode) -> Vec<Call<'c>> {
+    let origins = Origins::of(compiled);
     let mut calls = Vec::with_capacity(safepoints.len());
-    // Cranelift tags every machine instruction that a call is lowered to; the one *after* which the tag
-    // applies is the call proper.
-    for tagged in compiled.buffer.debug_tags().filter(|tagged| tagged.pos == MachDebugTagPos::Post) {
-        let [DebugTag::User(number)] = tagged.tags else { unreachable!("one tag per call") };
-        let safepoint = &safepoints[*number as usize];
-        calls.push(Call { safepoint, return_offset: tagged.offset, contexts: &[], pad: None });
-    }
+    let mut leaves = BTreeMap::new();
     for call in compiled.buffer.call_sites() {
-        if let Some((Handler::Tag(tag, handler), contexts)) = call.exception_handlers.split_last() {
-            let safepoint = &safepoints[tag.as_u32() as usize];
-            let pad = safepoint.has_pad.then_some(*handler);
-            calls.push(Call { safepoint, return_offset: call.ret_addr, contexts, pad });
+        let (contexts, pad) = match call.exception_handlers.split_last() {
+            Some((Handler::Default(pad), contexts)) => (contexts, Some(*pad)),
+            _ => (call.exception_handlers, None),
+        };
+        // The call itself ends where it returns.
+        match origins.at(call.ret_addr - 1) {
+            Some(Origin::Safepoint(number)) => {
+                let safepoint = &safepoints[number];
+                calls.push((number, Call { safepoint, return_offset: call.ret_addr, contexts, pad }));
+            }
+            Some(Origin::Leave(number)) => _ = leaves.insert(number, contexts),
+            // Of a pad.
+            _ => {}
         }
     }
-    calls.sort_by_key(|call| call.return_offset);
-    let pads = calls.iter().filter(|call| call.pad.is_some()).count();
-    let leaves = calls.iter().filter(|call| call.safepoint.leaves_apart).count();
+    for (number, call) in &mut calls {
+        if call.safepoint.leaves_apart {
+            call.contexts = leaves[number];
+        }
+        assert_eq!(call.pad.is_some(), call.safepoint.has_pad, "what was asked for is there");
+    }
+    let pads = calls.iter().filter(|(_, call)| call.pad.is_some()).count();
     let found = compiled.buffer.call_sites().count();
-    assert_eq!(calls.len() + pads + leaves, found, "a frame map for every call that can return");
+    assert_eq!(calls.len() + pads + leaves.len(), found, "a frame map for every call that can return");
+    let mut calls: Vec<_> = calls.into_iter().map(|(_, call)| call).collect();
+    calls.sort_by_key(|call| call.return_offset);
     calls
+}
+
+/// What machine code was made for: its location in Cranelift's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// What belongs to a point.
+    Point(Point),
+    /// The call that is the safepoint of that number.
+    Safepoint(usize),
+    /// The call by which that safepoint, a poll, leaves the frame.
+    Leave(usize),
+}
+
+impl Origin {
+    const SAFEPOINT: u32 = 1 << 31;
+    const LEAVE: u32 = 1 << 30;
+
+    /// Cranelift's location for it.
+    pub(super) fn location(self) -> ir::SourceLoc {
+        ir::SourceLoc::new(match self {
+            Origin::Point(point) => point.as_u32(),
+            Origin::Safepoint(number) => Origin::SAFEPOINT | number as u32,
+            Origin::Leave(number) => Origin::LEAVE | number as u32,
+        })
+    }
+
+    fn of(location: ir::SourceLoc) -> Option<Origin> {
+        let bits = location.bits();
+        let number = (bits & !(Origin::SAFEPOINT | Origin::LEAVE)) as usize;
+        match (bits & Origin::SAFEPOINT, bits & Origin::LEAVE) {
+            _ if location.is_default() => None,
+            (0, 0) => Some(Origin::Point(Point::new(number))),
+            (0, _) => Some(Origin::Leave(number)),
+            _ => Some(Origin::Safepoint(number)),
+        }
+    }
+}
+
+/// The origins of a compiled body's code.
+pub(super) struct Origins<'c>(&'c [MachSrcLoc<Final>]);
+
+impl Origins<'_> {
+    pub(super) fn of(compiled: &CompiledCode) -> Origins<'_> {
+        Origins(compiled.buffer.get_srclocs_sorted())
+    }
+
+    /// That of the instruction at `offset`; none if Cranelift does not know it.
+    pub(super) fn at(&self, offset: u32) -> Option<Origin> {
+        let after = self.0.partition_point(|location| location.start <= offset);
+        Origin::of(self.0[after.checked_sub(1)?].loc)
+    }
 }
 
 /// Makes frame maps.

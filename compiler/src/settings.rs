@@ -117,8 +117,9 @@ pub struct CodeSettings {
     pub poll: Poll,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
-    /// Whether functions that call nothing poll at their entry, too, so that every arrival there can be seen.
-    pub polls_in_leaves: bool,
+    /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,
+    /// too, and all loops poll on their back-edges.
+    pub shows_arrivals: bool,
     /// The largest frame, in bytes: a function that needs more is refused. Frames are allocated before the stack is
     /// checked.
     pub frame_limit: u32,

@@ -15,23 +15,21 @@
 //! A *context* of an exception table is meant for those who throw exceptions: values that they need to
 //! find a handler. Cranelift promises that each is where its metadata says when the call returns, which is
 //! what a frame map is. Contexts are uses after the call's clobbers ("late, any place"): nothing is moved
-//! for them, unless the value was in a register that the call does not preserve. The handler that the
-//! table must name carries the safepoint's number as its tag; with locations nothing ever goes there.
+//! for them, unless the value was in a register that the call does not preserve. With locations the table names no
+//! handler: the block of one, or of the edge to it, would lie between the call and what follows, and all
+//! values would be dead there, which is what makes code explode ([`docs/live_ranges.md`](../docs/live_ranges.md)).
 //!
-//! Calls at which nothing is live but results and constants are plain calls, whatever the recording.
-//! [Polls](super::poll) store into slots, in a cold block.
+//! Calls at which nothing is live but results and constants are plain calls, whatever the recording. Pads store
+//! a dozen values at most; calls at which more are live have locations instead.
 
-use cranelift_codegen::ir::{
-    self, BlockArg, BlockCall, DebugTag, ExceptionTableData, ExceptionTableItem, ExceptionTag, InstBuilder,
-};
+use cranelift_codegen::ir::{self, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, InstBuilder};
 use osr_ir::{Point, Register};
 
-use super::safepoint::{Recorded, Safepoint, State};
+use super::safepoint::{Origin, Recorded, Safepoint, State};
 use super::translate::Translator;
-use super::trap_site::never_trap_code;
 use crate::calling_convention::Place;
 use crate::frame_map::Location;
-use crate::settings::StateRecording;
+use crate::settings::{CompiledTier, StateRecording};
 
 /// A safepoint: where execution resumes after it, and what the call itself will write.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +51,44 @@ pub(super) enum Callee {
     Named(ir::FuncRef),
 }
 
+/// How a call makes the frame state known: in at least one of these ways, if at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keeping {
+    /// It is stored into slots before.
+    stores: bool,
+    /// It stays where the allocator has it.
+    locates: bool,
+    /// A pad stores it.
+    has_pad: bool,
+}
+
+impl Keeping {
+    /// How a call does that at which `live` registers are live.
+    fn at_call(recording: StateRecording, live: usize) -> Keeping {
+        let is_small = live <= MOST_PAD_VALUES || recording == StateRecording::CrossChecked;
+        let has_pad = recording.has_pads() && is_small;
+        let locates = recording.locates() || recording.has_pads() && !is_small;
+        Keeping { stores: recording.stores(), locates, has_pad }
+    }
+
+    /// How the call does that by which a poll leaves the frame. Code that stores at its calls has little left
+    /// to store here.
+    pub(super) fn where_left(recording: StateRecording) -> Keeping {
+        let locates = !matches!(recording, StateRecording::None | StateRecording::Slots);
+        Keeping { stores: recording.stores(), locates, has_pad: false }
+    }
+
+    /// Whether values are kept for it.
+    fn has_values(self) -> bool {
+        self.locates || self.has_pad
+    }
+}
+
+/// How many values a pad stores at most: each is an instruction of code that is seldom executed.
+const MOST_PAD_VALUES: usize = 12;
+
 impl Translator<'_, '_> {
-    /// Calls `callee` in such a way that the frame state is known when it returns. Gives what it returns in
+    /// Calls `callee` in such a way that the frame state is known when it returns. Returns what it returns in
     /// registers.
     pub(super) fn recorded_call(
         &mut self,
@@ -63,72 +97,89 @@ impl Translator<'_, '_> {
         arguments: &[ir::Value],
         resumption: Resumption<'_>,
     ) -> Vec<ir::Value> {
-        let (state, kept) = match self.recording {
-            StateRecording::None | StateRecording::Slots => (self.store_state(resumption), Vec::new()),
-            _ => self.keep_state(resumption),
+        let keeping = Keeping::at_call(self.recording, self.analysis.liveness.at(resumption.point).len());
+        let (call, safepoint, returned) =
+            self.call_with_state(signature, (callee, arguments), resumption, keeping);
+        self.tag(call, safepoint);
+        returned
+    }
+
+    /// Calls `callee`, keeping the frame state. What follows the call is in a block of its own, if it must be.
+    pub(super) fn call_with_state(
+        &mut self,
+        signature: ir::SigRef,
+        (callee, arguments): (Callee, &[ir::Value]),
+        resumption: Resumption<'_>,
+        keeping: Keeping,
+    ) -> (ir::Inst, Safepoint, Vec<ir::Value>) {
+        let (state, kept) = match keeping.has_values() {
+            true => self.keep_state(resumption, keeping),
+            false => (self.store_state(resumption), Vec::new()),
         };
+        let safepoint = Safepoint { state, ..Safepoint::new(resumption.point) };
         if kept.is_empty() {
             let call = match callee {
                 Callee::At(address) => self.builder.ins().call_indirect(signature, address, arguments),
                 Callee::Named(function) => self.builder.ins().call(function, arguments),
             };
-            self.tag(call, resumption.point, state);
             self.forget_values();
-            return self.builder.inst_results(call).to_vec();
+            return (call, safepoint, self.builder.inst_results(call).to_vec());
         }
-        let stored = self.recording.stores().then(|| self.store_state(resumption));
-        let tag = ExceptionTag::from_u32(self.safepoints.len() as u32);
-        let has_pad = self.recording.has_pads();
-        self.safepoints.push(Safepoint { state, stored, has_pad, ..Safepoint::new(resumption.point) });
-        let handler = if has_pad { self.builder.create_block() } else { self.nowhere() };
+        let stored = keeping.stores.then(|| self.store_state(resumption));
+        let pad = keeping.has_pad.then(|| self.builder.create_block());
         let next = self.builder.create_block();
-        let returned = self.try_call(signature, (callee, arguments), &kept, next, (tag, handler));
-        if has_pad {
-            self.fill_pad(handler, &kept);
+        let contexts = if keeping.locates { &*kept } else { &[] };
+        let (call, returned) = self.try_call(signature, (callee, arguments), contexts, next, pad);
+        if let Some(pad) = pad {
+            self.fill_pad(pad, &kept);
         }
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);
-        returned
+        (call, Safepoint { stored, has_pad: keeping.has_pad, ..safepoint }, returned)
     }
 
-    /// Calls `callee`, which returns to `next`. Gives what it returns.
+    /// Calls `callee`, which returns to `next`, or throws to `pad`. Returns what it returns as well.
     fn try_call(
         &mut self,
         signature: ir::SigRef,
         (callee, arguments): (Callee, &[ir::Value]),
-        kept: &[(Register, ir::Value)],
+        contexts: &[(Register, ir::Value)],
         next: ir::Block,
-        (tag, handler): (ExceptionTag, ir::Block),
-    ) -> Vec<ir::Value> {
+        pad: Option<ir::Block>,
+    ) -> (ir::Inst, Vec<ir::Value>) {
         let returns = self.builder.func.dfg.signatures[signature].returns.clone();
         let returned = returns.iter().map(|returned| returned.value_type);
         let returned = returned.map(|ty| self.builder.append_block_param(next, ty)).collect();
-        let payload = if self.recording.has_pads() { 0..2 } else { 0..0 };
         let passed = (0..returns.len() as u32).map(BlockArg::TryCallRet);
         let pool = &mut self.builder.func.dfg.value_lists;
         let normal = BlockCall::new(next, passed, pool);
-        let handler = BlockCall::new(handler, payload.map(BlockArg::TryCallExn), pool);
-        let contexts = kept.iter().filter(|_| self.recording.locates());
-        let items = contexts
-            .map(|&(_, value)| ExceptionTableItem::Context(value))
-            .chain([ExceptionTableItem::Tag(tag, handler)]);
+        let pad = pad.map(|pad| BlockCall::new(pad, (0..2).map(BlockArg::TryCallExn), pool));
+        let contexts = contexts.iter().map(|&(_, value)| ExceptionTableItem::Context(value));
+        let items = contexts.chain(pad.map(ExceptionTableItem::Default));
         let table = ExceptionTableData::new(signature, normal, items);
         let table = self.builder.func.dfg.exception_tables.push(table);
-        match callee {
+        let call = match callee {
             Callee::At(address) => self.builder.ins().try_call_indirect(address, arguments, table),
             Callee::Named(function) => self.builder.ins().try_call(function, arguments, table),
         };
-        returned
+        (call, returned)
     }
 
     /// Where everything that is live is, and the values that stay where the allocator keeps them.
-    fn keep_state(&mut self, resumption: Resumption<'_>) -> (State, Vec<(Register, ir::Value)>) {
+    fn keep_state(
+        &mut self,
+        resumption: Resumption<'_>,
+        Keeping { locates, .. }: Keeping,
+    ) -> (State, Vec<(Register, ir::Value)>) {
         let mut kept = Vec::new();
-        let locates = self.recording.locates();
-        let state = self.state(resumption, |translator, register| {
-            kept.push((register, translator.read(register)));
-            if locates { Recorded::Allocated(kept.len() - 1) } else { Recorded::Pad }
-        });
+        let state = self.state(
+            resumption,
+            |_, _| false,
+            |translator, register| {
+                kept.push((register, translator.read(register)));
+                if locates { Recorded::Allocated(kept.len() - 1) } else { Recorded::Pad }
+            },
+        );
         (state, kept)
     }
 
@@ -138,14 +189,19 @@ impl Translator<'_, '_> {
         if self.recording == StateRecording::None {
             return Vec::new();
         }
-        self.state(resumption, |translator, register| Recorded::Slot(translator.stored(register)))
+        // A constant of optimized code that is in its slot stays there: a slot is good from its store on.
+        let is_stored = |translator: &Self, register| {
+            translator.tier == CompiledTier::Optimized && translator.good.contains(register)
+        };
+        self.state(resumption, is_stored, |translator, register| Recorded::Slot(translator.stored(register)))
     }
 
-    /// Where everything that is live is: results where the call leaves them, constants nowhere, and
-    /// `record` says it of the rest.
+    /// Where everything that is live is: results where the call leaves them, constants nowhere, unless they are
+    /// `recorded_anyway`, and `record` says it of the rest.
     fn state(
         &mut self,
         Resumption { point, results, places }: Resumption<'_>,
+        recorded_anyway: impl Fn(&Self, Register) -> bool,
         mut record: impl FnMut(&mut Self, Register) -> Recorded,
     ) -> State {
         let analysis = self.analysis;
@@ -153,7 +209,9 @@ impl Translator<'_, '_> {
         for &register in analysis.liveness.at(point) {
             let recorded = if let Some(position) = results.iter().position(|&result| result == register) {
                 Recorded::Result(Location::of_result(places[position]))
-            } else if let Some(bits) = self.constants[register.index()] {
+            } else if let Some(bits) = self.constants[register.index()]
+                && !recorded_anyway(self, register)
+            {
                 Recorded::Constant(bits)
             } else {
                 record(self, register)
@@ -163,25 +221,11 @@ impl Translator<'_, '_> {
         state
     }
 
-    /// Makes `call` a safepoint, with that state. Gives its number.
-    pub(super) fn tag(&mut self, call: ir::Inst, point: Point, state: State) -> usize {
+    /// Makes `call` that safepoint. Returns the safepoint's number.
+    pub(super) fn tag(&mut self, call: ir::Inst, safepoint: Safepoint) -> usize {
         let number = self.safepoints.len();
-        self.safepoints.push(Safepoint { state, ..Safepoint::new(point) });
-        self.builder.func.debug_tags.set(call, [DebugTag::User(number as u32)]);
+        self.safepoints.push(safepoint);
+        self.builder.func.set_srcloc(call, Origin::Safepoint(number).location());
         number
-    }
-
-    /// The block of handlers that nothing is ever thrown to. It is filled at the end.
-    fn nowhere(&mut self) -> ir::Block {
-        *self.nowhere.get_or_insert_with(|| self.builder.create_block())
-    }
-
-    /// Fills the block that nothing is ever thrown to, if there is one.
-    pub(super) fn fill_nowhere(&mut self) {
-        if let Some(nowhere) = self.nowhere {
-            self.builder.set_cold_block(nowhere);
-            self.builder.switch_to_block(nowhere);
-            self.builder.ins().trap(never_trap_code());
-        }
     }
 }

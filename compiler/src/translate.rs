@@ -20,7 +20,7 @@ use osr_stubs::Context;
 use super::compiler::{LoadMerging, Request};
 use super::recording::{Stores, constant_registers};
 use super::registers::Registers;
-use super::safepoint::Safepoint;
+use super::safepoint::{Origin, Safepoint};
 use super::trap_site::trap_code;
 use super::unrolling::Unrolling;
 use crate::analysis::Analysis;
@@ -52,8 +52,8 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) checks: Poll,
     /// How calls record the frame state.
     pub(super) recording: StateRecording,
-    /// Where exceptions would go, if there were any.
-    pub(super) nowhere: Option<ir::Block>,
+    /// What optimized code stores for that.
+    stores: Option<&'a Stores<'a>>,
     /// The signature of what pads call.
     pub(super) leave_signature: Option<ir::SigRef>,
     pub(super) registers: Registers,
@@ -118,7 +118,7 @@ pub(super) fn translate<'b>(
     let parameters = linked.module().signature_of(function).parameters.len();
     let always = constant_registers(body, parameters);
     let stores = recording.stores() && tier == CompiledTier::Optimized;
-    let stored = stores.then(|| Stores::of(body, analysis, entry, &always));
+    let stores = stores.then(|| Stores::of(body, analysis, entry, &always));
     let copies = match tier {
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
@@ -142,7 +142,7 @@ pub(super) fn translate<'b>(
         slots: vec![None; body.registers.len()],
         tier,
         recording,
-        nowhere: None,
+        stores: stores.as_ref(),
         leave_signature: None,
         registers,
         blocks: BTreeMap::new(),
@@ -157,8 +157,7 @@ pub(super) fn translate<'b>(
         EntryPoint::Function => translator.enter_function(start),
         EntryPoint::Continuation(point) => translator.enter_continuation(start, point),
     }
-    translator.translate_pending(stored.as_ref());
-    translator.fill_nowhere();
+    translator.translate_pending();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(frontend);
     translator.safepoints
@@ -208,6 +207,8 @@ impl Translator<'_, '_> {
         for (position, value) in parameters.into_iter().enumerate() {
             self.write(Register::new(position), value);
         }
+        let live = self.analysis.liveness.at(Points::entry());
+        self.write_through(live);
         if self.has_slots() {
             let analysis = self.analysis;
             self.flush(analysis.liveness.at(Points::entry()).iter().copied());
@@ -233,6 +234,7 @@ impl Translator<'_, '_> {
             let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
             self.write(register, value);
         }
+        self.write_through(self.analysis.liveness.at(point));
         // The rest of the block is a copy of its own: the block itself may be reached again. At a loop
         // header there is no poll, which was passed already: where each poll is the end of its version,
         // execution would not go on.
@@ -252,6 +254,15 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// Where execution begins: stores those of the `live` registers that are stored wherever they are defined.
+    fn write_through(&mut self, live: &[Register]) {
+        if let Some(stores) = self.stores {
+            for &register in live.iter().filter(|&&register| stores.writes_through(register)) {
+                self.stored(register);
+            }
+        }
+    }
+
     /// The CLIF block of copy number `copy` of `block`, which will be translated if it is not yet.
     pub(super) fn block(&mut self, block: Block, copy: u8) -> ir::Block {
         *self.blocks.entry((copy, block)).or_insert_with(|| {
@@ -260,22 +271,20 @@ impl Translator<'_, '_> {
         })
     }
 
-    fn translate_pending(&mut self, stored: Option<&Stores<'_>>) {
+    fn translate_pending(&mut self) {
         while let Some(pending) = self.pending.pop() {
             match pending {
                 Pending::Block(block, copy) => {
                     let clif_block = self.block(block, copy);
-                    self.enter_block(clif_block, stored, block);
-                    if let Some(header) = self.analysis.points.header(block)
-                        && self.polls_at_headers()
-                    {
-                        self.poll(header);
+                    self.enter_block(clif_block, block);
+                    if copy == 0 {
+                        self.poll_at_header(block);
                     }
                     self.translate_from((block, copy), 0);
                 }
                 Pending::BackEdge(header) => {
                     let clif_block = self.back_edges[header.index()].expect("it is pending");
-                    self.enter_block(clif_block, stored, header);
+                    self.enter_block(clif_block, header);
                     self.go_back(header);
                 }
             }
@@ -283,13 +292,13 @@ impl Translator<'_, '_> {
     }
 
     /// What follows is in `clif_block`, where is known what is known at the start of `block`.
-    fn enter_block(&mut self, clif_block: ir::Block, stored: Option<&Stores<'_>>, block: Block) {
+    fn enter_block(&mut self, clif_block: ir::Block, block: Block) {
         self.builder.switch_to_block(clif_block);
         self.forget();
         if self.has_slots() {
             self.good.clone_from(self.analysis.liveness.live_in(block));
-        } else if let Some(stored) = stored {
-            self.good = stored.at_start(self.body, block);
+        } else if let Some(stores) = self.stores {
+            self.good = stores.at_start(block);
         }
     }
 
@@ -311,6 +320,11 @@ impl Translator<'_, '_> {
                 self.at(point);
             }
             self.instruction(instruction, point);
+            if let Some(stores) = self.stores {
+                for register in stores.after(block, index) {
+                    self.stored(register);
+                }
+            }
         }
         self.leave_block(&basic_block.terminator);
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
@@ -322,7 +336,7 @@ impl Translator<'_, '_> {
     /// instruction traps for the load.
     pub(super) fn at(&mut self, point: Option<osr_ir::Point>) {
         if let Some(point) = point {
-            self.builder.set_srcloc(ir::SourceLoc::new(point.as_u32()));
+            self.builder.set_srcloc(Origin::Point(point).location());
         }
     }
 

@@ -3,6 +3,8 @@
 use cranelift_codegen::{CompiledCode, MachTrap, ir};
 use osr_ir::{Body, Instruction, Point, Points, Position, TrapKind};
 
+use super::safepoint::{Origin, Origins, Safepoint};
+
 /// An instruction that may trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrapSite {
@@ -15,12 +17,18 @@ pub struct TrapSite {
 }
 
 /// What traps, or `None` if it is not known at which point something does.
-pub(super) fn trap_sites(body: &Body, points: &Points, compiled: &CompiledCode) -> Option<Box<[TrapSite]>> {
-    let locations = compiled.buffer.get_srclocs_sorted();
+pub(super) fn trap_sites(
+    body: &Body,
+    points: &Points,
+    safepoints: &[Safepoint],
+    compiled: &CompiledCode,
+) -> Option<Box<[TrapSite]>> {
+    let origins = Origins::of(compiled);
     let site = |trap: &MachTrap| {
-        let after = locations.partition_point(|location| location.start <= trap.offset);
-        let location = locations[after.checked_sub(1)?].loc;
-        let point = (!location.is_default()).then(|| Point::new(location.bits() as usize))?;
+        let point = match origins.at(trap.offset)? {
+            Origin::Point(point) => point,
+            Origin::Safepoint(number) | Origin::Leave(number) => safepoints[number].point,
+        };
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
         Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
     };

@@ -63,6 +63,8 @@ impl fmt::Display for Position {
 pub struct Points {
     points: Vec<(PointKind, Position)>,
     headers: Vec<Option<Point>>,
+    /// Per block, how many edges go back to it.
+    back_edges: Box<[u32]>,
     /// Per block, the points of its instructions: sorted by position.
     instructions: Vec<Vec<(usize, Point)>>,
     /// Per block, its number in a reverse postorder; the maximum if the entry does not reach it.
@@ -78,7 +80,7 @@ impl Points {
     /// Numbers the points of `body`.
     pub fn of(body: &Body) -> Points {
         let order = order(body);
-        let is_header = loop_headers(body, &order);
+        let back_edges = back_edges(body, &order);
         let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
         let mut headers = vec![None; body.blocks.len()];
         let mut instructions = vec![Vec::new(); body.blocks.len()];
@@ -87,7 +89,7 @@ impl Points {
             Point::new(points.len() - 1)
         };
         for block in body.block_indices() {
-            if is_header[block.index()] {
+            if back_edges[block.index()] > 0 {
                 headers[block.index()] = Some(add(PointKind::LoopHeader, block, 0));
             }
             let basic_block = body.block(block);
@@ -104,7 +106,7 @@ impl Points {
                 numbered.push((index, add(PointKind::Trap, block, index)));
             }
         }
-        Points { points, headers, instructions, order }
+        Points { points, headers, back_edges, instructions, order }
     }
 
     /// How many points there are.
@@ -142,6 +144,11 @@ impl Points {
         self.headers[block.index()]
     }
 
+    /// How many edges go back to `block`, which is a loop header if there are any.
+    pub fn back_edges(&self, block: Block) -> u32 {
+        self.back_edges[block.index()]
+    }
+
     /// Whether the edge from `from` to `to` goes back in a reverse postorder: then `to` is a loop header.
     pub fn goes_back(&self, from: Block, to: Block) -> bool {
         self.order[to.index()] <= self.order[from.index()]
@@ -164,17 +171,17 @@ impl Points {
     }
 }
 
-/// Which blocks are loop headers: targets of an edge that does not go forward in a reverse postorder
-/// of the blocks. Every cycle contains at least one such edge, also where loops are irreducible.
-fn loop_headers(body: &Body, order: &[u32]) -> Vec<bool> {
-    let mut headers = vec![false; body.blocks.len()];
+/// Per block, how many edges to it do not go forward in a reverse postorder of the blocks: it is a loop header
+/// if there are any. Every cycle contains at least one such edge, also where loops are irreducible.
+fn back_edges(body: &Body, order: &[u32]) -> Box<[u32]> {
+    let mut back_edges = vec![0; body.blocks.len()];
     let reached = body.block_indices().filter(|block| order[block.index()] != u32::MAX);
     for block in reached {
         body.block(block).terminator.each_successor(|successor| {
-            headers[successor.index()] |= order[successor.index()] <= order[block.index()];
+            back_edges[successor.index()] += u32::from(order[successor.index()] <= order[block.index()]);
         });
     }
-    headers
+    back_edges.into()
 }
 
 /// Per block, its number in a reverse postorder; the maximum if it is not reached.

@@ -251,12 +251,9 @@ fn an_entry_twice_or_of_a_dead_register_is_noticed() {
 
 #[test]
 fn a_shifted_slot_is_noticed() {
-    for by in [-8, -4, 4, 8, 4096, -(1 << 20)] {
+    // The next word is likely to be written, too: not by 8.
+    for by in [-4, 4, 4096, -(1 << 20)] {
         damaged(|subject| {
-            // Baseline code spills whatever it computes: the next word is likely to be written, too.
-            if matches!(by, -8 | 8) && subject.tier == CompiledTier::Baseline {
-                return false;
-            }
             let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
             let Location::FrameSlot(offset) = &mut subject.sites[site].entries[entry].location else {
                 unreachable!()

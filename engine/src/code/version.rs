@@ -139,11 +139,11 @@ impl CodeVersion {
 
     /// Whether `site` is a poll whose frame state is stored only where the frame is left.
     pub(crate) fn leaves_apart(&self, site: u32) -> bool {
-        self.recording != StateRecording::None && self.polls_on_back_edge(site)
+        self.recording != StateRecording::None && self.polls_in_loop(site)
     }
 
-    /// Whether `site` is a poll that is reached by a back-edge only.
-    pub(crate) fn polls_on_back_edge(&self, site: u32) -> bool {
+    /// Whether `site` is a poll of a loop of optimized code.
+    pub(crate) fn polls_in_loop(&self, site: u32) -> bool {
         self.tier == CompiledTier::Optimized && self.frame_maps.site(site).kind == PointKind::LoopHeader
     }
 

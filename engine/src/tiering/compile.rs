@@ -52,7 +52,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         binding: settings.mechanism.binding,
         poll: settings.mechanism.poll,
         unrolling: settings.copies(),
-        polls_in_leaves: settings.points,
+        shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function
         // that calls nothing, without. Both at once must leave half of the reserve to landings.
         frame_limit: u32::try_from(settings.stack_reserve_bytes / 4).unwrap_or(u32::MAX),

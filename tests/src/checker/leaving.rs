@@ -1,8 +1,8 @@
-//! Polls of optimized code at loop headers: the frame state is stored where the frame is left.
+//! Polls of optimized code in loops: the frame state is known where the frame is left.
 //!
 //! ```text
 //!     call poll          the site's return offset
-//!     branch ──> stores; call; ud2                     the call that does not return: the frame is left
+//!     branch ──> call; ud2                             the call that does not return: the frame is left
 //!     goes on
 //! ```
 //!

@@ -11,7 +11,7 @@
 //! lists of call sites, not its frame layout. What is claimed of a version without violations:
 //!
 //! - **Sites.** The call instructions that control can reach are exactly those that have a site. Of a poll
-//!   that stores only where its frame is left, everything is claimed of that place.
+//!   whose frame is left elsewhere, everything is claimed of that place.
 //! - **Registers.** A site's entries are the registers that some path from its point reads before it
 //!   writes them, each once, as wide as its type.
 //! - **Places.** Results of the call itself, and only they, are where System V (or, beyond its registers,
@@ -119,7 +119,7 @@ impl<'m> Subject<'m> {
     /// Whether `site` finds its values in slots that were written for it, rather than where the register
     /// allocator keeps them.
     fn stores(&self, site: &SiteMap) -> bool {
-        self.recording == StateRecording::Slots || site.is_poll
+        self.recording == StateRecording::Slots || site.point == Points::entry()
     }
 
     /// Makes no-operations of all stores to the slot at `offset` from the frame base; whether there were

@@ -1,0 +1,129 @@
+//! Frame states do not multiply code: shapes in which live ranges once fell into pieces, with each state recording
+//! against the same code without recording (`compiler/docs/live_ranges.md`).
+
+use std::fmt::Write as _;
+
+use osr_engine::{CompiledTier, EntryPoint, Imports, Instance, Mechanism, Settings, StateRecording};
+
+/// A generator of modules whose function 1 has `locals` locals and `steps` steps.
+type Shape = fn(locals: usize, steps: usize) -> String;
+
+/// All locals are needed where any of the calls fails.
+fn one_exit(locals: usize, steps: usize) -> String {
+    let mut choose = chooser(locals);
+    let mut code = "(block $exit (loop $again".to_owned();
+    for step in 0..steps {
+        let (to, from) = (choose(), choose());
+        write!(
+            code,
+            "(local.set {to} (call $callee (i32.add (local.get {from}) (i32.const {step})))) \
+             (br_if $exit (global.get $flag))"
+        )
+        .expect("a string");
+    }
+    code += "(br_if $again (local.get 0))) (return (i32.const 0)))";
+    module(locals, &code)
+}
+
+/// A jump table in a loop; each arm may go back to it or on to the next.
+fn dispatch(locals: usize, steps: usize) -> String {
+    let mut choose = chooser(locals);
+    let mut code = "(block $exit (loop $again".to_owned();
+    (0..steps).for_each(|step| write!(code, "(block $arm{step} ").expect("a string"));
+    code += "(br_table ";
+    (0..steps).for_each(|step| write!(code, "$arm{step} ").expect("a string"));
+    code += "$exit (local.get 0))";
+    for step in 0..steps {
+        let (to, from, condition) = (choose(), choose(), choose());
+        write!(
+            code,
+            ") (local.set {to} (call $callee (i32.add (local.get {from}) (i32.const {step})))) \
+             (if (local.get {condition}) (then (local.set {from} (i32.const {step})))) \
+             (local.set 0 (i32.add (local.get 0) (i32.const 1))) (br_if $again (local.get {to}))"
+        )
+        .expect("a string");
+    }
+    module(locals, &(code + "))"))
+}
+
+/// Every call may be skipped, as in what has been prepared to be wound back.
+fn skipped_calls(locals: usize, steps: usize) -> String {
+    let mut choose = chooser(locals);
+    let mut code = "(block $exit".to_owned();
+    for step in 0..steps {
+        let (to, from, result) = (choose(), choose(), choose());
+        write!(
+            code,
+            "(if (i32.eqz (global.get $flag)) \
+                 (then (local.set {to} (i32.add (local.get {from}) (i32.const {step}))))) \
+             (if (i32.or (i32.eqz (global.get $flag)) (i32.eq (local.get 0) (i32.const {step}))) (then \
+                 (local.set {result} (call $callee (local.get {to}))) \
+                 (br_if $exit (i32.eq (global.get $flag) (i32.const 1)))))"
+        )
+        .expect("a string");
+    }
+    module(locals, &(code + "(return (i32.const 0)))"))
+}
+
+/// A function that stores all its locals after `code`.
+fn module(locals: usize, code: &str) -> String {
+    let mut text = format!(
+        "(module (memory 1) (global $flag (mut i32) (i32.const 0))
+           (func $callee (param i32) (result i32) (local.get 0))
+           (func (export \"run\") (param i32) (result i32) (local {}) {code}",
+        "i32 ".repeat(locals)
+    );
+    for local in 1..=locals {
+        write!(text, "(i32.store offset={} (i32.const 0) (local.get {local}))", local * 4).expect("a string");
+    }
+    text + "(i32.const 1)))"
+}
+
+/// Local after local, in an order that looks random.
+fn chooser(locals: usize) -> impl FnMut() -> usize {
+    let mut state = 1u32;
+    move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % locals + 1
+    }
+}
+
+/// The bytes of optimized code of a shape.
+fn bytes((shape, locals, steps): (Shape, usize, usize), recording: StateRecording) -> f64 {
+    let module = osr_ir::wasm::import_text(&shape(locals, steps)).expect("a valid module");
+    let function = module.function_indices().nth(1).expect("the function after its callee");
+    let mechanism = Mechanism::recorded_by(recording);
+    let settings = Settings { mechanism, checked: false, ..Settings::default() };
+    let instance = Instance::new(settings, module, &Imports::new()).expect("it imports nothing");
+    let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
+    f64::from(version.expect("it compiles").code_bytes)
+}
+
+const SHAPES: [(&str, Shape); 3] =
+    [("one exit", one_exit), ("dispatch", dispatch), ("skipped calls", skipped_calls)];
+
+#[test]
+fn recording_does_not_multiply_code() {
+    for (name, shape) in SHAPES {
+        let shape = (shape, 60, 250);
+        let none = bytes(shape, StateRecording::None);
+        // Stores are code, and their slots lie between what code refers to and its stack pointer.
+        for (recording, most) in
+            [(StateRecording::Slots, 2.0), (StateRecording::Locations, 1.4), (StateRecording::Pads, 1.4)]
+        {
+            let ratio = bytes(shape, recording) / none;
+            assert!(ratio < most, "{name}: {ratio:.2} times the code with {recording:?}");
+        }
+    }
+}
+
+#[test]
+fn code_grows_with_the_program() {
+    for (name, shape) in SHAPES {
+        for recording in [StateRecording::None, StateRecording::Slots, StateRecording::Locations] {
+            let (small, large) = (bytes((shape, 60, 100), recording), bytes((shape, 60, 400), recording));
+            let ratio = large / small;
+            assert!(ratio < 6.0, "{name}, {recording:?}: {ratio:.2} times the code for four times the steps");
+        }
+    }
+}
