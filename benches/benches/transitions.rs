@@ -128,7 +128,7 @@ impl Guest {
         guest
     }
 
-    /// Descends, does `bottom` there, and gives what that measured and how long the way back took.
+    /// Descends, does `bottom` there, and returns what that measured and how long the way back took.
     fn descend(&self, depth: u64, bottom: impl Fn(&Thread) -> Duration + 'static) -> (Duration, Duration) {
         BOTTOM.set(Some(Rc::new(bottom)));
         self.thread.call(self.descend, &[depth, 3]).expect("no trap");

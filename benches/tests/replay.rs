@@ -138,9 +138,9 @@ fn an_explanation_names_versions_causes_and_loops() {
     for part in [
         "v1 baseline, entered at its entry",
         "hot in the interpreter tier, at its entry",
-        "a landing goes on there",
+        "a landing continues there",
         "stress: invalidate at safepoint 40",
-        "memory given back",
+        "memory freed",
         "deoptimization loop: ",
         "calls from compiled code to compiled code are not",
     ] {

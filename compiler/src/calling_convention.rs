@@ -43,7 +43,7 @@ impl CallLayout {
         CallLayout { parameters, results, stack_words }
     }
 
-    /// Distributes `window`'s first words as arguments. `stack` takes those that go on the stack.
+    /// Distributes `window`'s first words as arguments. `stack` takes those that continue the stack.
     ///
     /// # Safety
     /// `window` has a word for each parameter, `stack` for each stack argument.

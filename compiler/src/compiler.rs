@@ -43,7 +43,7 @@ pub struct CompiledBody {
     pub recording: StateRecording,
     /// The frame maps that execute.
     pub pads: Option<Box<PadSites>>,
-    /// With [`StateRecording::CrossChecked`], the frame maps that slots give.
+    /// With [`StateRecording::CrossChecked`], the frame maps that slots yield.
     pub slot_maps: Option<Box<FrameMaps>>,
     /// Unwind rows.
     pub unwind: UnwindInfo,
@@ -199,7 +199,7 @@ pub(super) struct Request<'u> {
 }
 
 /// Whether Cranelift may merge a load into the instruction that uses its value, which then traps for it.
-/// That instruction has a point, unless an optimization made it anew.
+/// That instruction has a point, unless an optimization remade it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoadMerging {
     Allowed,

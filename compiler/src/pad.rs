@@ -2,7 +2,7 @@
 //!
 //! A pad is entered as if its call had thrown, with two payloads: where the frame state goes (one word for
 //! each register of the body), and what to call when it is there. What the allocator does to bring values to
-//! the pad, and what the optimizer has moved into it because nobody else needs it, is in the pad's machine
+//! the pad, and what the optimizer has moved into it because nothing else needs it, is in the pad's machine
 //! code, so that it is right by construction.
 //!
 //! That code may be *moved*: pads outlive the code they were compiled with. They are straight pieces of it,

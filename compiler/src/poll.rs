@@ -1,4 +1,4 @@
-//! Polls and the stack check: where compiled code looks whether someone wants it.
+//! Polls and the stack check: where compiled code looks whether a poll is requested.
 //!
 //! ```text
 //!   entry:   cmp rsp, [limit]        optimized code,     again:   cmp [limit], -1
@@ -48,7 +48,7 @@ const MOST_BACK_EDGES: u32 = 4;
 
 impl Translator<'_, '_> {
     /// A poll at `point`, the entry or a loop header. Code that profiles counts down here as well, and polls
-    /// when it is over.
+    /// when it has ended.
     pub(super) fn poll(&mut self, point: Point) {
         self.at(Some(point));
         let (cold, next) = (self.cold_block(), self.builder.create_block());
@@ -191,7 +191,7 @@ impl Translator<'_, '_> {
         self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
     }
 
-    /// Whether someone requests polls, or not. Without the fence, which emits nothing, the load would be
+    /// Whether polls are requested. Without the fence, which emits nothing, the load would be
     /// merged with an earlier one, and the poll would silently disappear.
     fn compare_request(&mut self, condition: IntCC) -> ir::Value {
         self.builder.ins().sequence_point();

@@ -93,12 +93,12 @@ impl Profile {
         self.words.as_ptr() as u64
     }
 
-    /// Whether the countdown is over.
+    /// Whether the countdown has ended.
     pub fn is_due(&self) -> bool {
         self.word(Profile::COUNTDOWN) == 0
     }
 
-    /// Begins the countdown anew.
+    /// Restarts the countdown.
     pub fn reset_countdown(&self, countdown: u32) {
         self.words[Profile::COUNTDOWN as usize].store(countdown, Ordering::Relaxed);
     }
@@ -118,7 +118,7 @@ impl Profile {
         find(&self.layout.indirect_calls, point)
     }
 
-    /// What was counted so far; `own` gives the function that a number stands for.
+    /// What was counted so far; `own` says which function that a number stands for.
     pub fn read(&self, own: impl Fn(u32) -> Option<FunctionIndex>) -> Profiled {
         let calls = |first: u32| IndirectCalls {
             calls: self.word(first + IndirectCallWord::Calls as u32),

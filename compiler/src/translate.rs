@@ -91,7 +91,7 @@ pub(super) enum BlockLocal {
     One,
 }
 
-/// Builds the CLIF that `request` asks for, and gives its safepoints.
+/// Builds the CLIF that `request` asks for, and returns its safepoints.
 pub(super) fn translate<'b>(
     request: Request<'_>,
     frontend: TargetFrontendConfig,
@@ -237,7 +237,7 @@ impl Translator<'_, '_> {
         self.write_through(self.analysis.liveness.at(point));
         // The rest of the block is a copy of its own: the block itself may be reached again. At a loop
         // header there is no poll, which was passed already: where each poll is the end of its version,
-        // execution would not go on.
+        // execution would not continue.
         let position = self.analysis.points.position(point);
         match self.analysis.points.kind(point) {
             PointKind::Entry => {

@@ -65,7 +65,7 @@
 //! | host function ([`HostCall`]) | the thread, the guest's memory | all: call the guest, walk the stack, hijack, invalidate, unhijack | the guest's call ends with [`HostError`](osr_ir::TrapKind::HostError) |
 //! | [`Observer::observe`] | the event, and an [`Observation`]: instance, counts, frames unless one is landing | [request](Observation::request) that frames are hijacked, code is invalidated: done at the next safepoint, which is the point itself that was [`Reached`](Event::Reached) | what it was told of is completed; the guest's call ends with [`HostError`](osr_ir::TrapKind::HostError) at the next safepoint, or when it returns; what the host has asked for returns [`TransitionError::Panicked`] |
 //! | [`TieringPolicy`] | a function and a place, or a version and a point | decide | the function stays in its tier, the frame lands in the interpreter; then as an observer's |
-//! | the choice of [`Thread::hijack`] | a version | decide | nothing is hijacked; the panic goes on to the caller |
+//! | the choice of [`Thread::hijack`] | a version | decide | nothing is hijacked; the panic continues to the caller |
 //!
 //! All of them may read the [`Instance`]. None of them unwinds through the engine: a panic is caught where
 //! the engine calls the hook, but for that of a choice, which is in the middle of nothing. The message of a panic is

@@ -52,7 +52,7 @@
   ;;= @2 hijack began; stress: hijack at safepoint 2
   ;;= @2 hijacked #1 v1 descend p0; stress: hijack at safepoint 2
   ;;= @2 ended
-  ;;= @2 compiled v2 descend, optimized, entered at p0; a landing goes on there
+  ;;= @2 compiled v2 descend, optimized, entered at p0; a landing continues there
   ;;= @2 landed #1 v1 descend p0, baseline to optimized, r0 = 1
   ;;= @4 hijack began; stress: hijack at safepoint 4
   ;;= @4 hijacked #2 v1 descend p1; stress: hijack at safepoint 4
@@ -62,9 +62,9 @@
   ;;= @4 invalidation began; the host asked
   ;;= @4 ended
   ;;= @4 host function invalidate returned
-  ;;= @4 compiled v3 descend, optimized, entered at p1; a landing goes on there
+  ;;= @4 compiled v3 descend, optimized, entered at p1; a landing continues there
   ;;= @4 landed #2 v1 descend p1, baseline to optimized
-  ;;= @4 compiled v4 descend, optimized, entered at p2; a landing goes on there
+  ;;= @4 compiled v4 descend, optimized, entered at p2; a landing continues there
   ;;= @4 landed #3 v2 descend p2, optimized to optimized, r0 = 1, r3 = 0
   ;;= @4 finished
 
@@ -79,7 +79,7 @@
   ;;= @3 ended
   ;;= @3 drained v1 sum; stress: invalidate at safepoint 3
   ;;= @3 released v1 sum; stress: invalidate at safepoint 3
-  ;;= @3 compiled v2 sum, baseline, entered at p1; a landing goes on there
+  ;;= @3 compiled v2 sum, baseline, entered at p1; a landing continues there
   ;;= @3 landed #1 v1 sum p1, optimized to baseline, r0 = 3, r1 = 2, r2 = 1
   ;;= @3 finished
 

@@ -39,7 +39,7 @@ pub struct Run {
     pub behavior: Behavior,
     /// What the thread counted.
     pub transitions: Transitions,
-    /// Activations that went on in other code.
+    /// Activations that continued in other code.
     pub moves: Vec<Moves>,
     /// Code that there was.
     pub code: CodeStatistics,

@@ -9,7 +9,7 @@ use osr_engine::{
 /// How much a guest executes: what may be done to it how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// Up to some thousand entries and back-edges: code may be invalidated, and compiled anew, at each.
+    /// Up to some thousand entries and back-edges: code may be invalidated, and recompiled, at each.
     Small,
     /// Up to some millions: frames may be hijacked at each, and code invalidated now and then.
     Large,

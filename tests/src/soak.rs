@@ -41,7 +41,7 @@ pub struct Totals {
     pub left_out: u64,
     /// Calls from outside.
     pub calls: u64,
-    /// Activations that went on in other code.
+    /// Activations that continued in other code.
     pub transitions: u64,
     /// Return slots that were swapped.
     pub hijacked_frames: u64,
@@ -49,7 +49,7 @@ pub struct Totals {
     pub landings: u64,
     /// Versions that were compiled.
     pub versions_compiled: u64,
-    /// Versions whose memory was given back.
+    /// Versions whose memory was freed.
     pub versions_released: u64,
     /// Rounds with a shadow interpreter.
     pub shadowed: u64,
@@ -60,7 +60,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Compiled frames that went on in `tier`.
+    /// Compiled frames that continued in `tier`.
     pub fn landings_in(&self, tier: Tier) -> u64 {
         let landed = |moves: &&Moves| moves.from != Tier::Interpreter && moves.to == tier;
         self.moves.iter().filter(landed).map(|moves| moves.count).sum()

@@ -27,7 +27,7 @@ const GUEST: &str = r#"(module
       (i64.rotl (call $even (i32.sub (local.get $n) (i32.const 1))) (i64.const 3))
       (i64.trunc_f64_s (f64.mul (local.get $x) (f64.const 0.5))))))"#;
 
-/// Runs the recursion, with `act` at the bottom, which gives what the test wants to look at.
+/// Runs the recursion, with `act` at the bottom, which returns what the test wants to look at.
 fn descend<T: Send + 'static>(
     settings: &Settings,
     act: impl Fn(&HostCall<'_>) -> T + Send + Sync + 'static,

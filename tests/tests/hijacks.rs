@@ -35,7 +35,7 @@ fn frames(call: &HostCall<'_>) -> Vec<CompiledFrame> {
     call.thread().compiled_frames().expect("a walk")
 }
 
-/// Runs `f0` with these two actions; gives the thread for a look at what happened.
+/// Runs `f0` with these two actions; returns the thread for a look at what happened.
 fn run(
     act: impl Fn(&HostCall<'_>) + Send + Sync + 'static,
     then: impl Fn(&HostCall<'_>) + Send + Sync + 'static,
@@ -129,7 +129,7 @@ fn records_of_released_code_are_not_given_back() {
             assert_eq!(call.thread().hijacked_slots(), 3);
         },
         |call| {
-            // In `g`, which is compiled anew: its slot can be given back, that of `f0` cannot.
+            // In `g`, which is recompiled: its slot can be freed, that of `f0` cannot.
             call.thread().hijack(|_| true).expect("a walk");
             let outer = call.thread().hijacked_slots();
             let fresh = frames(call).len() - frames(call).iter().filter(|frame| frame.version.0 <= 3).count();

@@ -63,7 +63,7 @@ fn a_nested_host_call_invalidates_frames_of_all_segments() {
     }
 }
 
-/// `down` waits for `step`, which invalidates both, lands, and calls `down` anew.
+/// `down` waits for `step`, which invalidates both, lands, and calls `down` again.
 const GENERATIONS: &str = r#"(module
   (import "env" "act" (func $act))
   (func $down (export "down") (param $n i32) (result i64) (local $mine i64)
@@ -133,7 +133,7 @@ fn function_and_continuation_versions_of_one_function_are_invalidated_together()
     assert_eq!(most.load(Relaxed), 2, "both kinds were on one stack");
 }
 
-/// Runs `f(n)` of `guest`, where every `every`th safepoint invalidates; gives landings and safepoints.
+/// Runs `f(n)` of `guest`, where every `every`th safepoint invalidates; returns landings and safepoints.
 fn run_stressed(guest: &str, n: i32, every: u64) -> (u64, u64) {
     run_unrolled(guest, n, every, 1)
 }

@@ -138,7 +138,7 @@ fn word_of(ty: &str, local: &str) -> String {
     }
 }
 
-/// `f0` calls `f1` calls `f2`, which calls the host. All give results of these types, each caller looks
+/// `f0` calls `f1` calls `f2`, which calls the host. All return results of these types, each caller looks
 /// at every one of them, and keeps `n` for afterwards.
 fn results_guest(types: &[&str]) -> String {
     let results = types.join(" ");

@@ -49,7 +49,7 @@ fn a_return_into_released_code_faults_and_is_named() {
     assert!(errors.contains("stray return"), "{errors}");
 }
 
-/// A landing that finds another record than its own ends the process: going on would mix up frames.
+/// A landing that finds another record than its own ends the process: continuing would mix up frames.
 #[test]
 fn a_landing_without_a_record_ends_the_process() {
     if is_doomed() {

@@ -49,7 +49,7 @@ fn assert_same(context: &str, (a, a_log): &(Run, Vec<String>), (b, b_log): &(Run
     assert!(a == b, "{context}: {:?}, and then {:?}", a.transitions, b.transitions);
 }
 
-/// Runs, records, and replays. Gives the transitions.
+/// Runs, records, and replays. Returns the transitions.
 fn check(context: &str, module: &Module, calls: &Calls, settings: &Settings) -> Transitions {
     let mut plain = Run::of(module, calls, settings);
     let settings = Settings { record: true, ..settings.clone() };

@@ -61,7 +61,7 @@ fn hash_of_trips(n: u32) -> u32 {
     (1..=n).rev().fold(0u32, |hash, left| hash.wrapping_mul(31).wrapping_add(left))
 }
 
-/// What the host sees while the trips go on. The first tenth is for warming up.
+/// What the host sees while the trips continue. The first tenth is for warming up.
 #[derive(Default)]
 struct Meter {
     warm: u64,

@@ -12,7 +12,7 @@ use osr_tests::host::imports;
 use osr_tests::reproduction::{Calls, calls_of_program};
 use osr_tests::{Program, cases, programs};
 
-/// Makes `calls` of exported functions; gives what the shadow compared.
+/// Makes `calls` of exported functions; returns what the shadow compared.
 fn follow(name: &str, module: &Module, settings: Settings, calls: &Calls) -> Compared {
     let shadow = Arc::new(Shadow::new(module, &imports()).expect("a shadow"));
     let value_stack_bytes = 256 << 10;

@@ -51,7 +51,7 @@ fn finished() -> Vec<Script> {
     scripts
 }
 
-/// Runs `script`, all of which must pass. Gives the number of safepoints.
+/// Runs `script`, all of which must pass. Returns the number of safepoints.
 fn pass(script: &Script, configuration: &Configuration) -> u64 {
     let summary = on_large_stack(1 << 20, || script.run(&small(configuration)));
     assert!(summary.failures.is_empty(), "{}: {:#?}", configuration.name, summary.failures);
@@ -103,7 +103,7 @@ fn hijacked_tiers_pass() {
 /// About so many times in a script something is invalidated. Some loop a million times.
 const INVALIDATIONS: u64 = 1_000;
 
-/// Each safepoint invalidates, in every tier, with every landing; in scripts that have many, each so manieth.
+/// Each safepoint invalidates, in every tier, with every landing; in scripts that have many, every `n`th.
 #[test]
 #[ignore = "many compilations: minutes"]
 fn every_tier_passes_with_every_landing() {

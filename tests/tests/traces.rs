@@ -36,7 +36,7 @@ fn traced(module: &Module, calls: &Calls, settings: &Settings) -> (Run, Value) {
     (run, json)
 }
 
-/// The format, slices and flows. Gives how often each record's name begins with which word.
+/// The format, slices and flows. Returns how often each record's name begins with which word.
 fn check(context: &str, trace: &Value) -> BTreeMap<String, u64> {
     assert_eq!(trace["otherData"]["format"], "osr-trace");
     assert_eq!(trace["otherData"]["version"], FORMAT_VERSION);

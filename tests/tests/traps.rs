@@ -67,7 +67,7 @@ impl Drop for Held {
     }
 }
 
-/// The host: `act` hijacks `mask`; `attempt` calls `f0` and gives 1000 if that trapped.
+/// The host: `act` hijacks `mask`; `attempt` calls `f0` and returns 1000 if that trapped.
 fn host(mask: u64, drops: &Arc<AtomicU64>) -> Imports {
     let mut imports = acting(move |call| {
         hijack_some(call, mask);

@@ -28,7 +28,7 @@ fn outermost_function_of_the_test(act: impl Fn(&HostCall<'_>) + Send + Sync + 's
     assert_eq!(thread.invoke("f0", &[Value::I32(5)]).expect("it returns"), [20]);
 }
 
-/// How many lines of `trace` name the landing stub, and whether it goes on to the test's own function.
+/// How many lines of `trace` name the landing stub, and whether it continues to the test's own function.
 fn look_at(trace: &str) -> (usize, bool) {
     let landings = trace.lines().filter(|line| line.contains("landing::landing")).count();
     (landings, trace.contains("outermost_function_of_the_test"))

@@ -66,7 +66,7 @@ fn compiled_frames(call: &HostCall<'_>) -> (Vec<(FunctionIndex, bool)>, Vec<Fram
     )
 }
 
-/// The walk through everything finds these compiled frames among the others, and goes on to `outer`.
+/// The walk through everything finds these compiled frames among the others, and continues to `outer`.
 fn check_native(call: &HostCall<'_>, compiled: &[Frame], outer: &[Frame]) {
     let native = call.thread().native_frames().expect("every frame has unwind rows");
     assert!(native.is_sorted_by_key(|frame| frame.return_slot));
@@ -146,7 +146,7 @@ fn walks_pass_frames_whose_code_is_released() {
 
 #[test]
 fn walks_pass_frames_of_code_that_comes_and_goes() {
-    // `wait` waits for `step`, which invalidates, lands, and goes on to `wait`: code of many versions
+    // `wait` waits for `step`, which invalidates, lands, and continues to `wait`: code of many versions
     // has been at each address.
     let guest = r#"(module
       (import "env" "act" (func $act))

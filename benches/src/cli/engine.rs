@@ -140,7 +140,7 @@ pub(crate) enum TierName {
     Baseline,
     /// Optimized code from the first call on; landed frames may pass through the interpreter.
     Optimized,
-    /// Start in the interpreter, go on in baseline code, optimize what is hot.
+    /// Start in the interpreter, continue in baseline code, optimize what is hot.
     Auto,
 }
 

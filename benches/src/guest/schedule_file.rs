@@ -213,7 +213,7 @@ pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Recorded, Error> {
     if head.version != VERSION {
         let version = head.version;
         return Err(refuse(format!(
-            "a schedule of version {version}; this program reads {VERSION}: record it anew"
+            "a schedule of version {version}; this program reads {VERSION}: record it again"
         )));
     }
     let contents: Contents = serde_json::from_slice(&text).map_err(invalid)?;

@@ -16,11 +16,11 @@ pub(crate) struct Recorded {
     pub(crate) invoke: String,
     /// Its arguments, for a call that takes milliseconds.
     pub(crate) small: Vec<i64>,
-    /// What that gives, as text.
+    /// What that returns, as text.
     pub(crate) expect: String,
     /// Its arguments, for a call that takes optimized code about a second.
     pub(crate) bench: Vec<i64>,
-    /// What that gives, as text.
+    /// What that returns, as text.
     pub(crate) expect_bench: String,
 }
 

@@ -15,7 +15,7 @@ use crate::guest::session::Session;
 use crate::guest::suite::{self, Recorded};
 use crate::number::{read_arguments, show_all};
 
-/// Native stack for finding out what a file's function gives, and as much for interpreter frames.
+/// Native stack for finding out what a file's function returns, and as much for interpreter frames.
 const STACK_BYTES: usize = 256 << 20;
 
 /// Options that choose programs.

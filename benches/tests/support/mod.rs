@@ -53,7 +53,7 @@ impl Scratch {
         Scratch(path)
     }
 
-    /// Writes a file; gives its path.
+    /// Writes a file; returns its path.
     pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, contents).expect("a file can be written");

@@ -18,7 +18,7 @@ impl Thread {
     /// process.
     ///
     /// # Errors
-    /// If there is one already, return addresses cannot be hijacked, or the system gives no memory.
+    /// If there is one already, return addresses cannot be hijacked, or the system has no memory.
     pub fn new(instance: &Arc<Instance>) -> Result<Pin<Box<Thread>>, ThreadError> {
         if shadow_stack::is_enabled() {
             return Err(ThreadError::ShadowStack);

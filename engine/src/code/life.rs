@@ -81,7 +81,7 @@ impl Life {
         latency
     }
 
-    /// The code is about to be given back: when this returns, no handle reads it.
+    /// The code is about to be freed: when this returns, no handle reads it.
     pub(crate) fn release(&self) {
         let _no_reader = self.times();
         self.enter(VersionState::Released);

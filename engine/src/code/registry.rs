@@ -31,7 +31,7 @@ use crate::settings::Settings;
 /// Bytes of a stub.
 const STUB_BYTES: usize = 16;
 
-/// `int3`: what stands where nobody is to arrive.
+/// `int3`: what stands where execution never arrives.
 const TRAP_INSTRUCTION: u8 = 0xcc;
 
 /// All code versions of an instance.
@@ -71,7 +71,7 @@ struct Inner {
 pub struct CodeStatistics {
     /// Versions compiled so far.
     pub versions_compiled: u64,
-    /// Versions whose memory was given back.
+    /// Versions whose memory was freed.
     pub versions_released: u64,
     /// Bytes of the code of those.
     pub released_bytes: u64,
@@ -106,7 +106,7 @@ impl SiteRef {
 pub struct CodeTimes {
     /// From machine code and frame maps to a version that can be entered and found.
     pub install_ns: u64,
-    /// From a version that nothing leads into to its memory given back.
+    /// From a version that nothing leads into to its memory freed.
     pub release_ns: u64,
 }
 
@@ -222,7 +222,7 @@ impl Registry {
         Ok(version)
     }
 
-    /// Takes `bytes` of code memory, which nobody is to enter.
+    /// Takes `bytes` of code memory, which is never entered.
     pub(crate) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
         if bytes > 0 {
             let filler = vec![TRAP_INSTRUCTION; bytes];
@@ -292,7 +292,7 @@ impl Registry {
         Some(SiteRef { version, site })
     }
 
-    /// Gives back the code of `version`, which nothing can enter or return into any more.
+    /// Frees the code of `version`, which nothing can enter or return into any more.
     pub(crate) fn release(&self, version: &CodeVersion) {
         let began = Instant::now();
         let pads = version.pads.as_ref().filter(|_| version.pending_sites.load(Ordering::Acquire) > 0);

@@ -86,7 +86,7 @@ impl CodeVersion {
 
     /// Blocks until nothing will return into it, or the instance is gone, or `timeout` has passed. Returns
     /// false in the last case. For other native threads than the one that executes the instance: that one
-    /// has to go on, for frames to be replaced.
+    /// has to continue, for frames to be replaced.
     pub fn wait_until_drained(&self, timeout: Duration) -> bool {
         self.life.wait_until_drained(timeout)
     }

@@ -27,7 +27,7 @@ pub struct CoveredSite {
     pub point: Point,
     /// Entries of its frame map.
     pub entries: usize,
-    /// Times that it was landed on, by the [`Tier`] that the frame went on in.
+    /// Times that it was landed on, by the [`Tier`] that the frame continued in.
     pub landings: [u64; 3],
 }
 

@@ -34,7 +34,7 @@ pub enum Cause {
         /// Where in the body.
         place: Place,
     },
-    /// A landing goes on in a continuation that was not there yet.
+    /// A landing continues in a continuation that was not there yet.
     Landing,
     /// [`Settings::stress`](crate::Settings::stress) forces it.
     Stress {
@@ -53,7 +53,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::TierUp { from, place } => write!(formatter, "hot in the {} tier, {place}", from.name()),
-            Cause::Landing => formatter.write_str("a landing goes on there"),
+            Cause::Landing => formatter.write_str("a landing continues there"),
             Cause::Stress { action, safepoint } => {
                 write!(formatter, "stress: {action} at safepoint {safepoint}")
             }
@@ -95,7 +95,7 @@ pub enum Event<'a> {
         /// One word per parameter.
         arguments: &'a [u64],
     },
-    /// The function that was [called](Event::HostCalled) gives control back to the guest.
+    /// The function that was [called](Event::HostCalled) returns control to the guest.
     HostReturned {
         /// The imported function.
         function: FunctionIndex,
@@ -190,7 +190,7 @@ pub enum Event<'a> {
         /// Why.
         cause: Cause,
     },
-    /// A hijacked frame will not go on: a trap has jumped over it, or its landing has exhausted the stack.
+    /// A hijacked frame will not continue: a trap has jumped over it, or its landing has exhausted the stack.
     Dropped {
         /// The version that the frame was of.
         version: &'a CodeVersion,
@@ -224,7 +224,7 @@ pub enum Event<'a> {
         /// Why it was retired.
         cause: Cause,
     },
-    /// The version's memory is given back.
+    /// The version's memory is freed.
     Released {
         /// The version.
         version: &'a CodeVersion,

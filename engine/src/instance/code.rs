@@ -23,7 +23,7 @@ impl Instance {
         }
     }
 
-    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting begins anew. False,
+    /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting restarts. False,
     /// and nothing done, if the version was retired before.
     pub(crate) fn retire(&self, version: &CodeVersion) -> bool {
         if !version.life.retire() {

@@ -59,7 +59,7 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Begins anew.
+    /// restarts.
     pub(crate) fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl TierCode {
 }
 
 impl FunctionState {
-    /// The analyses of this function's body, which `body` gives.
+    /// The analyses of this function's body, which `body` returns.
     #[inline(always)]
     pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
         self.analysis.get_or_init(|| Analysis::of(body()))

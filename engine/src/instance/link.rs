@@ -42,7 +42,7 @@ pub(crate) struct Tables {
     pub(crate) views: Arc<[TableView]>,
 }
 
-/// The word that an initializer gives, where the globals it may refer to are `globals`.
+/// The word that an initializer evaluates to, where the globals it may refer to are `globals`.
 pub(crate) fn evaluate(
     expression: &ConstantExpression,
     globals: &[AtomicU64],

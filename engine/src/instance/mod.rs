@@ -432,7 +432,7 @@ impl Instance {
         self.observer.as_deref()
     }
 
-    /// What decides where functions go on.
+    /// What decides where functions continue.
     pub(crate) fn policy(&self) -> &dyn TieringPolicy {
         &*self.policy
     }
@@ -463,7 +463,7 @@ impl Instance {
     }
 
     /// The function of this instance that entry `index` of `table` refers to; `None` if it is null, or
-    /// refers to a function of another instance, which [`Self::table_entry`] gives.
+    /// refers to a function of another instance, which [`Self::table_entry`] returns.
     ///
     /// # Errors
     /// [`TrapKind::TableOutOfBounds`] if there is no such entry.

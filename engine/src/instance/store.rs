@@ -32,7 +32,7 @@ use crate::settings::Settings;
 /// Instances that can import from one another, and share memories, tables and globals.
 ///
 /// The store keeps its instances, because a table may refer to functions of any of them. When it is
-/// dropped those stay that someone else holds, or imports from. A call through a table of a function
+/// dropped those that are held, or imported from, elsewhere stay. A call through a table of a function
 /// whose instance is gone traps with [`TrapKind::HostError`](osr_ir::TrapKind::HostError).
 ///
 /// ```
@@ -147,7 +147,7 @@ impl StoreState {
         *signatures.entry(signature.clone()).or_insert(next)
     }
 
-    /// Gives out numbers for `functions` functions; gives the first. `None` if there are not so many left.
+    /// Hands out numbers for `functions` functions; returns the first. `None` if there are not so many left.
     pub(crate) fn number(&self, functions: usize) -> Option<u32> {
         let mut numbers = lock(&self.numbers);
         let first = numbers.next;
@@ -159,7 +159,7 @@ impl StoreState {
         Some(first)
     }
 
-    /// Makes the functions of `instance`, which has the numbers given out last, known to the others.
+    /// Makes the functions of `instance`, which has the numbers handed out last, known to the others.
     fn admit(&self, instance: &Arc<Instance>) -> Result<(), InstantiationError> {
         let mut numbers = lock(&self.numbers);
         for member in &numbers.members {

@@ -1,4 +1,4 @@
-//! Frames that were executed often, and may go on in better code.
+//! Frames that were executed often, and may continue in better code.
 
 use osr_ir::{FunctionIndex, Point, PointKind};
 
@@ -14,20 +14,20 @@ use crate::tiering;
 
 /// What becomes of the frame of a function that was executed often.
 pub(super) enum Arrival {
-    /// It goes on in the interpreter.
+    /// It continues in the interpreter.
     Stays,
-    /// It is the activation's only guest frame, and goes on in this continuation.
+    /// It is the activation's only guest frame, and continues in this continuation.
     Leaves(*const u8),
-    /// It went on in a continuation, and has returned; its results are in its window.
+    /// It continued in a continuation, and has returned; its results are in its window.
     Returned {
         /// Whether there is exactly one.
         single: bool,
     },
-    /// It went on in a continuation, and trapped.
+    /// It continued in a continuation, and trapped.
     Trapped,
 }
 
-/// Tells the observer that the frame at `window` goes on in a continuation.
+/// Tells the observer that the frame at `window` continues in a continuation.
 fn observe(thread: &Thread, function: FunctionIndex, point: Point, window: *mut u64, to: Continuation) {
     let registers = thread.instance().body(function).registers.len();
     // SAFETY: the window has a word for each register.
@@ -39,7 +39,7 @@ fn observe(thread: &Thread, function: FunctionIndex, point: Point, window: *mut 
     });
 }
 
-/// The frame at `window` is at the loop header `point`, whose operation is at `ip`, and the count is up.
+/// The frame at `window` is at the loop header `point`, whose operation is at `ip`, and the counter has expired.
 ///
 /// # Safety
 /// There is such a frame of the activation.
@@ -89,7 +89,7 @@ pub(super) unsafe fn come_back(activation: &Activation<'_>, ip: *const Step, win
     }
 }
 
-/// Where the activation goes on after `arrival` of its innermost frame: at `next` if that stays.
+/// Where the activation continues after `arrival` of its innermost frame: at `next` if that stays.
 ///
 /// # Safety
 /// `next` is in the innermost frame of the activation.

@@ -163,7 +163,7 @@ unsafe fn enter(
     Next { ip: code.entry(), window: callee }
 }
 
-/// Calls compiled code of `function`. The caller's frame may go on in better code then.
+/// Calls compiled code of `function`. The caller's frame may continue in better code then.
 ///
 /// # Safety
 /// The call is one of the frame at `window`; `code` is code of `function`.

@@ -1,6 +1,6 @@
 //! Activations of the interpreter.
 //!
-//! A call of interpreted code writes the header of the callee's frame and goes on there; a return reads
+//! A call of interpreted code writes the header of the callee's frame and continues there; a return reads
 //! it back. Only calls that leave the interpreter use the native stack, and only before those is the
 //! value stack's top brought up to date. Nothing allocates, and what is rare or large is out of line, in
 //! [`calls`]. A trap ends the activation; where the operation stands in the body is looked up then.
@@ -49,7 +49,7 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
             break;
         }
         // SAFETY: the window fits, and the caller put there what the function reads from `start` on. After
-        // that, each handler says where the code goes on.
+        // that, each handler says where the code continues.
         unsafe { ((*ip).handler)(ip, window, activation.memory.get(), &activation) };
     }
     thread.values().set_top(top);

@@ -22,7 +22,7 @@ pub(super) unsafe fn copy_first(list: *const Step, from: *const u64, to: *mut u6
     }
 }
 
-/// Copies the words of `count` registers, listed from `list` on, to `to`. Gives the operation behind
+/// Copies the words of `count` registers, listed from `list` on, to `to`. Returns the operation behind
 /// the list. There is a list, if there are no registers.
 ///
 /// # Safety
@@ -68,7 +68,7 @@ pub(super) unsafe fn gather_results(list: *const Step, count: u16, window: *mut 
     }
 }
 
-/// Copies `count` words at `from` to the registers of `window` that are listed from `list` on. Gives
+/// Copies `count` words at `from` to the registers of `window` that are listed from `list` on. Returns
 /// the operation behind the list.
 ///
 /// # Safety

@@ -18,7 +18,7 @@
 //! loop is there in both cases, and goes round once in threaded code.
 //!
 //! For the jump to be possible, no handler may have anything in its native frame that outlives its
-//! last call; and handlers give no result, for then LLVM need not join their ends. What is large or rare
+//! last call; and handlers return nothing, for then LLVM need not join their ends. What is large or rare
 //! is in functions of its own: calls that are not last would have every way through the handler save
 //! registers.
 
@@ -51,7 +51,7 @@ impl Step {
     }
 }
 
-/// Where execution goes on, and the innermost frame there.
+/// Where execution continues, and the innermost frame there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Next {
     /// The operation; null if the activation is left.
@@ -107,13 +107,13 @@ pub(super) struct Activation<'a> {
     pub(super) base: *mut u64,
     /// The state of the outermost frame's function.
     pub(super) function: &'a FunctionState,
-    /// Entries plus back-edges that are executed before someone is asked.
+    /// Entries plus back-edges that are executed before the policy is asked.
     pub(super) threshold: u32,
     /// One past the last word of the value stack.
     pub(super) end: *mut u64,
     /// As after the last operation that may have changed them.
     pub(super) memory: Cell<Bounds>,
-    /// Where it goes on, when a handler has returned.
+    /// Where it continues, when a handler has returned.
     pub(super) next: Cell<Next>,
     /// How it ended, if not by returning.
     pub(super) outcome: Cell<Outcome>,
@@ -206,7 +206,7 @@ impl<'a> Machine<'a> {
         unsafe { *self.window.add(usize::from(slot)) = value }
     }
 
-    /// Goes on at `ip`.
+    /// Continues at `ip`.
     #[inline(always)]
     pub(super) unsafe fn go(self, ip: *const Step) {
         if cfg!(threaded) {
@@ -217,21 +217,21 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Goes on behind the operation.
+    /// Continues behind the operation.
     #[inline(always)]
     pub(super) unsafe fn next(self) {
         // SAFETY: every path of the code ends in an operation that has no next one.
         unsafe { self.go(self.ip.add(1)) }
     }
 
-    /// Goes on at a distance of `target` bytes.
+    /// Continues at a distance of `target` bytes.
     #[inline(always)]
     pub(super) unsafe fn jump(self, target: i32) {
         // SAFETY: decoding has resolved the distance.
         unsafe { self.go(self.ip.byte_offset(target as isize)) }
     }
 
-    /// Goes on at a distance of `target` bytes if `is_taken`, else behind the operation.
+    /// Continues at a distance of `target` bytes if `is_taken`, else behind the operation.
     #[inline(always)]
     pub(super) unsafe fn branch(self, is_taken: bool, target: i32) {
         // SAFETY: the operation says so.
@@ -247,7 +247,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Goes to a loop header if `is_taken`, counting it: to what is behind its own operation, unless that
-    /// has to be executed since the count is up. Else goes on behind the operation.
+    /// has to be executed since the counter has expired. Else continues behind the operation.
     #[inline(always)]
     pub(super) unsafe fn loop_if(self, is_taken: bool, target: i32) {
         // SAFETY: the operation says so; what it goes to is a loop header.
@@ -309,7 +309,7 @@ impl<'a> Machine<'a> {
         unsafe { calls::trap(self.activation, self.window, self.ip, kind) }
     }
 
-    /// Goes on as something that is out of line said, which may have grown the memory.
+    /// Continues as something that is out of line said, which may have grown the memory.
     #[inline(always)]
     pub(super) unsafe fn resume(self, next: Next) {
         if next.ip.is_null() {

@@ -3,7 +3,7 @@
 //! Each operation is a function from words to a word, named as its [`UnaryOp`](osr_ir::UnaryOp) or
 //! [`BinaryOp`](osr_ir::BinaryOp), so that the dispatch loop can be generated from the list of names.
 //! What may be relied on: a result of 32 bits has a zero upper half; a NaN that arithmetic, rounding or
-//! conversion gives is quiet; `abs`, `neg` and `copysign` touch the sign bit only.
+//! conversion produces is quiet; `abs`, `neg` and `copysign` touch the sign bit only.
 
 /// A type as a window's word holds it.
 pub(super) trait Word: Copy {

@@ -258,7 +258,7 @@ macro_rules! define {
             Jump { target: i32 },
             /// A jump to a loop header, counting it.
             Loop { target: i32 },
-            /// Begins a loop header. The `Loop..` operations count for it and go on behind it.
+            /// Begins a loop header. The `Loop..` operations count for it and continue behind it.
             LoopHeader { point: u32, counter: CounterAddress },
             /// `count + 1` `Jump`s follow, of which the last is the default.
             Switch { index: Slot, count: u32 },

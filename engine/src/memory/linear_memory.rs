@@ -34,7 +34,7 @@ impl LinearMemory {
     /// A zeroed memory of `minimum` pages that may grow to `maximum`.
     ///
     /// # Errors
-    /// If the system gives no address space or no memory.
+    /// If the system has no address space or no memory.
     pub fn new(minimum: u32, maximum: Option<u32>) -> io::Result<LinearMemory> {
         LinearMemory::of_store(minimum, maximum, Arc::default())
     }
@@ -86,7 +86,7 @@ impl LinearMemory {
         u64::from(self.pages()) * PAGE_BYTES
     }
 
-    /// Grows by `delta` pages. Gives the size before, or `None` if it cannot grow.
+    /// Grows by `delta` pages. Returns the size before, or `None` if it cannot grow.
     pub fn grow(&self, delta: u32) -> Option<u32> {
         let _guard = self.growing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let old = self.pages();

@@ -4,7 +4,7 @@ use std::io;
 use std::ptr;
 
 /// A range of reserved addresses; nothing is accessible until it is committed. Zeroed when first
-/// touched, given back on drop.
+/// touched, freed on drop.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     base: *mut u8,
@@ -13,7 +13,7 @@ pub(crate) struct Reservation {
 
 // SAFETY: the mapping belongs to the value; it has no affinity to a thread.
 unsafe impl Send for Reservation {}
-// SAFETY: shared access gives out addresses only.
+// SAFETY: shared access hands out addresses only.
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
@@ -77,7 +77,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and whoever used it borrowed this value.
+        // SAFETY: the mapping is ours, and every user borrowed this value.
         unsafe { libc::munmap(self.base.cast(), self.bytes) };
     }
 }

@@ -62,7 +62,7 @@ impl Table {
         known.push((Arc::downgrade(views), position));
     }
 
-    /// Grows by `delta` entries of `value`; gives the size before, or `None` if it cannot grow.
+    /// Grows by `delta` entries of `value`; returns the size before, or `None` if it cannot grow.
     pub(crate) fn grow(&self, delta: u32, value: u64) -> Option<u32> {
         let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         let most = self.maximum.unwrap_or(MAXIMUM_ENTRIES).min(MAXIMUM_ENTRIES);

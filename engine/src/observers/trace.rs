@@ -149,7 +149,7 @@ impl<W: Write> Trace<W> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Completes the trace: no event may follow. Gives the number of records that were written.
+    /// Completes the trace: no event may follow. Returns the number of records that were written.
     ///
     /// # Errors
     /// If some part of it could not be written.

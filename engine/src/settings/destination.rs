@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::CompiledTier;
 
-/// Where a hijacked frame goes on.
+/// Where a hijacked frame continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Destination {

@@ -57,12 +57,12 @@ impl TryFrom<Tier> for CompiledTier {
 pub enum Tiers {
     /// The interpreter only.
     Interpreter,
-    /// Baseline code from the first call on. The interpreter executes what landings give it, up to the
+    /// Baseline code from the first call on. The interpreter executes what lands in it, up to the
     /// next loop header or call.
     Baseline,
     /// Optimized code from the first call on, otherwise like [`Tiers::Baseline`].
     Optimized,
-    /// Start in the interpreter, go on in baseline code at [`Settings::threshold`], and from there in
+    /// Start in the interpreter, continue in baseline code at [`Settings::threshold`], and from there in
     /// optimized code at [`Settings::optimize_threshold`].
     #[default]
     Auto,

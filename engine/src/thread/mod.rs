@@ -72,7 +72,7 @@ pub struct Thread {
     schedule: RefCell<Schedule>,
     /// Threads that it made to call other instances.
     linked: RefCell<Vec<Pin<Box<Thread>>>>,
-    /// Calls of guest code that are not over.
+    /// Unfinished calls of guest code.
     calls: Cell<usize>,
     watches_landings: bool,
     _claim: Claim,
@@ -255,7 +255,7 @@ impl Thread {
         &self.poll_exit
     }
 
-    /// A landing goes on when its pad has stored what it knows.
+    /// A landing continues when its pad has stored what it knows.
     #[inline(always)]
     pub(crate) fn set_pending_pad(&self, pending: PendingPad) {
         *self.pending_pad.borrow_mut() = Some(pending);

@@ -105,7 +105,7 @@ impl Thread {
         FrameState::new(function, point, self.instance.analysis(function), words)
     }
 
-    /// Whether someone sees what happens.
+    /// Whether there is an observer.
     pub(crate) fn is_observed(&self) -> bool {
         self.instance.observer().is_some()
     }

@@ -18,7 +18,7 @@ pub(crate) struct Landed {
 #[derive(Debug)]
 pub(crate) struct PendingPad {
     pub(crate) record: TakenRecord,
-    /// What locations have given.
+    /// What locations yielded.
     pub(crate) expected: Option<Box<[u64]>>,
 }
 

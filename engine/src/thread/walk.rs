@@ -155,7 +155,7 @@ impl Thread {
     }
 }
 
-/// As [`LedgerPcs`], without a boundary: the walk goes on to the outermost frame.
+/// As [`LedgerPcs`], without a boundary: the walk continues to the outermost frame.
 struct NativePcs<'l>(LedgerPcs<'l>);
 
 impl ReturnPcs for NativePcs<'_> {

@@ -60,7 +60,7 @@ pub(crate) fn compile(
     Ok(versions)
 }
 
-/// Binds direct calls of `version`, which nobody executes yet, to the code that `start_of` gives.
+/// Binds direct calls of `version`, which does not execute yet, to the code that `start_of` returns.
 pub(super) fn bind(
     registry: &Registry,
     version: &CodeVersion,

@@ -1,6 +1,6 @@
-//! Tiering: when a function goes on in better code, and where hijacked frames land.
+//! Tiering: when a function continues in better code, and where hijacked frames land.
 //!
-//! A *policy* decides, this file carries out: it finds the code that an activation goes on in, and
+//! A *policy* decides, this file carries out: it finds the code that an activation continues in, and
 //! compiles it where there is none yet.
 
 pub(crate) mod all_at_once;
@@ -19,7 +19,7 @@ use crate::settings::destination::Destination;
 use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::thread::Thread;
 
-/// Decides where functions go on.
+/// Decides where functions continue.
 ///
 /// It is asked in the middle of a transition, and decides from what it is given and what it knows. Whatever it
 /// asks a thread to do is refused. If it panics, the function stays in its tier, or the frame lands in the
@@ -31,7 +31,7 @@ pub trait TieringPolicy: fmt::Debug + Send + Sync {
     fn threshold(&self, tier: Tier) -> u32;
 
     /// `function` has reached the threshold of the tier `from`, and is at `place`: the tier that it goes
-    /// on in, which is compiled if need be. None: it stays, and its count begins anew.
+    /// on in, which is compiled if need be. None: it stays, and its count restarts.
     fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier>;
 
     /// A hijacked frame of `version` arrives in the landing stub; it resumes at `point`.
@@ -82,7 +82,7 @@ impl TieringPolicy for Ladder {
     }
 }
 
-/// A function is entered in the interpreter often enough. Gives its compiled code, if it is to be
+/// A function is entered in the interpreter often enough. Returns its compiled code, if it is to be
 /// entered.
 #[cold]
 pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u8> {
@@ -101,7 +101,7 @@ pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u
 }
 
 /// An interpreted frame of a function that has been executed often enough is at `point`, a loop header or
-/// after a call. Gives the continuation to enter.
+/// after a call. Returns the continuation to enter.
 #[cold]
 pub(crate) fn continuation(
     thread: &Thread,
@@ -118,7 +118,7 @@ pub(crate) fn continuation(
 }
 
 /// A frame of `version`, which profiles, is at the poll of `point`, and the function has been executed
-/// often enough. At its entry, new calls will enter better code; at a loop header this frame goes on in
+/// often enough. At its entry, new calls will enter better code; at a loop header this frame continues in
 /// better code, which is then there, by landing in the tier that is given.
 #[cold]
 pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> Option<CompiledTier> {
@@ -140,7 +140,7 @@ pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> 
     Some(tier)
 }
 
-/// A frame of `version` has landed, to go on at `point`: the continuation, and its tier; none if it goes
+/// A frame of `version` has landed, to continue at `point`: the continuation, and its tier; none if it goes
 /// on in the interpreter.
 #[inline(always)]
 pub(crate) fn landing(
@@ -172,7 +172,7 @@ pub(crate) fn place_of(thread: &Thread, function: FunctionIndex, point: Point) -
 /// The threshold of a tier that is not left by itself.
 const NEVER: u32 = u32::MAX;
 
-/// The tier that `function`, which is interpreted, goes on in, with code that is entered at `entry` and is
+/// The tier that `function`, which is interpreted, continues in, with code that is entered at `entry` and is
 /// there, or may be compiled.
 fn tier_up(
     thread: &Thread,

@@ -19,11 +19,11 @@ use crate::thread::Thread;
 /// What an invalidation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Invalidated {
-    /// Versions whose code was given back.
+    /// Versions whose code was freed.
     pub versions: u64,
     /// Frames that were hijacked.
     pub frames: u64,
-    /// Bytes of code that were given back.
+    /// Bytes of code that were freed.
     pub code_bytes: u64,
 }
 

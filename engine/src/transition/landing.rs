@@ -74,7 +74,7 @@ pub(crate) fn landing_phase(thread: &Thread) -> Option<PhaseGuard<'_>> {
     thread.watches_landings().then(|| thread.phase().enter(Phase::Landing))
 }
 
-/// Goes on where `record` lands, with its frame state.
+/// Continues where `record` lands, with its frame state.
 #[inline(always)]
 pub(crate) fn complete(
     thread: &Thread,
@@ -102,7 +102,7 @@ fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters
     registers.stack_pointer = frame_base + 8;
 }
 
-/// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, goes on: in a
+/// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, continues: in a
 /// continuation, or by the interpreter's thunk.
 #[inline(always)]
 fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64) -> *const u8 {
@@ -136,7 +136,7 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
     }
 }
 
-/// Where the frame is to go on: as was decided when it was hijacked, or as is forced, or as the policy
+/// Where the frame is to continue: as was decided when it was hijacked, or as is forced, or as the policy
 /// says.
 #[inline(always)]
 fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
@@ -230,13 +230,13 @@ const _: () = {
     assert!(kinds[0] == 0 && kinds[1] == 2 && kinds[2] == 4 && kinds[3] == 6);
 };
 
-/// A register that the frame map leaves out is dead: whoever reads it all the same gets poison.
+/// A register that the frame map leaves out is dead: a wrong read finds poison.
 fn poison_window(window: *mut u64, words: usize) {
     // SAFETY: the caller has checked that the window fits.
     unsafe { std::slice::from_raw_parts_mut(window, words) }.fill(POISON);
 }
 
-/// The popped frame is dead: whoever reads it all the same gets poison. Its saved frame pointer and
+/// The popped frame is dead: a wrong read finds poison. Its saved frame pointer and
 /// return slot stay.
 ///
 /// # Safety

@@ -34,7 +34,7 @@ impl Thread {
         } else {
             self.poll_exit().take();
         }
-        // SAFETY: the thread is in the runtime, so nobody else is at its context.
+        // SAFETY: the thread is in the runtime, so the context is not in use.
         unsafe { (*self.context()).leaving = u64::from(is_left) };
     }
 
@@ -58,7 +58,7 @@ impl Thread {
         }
     }
 
-    /// Gives back the code of `versions`, which nothing returns into any more.
+    /// Frees the code of `versions`, which nothing returns into any more.
     pub(crate) fn release(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
         if self.instance().settings().checked {
             self.scan_before_release(versions);

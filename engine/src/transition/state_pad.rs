@@ -13,7 +13,7 @@ use crate::thread::Thread;
 use crate::thread::pending::PendingPad;
 use crate::transition::landing;
 
-/// Lets the pad at `pad` complete `state`, where `record` lands. Gives the code to jump to.
+/// Lets the pad at `pad` complete `state`, where `record` lands. Returns the code to jump to.
 #[inline(always)]
 pub(crate) fn begin(
     thread: &Thread,
@@ -66,7 +66,7 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     landing::complete(thread, record, state, registers)
 }
 
-/// Compares what locations have given, `state`, with what slots give, where both are recorded.
+/// Compares what locations yielded, `state`, with what slots yield, where both are recorded.
 pub(crate) fn check_slots(
     thread: &Thread,
     version: &CodeVersion,

@@ -25,7 +25,7 @@ pub(super) struct Graph<'b> {
     live: Vec<Vec<bool>>,
 }
 
-/// A moment from which code goes on.
+/// A moment from which code continues.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     /// Which.
@@ -170,7 +170,7 @@ impl<'b> Graph<'b> {
         header.into_iter().chain(self.after_call(at.node))
     }
 
-    /// What compiled code that goes on from `start` may be seen at next: polls are seen or not, calls
+    /// What compiled code that continues from `start` may be seen at next: polls are seen or not, calls
     /// always are. Each point with the registers that some path there leaves alone.
     pub(super) fn ahead(&self, start: Start) -> Ahead {
         let mut ahead = Ahead::default();
@@ -197,7 +197,7 @@ impl<'b> Graph<'b> {
         ahead
     }
 
-    /// Per point at which compiled code that goes on from `start` may be seen next, the registers that every
+    /// Per point at which compiled code that continues from `start` may be seen next, the registers that every
     /// path there leaves alone.
     pub(super) fn kept(&self, start: Start) -> Ahead {
         let mut kept_at = Ahead::default();

@@ -3,7 +3,7 @@
 //! ```text
 //!     call poll          the site's return offset
 //!     branch ──> call; ud2                             the call that does not return: the frame is left
-//!     goes on
+//!     continues
 //! ```
 //!
 //! Such a poll preserves everything, and nobody asks for the frame state at the poll itself. So everything

@@ -86,7 +86,7 @@ impl<'c> Checker<'c, '_> {
         }
     }
 
-    /// Where the body goes on from `site`. After a poll, that poll is not to come again.
+    /// Where the body continues from `site`. After a poll, that poll is not to come again.
     fn start(&self, site: Option<&SiteMap>) -> Start {
         let is_header = |point| self.graph.points.kind(point) == PointKind::LoopHeader;
         match (site, self.subject.entry) {

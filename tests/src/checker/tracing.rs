@@ -22,7 +22,7 @@ type Held = BTreeMap<Place, BTreeSet<Register>>;
 pub struct Traced {
     /// Values of the allocator's that were followed from one site to the next.
     pub followed: usize,
-    /// Values that were made anew on the way, as far as can be seen, and of which nothing is claimed.
+    /// Values that were remade on the way, as far as can be seen, and of which nothing is claimed.
     pub lost: usize,
 }
 

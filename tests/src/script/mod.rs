@@ -67,7 +67,7 @@ enum Directive {
     Register { name: String, instance: Option<String> },
     /// It succeeds.
     Perform(Deed),
-    /// It gives such results.
+    /// It returns such results.
     Return { deed: Deed, expected: Result<Vec<Pattern>, Missing> },
     /// It traps, as the message says.
     Trap { deed: Deed, message: String },
@@ -79,7 +79,7 @@ enum Directive {
     Unsupported(Missing),
 }
 
-/// Something that gives results or traps.
+/// Something that returns results or traps.
 #[derive(Debug)]
 enum Deed {
     /// A call of an exported function.

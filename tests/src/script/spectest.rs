@@ -14,7 +14,7 @@ const MODULE: &str = r#"(module
     (table (export "table") 10 20 funcref)
     (memory (export "memory") 1 2))"#;
 
-/// Provides it, and gives its instance.
+/// Provides it, and returns its instance.
 ///
 /// # Panics
 /// If memory runs out.

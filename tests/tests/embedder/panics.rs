@@ -1,4 +1,4 @@
-//! Code of the embedder panics: the transition is completed, the call ends with the reason, the thread goes on.
+//! Code of the embedder panics: the transition is completed, the call ends with the reason, the thread continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! `osr-bench soak`: random modules and the bundled programs under random schedules, until time is up or
+//! `osr-bench soak`: random modules and the bundled programs under random schedules, until the time has passed or
 //! something differs.
 //!
 //! The generator of random modules takes long to build, so it is there with the feature `soak` only.

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 enum Told {
     /// It begins the round of that seed; so much was done before.
     Begins { seed: u64, rounds: u64, transitions: u64 },
-    /// Time is up, or something differs.
+    /// the time has passed, or something differs.
     Ended { totals: Box<Totals>, failure: Option<Failure> },
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) invoke: Option<String>,
     /// Its arguments, as text.
     pub(crate) arguments: Vec<String>,
-    /// What it gives, as text.
+    /// What it returns, as text.
     pub(crate) expected: String,
 }
 

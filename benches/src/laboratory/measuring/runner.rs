@@ -63,7 +63,7 @@ impl Call {
     }
 }
 
-/// Times `calls` calls, all of which must give the same.
+/// Times `calls` calls, all of which must return the same.
 pub(crate) fn timed(
     calls: u32,
     clock: Clock,

@@ -25,7 +25,7 @@ use crate::memory::process::Process;
 /// Fresh pages are made present in steps of so many bytes, in both mappings: a page fault for each of them
 /// would take longer than all the rest of an installation.
 const STEP: usize = 64 << 10;
-/// Free memory is given back to the system when this much was freed since the last time.
+/// Free memory is returned to the system when this much was freed since the last time.
 const TRIM_BYTES: usize = 4 << 20;
 
 /// See the module.
@@ -119,7 +119,7 @@ impl Arena {
 
     pub(super) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
         self.process.assert_current();
-        // SAFETY: nobody executes the range, which the caller has checked to be in bounds; the mappings are in this
+        // SAFETY: the range does not execute, which the caller has checked to be in bounds; the mappings are in this
         // process.
         unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.add(allocation.offset + offset), bytes.len());
@@ -137,7 +137,7 @@ impl Arena {
         }
     }
 
-    /// Gives the whole pages of free ranges back to the system.
+    /// Returns the whole pages of free ranges to the system.
     fn trim(&mut self) {
         self.freed_since_trim = 0;
         for Allocation { offset, bytes } in self.space.free_ranges() {

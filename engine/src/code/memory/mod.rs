@@ -87,7 +87,7 @@ impl Memory {
         }
     }
 
-    /// Gives memory back. Nothing may execute or return into it any more.
+    /// Frees memory. Nothing may execute or return into it any more.
     pub(crate) fn free(&mut self, allocation: Allocation) {
         match self {
             Memory::Arena(arena) => arena.free(allocation),

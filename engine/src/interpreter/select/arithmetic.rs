@@ -175,7 +175,7 @@ impl Selector<'_> {
     }
 }
 
-/// The operation that gives the same with its operands exchanged.
+/// The operation that computes the same with its operands exchanged.
 pub(super) fn swapped(op: BinaryOp) -> Option<BinaryOp> {
     use BinaryOp::*;
     Some(match op {

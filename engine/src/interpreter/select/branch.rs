@@ -98,7 +98,7 @@ impl Selector<'_> {
         }
     }
 
-    /// The comparison whose result the terminator's operand is, if nobody else needs that.
+    /// The comparison whose result the terminator's operand is, if nothing else needs that.
     fn compared(&self, holds: bool) -> Option<Condition> {
         let end = self.body.block(self.block).instructions.len();
         let (at, inner) = self.absorb(end, 0, end)?;

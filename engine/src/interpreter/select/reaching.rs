@@ -83,7 +83,7 @@ impl<'a> Selector<'a> {
     }
 
     /// The instruction that defines operand number `operand` of the one at `index`, if the operation
-    /// for the instruction at `user` can compute it just as well, and nobody else wants it.
+    /// for the instruction at `user` can compute it just as well, and nothing else uses it.
     /// (`index` is `user`, or itself absorbed by it.)
     ///
     /// The definitions of `user` must have been taken out of `needed`, its uses not yet put in.

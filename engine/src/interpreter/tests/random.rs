@@ -211,7 +211,7 @@ fn body(random: &mut Random, callee: Option<FunctionIndex>) -> Body {
     Body { registers: REGISTERS.to_vec(), blocks }
 }
 
-/// Takes one off the fuel; gives the register that says whether there was, or is, any.
+/// Takes one off the fuel; returns the register that says whether there was, or is, any.
 fn burn(random: &mut Random, into: &mut Vec<Instruction>, is_tested_first: bool) -> Register {
     let (fuel, number) = (Register::new(FUEL), Register::new(FUEL + 1));
     let constant = |into: &mut Vec<Instruction>, value| {

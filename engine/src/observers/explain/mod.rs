@@ -1,7 +1,7 @@
 //! Explanations: per function, its code versions: why each was made, how it was entered, where its frames
-//! went, why and when it died, and when its memory was given back.
+//! went, why and when it died, and when its memory was freed.
 //!
-//! [`Explain`] is an [`Observer`] that keeps a few words per version; [`Explain::explanation`] gives what it
+//! [`Explain`] is an [`Observer`] that keeps a few words per version; [`Explain::explanation`] returns what it
 //! has seen, as data with a readable [`Display`](std::fmt::Display). Only what the runtime sees is counted:
 //! compiled code is not changed for it, so calls that go from compiled code to compiled code through call
 //! cells are not counted.
@@ -79,7 +79,7 @@ pub struct ExplainedVersion {
     pub frames: Vec<FramesGone>,
     /// When and why it was retired.
     pub retired: Option<Retired>,
-    /// When its memory was given back.
+    /// When its memory was freed.
     pub released: Option<Released>,
 }
 

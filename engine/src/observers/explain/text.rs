@@ -68,12 +68,12 @@ impl Display for ExplainedVersion {
             match self.released {
                 Some(released) => writeln!(
                     out,
-                    "; memory given back {} and {} safepoints later, with {} frames to land",
+                    "; memory freed {} and {} safepoints later, with {} frames to land",
                     microseconds(released.after_ns),
                     released.after_safepoints,
                     released.pending_frames
                 )?,
-                None => writeln!(out, "; its memory is not given back")?,
+                None => writeln!(out, "; its memory is not freed")?,
             }
         }
         Ok(())

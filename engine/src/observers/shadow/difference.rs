@@ -26,7 +26,7 @@ pub struct Difference {
     pub disagreement: Disagreement,
 }
 
-/// A transition: an activation that goes on in other code.
+/// A transition: an activation that continues in other code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The function.

@@ -199,7 +199,7 @@ impl Follower {
         Ok(())
     }
 
-    /// A frame, of compiled code if it has a base, goes on with `state`.
+    /// A frame, of compiled code if it has a base, continues with `state`.
     fn moved(&mut self, execution: &Instance, from: (Tier, Option<u64>), state: &FrameState<'_>) -> Followed {
         let points = &execution.analysis(state.function).points;
         if points.kind(state.point) == PointKind::AfterCall {
@@ -211,7 +211,7 @@ impl Follower {
         self.compare_state(execution, state)
     }
 
-    /// A call of a frame has returned, which goes on with `state`. Runs up to there.
+    /// A call of a frame has returned, which continues with `state`. Runs up to there.
     fn returned(
         &mut self,
         execution: &Instance,

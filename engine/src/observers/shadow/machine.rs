@@ -33,7 +33,7 @@ pub(crate) enum Stop {
         /// One word per parameter.
         arguments: Vec<u64>,
     },
-    /// The innermost invocation is over.
+    /// The innermost invocation has ended.
     Finished(Result<Vec<u64>, Trap>),
 }
 
@@ -148,7 +148,7 @@ impl Machine {
         self.call(function, arguments);
     }
 
-    /// The function of the host that is waited for has given `results`.
+    /// The function of the host that is waited for has returned `results`.
     pub(crate) fn host_returned(&mut self, results: &[u64]) {
         self.invocation().host = None;
         self.give(results);
@@ -246,7 +246,7 @@ impl Machine {
         self.stop = points.header(target).map(arrived);
     }
 
-    /// Gives `results` to whoever called what was innermost.
+    /// Returns `results` to the caller of the innermost one.
     fn give(&mut self, results: &[u64]) {
         if self.frames.len() == self.invocation().base {
             return self.finish(Ok(results.to_vec()));
@@ -259,7 +259,7 @@ impl Machine {
         self.come_back();
     }
 
-    /// The call at which the innermost frame stands is over.
+    /// The call at which the innermost frame stands has ended.
     fn come_back(&mut self) {
         let point = self.point();
         self.frame().index += 1;
@@ -282,7 +282,7 @@ impl Machine {
         point
     }
 
-    /// The innermost invocation is over.
+    /// The innermost invocation has ended.
     fn finish(&mut self, outcome: Result<Vec<u64>, Trap>) {
         let invocation = self.invocations.pop().expect("something is being called");
         self.frames.truncate(invocation.base);

@@ -17,7 +17,7 @@
 //! What is claimed, if there was no difference:
 //! - every entry and loop header was reached in the order that the bodies say, in whatever tier; optimized
 //!   code tells of loop headers only if it comes by a back-edge;
-//! - each frame that went on in other code had, in every live register, the value that the bodies compute
+//! - each frame that continued in other code had, in every live register, the value that the bodies compute
 //!   there (NaNs are equal to each other);
 //! - memory was equal whenever control left the guest, and in between every so many transitions, such that
 //!   each pays for 4 KiB; globals at every transition; results, kinds and points of traps, and tables
@@ -117,7 +117,7 @@ impl Shadow {
         Ok(Shadow { state, on_difference: None })
     }
 
-    /// The same; and the first difference is handed to `act` when it is found. The execution goes on after
+    /// The same; and the first difference is handed to `act` when it is found. The execution continues after
     /// that, with the wrong state, unless `act` ends the process.
     #[must_use]
     pub fn on_difference(self, act: impl Fn(&Difference) + Send + Sync + 'static) -> Shadow {

@@ -150,7 +150,7 @@ impl Observed {
     }
 }
 
-/// Calls `function` under `stress`; gives the shadow's verdict, what it compared, and the transitions.
+/// Calls `function` under `stress`; returns the shadow's verdict, what it compared, and the transitions.
 fn run(
     (function, arguments): (&str, &[osr_ir::Value]),
     stress: Stress,

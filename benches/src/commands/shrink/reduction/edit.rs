@@ -14,7 +14,7 @@ pub(super) fn body_mut(function: &mut Function) -> Option<&mut Body> {
     }
 }
 
-/// A body that gives zeros.
+/// A body that returns zeros.
 pub(super) fn trivial_body(signature: &Signature) -> Body {
     let parameters = signature.parameters.len();
     let registers = [&signature.parameters[..], &signature.results].concat();

@@ -29,7 +29,7 @@ impl Shrinker<'_> {
         self.attempt_module(|module| module.start = None);
     }
 
-    /// Functions that only give zeros.
+    /// Functions that only return zeros.
     fn fewer_bodies(&mut self) {
         let all = self.best.module.functions.clone();
         self.leave_out(all.len(), |shrinker, kept| {
