@@ -11,7 +11,52 @@
 //! A unit is everything that a compilation depends on, and immutable: compiling is a function, which any native
 //! thread can compute. The crate knows nothing of instances, threads, or code in memory.
 //!
-//! What the rest may rely on: compiled code keeps frame pointers; it refers to nothing by absolute
+//! # Frame maps
+//!
+//! At every call that can return the frame may be seen, and replaced: a [frame map](frame_map) says where each live register
+//! of the body is then.
+//!
+//! ```
+//! use osr_compiler::{Analysis, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
+//! use osr_compiler::{CallBinding, StateRecording};
+//! use osr_ir::FunctionIndex;
+//!
+//! let module = osr_ir::wasm::import_text(
+//!     r#"(module
+//!          (func $id (param i64) (result i64) (local.get 0))
+//!          (func (param i64 i64) (result i64) (i64.add (local.get 1) (call $id (local.get 0)))))"#,
+//! )?;
+//! let function = FunctionIndex::new(1);
+//! let analysis = Analysis::of(module.function(function).body().expect("it is defined"));
+//! let linked = LinkedModule::new(module, 0, Box::new([0, 1]), Box::new([0, 0]));
+//! let unit = Unit {
+//!     linked: &linked,
+//!     key: VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function },
+//!     analysis: &analysis,
+//!     settings: CodeSettings {
+//!         recording: StateRecording::Locations,
+//!         binding: CallBinding::Cell,
+//!         poll: Poll::StackLimit,
+//!         unrolling: 1,
+//!         shows_arrivals: false,
+//!         frame_limit: 1 << 16,
+//!     },
+//!     profile: None,
+//! };
+//! let compiled = Compiler::native().compile(&unit)?;
+//!
+//! // Two sites: the poll at the entry, where both parameters are live, and the call, after which the second one
+//! // and the call's result are.
+//! let live = |site| compiled.frame_maps.entries(&site).count();
+//! let sites: Vec<_> = compiled.frame_maps.sites().map(|site| (site.kind, live(site))).collect();
+//! assert_eq!(sites.len(), 2);
+//! assert!(sites.iter().all(|&(_, live)| live == 2), "{sites:?}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What may be relied on
+//!
+//! Compiled code keeps frame pointers; it refers to nothing by absolute
 //! address but its profile, which outlives it (everything else outside comes through the context), so it
 //! runs wherever it is put, once its direct calls, if it has any, are bound; every call that can return has a frame map.
 

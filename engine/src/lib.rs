@@ -28,11 +28,103 @@
 //! returns through a swapped slot, the frame is rebuilt from its frame map ([`FrameMaps`]) and continues where the policy
 //! says ([`Destination`]). A [`Mechanism`] says which of the possible designs is in effect, axis by axis.
 //!
-//! # Watching
+//! ```
+//! use osr_engine::{Imports, Instance, Settings, Thread, Tiers};
+//! use osr_ir::{Signature, Value, wasm};
+//!
+//! // `sum` waits for the host in each of its activations, which frees the code that all of them execute.
+//! let module = wasm::import_text(
+//!     r#"(module
+//!          (import "host" "step" (func $step))
+//!          (func $sum (export "sum") (param i32) (result i32)
+//!            (call $step)
+//!            (if (result i32) (local.get 0)
+//!              (then (i32.add (local.get 0) (call $sum (i32.sub (local.get 0) (i32.const 1)))))
+//!              (else (i32.const 0)))))"#,
+//! )?;
+//! let mut imports = Imports::new();
+//! imports.function("host", "step", Signature { parameters: vec![], results: vec![] }, |call, _, _| {
+//!     let invalidated = call.thread().invalidate_active().expect("a host function may");
+//!     assert_eq!(invalidated.versions, 1);
+//!     Ok(())
+//! });
+//! let settings = Settings { tiers: Tiers::Optimized, ..Settings::default() };
+//! let instance = Instance::new(settings, module, &imports)?;
+//! let thread = Thread::new(&instance)?;
+//! assert_eq!(thread.invoke("sum", &[Value::I32(10)])?, [55]);
+//!
+//! // Every activation was hijacked while it waited, and its code was freed; it landed in the interpreter.
+//! assert!(thread.transitions().landings >= 11);
+//! assert!(instance.code_statistics().versions_released >= 11);
+//! assert_eq!(thread.hijacked_slots(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Watching and deciding
 //!
 //! An [`Observer`] is told of every [`Event`]. [`trace`], [`explain`] and the [`Shadow`] interpreter are observers.
 //! Observing changes nothing but time: the same transitions occur. What changes code is a setting
 //! ([`Settings::points`]), also where it is there for the sake of an observer.
+//!
+//! A policy and an observer are handed to an instance beside its settings, as its [`Delegates`]:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use osr_engine::{
+//!     CodeVersion, CompiledTier, Delegates, Destination, Event, Imports, Instance, Observation, Observer, Place,
+//!     Settings, Stress, Thread, Tier, TieringPolicy,
+//! };
+//! use osr_ir::{FunctionIndex, Point, Value, wasm};
+//!
+//! /// Optimizes each function at its third call, and lets hijacked frames continue in baseline code.
+//! #[derive(Debug)]
+//! struct ThirdCall;
+//!
+//! impl TieringPolicy for ThirdCall {
+//!     fn threshold(&self, tier: Tier) -> u32 {
+//!         if tier == Tier::Interpreter { 3 } else { u32::MAX }
+//!     }
+//!     fn tier_up(&self, _: FunctionIndex, _: Tier, _: Place) -> Option<CompiledTier> {
+//!         Some(CompiledTier::Optimized)
+//!     }
+//!     fn land(&self, _: &CodeVersion, _: Point) -> Destination {
+//!         Destination::Compiled(CompiledTier::Baseline)
+//!     }
+//! }
+//!
+//! /// Counts the frames that land.
+//! #[derive(Debug, Default)]
+//! struct Landings(AtomicU64);
+//!
+//! impl Observer for Landings {
+//!     fn observe(&self, _: &Observation<'_>, event: &Event<'_>) {
+//!         if let Event::Landed { .. } = event {
+//!             self.0.fetch_add(1, Ordering::Relaxed);
+//!         }
+//!     }
+//! }
+//!
+//! let module = wasm::import_text(
+//!     r#"(module
+//!          (func $fib (export "fib") (param i32) (result i32)
+//!            (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+//!              (then (local.get 0))
+//!              (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+//!                             (call $fib (i32.sub (local.get 0) (i32.const 2))))))))"#,
+//! )?;
+//! let landings = Arc::new(Landings::default());
+//! let delegates = Delegates { observer: Some(landings.clone()), policy: Some(Arc::new(ThirdCall)) };
+//! // Every third safepoint hijacks all compiled frames.
+//! let settings = Settings { stress: Stress::hijack(3), ..Settings::default() };
+//! let instance = Instance::with_delegates(settings, delegates, module, &Imports::new())?;
+//! let thread = Thread::new(&instance)?;
+//! assert_eq!(thread.invoke("fib", &[Value::I32(12)])?, [144]);
+//! assert_eq!(landings.0.load(Ordering::Relaxed), thread.transitions().landings);
+//! assert!(thread.transitions().landings > 100);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # The house
 //!
