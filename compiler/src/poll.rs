@@ -61,13 +61,13 @@ impl Translator<'_, '_> {
         let wanted = if is_entry { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
         self.builder.ins().brif(wanted, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
-        let good = self.good.clone();
+        let slots_current = self.slots_current.clone();
         let state = self.store_state(Resumption { point, results: &[], places: &[] });
         let call = self.call_poll();
-        self.tag(call, Safepoint { state, ..Safepoint::new(point) });
+        self.record_safepoint(call, Safepoint { state, ..Safepoint::new(point) });
         self.builder.ins().jump(next, &[]);
         self.builder.switch_to_block(next);
-        self.good = good;
+        self.slots_current = slots_current;
         if self.has_slots() {
             // Whatever is needed again is cheaper made again than carried over.
             self.block_local.clear();
@@ -141,7 +141,7 @@ impl Translator<'_, '_> {
         self.builder.seal_block(cold);
         let call = self.call_poll();
         if self.recording == StateRecording::None {
-            self.tag(call, Safepoint::new(point));
+            self.record_safepoint(call, Safepoint::new(point));
             self.builder.ins().jump(next, &[]);
             return;
         }
@@ -159,15 +159,15 @@ impl Translator<'_, '_> {
         let mut signature = ir::Signature::new(CallConv::SystemV);
         signature.params.push(AbiParam::new(types::I64));
         let signature = self.builder.import_signature(signature);
-        let good = self.good.clone();
+        let slots_current = self.slots_current.clone();
         let resumption = Resumption { point, results: &[], places: &[] };
         let keeping = Keeping::where_left(self.recording);
         let (call, safepoint, _) =
             self.call_with_state(signature, (stub, &[self.context]), resumption, keeping);
-        let number = self.tag(poll, Safepoint { leaves_apart: true, ..safepoint });
+        let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
         self.builder.func.set_srcloc(call, Origin::Leave(number).location());
         self.builder.ins().trap(never_trap_code());
-        self.good = good;
+        self.slots_current = slots_current;
     }
 
     /// Calls the stub, which preserves every register.

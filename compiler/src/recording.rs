@@ -1,6 +1,6 @@
 //! Where optimized code stores registers into the frame, where state recording is *slots*.
 //!
-//! The frame state at a call is kept in slots, one per register of the body. A slot stays good until
+//! The frame state at a call is kept in slots, one per register of the body. A slot stays current until
 //! its register is written again, so a call stores only what no call has stored on *every* path
 //! before it: a forward dataflow whose join is intersection. That is cheapest for what changes more often than
 //! calls are reached.
@@ -8,7 +8,7 @@
 //! Where paths join of which one has called and the other has not, everything must be stored again: a state
 //! machine of a hundred registers and a hundred arms would have ten thousand stores. So a register that calls
 //! store more often than it is written is *written through*: stored where it is defined, if a call can be
-//! reached from there. Then its slot is good at every call. "More often" counts instructions by the loops that they
+//! reached from there. Then its slot is current at every call. "More often" counts instructions by the loops that they
 //! are in.
 //!
 //! Polls store in their cold block, which most executions do not take: they profit from what is stored, but do
@@ -27,7 +27,7 @@ pub(super) struct Stores<'c> {
     body: &'c Body,
     analysis: &'c Analysis,
     /// The registers that hold one constant wherever they are live.
-    always: RegisterSet,
+    constants_everywhere: RegisterSet,
     /// Where execution begins: a block, and an instruction in it.
     start: (Block, usize),
     /// The reached blocks, each before its successors except along back-edges.
@@ -36,32 +36,32 @@ pub(super) struct Stores<'c> {
     written_through: RegisterSet,
     /// Per block, the definitions that are stored, by ascending position.
     stored_definitions: Vec<Vec<(usize, Register)>>,
-    /// Per block, the registers whose slots are good where it begins; none if it is not reached.
-    good_at_start: Vec<Option<RegisterSet>>,
+    /// Per block, the registers whose slots are current where it begins; none if it is not reached.
+    current_at_start: Vec<Option<RegisterSet>>,
 }
 
 impl<'c> Stores<'c> {
-    /// Decides it for code that is entered at `entry`. `always` are the registers that hold one constant
+    /// Decides it for code that is entered at `entry`. `constants_everywhere` are the registers that hold one constant
     /// wherever they are live.
     pub(super) fn of(
         body: &'c Body,
         analysis: &'c Analysis,
         entry: EntryPoint,
-        always: &[Option<u64>],
+        constants_everywhere: &[Option<u64>],
     ) -> Stores<'c> {
         let nothing = RegisterSet::new(body.registers.len());
         let mut constant = nothing.clone();
-        let constants = always.iter().enumerate().filter(|(_, constant)| constant.is_some());
+        let constants = constants_everywhere.iter().enumerate().filter(|(_, constant)| constant.is_some());
         constants.for_each(|(register, _)| constant.insert(Register::new(register)));
         let mut stores = Stores {
             body,
             analysis,
-            always: constant,
+            constants_everywhere: constant,
             start: start(analysis, entry),
             order: reverse_postorder(body),
             written_through: nothing,
             stored_definitions: vec![Vec::new(); body.blocks.len()],
-            good_at_start: Vec::new(),
+            current_at_start: Vec::new(),
         };
         stores.solve();
         if stores.choose_written_through() {
@@ -70,10 +70,10 @@ impl<'c> Stores<'c> {
         stores
     }
 
-    /// The registers whose slots are good where `block` begins.
+    /// The registers whose slots are current where `block` begins.
     pub(super) fn at_start(&self, block: Block) -> RegisterSet {
-        let good = self.good_at_start[block.index()].clone();
-        good.unwrap_or_else(|| RegisterSet::new(self.body.registers.len()))
+        let current = self.current_at_start[block.index()].clone();
+        current.unwrap_or_else(|| RegisterSet::new(self.body.registers.len()))
     }
 
     /// Whether `register` is stored wherever it is defined, and where execution begins.
@@ -89,13 +89,13 @@ impl<'c> Stores<'c> {
         here.map(|&(_, register)| register)
     }
 
-    /// Finds what is good where.
+    /// Finds what is current where.
     fn solve(&mut self) {
-        self.good_at_start = vec![None; self.body.blocks.len()];
+        self.current_at_start = vec![None; self.body.blocks.len()];
         let (block, from) = self.start;
         let entered = self.written_through.clone();
         if (block.index(), from) == (Body::ENTRY, 0) {
-            self.good_at_start[Body::ENTRY] = Some(entered);
+            self.current_at_start[Body::ENTRY] = Some(entered);
         } else {
             // The rest of the block is a copy of its own; the entry is not reached at all.
             let after = self.step_block(block, from, entered, |_, _| ());
@@ -105,41 +105,41 @@ impl<'c> Stores<'c> {
         while std::mem::take(&mut changed) {
             for position in 0..self.order.len() {
                 let block = self.order[position];
-                let Some(start) = self.good_at_start[block.index()].clone() else { continue };
+                let Some(start) = self.current_at_start[block.index()].clone() else { continue };
                 let end = self.step_block(block, 0, start, |_, _| ());
                 changed |= self.flow(block, &end);
             }
         }
     }
 
-    /// What `block` does to the good slots, from its instruction `from` on; `store` sees what its calls store.
+    /// What `block` does to the current slots, from its instruction `from` on; `store` sees what its calls store.
     /// Mirrors the translator: what is a known constant at a call is not stored.
     fn step_block(
         &self,
         block: Block,
         from: usize,
-        mut good: RegisterSet,
+        mut current: RegisterSet,
         mut store: impl FnMut(usize, Register),
     ) -> RegisterSet {
-        let mut constants = self.always.clone();
+        let mut constants = self.constants_everywhere.clone();
         for (index, instruction) in self.body.block(block).instructions.iter().enumerate().skip(from) {
             for register in self.state_at(block, index, instruction) {
-                if !constants.contains(register) && !good.contains(register) {
-                    good.insert(register);
+                if !constants.contains(register) && !current.contains(register) {
+                    current.insert(register);
                     store(index, register);
                 }
             }
             let constant = is_constant(instruction, &constants);
             instruction.definitions().iter().for_each(|&register: &Register| {
-                good.remove(register);
+                current.remove(register);
                 constants.remove(register);
                 if constant {
                     constants.insert(register);
                 }
             });
-            self.after(block, index).for_each(|register| good.insert(register));
+            self.after(block, index).for_each(|register| current.insert(register));
         }
-        good
+        current
     }
 
     /// What is live at a call, but its results.
@@ -157,13 +157,13 @@ impl<'c> Stores<'c> {
 
     fn flow(&mut self, block: Block, end: &RegisterSet) -> bool {
         let mut changed = false;
-        let good_at_start = &mut self.good_at_start;
+        let current_at_start = &mut self.current_at_start;
         self.body.block(block).terminator.each_successor(|successor| {
-            let start = &mut good_at_start[successor.index()];
+            let start = &mut current_at_start[successor.index()];
             let joined = match start {
                 None => end.clone(),
-                Some(good) => {
-                    let mut joined = good.clone();
+                Some(current) => {
+                    let mut joined = current.clone();
                     joined.intersect(end);
                     joined
                 }
@@ -181,9 +181,9 @@ impl<'c> Stores<'c> {
         let weights = weights(self.body, &self.order);
         let mut at_calls = vec![0; self.body.registers.len()];
         for &block in &self.order {
-            if let Some(good) = self.good_at_start[block.index()].clone() {
+            if let Some(current) = self.current_at_start[block.index()].clone() {
                 let weight = weights[block.index()];
-                self.step_block(block, 0, good, |_, register| at_calls[register.index()] += weight);
+                self.step_block(block, 0, current, |_, register| at_calls[register.index()] += weight);
             }
         }
         if at_calls.iter().all(|&weight| weight <= 1) {
@@ -225,7 +225,7 @@ impl<'c> Stores<'c> {
                 Vec::clear(found);
                 for (index, instruction) in basic_block.instructions.iter().enumerate().rev() {
                     for &register in instruction.definitions() {
-                        if wanted.contains(register) && !self.always.contains(register) {
+                        if wanted.contains(register) && !self.constants_everywhere.contains(register) {
                             found.push((index, register));
                         }
                         wanted.remove(register);

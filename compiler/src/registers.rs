@@ -56,7 +56,7 @@ impl Translator<'_, '_> {
 
     /// Makes `value` that of `register`.
     pub(super) fn write(&mut self, register: Register, value: ir::Value) {
-        self.good.remove(register);
+        self.slots_current.remove(register);
         self.constants[register.index()] = None;
         match &self.registers {
             Registers::Variables(variables) => self.builder.def_var(variables[register.index()], value),
@@ -120,19 +120,19 @@ impl Translator<'_, '_> {
     /// Puts `registers` into their slots.
     pub(super) fn flush(&mut self, registers: impl IntoIterator<Item = Register>) {
         for register in registers {
-            if self.always[register.index()].is_none() {
-                self.stored(register);
+            if self.constants_everywhere[register.index()].is_none() {
+                self.spill(register);
             }
         }
     }
 
     /// The slot of `register`, holding its value.
-    pub(super) fn stored(&mut self, register: Register) -> ir::StackSlot {
+    pub(super) fn spill(&mut self, register: Register) -> ir::StackSlot {
         let slot = self.slot(register);
-        if !self.good.contains(register) {
+        if !self.slots_current.contains(register) {
             let value = self.read(register);
             self.builder.ins().stack_store(types::I64, value, slot, 0);
-            self.good.insert(register);
+            self.slots_current.insert(register);
         }
         slot
     }

@@ -47,13 +47,13 @@ pub(super) struct Safepoint {
     /// Whether the call's exception handler is a pad.
     pub(super) has_pad: bool,
     /// Whether another call, which does not return, is where the frame is left.
-    pub(super) leaves_apart: bool,
+    pub(super) exits_apart: bool,
 }
 
 impl Safepoint {
     /// A safepoint that resumes at `point`, where nothing is live.
     pub(super) fn new(point: Point) -> Safepoint {
-        Safepoint { point, state: State::new(), stored: None, has_pad: false, leaves_apart: false }
+        Safepoint { point, state: State::new(), stored: None, has_pad: false, exits_apart: false }
     }
 }
 
@@ -121,7 +121,7 @@ fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode) -> Vec<Cal
         }
     }
     for (number, call) in &mut calls {
-        if call.safepoint.leaves_apart {
+        if call.safepoint.exits_apart {
             call.contexts = leaves[number];
         }
         assert_eq!(call.pad.is_some(), call.safepoint.has_pad, "what was asked for is there");

@@ -100,7 +100,7 @@ impl Translator<'_, '_> {
         let keeping = Keeping::at_call(self.recording, self.analysis.liveness.at(resumption.point).len());
         let (call, safepoint, returned) =
             self.call_with_state(signature, (callee, arguments), resumption, keeping);
-        self.tag(call, safepoint);
+        self.record_safepoint(call, safepoint);
         returned
     }
 
@@ -191,9 +191,9 @@ impl Translator<'_, '_> {
         }
         // A constant of optimized code that is in its slot stays there: a slot is good from its store on.
         let is_stored = |translator: &Self, register| {
-            translator.tier == CompiledTier::Optimized && translator.good.contains(register)
+            translator.tier == CompiledTier::Optimized && translator.slots_current.contains(register)
         };
-        self.state(resumption, is_stored, |translator, register| Recorded::Slot(translator.stored(register)))
+        self.state(resumption, is_stored, |translator, register| Recorded::Slot(translator.spill(register)))
     }
 
     /// Where everything that is live is: results where the call leaves them, constants nowhere, unless they are
@@ -222,7 +222,7 @@ impl Translator<'_, '_> {
     }
 
     /// Makes `call` that safepoint. Returns the safepoint's number.
-    pub(super) fn tag(&mut self, call: ir::Inst, safepoint: Safepoint) -> usize {
+    pub(super) fn record_safepoint(&mut self, call: ir::Inst, safepoint: Safepoint) -> usize {
         let number = self.safepoints.len();
         self.safepoints.push(safepoint);
         self.builder.func.set_srcloc(call, Origin::Safepoint(number).location());

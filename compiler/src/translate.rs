@@ -39,11 +39,11 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) context: ir::Value,
     pub(super) safepoints: Vec<Safepoint>,
     /// The registers whose slots hold their values, here.
-    pub(super) good: RegisterSet,
+    pub(super) slots_current: RegisterSet,
     /// The constants that registers are known to hold, here.
     pub(super) constants: Vec<Option<u64>>,
     /// Those that they hold everywhere.
-    pub(super) always: Vec<Option<u64>>,
+    pub(super) constants_everywhere: Vec<Option<u64>>,
     pub(super) slots: Vec<Option<ir::StackSlot>>,
     pub(super) tier: CompiledTier,
     /// How it calls other functions of the module.
@@ -116,9 +116,9 @@ pub(super) fn translate<'b>(
     };
     let context = builder.block_params(start)[0];
     let parameters = linked.module().signature_of(function).parameters.len();
-    let always = constant_registers(body, parameters);
+    let constants_everywhere = constant_registers(body, parameters);
     let stores = recording.stores() && tier == CompiledTier::Optimized;
-    let stores = stores.then(|| Stores::of(body, analysis, entry, &always));
+    let stores = stores.then(|| Stores::of(body, analysis, entry, &constants_everywhere));
     let copies = match tier {
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
@@ -136,9 +136,9 @@ pub(super) fn translate<'b>(
         builder,
         context,
         safepoints: Vec::new(),
-        good: RegisterSet::new(body.registers.len()),
-        constants: always.clone(),
-        always: always.clone(),
+        slots_current: RegisterSet::new(body.registers.len()),
+        constants: constants_everywhere.clone(),
+        constants_everywhere: constants_everywhere.clone(),
         slots: vec![None; body.registers.len()],
         tier,
         recording,
@@ -258,7 +258,7 @@ impl Translator<'_, '_> {
     fn write_through(&mut self, live: &[Register]) {
         if let Some(stores) = self.stores {
             for &register in live.iter().filter(|&&register| stores.writes_through(register)) {
-                self.stored(register);
+                self.spill(register);
             }
         }
     }
@@ -296,16 +296,16 @@ impl Translator<'_, '_> {
         self.builder.switch_to_block(clif_block);
         self.forget();
         if self.has_slots() {
-            self.good.clone_from(self.analysis.liveness.live_in(block));
+            self.slots_current.clone_from(self.analysis.liveness.live_in(block));
         } else if let Some(stores) = self.stores {
-            self.good = stores.at_start(block);
+            self.slots_current = stores.at_start(block);
         }
     }
 
     /// At a join nothing local is known.
     fn forget(&mut self) {
-        self.constants.clone_from(&self.always);
-        self.good = RegisterSet::new(self.body.registers.len());
+        self.constants.clone_from(&self.constants_everywhere);
+        self.slots_current = RegisterSet::new(self.body.registers.len());
         self.block_local.clear();
         self.forget_values();
     }
@@ -322,7 +322,7 @@ impl Translator<'_, '_> {
             self.instruction(instruction, point);
             if let Some(stores) = self.stores {
                 for register in stores.after(block, index) {
-                    self.stored(register);
+                    self.spill(register);
                 }
             }
         }

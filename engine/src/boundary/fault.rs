@@ -14,6 +14,7 @@ use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
 use osr_stubs::x86_64 as stubs;
 
 use crate::boundary::signal_text::write_line;
+use crate::boundary::x86_64::Interrupted;
 use crate::thread::Thread;
 use crate::thread::trap::Fault;
 
@@ -44,8 +45,8 @@ pub(crate) fn install_handler() {
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a ucontext.
-    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
-    let pc = registers[libc::REG_RIP as usize] as u64;
+    let mut interrupted = Interrupted(unsafe { &mut *context.cast::<ucontext_t>() });
+    let pc = interrupted.pc();
     let current = stubs::current();
     if !current.is_null() {
         // SAFETY: a context is current only during a call of its thread, which borrows it; it is the first field.
@@ -54,9 +55,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         let address = unsafe { (*info).si_addr() } as u64;
         if let Some(fault) = guest_fault(thread, signal, pc, address) {
             thread.set_fault(fault);
-            registers[libc::REG_RIP as usize] = stubs::unwind_to_entry as *const () as i64;
-            registers[libc::REG_RDI as usize] = current as i64;
-            return;
+            return interrupted.continue_at(stubs::unwind_to_entry as *const () as u64, current as u64);
         }
         if thread.instance().registry().contains(pc) {
             name_stray(thread, pc);

@@ -5,3 +5,4 @@ pub(crate) mod hooks;
 pub(crate) mod shadow_stack;
 mod signal_text;
 mod spawn;
+mod x86_64;

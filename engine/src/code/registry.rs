@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::mem::offset_of;
 use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,21 +17,15 @@ use gimli::write::{Address, CommonInformationEntry};
 use osr_compiler::{CompileError, CompiledBody, VersionKey};
 use osr_ir::Point;
 use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
-use osr_stubs::Context;
 use serde::Serialize;
 
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
 use super::version::{CodeVersion, VersionId};
+use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
-
-/// Bytes of a stub.
-const STUB_BYTES: usize = 16;
-
-/// `int3`: what stands where execution never arrives.
-const TRAP_INSTRUCTION: u8 = 0xcc;
 
 /// All code versions of an instance.
 #[derive(Debug)]
@@ -154,18 +147,11 @@ impl Registry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what enters the runtime for functions: `mov eax, number; jmp [rdi + interpreter_stub]`, one
+    /// Writes [what enters the runtime](entry_stub) for functions, one
     /// such stub for each of `numbers`.
     pub(crate) fn install_stubs(&self, numbers: Range<u32>) -> io::Result<StubTable> {
         let first = numbers.start;
-        let mut code = Vec::with_capacity(numbers.len() * STUB_BYTES);
-        for number in numbers {
-            code.push(0xb8);
-            code.extend(number.to_le_bytes());
-            code.extend([0xff, 0xa7]);
-            code.extend((offset_of!(Context, interpreter_stub) as u32).to_le_bytes());
-            code.resize(code.len().next_multiple_of(STUB_BYTES), 0xcc);
-        }
+        let code = entry_stub::code(numbers);
         let allocation = self.inner().install(&code);
         let allocation = allocation.ok_or_else(|| io::Error::other("code memory is too small"))?;
         Ok(StubTable { first, base: self.base + allocation.offset as u64 })
@@ -185,7 +171,7 @@ impl Registry {
         let began = Instant::now();
         let mut inner = self.inner();
         if padding > 0 {
-            body.code = [&*vec![TRAP_INSTRUCTION; padding], &*body.code].concat().into();
+            body.code = [&*vec![entry_stub::TRAP_INSTRUCTION; padding], &*body.code].concat().into();
         }
         let allocation = inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?;
         let slot = inner.free_slots.pop().unwrap_or_else(|| {
@@ -225,7 +211,7 @@ impl Registry {
     /// Takes `bytes` of code memory, which is never entered.
     pub(crate) fn fill(&self, bytes: usize) -> Result<(), CompileError> {
         if bytes > 0 {
-            let filler = vec![TRAP_INSTRUCTION; bytes];
+            let filler = vec![entry_stub::TRAP_INSTRUCTION; bytes];
             self.inner().install(&filler).ok_or(CompileError::NoCodeMemory)?;
         }
         Ok(())
@@ -443,6 +429,6 @@ pub(crate) struct StubTable {
 impl StubTable {
     /// The stub of the function with that number.
     pub(crate) fn stub(&self, number: u32) -> *mut u8 {
-        (self.base + u64::from(number - self.first) * STUB_BYTES as u64) as *mut u8
+        (self.base + u64::from(number - self.first) * entry_stub::BYTES as u64) as *mut u8
     }
 }

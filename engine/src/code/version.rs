@@ -138,7 +138,7 @@ impl CodeVersion {
     }
 
     /// Whether `site` is a poll whose frame state is stored only where the frame is left.
-    pub(crate) fn leaves_apart(&self, site: u32) -> bool {
+    pub(crate) fn exits_apart(&self, site: u32) -> bool {
         self.recording != StateRecording::None && self.polls_in_loop(site)
     }
 

@@ -50,7 +50,7 @@ impl Instance {
     }
 
     /// The sites of all versions compiled so far with their landings; empty unless
-    /// [`Settings::coverage`] is on.
+    /// [`Settings::coverage`](crate::Settings::coverage) is on.
     pub fn covered_sites(&self) -> Vec<CoveredSite> {
         self.coverage.as_ref().map(Coverage::sites).unwrap_or_default()
     }

@@ -62,8 +62,8 @@ pub enum Tiers {
     Baseline,
     /// Optimized code from the first call on, otherwise like [`Tiers::Baseline`].
     Optimized,
-    /// Start in the interpreter, continue in baseline code at [`Settings::threshold`], and from there in
-    /// optimized code at [`Settings::optimize_threshold`].
+    /// Start in the interpreter, continue in baseline code at [`Settings::threshold`](crate::Settings::threshold), and from there in
+    /// optimized code at [`Settings::optimize_threshold`](crate::Settings::optimize_threshold).
     #[default]
     Auto,
 }

@@ -31,8 +31,9 @@ impl Thread {
     /// Invalidates every version that has a frame on this thread's stack.
     ///
     /// # Errors
-    /// If the thread is in no [phase](crate::Phase) for it, the stack cannot be walked, or compiled code is not
-    /// ready; then nothing happened. Not so if an observer [panicked](TransitionError::Panicked).
+    /// If the thread is in no [phase](crate::Phase) for it, or compiled code is not ready: then nothing happened. If the
+    /// stack cannot be walked, which is a broken invariant, the versions are retired and keep their code. If an
+    /// observer [panicked](TransitionError::Panicked), the invalidation is complete all the same.
     pub fn invalidate_active(&self) -> Result<Invalidated, TransitionError> {
         self.on_demand(|| self.invalidate_active_because(Cause::Host))
     }
@@ -80,7 +81,7 @@ impl Thread {
         let hijacked = self.hijack_sites(cause, |version, _| version.state() == VersionState::Retired)?;
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
         let drained: Vec<Arc<CodeVersion>> =
-            versions.iter().filter(|version| !self.releases_later(version, cause)).cloned().collect();
+            versions.iter().filter(|version| !self.releases_at_poll_exit(version, cause)).cloned().collect();
         self.release(&drained, cause);
         Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
     }

@@ -21,7 +21,7 @@ use crate::thread::pending::PollExit;
 impl Thread {
     /// Compiled code is at a poll, at `site` of `version`; `act` does what is to be done there.
     pub(crate) fn at_poll(&self, version: &CodeVersion, site: u32, act: impl FnOnce()) {
-        if !version.leaves_apart(site) {
+        if !version.exits_apart(site) {
             return act();
         }
         let pc = self.exit_pc();
@@ -40,7 +40,7 @@ impl Thread {
 
     /// Whether a frame of `version`, which was hijacked, will execute its code once more. Then the code is
     /// released when it has, because of `cause`.
-    pub(crate) fn releases_later(&self, version: &CodeVersion, cause: Cause) -> bool {
+    pub(crate) fn releases_at_poll_exit(&self, version: &CodeVersion, cause: Cause) -> bool {
         let leaving = self.poll_exit().get();
         let is_leaving = leaving.version == Some(version.id);
         if is_leaving {

@@ -66,14 +66,14 @@ impl Thread {
         }
         self.at_poll(&version, site, || self.safepoint());
         if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
-            self.count_is_up(&version, site, point);
+            self.counter_expired(&version, site, point);
         }
         true
     }
 
     /// A frame of `version`, which profiles, has counted down at `site`, where it polls.
     #[cold]
-    fn count_is_up(&self, version: &CodeVersion, site: u32, point: Point) {
+    fn counter_expired(&self, version: &CodeVersion, site: u32, point: Point) {
         if self.exit_is_hijacked() {
             // It leaves anyway; other frames of the function count on.
             let threshold = self.instance().threshold(Tier::Baseline);

@@ -1,3 +1,4 @@
 //! What the engine knows of compiled code on x86-64.
 
 pub(crate) mod callee_saves;
+pub(crate) mod entry_stub;
