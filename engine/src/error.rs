@@ -94,7 +94,9 @@ pub enum InstantiationError {
     #[error("no such mechanism: {0}")]
     Mechanism(#[from] Refusal),
     /// The settings ask for what code made as they say cannot do.
-    #[error("{what}: the mechanism lets active frames run out")]
+    #[error(
+        "{what}: the mechanism lets active frames run out, as state recording `none`, direct calls and code without polls require"
+    )]
     FramesRunOut {
         /// What cannot be done.
         what: &'static str,
