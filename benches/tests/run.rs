@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Scratch, osr_bench, program};
+use support::{Scratch, case, osr_bench, program};
 
 const ECHO: &str = r#"(module
   (func (export "i32") (param i32) (result i32) (local.get 0))
@@ -77,7 +77,7 @@ fn a_module_without_extension_is_known_by_its_first_bytes() {
 
 #[test]
 fn what_a_program_prints_does_not_mix_with_results() {
-    let prints = program("wat/host-calls.wat");
+    let prints = case("host-calls.wat");
     let done = osr_bench(&["run", &prints, "--invoke", "print_all"]).prints("");
     assert_eq!(done.stderr, "-1\n5000000000\n1.5\n");
     let done = osr_bench(&["run", &prints, "--invoke", "print_all", "--quiet"]).prints("");
@@ -86,7 +86,7 @@ fn what_a_program_prints_does_not_mix_with_results() {
 
 #[test]
 fn the_host_invalidates_and_calls_back() {
-    let (invalidate, call_back) = (program("wat/invalidate.wat"), program("wat/call-back.wat"));
+    let (invalidate, call_back) = (case("invalidate.wat"), case("call-back.wat"));
     for tier in ["interpreter", "optimized", "auto"] {
         osr_bench(&["run", &invalidate, "--invoke", "depth", "1000", "--tier", tier]).prints("500500\n");
         osr_bench(&["run", &call_back, "--invoke", "chain_invalidating", "10", "--tier", tier])
@@ -103,7 +103,7 @@ fn a_trap_says_what_and_where() {
         assert_eq!((done.code, &*done.stdout), (1, ""), "{}", done.stderr);
         assert_eq!(done.stderr, "trap: unreachable in deep at p1\n");
     }
-    let done = osr_bench(&["run", &program("wat/call-back.wat"), "--invoke", "trap_inside"]);
+    let done = osr_bench(&["run", &case("call-back.wat"), "--invoke", "trap_inside"]);
     assert_eq!((done.code, &*done.stderr), (1, "trap: unreachable in trap at p2\n"));
 }
 
@@ -118,7 +118,7 @@ fn a_trap_of_the_start_function_is_a_trap() {
 
 #[test]
 fn a_recursion_100_000_frames_deep_is_hijacked_as_a_whole() {
-    let invalidate = program("wat/invalidate.wat");
+    let invalidate = case("invalidate.wat");
     let arguments = ["run", &invalidate, "--invoke", "depth", "100000", "--tier", "optimized"];
     let all = [&arguments[..], &["--stack-size", "256M", "--stats", "-"]].concat();
     let done = osr_bench(&all).prints("705082704\n");

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Scratch, osr_bench, program};
+use support::{Scratch, case, osr_bench, program};
 
 fn read(path: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("it is JSON")
@@ -94,7 +94,7 @@ fn a_good_file_stays_when_nothing_was_run() {
 #[test]
 fn a_place_that_cannot_be_written_is_refused_before_the_run() {
     let scratch = Scratch::new("places");
-    let prints = program("wat/host-calls.wat");
+    let prints = case("host-calls.wat");
     for path in [scratch.path("no/such/directory/stats.json"), scratch.path("")] {
         let done = osr_bench(&["run", &prints, "--invoke", "print_all", "--stats", &path]);
         let done = done.refused(&["cannot write", "help: "]);

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{Scratch, osr_bench, program};
+use support::{Scratch, case, osr_bench, program};
 
 /// Little is measured, but everything is gone through.
 const SHORT: [&str; 6] = ["--processes", "2", "--rounds", "12", "--sample", "1"];
@@ -64,7 +64,7 @@ fn files_are_measured_with_the_arguments_given() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     let findings: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(findings["programs"][0]["arguments"], serde_json::json!(["1.5", "-3"]));
-    let ir = program("ir/constants.ir");
+    let ir = case("constants.ir");
     osr_bench(&["steady", &ir]).refused(&["argument(s)"]);
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use osr_engine::Settings;
 use serde_json::Value;
-use support::{Scratch, osr_bench, program};
+use support::{Scratch, case, osr_bench, program};
 
 #[test]
 fn maps_stand_beside_the_calls() {
@@ -149,7 +149,7 @@ fn a_soak_is_short_if_asked() {
 
 #[test]
 fn recording_reports_every_function() {
-    let done = osr_bench(&["recording", "fib", &program("wat/many-live.wat"), "--json"]);
+    let done = osr_bench(&["recording", "fib", &case("many-live.wat"), "--json"]);
     let reports: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(reports[0]["program"], "fib");
     let total = &reports[1]["total"];

@@ -7,6 +7,9 @@
 //!
 //! For other seeds: `OSR_RANDOM_SEEDS=1000..20000` before it.
 
+// Without optimization wasmi's operations call one another instead of jumping, and loops exhaust the native stack.
+#![cfg(not(debug_assertions))]
+
 use osr_ir::TrapKind;
 use osr_tests::oracle::{Opinion, Outcome, of_interpreter, of_wasmi};
 use osr_tests::programs;

@@ -81,6 +81,12 @@ impl Drop for Scratch {
     }
 }
 
+/// The path of a case, by its name in `tests/cases`.
+pub fn case(name: &str) -> String {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
+    cases.join(name).to_str().expect("the path is text").to_owned()
+}
+
 /// The path of a bundled program, by its path in `tests/programs`.
 pub(crate) fn program(path: &str) -> String {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs");

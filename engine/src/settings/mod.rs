@@ -134,7 +134,7 @@ impl Default for Settings {
             stress: Stress::default(),
             record: false,
             value_stack_bytes: 64 << 20,
-            stack_reserve_bytes: 512 << 10,
+            stack_reserve_bytes: 256 << 10,
             code_memory: CodeMemory::default(),
             code_bytes: 1 << 30,
             checked: cfg!(debug_assertions),
