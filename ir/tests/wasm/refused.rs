@@ -55,11 +55,16 @@ fn unsupported_features_are_named() {
             "(module (func (param i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1)) drop drop))",
             Feature::WideArithmetic,
         ),
-        ("(component)", Feature::ComponentModel),
     ];
     for (source, feature) in cases {
         is_unsupported(source, feature);
     }
+}
+
+#[test]
+fn components_are_refused() {
+    let refused = wasm::import(b"\0asm\x0d\0\x01\0");
+    assert_eq!(refused, Err(ImportError::Unsupported { feature: Feature::ComponentModel, offset: 4 }));
 }
 
 #[test]
