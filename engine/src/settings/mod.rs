@@ -203,7 +203,7 @@ mod tests {
     fn unknown_fields_are_refused() {
         for text in [
             r#"{ "observer": null }"#,
-            r#"{ "readiness": { "binding": "cell", "checks": "polls", "frames": 1 } }"#,
+            r#"{ "mechanism": { "binding": "cell", "checks": "polls" } }"#,
             r#"{ "stress": { "periodic": { "redirect": 1 } } }"#,
             r#"{ "stress": { "replay": { "safepoints": [], "landings": [], "ends": [] } } }"#,
             r#"{ "planted": { "function": "f", "register": 1, "value": 2 } }"#,

@@ -1,9 +1,10 @@
 //! What a transition leaves in the thread between two of its steps, with machine code executing in between.
 
+use osr_ir::{FunctionIndex, Point};
+
 use crate::code::VersionId;
 use crate::code::ledger::TakenRecord;
 use crate::event::Cause;
-use osr_ir::{FunctionIndex, Point};
 
 /// A landed frame that waits to be resumed.
 #[derive(Clone, Copy, Debug)]

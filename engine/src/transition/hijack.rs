@@ -45,6 +45,10 @@ impl Thread {
         self.replacing(Replacement::Hijack, cause, || self.hijack_sites(cause, choose))
     }
 
+    /// The same, as a part of another replacement.
+    ///
+    /// # Errors
+    /// As [`Self::hijack`].
     #[inline(always)]
     pub(crate) fn hijack_sites(
         &self,
@@ -73,8 +77,9 @@ impl Thread {
             while let Some(Frame { return_slot, .. }) = next {
                 if choose(here.version, here.number) {
                     here.writer.write(return_slot, here.site);
-                    // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads
-                    // it before the return, Rust code above never its own; nobody looks at the ledger before it has the record.
+                    // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads it
+                    // before the return, Rust code above never its own; nothing looks at the ledger before it
+                    // has the record.
                     unsafe { return_slot.store(landing) };
                 }
                 next = if here.writer.is_full() { None } else { others.next_frame() };
