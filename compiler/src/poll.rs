@@ -48,7 +48,7 @@ const MOST_BACK_EDGES: u32 = 4;
 
 impl Translator<'_, '_> {
     /// A poll at `point`, the entry or a loop header. Code that profiles counts down here as well, and polls
-    /// when it has ended.
+    /// when the countdown has ended.
     pub(super) fn poll(&mut self, point: Point) {
         self.at(Some(point));
         let (cold, next) = (self.cold_block(), self.builder.create_block());

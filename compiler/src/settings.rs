@@ -17,8 +17,8 @@ impl CompiledTier {
     pub const ALL: [CompiledTier; 2] = [CompiledTier::Baseline, CompiledTier::Optimized];
 }
 
-/// How optimized code makes the frame state known at its calls. Baseline code, and polls, which are in
-/// cold blocks, always use slots.
+/// How optimized code makes the frame state known at its calls. Baseline code always uses slots, and so do polls
+/// at entries; where a frame leaves at a poll of a loop, slots or the allocator's locations say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateRecording {
@@ -31,7 +31,8 @@ pub enum StateRecording {
     /// and spill slots. Nothing is stored: the default, since it costs running code least.
     #[default]
     Locations,
-    /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them.
+    /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them. Call
+    /// sites with more than a dozen live values have locations instead.
     Pads,
     /// All three at once, for tests: a landing at which they do not agree ends the process.
     CrossChecked,

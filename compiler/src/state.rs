@@ -7,12 +7,12 @@
 //!   locations   try_call f, context [v7]        the call itself uses v7, so that the allocator keeps it
 //!                 normal: what follows          in a callee-saved register or a spill slot, and says where
 //!
-//!   pads        try_call f                      v7 is live into the handler, which stores it for whoever
-//!                 normal: what follows          throws: a landing
+//!   pads        try_call f                      v7 is live into the handler, which stores it when
+//!                 normal: what follows          a landing throws
 //!                 handler: the pad (cold)
 //! ```
 //!
-//! A *context* of an exception table is meant for those who throw exceptions: values that they need to
+//! A *context* of an exception table is meant for unwinders: values that they need to
 //! find a handler. Cranelift promises that each is where its metadata says when the call returns, which is
 //! what a frame map is. Contexts are uses after the call's clobbers ("late, any place"): nothing is moved
 //! for them, unless the value was in a register that the call does not preserve. With locations the table names no
@@ -189,7 +189,7 @@ impl Translator<'_, '_> {
         if self.recording == StateRecording::None {
             return Vec::new();
         }
-        // A constant of optimized code that is in its slot stays there: a slot is good from its store on.
+        // A constant of optimized code that is in its slot stays there: a slot is current from its store on.
         let is_stored = |translator: &Self, register| {
             translator.tier == CompiledTier::Optimized && translator.slots_current.contains(register)
         };

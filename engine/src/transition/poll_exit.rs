@@ -1,14 +1,14 @@
 //! PollExit a frame at a poll of optimized code.
 //!
 //! ```text
-//!   compiled code:   poll ────────────┐      ┌──> leave: store the frame state ──> left_poll ──> landing
+//!   compiled code:   poll ────────────┐      ┌──> leave: keep the frame state ──> left_poll ──> landing
 //!                                     v      │
 //!   runtime:             hijacks the frame,  │                                     releases the code,
 //!                        says "leave" ───────┘                                     if that is due
 //! ```
 //!
-//! Where a loop polls, optimized code stores the frame state only if the frame is really left, in a cold
-//! block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
+//! Where a loop polls, optimized code makes the frame state known only where the frame is really left, at a call in a
+//! cold block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
 
 use std::sync::Arc;
