@@ -82,7 +82,7 @@ impl Drop for Scratch {
 }
 
 /// The path of a case, by its name in `tests/cases`.
-pub fn case(name: &str) -> String {
+pub(crate) fn case(name: &str) -> String {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
     cases.join(name).to_str().expect("the path is text").to_owned()
 }
