@@ -83,7 +83,7 @@ impl Translator<'_, '_> {
     /// all functions are in place. Functions of the host have no place.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
         let is_defined = self.unit.linked.module().function(function).is_defined();
-        if self.binding == CallBinding::Cell || !is_defined {
+        if self.binding != CallBinding::Direct || !is_defined {
             let cells = self.context_field(offset_of!(Context, cells));
             return self.in_cell(cells, self.unit.linked.number(function) as i32 * 8);
         }

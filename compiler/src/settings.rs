@@ -82,9 +82,30 @@ pub enum CallBinding {
     /// Through the function's call cell: one store binds all calls to another version.
     #[default]
     Cell,
+    /// By `call rel32` to the function's stub, which jumps to what the function's call cell holds: `jmp [cell]`.
+    TrampolineCell,
+    /// By `call rel32` to the function's stub, a `jmp rel32` that is patched to lead to another version.
+    Trampoline,
+    /// By `call rel32` to the version; all calls of the function are patched to lead to another version.
+    Patchpoint,
+    /// By `call rel32` to the version that is current when the call is compiled. Its entry checks whether it still is,
+    /// and else jumps to what the call cell holds; it stays mapped when the body is gone.
+    EntryCheck,
     /// By `call rel32` to the only version there will be: all functions are compiled and linked when the
     /// instance is made.
     Direct,
+}
+
+impl CallBinding {
+    /// All.
+    pub const ALL: &[CallBinding] = &[
+        CallBinding::Cell,
+        CallBinding::TrampolineCell,
+        CallBinding::Trampoline,
+        CallBinding::Patchpoint,
+        CallBinding::EntryCheck,
+        CallBinding::Direct,
+    ];
 }
 
 /// What optimized code checks at the entries of functions that call something, and on back-edges. Frame pointers are no
@@ -100,11 +121,29 @@ pub enum Poll {
     /// the stack check that is there anyway, as in V8 and Go.
     #[default]
     StackLimit,
+    /// At entries and on back-edges, whether a flag is set; at entries, besides, whether there is stack left.
+    Flag,
+    /// At back-edges, a load from a page that a request makes inaccessible: the fault is the poll. At entries the
+    /// stack limit.
+    GuardPage,
+    /// On back-edges nothing, until a request patches every back-edge of every version to lead to a poll. At entries
+    /// the stack limit.
+    PatchedNop,
+    /// The same, but a request patches only versions that have frames on the stack.
+    PatchedNopActive,
 }
 
 impl Poll {
-    /// All, the cheapest first.
-    pub const ALL: [Poll; 3] = [Poll::None, Poll::StackCheck, Poll::StackLimit];
+    /// All.
+    pub const ALL: &[Poll] = &[
+        Poll::None,
+        Poll::StackCheck,
+        Poll::StackLimit,
+        Poll::Flag,
+        Poll::GuardPage,
+        Poll::PatchedNop,
+        Poll::PatchedNopActive,
+    ];
 }
 
 /// Everything that a [unit](crate::Unit) says about code besides the program.

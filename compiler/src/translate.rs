@@ -218,7 +218,7 @@ impl Translator<'_, '_> {
             match self.checks {
                 Poll::None => {}
                 Poll::StackCheck => self.check_stack(Points::entry()),
-                Poll::StackLimit => self.poll(Points::entry()),
+                _ => self.poll(Points::entry()),
             }
         }
         self.forget();

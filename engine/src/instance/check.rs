@@ -16,10 +16,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         return Err(InstantiationError::UnorderedSchedule);
     }
     settings.mechanism.check()?;
-    if !settings.mechanism.hijacks() && settings.stress.wants_safepoints() {
+    if !settings.mechanism.replaces_frames() && settings.stress.wants_safepoints() {
         return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
     }
-    if settings.mechanism.is_final() && settings.points {
+    if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
         return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
     }
     if settings.is_made_at_once() && settings.tiers != Tiers::Optimized {

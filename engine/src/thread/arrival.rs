@@ -9,7 +9,6 @@ use osr_stubs::POLL_REQUEST;
 use crate::error::TransitionError;
 use crate::event::Event;
 use crate::settings::Tier;
-use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
 
 impl Thread {
@@ -59,9 +58,7 @@ impl Thread {
         if !self.instance().store().process().is_current() {
             return Err(TransitionError::Forked);
         }
-        match self.instance().settings().mechanism.frames {
-            ActiveFrames::Hijack => Ok(()),
-            ActiveFrames::RunOut => Err(TransitionError::FramesRunOut),
-        }
+        let replaces = self.instance().settings().mechanism.replaces_frames();
+        if replaces { Ok(()) } else { Err(TransitionError::FramesRunOut) }
     }
 }

@@ -1,0 +1,100 @@
+//! The axes of a mechanism, but those that decide what code is compiled to: [`CallBinding`], [`Poll`] and
+//! [`StateRecording`] are the compiler's.
+
+use serde::{Deserialize, Serialize};
+
+use super::listed::listed;
+
+listed! {
+    /// Where the code of a new version goes.
+    pub enum Placement {
+        /// To memory that no other version occupies.
+        #[default]
+        Elsewhere = "elsewhere",
+        /// Over the code of the version that it replaces, once that is drained.
+        SameAddress = "same-address",
+    }
+}
+
+listed! {
+    /// What becomes of old activations when their version is invalidated. The innermost frame, which has called the
+    /// runtime, is hijacked by all that replace frames: no return leads to it but that call's.
+    pub enum ActiveFrames {
+        /// The return PCs that lead into them are swapped for the landing stub's; each continues where the tiering
+        /// policy says when control returns to it.
+        #[default]
+        Hijack = "hijack",
+        /// The same, and all continue in the interpreter.
+        HijackToInterpreter = "hijack-to-interpreter",
+        /// The same, and all continue in another version: a continuation, which is compiled if there is none.
+        HijackToVersion = "hijack-to-version",
+        /// The return PCs are swapped, and the exception edge of the call, in the old code, stores the frame state:
+        /// what the thread of 2015 calls "very similar to throwing an exception".
+        LandingPad = "landing-pad",
+        /// What follows each call in the old code is overwritten by a jump to the landing stub, into space that was
+        /// reserved for it (SpiderMonkey, JavaScriptCore).
+        InvalidationPoint = "invalidation-point",
+        /// After each call the code loads a flag, and leaves if it is set.
+        ReturnCheck = "return-check",
+        /// They run to their end in the old code; the return PCs by which they end are swapped, so that each end is
+        /// noticed.
+        ReturnBarrier = "return-barrier",
+        /// They run to their end in the old code.
+        RunOut = "run-out",
+    }
+}
+
+listed! {
+    /// When a hijacked frame is rebuilt.
+    pub enum RebuildTime {
+        /// When control returns to it.
+        #[default]
+        AtLanding = "at-landing",
+        /// When it is hijacked, all frames at once; landings add what the call returns.
+        AtOnce = "at-once",
+    }
+}
+
+listed! {
+    /// Which frames are hijacked at an invalidation.
+    pub enum HijackDensity {
+        /// All frames of the invalidated versions.
+        #[default]
+        EveryFrame = "every-frame",
+        /// The innermost ones; a landing at the last of them hijacks twice as many further out. Go's stack barriers
+        /// (`runtime/mstkbar.go` of Go 1.5 to 1.8) are as sparse.
+        Sparse = "sparse",
+    }
+}
+
+listed! {
+    /// When the memory of invalidated code is freed.
+    pub enum CodeRelease {
+        /// As soon as every return PC that leads into it is swapped.
+        #[default]
+        OnHijack = "on-hijack",
+        /// When as many activations have ended as have begun: code counts at its entry and at its exits.
+        ResidenceCount = "residence-count",
+        /// When each of the frames that were active at the invalidation has ended or landed.
+        FrameCount = "frame-count",
+        /// When a scan of the stack, at a safepoint, finds no frame of it.
+        StackScan = "stack-scan",
+        /// When all guest calls have ended that were under way at the invalidation (HHVM's Treadmill).
+        Epoch = "epoch",
+        /// With its instance.
+        Never = "never",
+    }
+}
+
+listed! {
+    /// Where it is remembered which slots are hijacked, and what they held.
+    pub enum Bookkeeping {
+        /// In a table beside the stack, one for each thread.
+        #[default]
+        Ledger = "ledger",
+        /// In a slot of each frame, reserved for its original return PC (HotSpot).
+        FrameSlot = "frame-slot",
+        /// Nowhere: each site has a landing PC of its own, and the frame maps know both (V8).
+        PcsInMap = "pcs-in-map",
+    }
+}

@@ -1,0 +1,168 @@
+//! A mechanism: how active code is replaced, as a choice on each axis.
+//!
+//! ```text
+//!   axis          question                                          values
+//!   binding       how do new calls reach the current version?       CallBinding
+//!   placement     where does new code go?                           Placement
+//!   frames        what becomes of old activations?                  ActiveFrames
+//!   rebuild       when is a hijacked frame rebuilt?                 RebuildTime
+//!   density       which frames are hijacked?                        HijackDensity
+//!   release       when is old code freed?                           CodeRelease
+//!   poll          what can stop a running loop or a call chain?     Poll
+//!   recording     how is the frame state known?                     StateRecording
+//!   bookkeeping   where are hijacked slots remembered?              Bookkeeping
+//! ```
+//!
+//! The axes are independent questions, but not every combination is an answer: [`Mechanism::check`] holds a
+//! combination against a [table of rules](Refusal), and a refusal names the rule. [Presets](PRESETS) are the
+//! combinations of known engines.
+//!
+//! A mechanism is written as the name of a preset, axis values, or both: `v8`, `poll=flag,release=epoch`,
+//! `v8,poll=flag`. Axes that are not named are the preset's, or the default's.
+
+mod axes;
+mod listed;
+mod preset;
+mod rules;
+mod text;
+
+use osr_compiler::{CallBinding, Poll, StateRecording};
+use serde::{Deserialize, Serialize};
+
+pub use axes::{ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Placement, RebuildTime};
+pub use preset::{PRESETS, Preset};
+pub use rules::Refusal;
+pub use text::MechanismError;
+
+/// How active code is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Mechanism {
+    /// How new calls reach the current version of a function.
+    pub binding: CallBinding,
+    /// Where new code goes.
+    pub placement: Placement,
+    /// What becomes of old activations.
+    pub frames: ActiveFrames,
+    /// When hijacked frames are rebuilt.
+    pub rebuild: RebuildTime,
+    /// Which frames are hijacked.
+    pub density: HijackDensity,
+    /// When old code is freed.
+    pub release: CodeRelease,
+    /// Where optimized code can be stopped. Baseline code always polls by the stack limit.
+    pub poll: Poll,
+    /// How optimized code makes its frame states known. Baseline code always stores them in slots.
+    pub recording: StateRecording,
+    /// Where hijacked slots are remembered.
+    pub bookkeeping: Bookkeeping,
+}
+
+impl Default for Mechanism {
+    fn default() -> Self {
+        Mechanism::DEFAULT
+    }
+}
+
+impl Mechanism {
+    /// The first value of every axis.
+    pub const DEFAULT: Mechanism = Mechanism {
+        binding: CallBinding::Cell,
+        placement: Placement::Elsewhere,
+        frames: ActiveFrames::Hijack,
+        rebuild: RebuildTime::AtLanding,
+        density: HijackDensity::EveryFrame,
+        release: CodeRelease::OnHijack,
+        poll: Poll::StackLimit,
+        recording: StateRecording::Locations,
+        bookkeeping: Bookkeeping::Ledger,
+    };
+
+    /// The program and nothing else: plain direct calls, no polls, no frame states. Nothing can be replaced.
+    pub const BARE: Mechanism = Mechanism {
+        binding: CallBinding::Direct,
+        frames: ActiveFrames::RunOut,
+        release: CodeRelease::Never,
+        poll: Poll::None,
+        recording: StateRecording::None,
+        ..Mechanism::DEFAULT
+    };
+
+    /// The default mechanism, with another way to record frame states. Without any, frames run out.
+    #[must_use]
+    pub fn recorded_by(recording: StateRecording) -> Mechanism {
+        let base = Mechanism { recording, ..Mechanism::DEFAULT };
+        if recording == StateRecording::None { base.without_transitions() } else { base }
+    }
+
+    /// The same, but nothing is replaced: frames run out, and code is kept.
+    #[must_use]
+    pub fn without_transitions(self) -> Mechanism {
+        Mechanism { frames: ActiveFrames::RunOut, release: CodeRelease::Never, ..self }
+    }
+
+    /// Whether optimized code lacks something that other tiers rely on: then all of it is compiled when the instance is
+    /// made, and nothing else executes.
+    pub(crate) fn is_final(&self) -> bool {
+        self.binding == CallBinding::Direct || self.poll == Poll::None
+    }
+
+    /// Whether optimized code polls: whether a loop of it can be stopped.
+    pub fn polls(&self) -> bool {
+        !matches!(self.poll, Poll::None | Poll::StackCheck)
+    }
+
+    /// Whether the return PCs that lead into old activations are swapped, so that nothing returns into them.
+    pub fn hijacks(&self) -> bool {
+        use ActiveFrames as F;
+        matches!(self.frames, F::Hijack | F::HijackToInterpreter | F::HijackToVersion)
+    }
+
+    /// Whether old activations continue in other code.
+    pub fn replaces_frames(&self) -> bool {
+        !matches!(self.frames, ActiveFrames::RunOut | ActiveFrames::ReturnBarrier)
+    }
+
+    /// Whether anything depends on that versions are replaced: their frames, memory, or place.
+    fn replaces_code(&self) -> bool {
+        let is_kept = self.release == CodeRelease::Never && self.placement == Placement::Elsewhere;
+        self.frames != ActiveFrames::RunOut || !is_kept
+    }
+
+    /// Whether the combination is one that works.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self) -> Result<(), Refusal> {
+        match rules::RULES.iter().find(|(_, is_broken)| is_broken(self)) {
+            Some((refusal, _)) => Err(*refusal),
+            None => Ok(()),
+        }
+    }
+
+    /// Every combination of the values of all axes, valid or not.
+    pub fn all() -> impl Iterator<Item = Mechanism> {
+        let mut all = vec![Mechanism::DEFAULT];
+        macro_rules! times {
+            ($axis:ident, $values:expr) => {
+                all = all
+                    .into_iter()
+                    .flat_map(|mechanism| $values.iter().map(move |&$axis| Mechanism { $axis, ..mechanism }))
+                    .collect();
+            };
+        }
+        times!(binding, CallBinding::ALL);
+        times!(placement, Placement::ALL);
+        times!(frames, ActiveFrames::ALL);
+        times!(rebuild, RebuildTime::ALL);
+        times!(density, HijackDensity::ALL);
+        times!(release, CodeRelease::ALL);
+        times!(poll, Poll::ALL);
+        times!(recording, StateRecording::ALL);
+        times!(bookkeeping, Bookkeeping::ALL);
+        all.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Which combinations of axis values are mechanisms.
+
+use osr_compiler::{CallBinding, Poll, StateRecording};
+use thiserror::Error;
+
+use super::{ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Mechanism, Placement, RebuildTime};
+
+/// Why a combination is no mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum Refusal {
+    /// [`CallBinding::Direct`] with anything that replaces code.
+    #[error(
+        "code whose calls are bound for good is never replaced: use another binding, or the frames `run-out`, \
+             the placement `elsewhere` and the release `never`"
+    )]
+    CallsBoundForGood,
+    /// Frames are to be replaced where nothing stops a loop.
+    #[error("a loop without calls can only be left at a poll: use the poll `stack-limit`")]
+    NoPolls,
+    /// Frames are to be replaced whose state is not known.
+    #[error("a frame can only be rebuilt from a recorded state: choose a recording")]
+    NoStateRecorded,
+    /// [`ActiveFrames::LandingPad`] without [`StateRecording::Pads`].
+    #[error("landing pads are how the frame state is recorded: use the recording `pads`")]
+    NoPads,
+    /// [`CodeRelease::OnHijack`] where old code is still returned into.
+    #[error("code that is returned into cannot be freed at once: use the release `frame-count` or `never`")]
+    ReleaseUnderFrames,
+    /// [`CodeRelease::Never`] where everything is hijacked.
+    #[error("hijacked code has no frames left to be kept for: use the release `on-hijack`")]
+    KeptForNothing,
+    /// [`CodeRelease::FrameCount`] where nothing happens when a frame ends.
+    #[error("frames that run out unnoticed cannot be counted: use the frames `return-barrier`")]
+    NothingToCount,
+    /// [`ActiveFrames::ReturnBarrier`] with a release other than [`CodeRelease::FrameCount`].
+    #[error("a return barrier is there to count: use the release `frame-count`")]
+    BarrierForNothing,
+    /// [`RebuildTime::AtOnce`] where no return PC is swapped.
+    #[error("only hijacked frames can be rebuilt before they land: use the frames `hijack`")]
+    NothingToRebuild,
+    /// [`RebuildTime::AtOnce`] with pads, which execute at the landing.
+    #[error("a pad executes when its frame lands: to rebuild at once, use another recording")]
+    PadsRunAtLanding,
+    /// [`HijackDensity::Sparse`] where no return PC is swapped, or all frames are visited anyway.
+    #[error("only frames that are hijacked into a ledger and rebuilt at their landing can be hijacked later")]
+    NothingToHijackLater,
+    /// [`Bookkeeping`] without hijacked slots.
+    #[error("no slot is hijacked whose original could be kept elsewhere: use the bookkeeping `ledger`")]
+    NothingToRemember,
+    /// [`Bookkeeping::FrameSlot`] and [`Bookkeeping::PcsInMap`] with [`CodeRelease::OnHijack`].
+    #[error("with this bookkeeping frames land in a stub beside the old code: use the release `frame-count`")]
+    LandingInOldCode,
+    /// [`Placement::SameAddress`] with code that is never freed.
+    #[error(
+        "the place of code that is never freed is never free: use another release, or the placement `elsewhere`"
+    )]
+    PlaceNeverFree,
+    /// What is not built yet.
+    #[error("not built yet")]
+    Unbuilt,
+}
+
+/// A rule: what it refuses, and whether a combination breaks it.
+type Rule = (Refusal, fn(&Mechanism) -> bool);
+
+/// What a combination must not do; the first broken rule counts.
+pub(super) const RULES: &[Rule] = &[
+    (Refusal::CallsBoundForGood, |m| m.binding == CallBinding::Direct && m.replaces_code()),
+    (Refusal::NoPolls, |m| m.replaces_frames() && matches!(m.poll, Poll::None | Poll::StackCheck)),
+    (Refusal::NoStateRecorded, |m| m.replaces_frames() && m.recording == StateRecording::None),
+    (Refusal::NoPads, |m| m.frames == ActiveFrames::LandingPad && !m.recording.has_pads()),
+    (Refusal::ReleaseUnderFrames, |m| m.release == CodeRelease::OnHijack && !m.hijacks()),
+    (Refusal::KeptForNothing, |m| m.release == CodeRelease::Never && m.hijacks()),
+    (Refusal::NothingToCount, |m| m.release == CodeRelease::FrameCount && m.frames == ActiveFrames::RunOut),
+    (Refusal::BarrierForNothing, |m| {
+        m.frames == ActiveFrames::ReturnBarrier && m.release != CodeRelease::FrameCount
+    }),
+    (Refusal::NothingToRebuild, |m| m.rebuild == RebuildTime::AtOnce && !m.hijacks()),
+    (Refusal::PadsRunAtLanding, |m| m.rebuild == RebuildTime::AtOnce && m.recording.has_pads()),
+    (Refusal::NothingToHijackLater, |m| {
+        let is_visited = m.bookkeeping != Bookkeeping::Ledger || m.rebuild == RebuildTime::AtOnce;
+        m.density == HijackDensity::Sparse && (!m.hijacks() || is_visited)
+    }),
+    (Refusal::NothingToRemember, |m| m.bookkeeping != Bookkeeping::Ledger && !m.hijacks()),
+    (Refusal::LandingInOldCode, |m| {
+        m.bookkeeping != Bookkeeping::Ledger && m.release == CodeRelease::OnHijack
+    }),
+    (Refusal::PlaceNeverFree, |m| m.placement == Placement::SameAddress && m.release == CodeRelease::Never),
+    (Refusal::Unbuilt, unbuilt),
+];
+
+/// What no code is there for. Empty, and gone, when all axes are built.
+fn unbuilt(m: &Mechanism) -> bool {
+    let binding = !matches!(m.binding, CallBinding::Cell | CallBinding::Direct);
+    let placement = m.placement != Placement::Elsewhere;
+    let frames = !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut);
+    let rebuild = m.rebuild != RebuildTime::AtLanding;
+    let density = m.density != HijackDensity::EveryFrame;
+    let release = !matches!(m.release, CodeRelease::OnHijack | CodeRelease::Never);
+    let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
+    let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
+    binding || placement || frames || rebuild || density || release || poll || bookkeeping
+}

@@ -1,0 +1,115 @@
+//! Mechanisms as text: `PRESET`, `AXIS=VALUE,..`, or a preset with changes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{Mechanism, PRESETS, Preset};
+
+/// Why a text is no mechanism.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MechanismError {
+    /// A word without `=`, where the name of a preset was expected.
+    #[error("there is no preset `{name}`: choose one of {}, or write AXIS=VALUE", known_presets())]
+    UnknownPreset {
+        /// What was written.
+        name: String,
+    },
+    /// A preset that does not come first.
+    #[error("the preset `{name}` must come first: axis values change it")]
+    LatePreset {
+        /// What was written.
+        name: String,
+    },
+    /// An axis that does not exist.
+    #[error("there is no axis `{axis}`: the axes are {}", axes().join(", "))]
+    UnknownAxis {
+        /// What was written.
+        axis: String,
+    },
+    /// A value that the axis does not have.
+    #[error("the axis `{axis}` has no value `{value}`: {reason}")]
+    UnknownValue {
+        /// The axis.
+        axis: String,
+        /// What was written.
+        value: String,
+        /// What the axis has.
+        reason: String,
+    },
+}
+
+fn known_presets() -> String {
+    PRESETS.map(|preset| preset.name).join(", ")
+}
+
+/// The names of the axes, in order.
+fn axes() -> Vec<String> {
+    fields(&Mechanism::DEFAULT).into_iter().map(|(axis, _)| axis).collect()
+}
+
+/// The axes with their values, in order.
+fn fields(mechanism: &Mechanism) -> Vec<(String, Value)> {
+    const AXES: [&str; 9] = [
+        "binding",
+        "placement",
+        "frames",
+        "rebuild",
+        "density",
+        "release",
+        "poll",
+        "recording",
+        "bookkeeping",
+    ];
+    let value = serde_json::to_value(mechanism).expect("plain data");
+    AXES.iter().map(|&axis| (axis.to_owned(), value[axis].clone())).collect()
+}
+
+impl FromStr for Mechanism {
+    type Err = MechanismError;
+
+    fn from_str(text: &str) -> Result<Mechanism, MechanismError> {
+        let mut fields: Map<String, Value> = fields(&Mechanism::DEFAULT).into_iter().collect();
+        for (position, part) in text.split(',').map(str::trim).enumerate() {
+            let Some((axis, value)) = part.split_once('=') else {
+                let preset =
+                    Preset::named(part).ok_or(MechanismError::UnknownPreset { name: part.into() })?;
+                if position > 0 {
+                    return Err(MechanismError::LatePreset { name: part.into() });
+                }
+                fields = self::fields(&preset.mechanism).into_iter().collect();
+                continue;
+            };
+            let known = fields.get_mut(axis).ok_or(MechanismError::UnknownAxis { axis: axis.into() })?;
+            let before = std::mem::replace(known, Value::String(value.into()));
+            if let Err(error) = serde_json::from_value::<Mechanism>(Value::Object(fields.clone())) {
+                debug_assert_ne!(before, Value::String(value.into()));
+                let (axis, value, reason) = (axis.into(), value.into(), error.to_string());
+                return Err(MechanismError::UnknownValue { axis, value, reason });
+            }
+        }
+        Ok(serde_json::from_value(Value::Object(fields)).expect("every value was tried"))
+    }
+}
+
+impl Preset {
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+}
+
+impl fmt::Display for Mechanism {
+    /// The axes on which it is not the default, as they are read; `default` if there is none.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = fields(&Mechanism::DEFAULT);
+        let changed = fields(self).into_iter().zip(default).filter(|(here, there)| here != there);
+        let changed: Vec<String> = changed
+            .map(|((axis, value), _)| format!("{axis}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        formatter.write_str(if changed.is_empty() { "default" } else { "" })?;
+        formatter.write_str(&changed.join(","))
+    }
+}
