@@ -72,14 +72,26 @@ impl JitModules {
 
     pub(super) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
         let start = self.pages.reservation.base().wrapping_add(allocation.offset + offset);
-        // SAFETY: in bounds, as the caller has checked; until it is sealed the memory is writable, and nobody
-        // executes it.
+        // SAFETY: in bounds, as the caller has checked; until it is sealed, and while it is patched, the memory is
+        // writable, and nobody executes it.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
     }
 
     pub(super) fn seal(&mut self, allocation: Allocation) {
         let module = self.modules.get_mut(&allocation.offset).expect("an allocation has a module");
         module.finalize_definitions().expect("pages of ours can be protected");
+    }
+
+    pub(super) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
+        let pages = Arc::clone(&self.pages);
+        let protect = |protection| {
+            pages.protect(allocation, protection).expect("pages of ours can be protected");
+        };
+        protect(libc::PROT_READ | libc::PROT_WRITE);
+        for &(offset, bytes) in patches {
+            self.write(allocation, offset, bytes);
+        }
+        protect(libc::PROT_READ | libc::PROT_EXEC);
     }
 
     pub(super) fn free(&mut self, allocation: Allocation) {

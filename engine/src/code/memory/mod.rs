@@ -1,10 +1,12 @@
 //! Code memory: where machine code is put, and from where it is taken away.
 //!
 //! ```text
-//!              allocate          write            seal             free
-//!   nothing ────────────> bytes ───────> bytes ────────> code ────────────> nothing
-//!                         nobody executes them           nobody writes it
+//!              allocate          write            seal            patch          free
+//!   nothing ────────────> bytes ───────> bytes ────────> code ────────────> code ─────> nothing
+//!                         nobody executes them           nobody writes it meanwhile
 //! ```
+//!
+//! Code is patched between two instructions of it: by the native thread that executes it, while that is in the runtime.
 //!
 //! Two ways to have it, which know nothing of what the code is: an [arena](arena), which packs code into pages that
 //! are mapped twice; and [one `JITModule` of cranelift-jit](jit_module) for each allocation, which has pages of its
@@ -84,6 +86,18 @@ impl Memory {
         match self {
             Memory::Arena(_) => {}
             Memory::JitModule(modules) => modules.seal(allocation),
+        }
+    }
+
+    /// Overwrites bytes of an allocation that is sealed: each of `patches` at its offset. Only the native thread that
+    /// executes the code may do so, and no return PC may lead to the middle of what is overwritten.
+    #[allow(dead_code, reason = "what patches code follows")]
+    pub(crate) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
+        let is_inside = |(offset, bytes): &(usize, &[u8])| offset + bytes.len() <= allocation.bytes;
+        assert!(patches.iter().all(is_inside), "within the allocation");
+        match self {
+            Memory::Arena(arena) => arena.patch(allocation, patches),
+            Memory::JitModule(modules) => modules.patch(allocation, patches),
         }
     }
 
@@ -171,6 +185,21 @@ mod tests {
             memory.write(allocation, 1, &7u32.to_le_bytes());
             memory.seal(allocation);
             assert_eq!(run(&memory, allocation), 7, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_patched() {
+        for kind in CodeMemory::ALL {
+            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let allocation = install(&mut memory, 1).unwrap();
+            for value in 2..5u16 {
+                assert_eq!(run(&memory, allocation), u32::from(value) - 1, "{kind:?}");
+                memory.patch(allocation, &[(1, &value.to_le_bytes()), (3, &[0, 0])]);
+                assert_eq!(run(&memory, allocation), u32::from(value), "{kind:?}");
+            }
+            let address = memory.range().start + allocation.offset as u64;
+            assert!(permissions(address).starts_with("r-x"), "{kind:?}");
         }
     }
 
