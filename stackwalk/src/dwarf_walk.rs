@@ -4,15 +4,17 @@
 //!                 +-- known to be described? --- no --> gimli row --- none ---> NoUnwindInfo
 //!   return PC ----+                                        | pop
 //!                 | yes                                    v
-//!                 +-- framehop steps ------------> same CFA, rbp, PC? -- no --> UnwinderDisagrees
+//!                 v                               framehop: same CFA, rbp, PC? -- no --> UnwinderDisagrees
+//!              its rule                                    |
 //!                                                          | yes: known from now on
 //! ```
 //!
-//! framehop steps, because its cached rules make a step cost nanoseconds. But where it knows no module,
-//! finds no description or cannot use one, it goes by the frame pointer and does not say so. So the
-//! first step at each PC is checked: the description is found and evaluated here, with gimli, and the
-//! two results must be equal. Later steps at the PC go straight to framehop. Rows that framehop has no rule
-//! for, unusual ones, are always evaluated here.
+//! The first step at each PC is made twice: by gimli, which evaluates the description, and by framehop, whose results
+//! must be the same. Two unwinders that are wrong in the same way are unlikely; and framehop alone would not do,
+//! since where it knows no module, finds no description or cannot use one, it goes by the frame pointer and does not
+//! say so. What a step at the PC does is remembered as a [rule](StepRule) of a few words, by which later steps go:
+//! a lookup and two loads. Rows that neither the rule nor framehop can express, unusual ones, are evaluated at each
+//! step.
 //!
 //! framehop tells its cached rules apart by a 16-bit count of module changes. It cannot be relied on
 //! after 65,535 changes, so every change of the arena's module here takes a new cache with it.
@@ -23,13 +25,14 @@ use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{FrameAddress, Unwinder as _};
 
 use crate::modules::{CodeModule, SectionBytes};
+use crate::x86_64::step_rule::{StepRegisters, StepRule};
 use crate::{
     CalleeSaved, CalleeSavedRegs, CfiRow, Error, ExitRecord, Frame, NativeModules, ReturnPc, ReturnPcs,
     ReturnSlot, Save, StackMemory, WalkEnd,
 };
 
-/// How many PCs are remembered as checked. A power of two, and of the order of framehop's own cache.
-const CHECKED_PCS: usize = 1024;
+/// How many PCs are remembered with their rules. A power of two; more than most stacks have.
+const KNOWN_PCS: usize = 1024;
 
 /// The modules to unwind through, and what was learnt of them. One per thread that walks.
 pub struct DwarfWalker {
@@ -39,15 +42,7 @@ pub struct DwarfWalker {
     arena_range: Range<u64>,
     arena: Option<(u64, CodeModule)>,
     /// PCs whose description was found and whose step was checked, each at its hash's place.
-    checked: Box<[ReturnPc; CHECKED_PCS]>,
-}
-
-/// The registers that a step needs: those that framehop tracks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Registers {
-    pc: ReturnPc,
-    sp: u64,
-    bp: u64,
+    known: Box<[(ReturnPc, StepRule); KNOWN_PCS]>,
 }
 
 impl std::fmt::Debug for DwarfWalker {
@@ -71,7 +66,7 @@ impl DwarfWalker {
             native,
             arena_range: arena,
             arena: None,
-            checked: Box::new([ReturnPc::default(); CHECKED_PCS]),
+            known: Box::new([Default::default(); KNOWN_PCS]),
         }
     }
 
@@ -104,7 +99,7 @@ impl DwarfWalker {
             self.unwinder.remove_module(self.arena_range.start);
         }
         self.cache = CacheX86_64::new();
-        self.checked.fill(ReturnPc::default());
+        self.known.fill(Default::default());
     }
 
     /// A walk from `start`, innermost frame first.
@@ -114,7 +109,8 @@ impl DwarfWalker {
         pcs: P,
         start: ExitRecord,
     ) -> DwarfWalk<'_, M, P> {
-        let at = UnwindRegsX86_64::new(0, start.return_slot.stack_pointer(), start.frame_base);
+        let sp = start.return_slot.stack_pointer();
+        let at = StepRegisters { pc: ReturnPc::default(), sp, bp: start.frame_base };
         DwarfWalk { walker: self, memory, pcs, at, state: State::Start }
     }
 
@@ -131,14 +127,16 @@ impl DwarfWalker {
         holder.map_or(Ok(None), |module| module.row(lookup))?.ok_or(Error::NoUnwindInfo { pc })
     }
 
-    /// Moves `at` to the next frame out; says false, and leaves it, if there is none.
+    /// The next frame out from `at`; `None` if there is none.
     #[inline]
-    fn step(&mut self, memory: &impl StackMemory, at: &mut UnwindRegsX86_64) -> Result<bool, Error> {
-        let from = Registers::of(at);
-        if self.checked[checked_place(from.pc)] == from.pc && self.framehop_step(memory, from.pc, at) {
-            return Ok(true);
+    fn step(&mut self, memory: &impl StackMemory, at: StepRegisters) -> Result<Option<StepRegisters>, Error> {
+        let (pc, rule) = self.known[place(at.pc)];
+        if pc == at.pc
+            && let Some(popped) = rule.step(memory, at)
+        {
+            return Ok(Some(popped));
         }
-        self.checked_step(memory, from, at)
+        self.checked_step(memory, at)
     }
 
     /// The same for a PC met for the first time, or for a step that failed: finds out what is right, or
@@ -147,55 +145,43 @@ impl DwarfWalker {
     fn checked_step(
         &mut self,
         memory: &impl StackMemory,
-        from: Registers,
-        at: &mut UnwindRegsX86_64,
-    ) -> Result<bool, Error> {
-        *at = from.to_framehop();
-        let row = self.row_at_return(from.pc)?;
+        at: StepRegisters,
+    ) -> Result<Option<StepRegisters>, Error> {
+        let row = self.row_at_return(at.pc)?;
         if row.is_outermost() {
-            return Ok(false);
+            return Ok(None);
         }
-        let expected = pop(&row, memory, from)?;
-        if !has_framehop_rule(&row) {
-            *at = expected.to_framehop();
-            return Ok(true);
+        let expected = pop(&row, memory, at)?;
+        if has_framehop_rule(&row) && self.framehop_step(memory, at) != Some(expected) {
+            return Err(Error::UnwinderDisagrees { pc: at.pc });
         }
-        if !self.framehop_step(memory, from.pc, at) || Registers::of(at) != expected {
-            return Err(Error::UnwinderDisagrees { pc: from.pc });
+        if let Some(rule) = StepRule::of(&row).filter(|_| has_framehop_rule(&row)) {
+            self.known[place(at.pc)] = (at.pc, rule);
         }
-        self.checked[checked_place(from.pc)] = from.pc;
-        Ok(true)
+        Ok(Some(expected))
     }
 
-    /// Lets framehop step from `pc`; says whether it could.
-    #[inline]
-    fn framehop_step(&mut self, memory: &impl StackMemory, pc: ReturnPc, at: &mut UnwindRegsX86_64) -> bool {
-        let Some(address) = FrameAddress::from_return_address(pc.address()) else { return false };
+    /// The next frame out from `at` as framehop sees it.
+    fn framehop_step(&mut self, memory: &impl StackMemory, at: StepRegisters) -> Option<StepRegisters> {
+        let address = FrameAddress::from_return_address(at.pc.address())?;
+        let mut registers = UnwindRegsX86_64::new(at.pc.address(), at.sp, at.bp);
         let mut read = |address| memory.read(address).ok_or(());
-        matches!(self.unwinder.unwind_frame(address, at, &mut self.cache, &mut read), Ok(Some(_)))
+        let stepped = self.unwinder.unwind_frame(address, &mut registers, &mut self.cache, &mut read);
+        stepped.ok()??;
+        Some(StepRegisters { pc: ReturnPc::new(registers.ip()), sp: registers.sp(), bp: registers.bp() })
     }
 }
 
-impl Registers {
-    #[inline]
-    fn of(regs: &UnwindRegsX86_64) -> Self {
-        Self { pc: ReturnPc::new(regs.ip()), sp: regs.sp(), bp: regs.bp() }
-    }
-
-    fn to_framehop(self) -> UnwindRegsX86_64 {
-        UnwindRegsX86_64::new(self.pc.address(), self.sp, self.bp)
-    }
-}
-
-/// Where a checked PC is remembered.
-fn checked_place(pc: ReturnPc) -> usize {
+/// Where a PC is remembered.
+#[inline(always)]
+fn place(pc: ReturnPc) -> usize {
     let pc = pc.address();
-    (pc ^ (pc >> 10)) as usize % CHECKED_PCS
+    (pc ^ (pc >> 10)) as usize % KNOWN_PCS
 }
 
-/// Whether framehop makes a rule of `row`, which it caches and which cannot go wrong unnoticed: it moves
-/// outwards or fails. Any other row it evaluates at each step, and where that fails, on a broken stack, it
-/// goes by the frame pointer, and caches *that*; so such a row is kept from it.
+/// Whether framehop makes a rule of `row`, which cannot go wrong unnoticed: it moves outwards or fails. Any other row it
+/// evaluates at each step, and where that fails, on a broken stack, it goes by the frame pointer, and caches
+/// *that*; so such a row is kept from it.
 fn has_framehop_rule(row: &CfiRow) -> bool {
     let (offset, rbp) = (row.cfa_offset(), row.save(CalleeSaved::Rbp));
     if row.cfa_register().is_some() {
@@ -211,7 +197,7 @@ fn has_framehop_rule(row: &CfiRow) -> bool {
 }
 
 /// Pops the frame at `at` by `row`, as far as rsp and rbp go: the other registers are not known here.
-fn pop(row: &CfiRow, memory: &impl StackMemory, at: Registers) -> Result<Registers, Error> {
+fn pop(row: &CfiRow, memory: &impl StackMemory, at: StepRegisters) -> Result<StepRegisters, Error> {
     if !matches!(row.cfa_register(), None | Some(CalleeSaved::Rbp)) {
         return Err(Error::UnsupportedCfi {
             address: at.pc.address(),
@@ -225,7 +211,7 @@ fn pop(row: &CfiRow, memory: &impl StackMemory, at: Registers) -> Result<Registe
     if pc.is_null() {
         return Err(Error::NullReturnPc { slot });
     }
-    Ok(Registers { pc, sp: cfa, bp })
+    Ok(StepRegisters { pc, sp: cfa, bp })
 }
 
 /// A walk through all frames, innermost first. After the end or an error there are no more.
@@ -233,7 +219,7 @@ pub struct DwarfWalk<'w, M, P> {
     walker: &'w mut DwarfWalker,
     memory: M,
     pcs: P,
-    at: UnwindRegsX86_64,
+    at: StepRegisters,
     state: State,
 }
 
@@ -266,25 +252,26 @@ impl<M: StackMemory, P: ReturnPcs> DwarfWalk<'_, M, P> {
     fn advance(&mut self) -> Result<Option<Frame>, Error> {
         match self.state {
             State::Walking => {
-                if !self.walker.step(&self.memory, &mut self.at)? {
+                let Some(popped) = self.walker.step(&self.memory, self.at)? else {
                     self.state = State::Ended(WalkEnd::Outermost);
                     return Ok(None);
-                }
+                };
+                self.at = popped;
             }
-            State::Start => self.at.set_ip(ReturnSlot::below(self.at.sp()).read(&self.memory)?.address()),
+            State::Start => self.at.pc = ReturnSlot::below(self.at.sp).read(&self.memory)?,
             State::Ended(_) | State::Failed => return Ok(None),
         }
-        let slot = ReturnSlot::below(self.at.sp());
-        let held = ReturnPc::new(self.at.ip());
+        let slot = ReturnSlot::below(self.at.sp);
+        let held = self.at.pc;
         let pc = self.pcs.look_through(slot, held)?;
         if self.pcs.is_boundary(pc) {
             self.state = State::Ended(WalkEnd::Boundary { slot });
             return Ok(None);
         }
         let row_pc = if pc == held { pc } else { self.pcs.row_pc(held, pc) };
-        self.at.set_ip(row_pc.address());
+        self.at.pc = row_pc;
         self.state = State::Walking;
-        Ok(Some(Frame { pc, return_slot: slot, frame_base: self.at.bp() }))
+        Ok(Some(Frame { pc, return_slot: slot, frame_base: self.at.bp }))
     }
 
     /// Where the walk ended; nothing while frames are left, or if it failed.

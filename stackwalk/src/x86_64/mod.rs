@@ -5,6 +5,7 @@ mod cfi_rows;
 mod compact_rows;
 mod frame_pointer;
 mod registers;
+pub(crate) mod step_rule;
 
 pub use cfi_row::{CfiRow, Popped, Save};
 pub use cfi_rows::CfiRows;
