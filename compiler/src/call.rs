@@ -79,11 +79,11 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// How `function` is called: through its cell, or, for good, by its name, which becomes a distance when
-    /// all functions are in place. Functions of the host have no place.
+    /// How `function` is called: through its cell, or by its name, which becomes a distance when the code is in its
+    /// place. Functions of the host and of other instances have no place in code memory.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
         let is_defined = self.unit.linked.module().function(function).is_defined();
-        if self.binding != CallBinding::Direct || !is_defined {
+        if self.binding == CallBinding::Cell || !is_defined {
             let cells = self.context_field(offset_of!(Context, cells));
             return self.in_cell(cells, self.unit.linked.number(function) as i32 * 8);
         }

@@ -106,6 +106,11 @@ impl CallBinding {
         CallBinding::EntryCheck,
         CallBinding::Direct,
     ];
+
+    /// Whether there is something to write, besides the call cell, when a function has other code.
+    pub fn follows_cells(self) -> bool {
+        !matches!(self, CallBinding::Cell | CallBinding::Direct)
+    }
 }
 
 /// What optimized code checks at the entries of functions that call something, and on back-edges. Frame pointers are no

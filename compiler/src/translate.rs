@@ -123,13 +123,13 @@ pub(super) fn translate<'b>(
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
     };
-    let (binding, checks) = match tier {
-        CompiledTier::Baseline => (CallBinding::Cell, Poll::StackLimit),
-        CompiledTier::Optimized => (settings.binding, settings.poll),
+    let checks = match tier {
+        CompiledTier::Baseline => Poll::StackLimit,
+        CompiledTier::Optimized => settings.poll,
     };
     let mut translator = Translator {
         unit,
-        binding,
+        binding: settings.binding,
         checks,
         body,
         analysis,

@@ -101,6 +101,16 @@ pub enum InstantiationError {
         /// What cannot be done.
         what: &'static str,
     },
+    /// Calls are bound to distances, and code memory is larger than those reach.
+    #[error(
+        "with {bytes} bytes of code memory calls do not reach all code: use {limit} at most, or the call binding `cell`"
+    )]
+    FarCalls {
+        /// What the settings say.
+        bytes: usize,
+        /// What they may say at most.
+        limit: usize,
+    },
     /// The runtime would exhaust the native stack.
     #[error("a stack reserve of {bytes} bytes is too small: the runtime needs {minimum}")]
     SmallStackReserve {

@@ -179,7 +179,7 @@ mod thread;
 mod tiering;
 mod transition;
 
-pub use code::{CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
+pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};

@@ -1,5 +1,6 @@
 //! Compiled code in memory: the arena that holds it, versions, and their registry.
 
+mod binding;
 pub(crate) mod call_cells;
 pub(crate) mod ledger;
 pub(crate) mod life;
@@ -9,6 +10,7 @@ pub(crate) mod registry;
 pub(crate) mod version;
 pub(crate) mod x86_64;
 
+pub use binding::BindingStatistics;
 pub use life::VersionState;
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, SiteRef, StubTable};

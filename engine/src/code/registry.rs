@@ -19,6 +19,7 @@ use osr_ir::Point;
 use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use serde::Serialize;
 
+use super::binding::Binding;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
@@ -44,9 +45,13 @@ pub(crate) struct Registry {
     release_ns: AtomicU64,
 }
 
+/// What changes as versions come and go.
 #[derive(Debug)]
-struct Inner {
-    memory: Memory,
+pub(super) struct Inner {
+    pub(super) memory: Memory,
+    pub(super) binding: Binding,
+    /// Places that were written to bind calls.
+    pub(super) patches: u64,
     free_slots: Vec<u32>,
     next_slot: u32,
     /// Released versions that ledger records name.
@@ -123,6 +128,8 @@ impl Registry {
             slots: table(size_of::<AtomicPtr<CodeVersion>>())?,
             inner: Mutex::new(Inner {
                 memory,
+                binding: Binding::Fixed,
+                patches: 0,
                 free_slots: Vec::new(),
                 next_slot: 0,
                 awaited: HashMap::new(),
@@ -143,7 +150,7 @@ impl Registry {
         Ok(registry)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,7 +164,8 @@ impl Registry {
         Ok(StubTable { first, base: self.base + allocation.offset as u64 })
     }
 
-    /// Installs what was compiled, `padding` bytes after the begin of a granule.
+    /// Installs what was compiled, `padding` bytes after the begin of a granule. Before the version is entered, its
+    /// calls are to be [bound](Self::bind).
     pub(crate) fn install(
         &self,
         VersionKey { function, tier, entry }: VersionKey,
@@ -170,6 +178,7 @@ impl Registry {
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
         let began = Instant::now();
         let mut inner = self.inner();
+        body.direct_calls.sort_unstable_by_key(|call| (call.callee, call.offset));
         if padding > 0 {
             body.code = [&*vec![entry_stub::TRAP_INSTRUCTION; padding], &*body.code].concat().into();
         }
@@ -193,6 +202,7 @@ impl Registry {
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,
             unwind,
+            direct_calls: body.direct_calls.into(),
             allocation,
             slot,
             life: Life::new(),
@@ -215,19 +225,6 @@ impl Registry {
             self.inner().install(&filler).ok_or(CompileError::NoCodeMemory)?;
         }
         Ok(())
-    }
-
-    /// Writes `bytes` into the code of `version`, which is not [sealed](Self::seal).
-    pub(crate) fn patch(&self, version: &CodeVersion, offset: u32, bytes: &[u8]) {
-        let start = (version.start - self.base) as usize - version.allocation.offset;
-        let mut inner = self.inner();
-        let write = || inner.memory.write(version.allocation, start + offset as usize, bytes);
-        version.life.while_in_memory(write).expect("it is not released yet");
-    }
-
-    /// From now on the code of `version` may be entered, and is not written.
-    pub(crate) fn seal(&self, version: &CodeVersion) {
-        self.inner().memory.seal(version.allocation);
     }
 
     fn slot(&self, slot: u32) -> &AtomicPtr<CodeVersion> {
@@ -285,6 +282,7 @@ impl Registry {
         let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is in memory"))));
         version.life.release();
         let mut inner = self.inner();
+        inner.binding.remove(version);
         self.mark(version.allocation, 0);
         let handle = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: the slot had a handle, which was made by `Arc::into_raw`.

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::FrameMaps;
-use osr_compiler::{EntryPoint, TrapSite};
+use osr_compiler::{DirectCall, EntryPoint, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
 use super::life::{Life, VersionState};
-use super::memory::Allocation;
+use super::memory::{Allocation, Memory};
 use super::pads::Pads;
 use crate::settings::{CompiledTier, StateRecording};
 
@@ -58,6 +58,8 @@ pub struct CodeVersion {
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
     /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
+    /// The calls in its code that name their callee, by callee.
+    pub(crate) direct_calls: Box<[DirectCall]>,
     pub(crate) allocation: Allocation,
     /// Its place in the registry, while its code is in memory.
     pub(crate) slot: u32,
@@ -98,7 +100,7 @@ impl CodeVersion {
 
     /// A copy of its code; `None` once that is released.
     pub fn code(&self) -> Option<Vec<u8>> {
-        // SAFETY: code in memory is readable, and is not written meanwhile: `Registry::patch`.
+        // SAFETY: code in memory is readable, and is not written meanwhile: `CallSites::lead`.
         let bytes =
             || unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_bytes as usize) };
         self.life.while_in_memory(|| bytes().to_vec())
@@ -108,6 +110,18 @@ impl CodeVersion {
     #[inline(always)]
     pub(crate) fn pad(&self, site: u32) -> Option<u64> {
         self.pads.as_ref()?.address(site, self.start)
+    }
+
+    /// The calls in its code that name `callee`.
+    pub(crate) fn direct_calls_of(&self, callee: FunctionIndex) -> &[DirectCall] {
+        let first = self.direct_calls.partition_point(|call| call.callee < callee);
+        let calls = &self.direct_calls[first..];
+        &calls[..calls.partition_point(|call| call.callee == callee)]
+    }
+
+    /// Where in its allocation its code begins.
+    pub(crate) fn offset_in_allocation(&self, memory: &Memory) -> usize {
+        (self.start - memory.range().start) as usize - self.allocation.offset
     }
 
     /// Bytes that say where the frame state is, in memory beside its code.

@@ -1,8 +1,13 @@
 //! Which settings an instance can be made with.
 
+use osr_compiler::CallBinding;
+
 use crate::error::InstantiationError;
 use crate::settings::stress::Stress;
 use crate::settings::{Settings, Tiers};
+
+/// Code memory that `call rel32` reaches from everywhere in it.
+const NEAR_BYTES: usize = 2 << 30;
 
 /// Refuses settings that ask for what code made as they say cannot do.
 pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
@@ -16,6 +21,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         return Err(InstantiationError::UnorderedSchedule);
     }
     settings.mechanism.check()?;
+    if settings.mechanism.binding != CallBinding::Cell && settings.code_bytes > NEAR_BYTES {
+        return Err(InstantiationError::FarCalls { bytes: settings.code_bytes, limit: NEAR_BYTES });
+    }
     if !settings.mechanism.replaces_frames() && settings.stress.wants_safepoints() {
         return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use osr_compiler::{CompileError, CompiledTier, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
-use crate::code::{CodeStatistics, CodeTimes, CodeVersion};
+use crate::code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion};
 use crate::event::coverage::{Coverage, CoveredSite};
 use crate::instance::Instance;
 use crate::settings::Tier;
@@ -46,6 +46,9 @@ impl Instance {
             let stub = || self.stubs.stub(self.number(version.function));
             let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
             self.cell(version.function).store(code, Ordering::Release);
+            if self.settings().mechanism.binding.follows_cells() {
+                self.registry.rebind(version.function, code as u64);
+            }
         }
     }
 
@@ -58,6 +61,11 @@ impl Instance {
     /// How much code there is and was.
     pub fn code_statistics(&self) -> CodeStatistics {
         self.registry.statistics()
+    }
+
+    /// What binding calls takes, besides the call cells.
+    pub fn binding_statistics(&self) -> BindingStatistics {
+        self.registry.binding_statistics()
     }
 
     /// What installing and releasing code took so far.

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use osr_compiler::{CompileError, DirectCall, EntryPoint, VersionKey};
+use osr_compiler::{CompileError, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
 use super::compile::compile_body;
+use crate::code::CodeVersion;
 use crate::code::memory::GRANULE;
-use crate::code::{CodeVersion, Registry};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
 use crate::settings::stress::mix;
@@ -37,12 +37,10 @@ pub(crate) fn compile(
         (1..order.len()).rev().for_each(|last| order.swap(last, random.below(last as u64 + 1) as usize));
     }
     let mut versions = Vec::new();
-    let mut relocations = Vec::new();
     for function in order {
         let key = VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function };
         let failed = |error| (function, error);
-        let mut body = compile_body(instance, key).map_err(failed)?;
-        relocations.push(std::mem::take(&mut body.direct_calls));
+        let body = compile_body(instance, key).map_err(failed)?;
         let padding = random.as_mut().map_or(Ok(0), |random| {
             registry.fill(random.below(MOST_FILLER) as usize * GRANULE)?;
             Ok(random.below((GRANULE / ALIGNMENT) as u64) as usize * ALIGNMENT)
@@ -52,29 +50,8 @@ pub(crate) fn compile(
     }
     let mut starts = vec![0; module.functions.len()];
     versions.iter().for_each(|version| starts[version.function.index()] = version.start);
-    for (version, calls) in versions.iter().zip(relocations) {
-        bind(registry, version, &calls, |callee| starts[callee.index()])
-            .map_err(|error| (version.function, error))?;
-        registry.seal(version);
-    }
+    versions.iter().for_each(|version| registry.bind(version, |callee| starts[callee.index()]));
     Ok(versions)
-}
-
-/// Binds direct calls of `version`, which does not execute yet, to the code that `start_of` returns.
-pub(super) fn bind(
-    registry: &Registry,
-    version: &CodeVersion,
-    calls: &[DirectCall],
-    start_of: impl Fn(FunctionIndex) -> u64,
-) -> Result<(), CompileError> {
-    for call in calls {
-        let after = version.start + u64::from(call.offset) + 4;
-        let distance = start_of(call.callee).wrapping_sub(after) as i64;
-        // In an arena of more than 2 GiB it may be too far.
-        let distance = i32::try_from(distance).map_err(|_| CompileError::NoCodeMemory)?;
-        registry.patch(version, call.offset, &distance.to_le_bytes());
-    }
-    Ok(())
 }
 
 /// A sequence of pseudo-random numbers.

@@ -1,10 +1,10 @@
 //! From a version key to installed code: gathers the [unit](Unit), has it compiled, installs what comes of it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Unit, VersionKey};
 
-use super::all_at_once::bind;
 use crate::code::CodeVersion;
 use crate::instance::Instance;
 
@@ -16,13 +16,9 @@ pub(crate) fn compiler() -> &'static Compiler {
 
 /// Compiles what `key` asks for, and installs the code. Nothing enters it yet.
 pub(crate) fn compile(instance: &Instance, key: VersionKey) -> Result<Arc<CodeVersion>, CompileError> {
-    let mut body = compile_body(instance, key)?;
-    let calls = std::mem::take(&mut body.direct_calls);
     let registry = instance.registry();
-    let version = registry.install(key, body, 0)?;
-    let callee = |callee| instance.function(callee).compiled().map(|code| code as u64);
-    bind(registry, &version, &calls, |function| callee(function).expect("all functions are linked"))?;
-    registry.seal(&version);
+    let version = registry.install(key, compile_body(instance, key)?, 0)?;
+    registry.bind(&version, |callee| instance.cell(callee).load(Ordering::Acquire) as u64);
     Ok(version)
 }
 

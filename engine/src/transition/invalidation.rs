@@ -59,6 +59,21 @@ impl Thread {
         self.invalidate(&versions, cause)
     }
 
+    /// Invalidates the versions that `choose` picks.
+    ///
+    /// # Errors
+    /// As for [`Self::invalidate_active`]. If `choose` panics, nothing is invalidated.
+    pub fn invalidate_chosen(
+        &self,
+        choose: impl Fn(&CodeVersion) -> bool,
+    ) -> Result<Invalidated, TransitionError> {
+        self.on_demand(|| {
+            let mut versions = self.instance().registry().live();
+            versions.retain(|version| choose(version));
+            self.invalidate(&versions, Cause::Host)
+        })
+    }
+
     fn invalidate(
         &self,
         versions: &[Arc<CodeVersion>],

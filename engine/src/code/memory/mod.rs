@@ -91,7 +91,6 @@ impl Memory {
 
     /// Overwrites bytes of an allocation that is sealed: each of `patches` at its offset. Only the native thread that
     /// executes the code may do so, and no return PC may lead to the middle of what is overwritten.
-    #[allow(dead_code, reason = "what patches code follows")]
     pub(crate) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
         let is_inside = |(offset, bytes): &(usize, &[u8])| offset + bytes.len() <= allocation.bytes;
         assert!(patches.iter().all(is_inside), "within the allocation");

@@ -2,3 +2,4 @@
 
 pub(crate) mod callee_saves;
 pub(crate) mod entry_stub;
+pub(crate) mod jump_stub;

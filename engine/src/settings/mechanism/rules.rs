@@ -91,7 +91,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// What no code is there for. Empty, and gone, when all axes are built.
 fn unbuilt(m: &Mechanism) -> bool {
-    let binding = !matches!(m.binding, CallBinding::Cell | CallBinding::Direct);
+    let binding = m.binding == CallBinding::EntryCheck;
     let placement = m.placement != Placement::Elsewhere;
     let frames = !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut);
     let rebuild = m.rebuild != RebuildTime::AtLanding;

@@ -1,0 +1,169 @@
+//! Call binding: what the compiled calls of an instance lead to, and what is written when that changes.
+//!
+//! ```text
+//!                     a call of g                          new code for g
+//!   cell              mov r, [rdi + cells]; call [r + 8g]  the cell is written
+//!   trampoline-cell   call stub; stub: jmp [word]          the word, too
+//!   trampoline        call stub; stub: jmp code            the distance of the jump, too
+//!   patchpoint        call code                            the distance of every call in memory, too
+//!   direct            call code                            there is none
+//! ```
+//!
+//! The call cell says what calls enter under every binding. Through it come the interpreter, the host, other
+//! instances, and calls through tables; the rest follows it: [`Registry::rebind`] is told what the cell holds. Where a
+//! function has no code, calls of it lead to its [entry stub](super::x86_64::entry_stub), which the cell holds then.
+//!
+//! # Writing into code
+//!
+//! Code is patched while none of its instance executes: by the native thread that executes the instance, when it is
+//! in the runtime, which calls no guest code meanwhile. The frames of patched versions are in calls; control returns
+//! behind the patched instruction. Handles that copy code on other native threads wait
+//! ([`while_in_memory`](super::life::Life::while_in_memory)). What a processor has fetched of the old bytes
+//! before is no danger: between the last write and the next guest instruction are hundreds of others and an indirect
+//! branch, and stores invalidate what is cached by physical address, in whatever mapping it was written.
+
+mod call_sites;
+mod trampolines;
+
+use std::io;
+use std::sync::Arc;
+
+use osr_compiler::CallBinding;
+use osr_ir::FunctionIndex;
+use serde::Serialize;
+
+use super::memory::Memory;
+use super::registry::Registry;
+use super::version::CodeVersion;
+use super::x86_64::jump_stub;
+use call_sites::CallSites;
+use trampolines::{Kind, Trampolines};
+
+/// What named calls lead to.
+#[derive(Debug)]
+pub(super) enum Binding {
+    /// Nowhere: calls enter what the cell holds, or what they entered first.
+    Fixed,
+    /// To stubs.
+    Trampolines(Trampolines),
+    /// To code.
+    Patchpoints(CallSites),
+}
+
+/// What binding calls takes, in an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BindingStatistics {
+    /// Calls in memory that are known, to be patched.
+    pub call_sites: u64,
+    /// Calls, stubs and words of stubs that were written so far, to lead elsewhere.
+    pub patches: u64,
+    /// Bytes of code memory that stubs take.
+    pub stub_bytes: u64,
+}
+
+impl Binding {
+    /// As `kind` has it, in an instance with so many functions, calls of which enter `code`; `None` if there is no room.
+    fn new(
+        memory: &mut Memory,
+        kind: CallBinding,
+        functions: usize,
+        code: impl Fn(FunctionIndex) -> u64,
+    ) -> Option<Binding> {
+        let trampolines = |kind| Trampolines::new(memory, kind, functions, code).map(Binding::Trampolines);
+        match kind {
+            CallBinding::Cell | CallBinding::Direct => Some(Binding::Fixed),
+            CallBinding::TrampolineCell => trampolines(Kind::Word),
+            CallBinding::Trampoline => trampolines(Kind::Near),
+            CallBinding::Patchpoint => Some(Binding::Patchpoints(CallSites::default())),
+            CallBinding::EntryCheck => unreachable!("refused: it is not built"),
+        }
+    }
+
+    /// Where a call of `function` leads, when calls of it enter `code`.
+    fn target(&self, function: FunctionIndex, code: u64) -> u64 {
+        match self {
+            Binding::Fixed | Binding::Patchpoints(_) => code,
+            Binding::Trampolines(trampolines) => trampolines.stub(function),
+        }
+    }
+
+    /// The calls of `version` are bound.
+    fn add(&mut self, version: &Arc<CodeVersion>) {
+        if let Binding::Patchpoints(sites) = self {
+            sites.add(version);
+        }
+    }
+
+    /// The code of `version` is about to go.
+    pub(super) fn remove(&mut self, version: &CodeVersion) {
+        if let Binding::Patchpoints(sites) = self {
+            sites.remove(version);
+        }
+    }
+
+    /// From now on calls of `function` enter `code`. Returns how many places were written.
+    fn lead(&mut self, memory: &mut Memory, function: FunctionIndex, code: u64) -> u64 {
+        match self {
+            Binding::Fixed => 0,
+            Binding::Trampolines(trampolines) => {
+                trampolines.lead(memory, function, code);
+                1
+            }
+            Binding::Patchpoints(sites) => sites.lead(memory, function, code),
+        }
+    }
+
+    fn statistics(&self) -> BindingStatistics {
+        let nothing = BindingStatistics::default();
+        match self {
+            Binding::Fixed => nothing,
+            Binding::Trampolines(trampolines) => {
+                BindingStatistics { stub_bytes: trampolines.bytes(), ..nothing }
+            }
+            Binding::Patchpoints(sites) => BindingStatistics { call_sites: sites.count(), ..nothing },
+        }
+    }
+}
+
+impl Registry {
+    /// Prepares for calls as `kind` has it, in an instance with so many functions, calls of which enter `code`.
+    pub(crate) fn prepare_binding(
+        &self,
+        kind: CallBinding,
+        functions: usize,
+        code: impl Fn(FunctionIndex) -> u64,
+    ) -> io::Result<()> {
+        let inner = &mut *self.inner();
+        let binding = Binding::new(&mut inner.memory, kind, functions, code);
+        inner.binding = binding.ok_or_else(|| io::Error::other("code memory is too small"))?;
+        Ok(())
+    }
+
+    /// Binds the calls of `version`, which does not execute yet; calls of a function enter `code`. From now on the
+    /// version may be entered.
+    pub(crate) fn bind(&self, version: &Arc<CodeVersion>, code: impl Fn(FunctionIndex) -> u64) {
+        // What is read is what the next change follows: both hold the lock.
+        let inner = &mut *self.inner();
+        let prefix = version.offset_in_allocation(&inner.memory);
+        for call in &version.direct_calls {
+            let target = inner.binding.target(call.callee, code(call.callee));
+            let distance = jump_stub::distance(version.start + u64::from(call.offset), target);
+            inner.memory.write(version.allocation, prefix + call.offset as usize, &distance);
+        }
+        inner.binding.add(version);
+        inner.memory.seal(version.allocation);
+    }
+
+    /// From now on calls of `function` enter `code`, which its cell holds already. To be told on the native thread
+    /// that executes the instance.
+    pub(crate) fn rebind(&self, function: FunctionIndex, code: u64) {
+        let inner = &mut *self.inner();
+        inner.patches += inner.binding.lead(&mut inner.memory, function, code);
+    }
+
+    /// What binding calls takes.
+    pub(crate) fn binding_statistics(&self) -> BindingStatistics {
+        let inner = self.inner();
+        BindingStatistics { patches: inner.patches, ..inner.binding.statistics() }
+    }
+}

@@ -1,0 +1,193 @@
+//! Call binding: under each, every program computes the same, and calls reach the current version.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use osr_engine::{
+    CallBinding, CodeMemory, Imports, Instance, Land, Mechanism, Settings, Store, Stress, Thread, Tier, Tiers,
+};
+use osr_ir::{Module, Value};
+use osr_tests::guest::{acting, eager, interpreted, parse, start};
+use osr_tests::host::imports;
+use osr_tests::{Configuration, observe, programs};
+
+/// The bindings under which code can be replaced, but the default.
+fn bindings() -> impl Iterator<Item = CallBinding> {
+    let is_other = |binding: &CallBinding| !matches!(binding, CallBinding::Cell | CallBinding::Direct);
+    let is_built = |binding: &CallBinding| mechanism(*binding).check().is_ok();
+    CallBinding::ALL.iter().copied().filter(is_other).filter(is_built)
+}
+
+fn mechanism(binding: CallBinding) -> Mechanism {
+    Mechanism { binding, ..Mechanism::DEFAULT }
+}
+
+/// Both code memories, with calls bound in each way.
+fn all(base: &Settings) -> Vec<Settings> {
+    let with = |binding, code_memory| Settings { mechanism: mechanism(binding), code_memory, ..base.clone() };
+    bindings().flat_map(|binding| CodeMemory::ALL.map(|memory| with(binding, memory))).collect()
+}
+
+fn call(thread: &Thread, name: &str, argument: i32) -> u64 {
+    thread.invoke(name, &[Value::I32(argument)]).expect("it returns")[0]
+}
+
+#[test]
+fn every_program_computes_the_same_in_every_tier_while_versions_come_and_go() {
+    use Tiers::{Auto, Baseline, Optimized};
+    let land = |every, tier| Stress::invalidate(every).landing(Land::In(tier));
+    let random = Stress::invalidate(1_000).landing(Land::Random(3));
+    let configurations = [
+        Configuration::new("optimized", Optimized, Stress::None),
+        Configuration::new("auto, random landings", Auto, random).with_thresholds((20, 60)),
+        Configuration::new("baseline, landing in it", Baseline, land(2_000, Tier::Baseline)),
+        Configuration::new("optimized, landing in it", Optimized, land(2_000, Tier::Optimized)),
+        Configuration::new("auto, landing in the interpreter", Auto, Stress::invalidate(7)),
+    ];
+    for (number, program) in programs().iter().enumerate() {
+        let module = program.module(true);
+        let run =
+            |settings: &Settings| observe(&module, &program.invoke, &program.small_arguments(), settings);
+        let expected = run(&Configuration::interpreter().settings);
+        for binding in bindings() {
+            // Some for each program, all for every binding.
+            let some = configurations.iter().enumerate().filter(|(position, _)| (number + position) % 2 == 0);
+            for (position, Configuration { name, settings }) in some {
+                let code_memory = CodeMemory::ALL[usize::from((number + position) % 8 == 0)];
+                let mechanism = mechanism(binding);
+                let observed = run(&Settings { mechanism, code_memory, ..settings.clone() });
+                assert_eq!(observed, expected, "{}, {binding:?}, {code_memory:?}, {name}", program.name);
+            }
+        }
+    }
+}
+
+/// Calls in a row of a function that the host may replace; what they return is added up.
+fn row(calls: usize) -> String {
+    let call = "(local.set $sum (i32.add (local.get $sum) (call $g (local.get $n))))\n";
+    format!(
+        r#"(module
+          (import "env" "act" (func $act))
+          (func $g (export "g") (param $n i32) (result i32)
+            (if (i32.eqz (local.get $n)) (then (call $act)))
+            (i32.add (local.get $n) (i32.const 1)))
+          (func $f (export "f") (param $n i32) (result i32) (local $sum i32)
+            {} (local.get $sum)))"#,
+        call.repeat(calls)
+    )
+}
+
+const SITES: usize = 1_000;
+
+#[test]
+fn a_function_is_replaced_while_a_thousand_calls_lead_to_it() {
+    let text = row(SITES);
+    for settings in all(&eager()) {
+        let binding = settings.mechanism.binding;
+        let (instance, thread) = start(&text, &settings, &acting(|_| ()));
+        let g = instance.exported_function("g").expect("exported");
+        for round in 0..4 {
+            // The code of `f` stays, that of `g` is replaced by another version.
+            assert_eq!(call(&thread, "f", 1), 2 * SITES as u64, "{binding:?}, round {round}");
+            let before = instance.binding_statistics();
+            let current = instance.versions();
+            thread.invalidate_chosen(|version| version.function == g).expect("an invalidation");
+            assert!(instance.versions().len() < current.len(), "{binding:?}");
+            let patches = instance.binding_statistics().patches - before.patches;
+            let expected = if binding == CallBinding::Patchpoint { SITES as u64 } else { 1 };
+            assert_eq!(patches, expected, "{binding:?}: one place, or all calls");
+        }
+    }
+}
+
+#[test]
+fn a_function_is_replaced_by_what_it_calls() {
+    let text = row(SITES);
+    for settings in all(&eager()) {
+        let act = acting(|call| assert!(call.thread().invalidate_all().is_ok()));
+        let (_, thread) = start(&text, &settings, &act);
+        for _ in 0..2 {
+            assert_eq!(call(&thread, "f", 0), SITES as u64, "{:?}", settings.mechanism.binding);
+        }
+        assert!(thread.transitions().landings > 0);
+    }
+}
+
+#[test]
+fn calls_of_versions_that_are_gone_are_forgotten() {
+    let text = row(SITES);
+    let mechanism = mechanism(CallBinding::Patchpoint);
+    let (instance, thread) = start(&text, &Settings { mechanism, ..eager() }, &acting(|_| ()));
+    let sites = || instance.binding_statistics().call_sites;
+    for _ in 0..3 {
+        assert_eq!(sites(), 0);
+        assert_eq!(call(&thread, "f", 1), 2 * SITES as u64);
+        assert_eq!(sites(), SITES as u64);
+        thread.invalidate_all().expect("an invalidation");
+    }
+    assert_eq!(sites(), 0);
+}
+
+#[test]
+fn a_function_that_traps_or_recurses_without_end_does_so_under_every_binding() {
+    let text = r#"(module
+      (import "env" "act" (func $act))
+      (func $down (export "down") (param i32) (result i32)
+        (i32.add (call $down (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+      (func $divide (param i32) (result i32) (call $act) (i32.div_u (i32.const 9) (local.get 0)))
+      (func (export "third") (param i32) (result i32) (i32.add (call $divide (local.get 0)) (i32.const 1))))"#;
+    let outcomes = |settings: &Settings| {
+        let act = acting(|call| drop(call.thread().invalidate_active()));
+        let (_, thread) = start(text, settings, &act);
+        let outcome = |name, argument| {
+            let outcome = thread.invoke(name, &[Value::I32(argument)]);
+            outcome.map_err(|error| osr_tests::configuration::describe(&error))
+        };
+        [("third", 3), ("third", 0), ("down", 0), ("third", 1)]
+            .map(|(name, argument)| outcome(name, argument))
+    };
+    let expected = outcomes(&interpreted());
+    assert!(expected[1].as_ref().is_err_and(|error| error.contains("zero")), "{expected:?}");
+    for settings in all(&eager()) {
+        assert_eq!(outcomes(&settings), expected, "{:?}", settings.mechanism.binding);
+    }
+}
+
+/// `even` of one instance and `odd` of another, each of which imports the other's through a table.
+#[test]
+fn instances_of_a_store_call_one_another() {
+    let provider = r#"(module
+      (table (export "table") 2 funcref)
+      (elem (i32.const 0) $even)
+      (type $predicate (func (param i32) (result i32)))
+      (func $step (param i32) (result i32)
+        (call_indirect (type $predicate) (local.get 0) (i32.const 1)))
+      (func $even (export "even") (param i32) (result i32)
+        (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 1))
+          (else (call $step (i32.sub (local.get 0) (i32.const 1)))))))"#;
+    let user = r#"(module
+      (import "provider" "table" (table 2 funcref))
+      (import "provider" "even" (func $even (param i32) (result i32)))
+      (elem (i32.const 1) $odd)
+      (func $step (param i32) (result i32) (call $even (local.get 0)))
+      (func $odd (export "odd") (param i32) (result i32)
+        (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
+          (else (call $step (i32.sub (local.get 0) (i32.const 1)))))))"#;
+    for settings in all(&Settings { stress: Stress::invalidate(3), ..eager() }) {
+        let store = Store::new();
+        let make = |module: Module, imports: &Imports| -> (Arc<Instance>, Pin<Box<Thread>>) {
+            let instance = store.instantiate(settings.clone(), module, imports).expect("an instance");
+            let thread = Thread::new(&instance).expect("a thread");
+            (instance, thread)
+        };
+        let (provider, _provider_thread) = make(parse(provider), &imports());
+        let mut linked = imports();
+        linked.instance("provider", &provider);
+        let (user, thread) = make(parse(user), &linked);
+        for n in [0, 1, 30, 31] {
+            assert_eq!(call(&thread, "odd", n), n as u64 % 2, "{:?}", settings.mechanism.binding);
+        }
+        assert!(thread.transitions().landings > 0);
+        assert!(user.code_statistics().versions_released > 0);
+    }
+}
