@@ -112,7 +112,7 @@ fn options_that_contradict_each_other() {
 #[test]
 fn transitions_without_frame_states() {
     let fib = program("wasm/fib.wasm");
-    osr_bench(&["run", &fib, "5", "--state-recording", "none", "--stress", "invalidate=1"])
+    osr_bench(&["run", &fib, "5", "--state-recording", "none", "--stress", "hijack=1"])
         .refused(&["state recording `none`"]);
     osr_bench(&["run", &fib, "5", "--state-recording", "some"]).refused(&["state-recording", "slots"]);
 }

@@ -163,9 +163,13 @@ pub enum TransitionError {
     /// The stack cannot be walked: a broken invariant.
     #[error("the stack cannot be walked: {0}")]
     Walk(#[from] osr_stackwalk::Error),
-    /// The instance was made with [`ActiveFrames::RunOut`](crate::ActiveFrames::RunOut).
+    /// The instance was made with [`ActiveFrames::RunOut`](crate::ActiveFrames::RunOut) or
+    /// [`ActiveFrames::ReturnBarrier`](crate::ActiveFrames::ReturnBarrier).
     #[error("the mechanism lets active frames run out, so none can be replaced")]
     FramesRunOut,
+    /// The instance was made with calls that are bound for good, or without polls.
+    #[error("the mechanism compiles all code once, when the instance is made, so none can be replaced")]
+    CodeIsFinal,
     /// The process is a forked child of the one that made the instance.
     #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
     Forked,

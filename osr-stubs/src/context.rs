@@ -177,6 +177,8 @@ pub struct Hooks {
     pub land: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A pad has stored what the frame map does not say; the landing goes on. Gives the code to jump to.
     pub land_from_pad: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// A frame ended by `slot`, where a barrier stood. Gives the PC to continue at.
+    pub ended: unsafe extern "C" fn(context: *mut Context, slot: u64) -> u64,
     /// A frame that was hijacked at a poll has stored its state: nothing executes its code any more.
     pub left_poll: unsafe extern "C" fn(context: *mut Context),
     /// A poll took its slow path. False: trap.

@@ -18,6 +18,7 @@
 //! | [`runtime_call`](x86_64::runtime_call) | an operation that compiled code leaves to the runtime | the runtime, and back |
 //! | [`enter_interpreter`](x86_64::enter_interpreter) | a call of a function without code | the interpreter, or code that was just made |
 //! | landing, at [`landing_pc`](x86_64::landing_pc) | a return through a hijacked slot | what the hook `land` returns |
+//! | barrier, at [`barrier_pc`](x86_64::barrier_pc) | the end of a frame that is counted | where it would have returned to |
 //! | [`run_pad`](x86_64::run_pad) | a landing whose state a pad stores | that pad, and the landing again |
 //! | [`resume_interpreter`](x86_64::resume_interpreter) | a landing in the interpreter | the interpreter, which returns to the popped frame's caller |
 //! | [`unwind_to_entry`](x86_64::unwind_to_entry) | a trap | the innermost entry, which returns `false` |

@@ -186,7 +186,7 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
         let contradictory = refused(lacking(mechanism));
         assert!(contradictory.contains(refusal), "{contradictory}");
         let mechanism = mechanism.without_transitions();
-        let forced = refused(Settings { stress: Stress::invalidate(1), ..lacking(mechanism) });
+        let forced = refused(Settings { stress: Stress::hijack(1), ..lacking(mechanism) });
         assert!(forced.contains("forced") && forced.contains("run out"), "{forced}");
         let visible = refused(Settings { points: true, ..lacking(mechanism) });
         assert!(visible.contains("points") && visible.contains("run out"), "{visible}");
@@ -202,7 +202,7 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
     assert!(mixed.contains("needs the tiers `optimized`"), "{mixed}");
     let stateless = Settings { mechanism: Mechanism::recorded_by(StateRecording::None), ..bare_but_ready() };
     let module = parse("(module (func (export \"f\")))");
-    let error = Instance::new(Settings { stress: Stress::invalidate(1), ..stateless }, module, &imports());
+    let error = Instance::new(Settings { stress: Stress::hijack(1), ..stateless }, module, &imports());
     assert!(matches!(error, Err(InstantiationError::FramesRunOut { .. })));
 }
 
@@ -210,12 +210,11 @@ fn what_code_without_readiness_cannot_do_is_refused_when_the_instance_is_made() 
 fn transitions_of_code_without_readiness_are_refused_and_nothing_happens() {
     let imports = acting(|call| {
         let thread = call.thread();
-        let all = [
-            thread.hijack(|_| true).map(drop),
-            thread.invalidate_active().map(drop),
-            thread.invalidate_all().map(drop),
-        ];
-        assert!(all.iter().all(|result| matches!(result, Err(TransitionError::FramesRunOut))), "{all:?}");
+        let hijacked = thread.hijack(|_| true);
+        assert!(matches!(hijacked, Err(TransitionError::FramesRunOut)), "{hijacked:?}");
+        for invalidated in [thread.invalidate_active(), thread.invalidate_all()] {
+            assert!(matches!(invalidated, Err(TransitionError::CodeIsFinal)), "{invalidated:?}");
+        }
     });
     let (instance, thread) = start(CALLS, &bare(), &imports);
     thread.invoke("acts", &[]).expect("it returns");

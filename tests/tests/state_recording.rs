@@ -18,23 +18,23 @@ const GUEST: &str = r#"(module
     (i32.add (local.get $mine) (local.get $n))))"#;
 
 #[test]
-fn without_frame_states_transitions_are_refused_and_nothing_happens() {
+fn without_frame_states_no_frame_is_replaced() {
     let refusals = Arc::new(Mutex::new(Vec::new()));
     let host = Arc::clone(&refusals);
     let settings = Settings { mechanism: Mechanism::recorded_by(StateRecording::None), ..eager() };
     let imports = acting(move |call| {
         let mut refusals = host.lock().unwrap();
         refusals.push(call.thread().hijack(|_| true).map(drop));
-        refusals.push(call.thread().invalidate_active().map(drop));
-        refusals.push(call.thread().invalidate_all().map(drop));
+        let retired = call.thread().invalidate_all().expect("that needs no frame state");
+        assert_eq!((retired.versions, retired.frames), (1, 0));
     });
     let (instance, thread) = start(GUEST, &settings, &imports);
     assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [30]);
     let refusals = refusals.lock().unwrap();
-    assert_eq!(refusals.len(), 3);
+    assert_eq!(refusals.len(), 1);
     assert!(refusals.iter().all(|result| matches!(result, Err(TransitionError::FramesRunOut))));
     assert_eq!(thread.transitions().landings, 0);
-    assert_eq!(instance.versions().len(), 1, "nothing was retired");
+    assert_eq!(instance.versions().len(), 1, "it is kept");
     let versions = instance.versions();
     let maps = &versions[0].frame_maps;
     assert_eq!(
@@ -49,7 +49,7 @@ fn without_frame_states_forced_transitions_are_refused() {
     let settings = Settings {
         tiers: Tiers::Optimized,
         mechanism: Mechanism::recorded_by(StateRecording::None),
-        stress: Stress::invalidate(1),
+        stress: Stress::hijack(1),
         ..Settings::default()
     };
     let module = osr_ir::wasm::import_text(GUEST).expect("a valid module");

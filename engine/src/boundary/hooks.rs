@@ -10,10 +10,11 @@ use crate::settings::Tier;
 use crate::thread::Thread;
 use crate::tiering;
 use crate::transition::landing::land;
+use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
 
 /// The functions that the stubs call.
-pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, left_poll, poll, runtime };
+pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, ended, left_poll, poll, runtime };
 
 /// # Safety
 /// Called by a stub: the context is the first field of a thread that is in the runtime.

@@ -24,7 +24,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
     if settings.mechanism.binding != CallBinding::Cell && settings.code_bytes > NEAR_BYTES {
         return Err(InstantiationError::FarCalls { bytes: settings.code_bytes, limit: NEAR_BYTES });
     }
-    if !settings.mechanism.replaces_frames() && settings.stress.wants_safepoints() {
+    let can_be_forced = settings.mechanism.replaces_frames()
+        || (!settings.mechanism.is_final() && settings.stress.only_invalidates());
+    if !can_be_forced && settings.stress.wants_safepoints() {
         return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
     }
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {

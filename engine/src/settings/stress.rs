@@ -160,6 +160,11 @@ impl Stress {
         }
     }
 
+    /// Whether nothing is forced but invalidations: that can be done where frames run out, too.
+    pub(crate) fn only_invalidates(&self) -> bool {
+        matches!(self, Stress::Periodic(Periodic { hijack: None, .. }))
+    }
+
     /// What is done at the `safepoint`th safepoint.
     pub(crate) fn action(&self, safepoint: u64) -> Option<Action> {
         match self {

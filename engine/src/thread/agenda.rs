@@ -13,7 +13,7 @@ use crate::thread::observation::Request;
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// A bit for each request, and one for the panic.
+    /// A bit for each request, one for code that waits to be freed, and one for the panic.
     entries: Cell<u8>,
     /// What the first panic said that was not reported yet.
     panic: RefCell<Option<String>>,
@@ -22,16 +22,20 @@ pub(crate) struct Agenda {
 /// There is a panic.
 const PANIC: u8 = 1 << 7;
 
+/// Retired code waits to be freed. That is no reason to poll.
+const WAITING: u8 = 1 << 6;
+
 fn bit(request: Request) -> u8 {
     1 << request as u8
 }
 
 impl Agenda {
-    /// Whether there is nothing to be done.
+    /// Whether there is nothing that a poll is needed for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.get() == 0
+        self.entries.get() & !WAITING == 0
     }
 
+    /// Whether there are requests, or code waits to be freed.
     #[inline(always)]
     pub(crate) fn has_requests(&self) -> bool {
         self.entries.get() & !PANIC != 0
@@ -47,10 +51,21 @@ impl Agenda {
         self.entries.set(self.entries.get() | bit(request));
     }
 
+    /// Whether retired code waits to be freed.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.entries.get() & WAITING != 0
+    }
+
+    /// Notes whether retired code waits to be freed.
+    pub(crate) fn set_waiting(&self, waits: bool) {
+        let others = self.entries.get() & !WAITING;
+        self.entries.set(if waits { others | WAITING } else { others });
+    }
+
     /// Takes all requests out.
     pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
         let entries = self.entries.get();
-        self.entries.set(entries & PANIC);
+        self.entries.set(entries & (PANIC | WAITING));
         Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
     }
 

@@ -13,17 +13,17 @@ use crate::thread::Thread;
 
 impl Thread {
     /// Asks compiled code to take the slow path of its polls, or not to, as there is something to be done at
-    /// them or not.
+    /// them or not. Code that only checks the stack takes a request for the end of the stack: it gets none.
     pub(crate) fn update_polls(&self) {
-        let wanted = self.instance().settings().counts_safepoints()
-            || self.instance().settings().points
-            || !self.agenda().is_empty();
+        let settings = self.instance().settings();
+        let has_reason = settings.counts_safepoints() || settings.points || !self.agenda().is_empty();
+        let wanted = has_reason && settings.mechanism.polls();
         let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
         // SAFETY: the field is atomic.
         unsafe { &(*self.context()).stack_limit }.store(limit, Ordering::Relaxed);
     }
 
-    /// Does what observers have requested. The stack can be walked, and the frame that called the runtime, if
+    /// Does what observers have requested, and frees code that waits for it. The stack can be walked, and the frame that called the runtime, if
     /// there is one, may be replaced.
     #[inline]
     pub(crate) fn carry_out_requests(&self) {
@@ -55,10 +55,20 @@ impl Thread {
 
     /// Whether frames of compiled code can be replaced at all.
     pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
-        if !self.instance().store().process().is_current() {
-            return Err(TransitionError::Forked);
-        }
+        self.check_process()?;
         let replaces = self.instance().settings().mechanism.replaces_frames();
         if replaces { Ok(()) } else { Err(TransitionError::FramesRunOut) }
+    }
+
+    /// Whether versions can be retired at all.
+    pub(crate) fn check_updatable(&self) -> Result<(), TransitionError> {
+        self.check_process()?;
+        let is_final = self.instance().settings().mechanism.is_final();
+        if is_final { Err(TransitionError::CodeIsFinal) } else { Ok(()) }
+    }
+
+    fn check_process(&self) -> Result<(), TransitionError> {
+        let is_current = self.instance().store().process().is_current();
+        if is_current { Ok(()) } else { Err(TransitionError::Forked) }
     }
 }

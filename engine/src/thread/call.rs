@@ -200,6 +200,7 @@ impl Thread {
             self.observe(|| Event::Dropped { version: site.version(), point: site.point(), slot });
             record.dropped(self.instance().registry());
         }
+        self.drop_barriers(depth);
     }
 }
 

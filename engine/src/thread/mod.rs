@@ -13,6 +13,7 @@ pub(crate) mod observation;
 pub(crate) mod observer;
 pub(crate) mod pending;
 pub(crate) mod phase;
+pub(crate) mod reclaim;
 pub(crate) mod trap;
 pub(crate) mod walk;
 
@@ -38,6 +39,7 @@ use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
 use crate::thread::pending::{Landed, PendingPad, PollExit};
 use crate::thread::phase::CurrentPhase;
+use crate::thread::reclaim::Reclaim;
 use crate::thread::trap::Fault;
 
 /// One thread of guest execution: bound to the native thread that made it.
@@ -60,6 +62,7 @@ pub struct Thread {
     stack_high: u64,
     stack_limit: u64,
     ledger: RefCell<Ledger>,
+    reclaim: Reclaim,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
     pending_pad: RefCell<Option<PendingPad>>,
@@ -138,6 +141,7 @@ impl Thread {
             stack_high: bounds.high,
             stack_limit,
             ledger: RefCell::new(Ledger::new(bounds.high)),
+            reclaim: Reclaim::new(&settings.mechanism),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
             pending_pad: RefCell::new(None),
@@ -174,6 +178,11 @@ impl Thread {
         &self.ledger
     }
 
+    /// The retired code that waits to be freed.
+    pub(crate) fn reclaim(&self) -> &Reclaim {
+        &self.reclaim
+    }
+
     /// The walker through everything, made on first use.
     pub(crate) fn dwarf_walker(&self) -> &RefCell<Option<DwarfWalker>> {
         &self.dwarf_walker
@@ -203,6 +212,11 @@ impl Thread {
     /// Counts such words.
     pub(crate) fn count_stale_words(&self, words: u64) {
         self.stale_words.set(self.stale_words.get() + words);
+    }
+
+    /// Whether a call of guest code is unfinished.
+    pub(crate) fn is_executing(&self) -> bool {
+        self.calls.get() > 0
     }
 
     /// Slots that are hijacked now.

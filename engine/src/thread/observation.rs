@@ -81,9 +81,12 @@ impl<'t> Observation<'t> {
     /// [`Reached`]: crate::Event::Reached
     ///
     /// # Errors
-    /// If compiled code is not ready to have its frames replaced.
+    /// If compiled code is not ready for it.
     pub fn request(&self, request: Request) -> Result<(), TransitionError> {
-        self.thread.check_ready()?;
+        match request {
+            Request::Hijack => self.thread.check_ready()?,
+            Request::InvalidateAll | Request::InvalidateActive => self.thread.check_updatable()?,
+        }
         self.thread.agenda().request(request);
         self.thread.update_polls();
         Ok(())

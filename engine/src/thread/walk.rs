@@ -12,6 +12,7 @@ use crate::code::ledger::{LedgerPcs, Record};
 use crate::code::{SiteRef, VersionId};
 use crate::error::TransitionError;
 use crate::thread::Thread;
+use crate::thread::reclaim::BarrierPcs;
 
 /// A compiled frame of a thread, as seen from the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +62,12 @@ impl Iterator for Exits {
 }
 
 /// A walk over the compiled frames of a thread that is in the runtime.
-pub(crate) type Walk<'p, 'l> = SegmentedWalk<LiveStack, &'p LedgerPcs<'l>, Exits>;
+pub(crate) type Walk<P> = SegmentedWalk<LiveStack, P, Exits>;
 
 impl Thread {
     /// Walks this thread's compiled frames, innermost first.
-    pub(crate) fn walk<'p, 'l>(&self, pcs: &'p LedgerPcs<'l>) -> Walk<'p, 'l> {
+    #[inline(always)]
+    pub(crate) fn walk<P: ReturnPcs>(&self, pcs: P) -> Walk<P> {
         // SAFETY: the context is only written by the stubs and the entry of guest code, and this thread
         // is in the runtime.
         let context = unsafe { &*self.context() };
@@ -79,8 +81,13 @@ impl Thread {
     pub fn count_compiled_frames(&self) -> Result<usize, TransitionError> {
         self.phase().check_outside()?;
         let ledger = self.ledger().borrow();
+        let pcs = LedgerPcs::new(&ledger);
         let mut frames = 0;
-        self.walk(&LedgerPcs::new(&ledger)).visit(|_| frames += 1)?;
+        if self.reclaim().has_barriers() {
+            self.walk(self.reclaim().pcs(&pcs)).visit(|_| frames += 1)?;
+        } else {
+            self.walk(&pcs).visit(|_| frames += 1)?;
+        }
         Ok(frames)
     }
 
@@ -116,7 +123,8 @@ impl Thread {
         });
         walker.refresh_arena(registry.epoch() + 1, || registry.unwind_section())?;
         let ledger = self.ledger().borrow();
-        let pcs = NativePcs(LedgerPcs::new(&ledger));
+        let pcs = LedgerPcs::new(&ledger);
+        let pcs = NativePcs(self.reclaim().pcs(&pcs));
         walker.walk(self.live_stack(), pcs, start).collect()
     }
 
@@ -134,7 +142,8 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let registry = self.instance().registry();
         let mut frames = Vec::new();
-        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+        let pcs = LedgerPcs::new(&ledger);
+        for frame in self.walk(self.reclaim().pcs(&pcs)) {
             let frame = frame?;
             let record = ledger.find(frame.return_slot);
             let site = match record {
@@ -155,10 +164,10 @@ impl Thread {
     }
 }
 
-/// As [`LedgerPcs`], without a boundary: the walk continues to the outermost frame.
-struct NativePcs<'l>(LedgerPcs<'l>);
+/// As [`BarrierPcs`], without a boundary: the walk continues to the outermost frame.
+struct NativePcs<'p, 'l>(BarrierPcs<'p, 'l>);
 
-impl ReturnPcs for NativePcs<'_> {
+impl ReturnPcs for NativePcs<'_, '_> {
     fn is_boundary(&self, _pc: ReturnPc) -> bool {
         false
     }
@@ -171,9 +180,8 @@ impl ReturnPcs for NativePcs<'_> {
         self.0.original(slot, pc)
     }
 
-    /// The code may be released. The landing stub's row is that of any compiled frame.
-    fn row_pc(&self, landing: ReturnPc, _original: ReturnPc) -> ReturnPc {
-        landing
+    fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
+        self.0.row_pc(landing, original)
     }
 }
 

@@ -110,7 +110,8 @@ impl Thread {
         cause: Cause,
     ) {
         // SAFETY: the thread is in the runtime, so the exit is valid.
-        let slot = ReturnSlot::new(unsafe { (*self.context()).exit_slot });
+        let (slot, frame) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
+        let slot = ReturnSlot::new(slot);
         let mut ledger = self.ledger().borrow_mut();
         let mut batch = ledger.batch(slot.address());
         let registers = self.instance().body(version.function).registers.len();
@@ -125,6 +126,7 @@ impl Thread {
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
         self.observe_hijack(slot, &pending, cause);
+        self.frame_replaced(ReturnSlot::new(frame + 8));
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.

@@ -3,27 +3,31 @@
 //! Three steps, in this order:
 //! 1. *retire*: the incoming edges are cut, so that nothing new enters;
 //! 2. *hijack* every frame of a retired version, so that nothing returns into it;
-//! 3. *release* the code at once, or when the frame at a poll [has left it](crate::transition::poll_exit). Frame maps and
-//!    unwind rows stay until the last record is gone.
+//! 3. *release* the code, at once or [when the mechanism says](crate::transition::release). Frame maps and unwind rows
+//!    stay until the last record is gone.
+//!
+//! Where frames run out, nothing is hijacked: an invalidation retires.
 
 use std::sync::Arc;
 
-use osr_stackwalk::ReturnPc;
+use osr_stackwalk::{ReturnPc, ReturnPcs};
 
 use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::thread::Thread;
+use crate::thread::walk::Walk;
 
 /// What an invalidation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Invalidated {
-    /// Versions whose code was freed.
+    /// Versions that were retired. Unless the release is [`OnHijack`](crate::CodeRelease::OnHijack), their code may be
+    /// freed later.
     pub versions: u64,
     /// Frames that were hijacked.
     pub frames: u64,
-    /// Bytes of code that were freed.
+    /// Bytes of their code.
     pub code_bytes: u64,
 }
 
@@ -40,7 +44,7 @@ impl Thread {
 
     /// As [`Self::invalidate_active`], for another reason than that the host asks.
     pub(crate) fn invalidate_active_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
-        self.check_ready()?;
+        self.check_updatable()?;
         let versions = self.active_versions()?;
         self.invalidate(&versions, cause)
     }
@@ -55,8 +59,7 @@ impl Thread {
 
     /// As [`Self::invalidate_all`], for another reason than that the host asks.
     pub(crate) fn invalidate_all_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
-        let versions = self.instance().registry().live();
-        self.invalidate(&versions, cause)
+        self.invalidate(&self.current_versions(), cause)
     }
 
     /// Invalidates the versions that `choose` picks.
@@ -68,10 +71,17 @@ impl Thread {
         choose: impl Fn(&CodeVersion) -> bool,
     ) -> Result<Invalidated, TransitionError> {
         self.on_demand(|| {
-            let mut versions = self.instance().registry().live();
+            let mut versions = self.current_versions();
             versions.retain(|version| choose(version));
             self.invalidate(&versions, Cause::Host)
         })
+    }
+
+    /// The versions that were not retired yet.
+    fn current_versions(&self) -> Vec<Arc<CodeVersion>> {
+        let mut versions = self.instance().registry().live();
+        versions.retain(|version| version.state() == VersionState::Current);
+        versions
     }
 
     fn invalidate(
@@ -87,27 +97,42 @@ impl Thread {
         versions: &[Arc<CodeVersion>],
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
-        self.check_ready()?;
+        self.check_updatable()?;
         for version in versions {
             if self.instance().retire(version) {
                 self.observe(|| Event::Retired { version, cause });
             }
         }
-        let hijacked = self.hijack_sites(cause, |version, _| version.state() == VersionState::Retired)?;
+        let frames = if self.instance().settings().mechanism.replaces_frames() {
+            self.hijack_sites(cause, |version, _| version.state() == VersionState::Retired)?.frames
+        } else {
+            0
+        };
         let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
-        let drained: Vec<Arc<CodeVersion>> =
-            versions.iter().filter(|version| !self.releases_at_poll_exit(version, cause)).cloned().collect();
-        self.release(&drained, cause);
-        Ok(Invalidated { versions: versions.len() as u64, frames: hijacked.frames, code_bytes })
+        self.reclaim_retired(versions, cause)?;
+        Ok(Invalidated { versions: versions.len() as u64, frames, code_bytes })
     }
 
     /// The versions that have a frame on this thread's stack whose return slot is not hijacked.
     fn active_versions(&self) -> Result<Vec<Arc<CodeVersion>>, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
+        let pcs = LedgerPcs::new(&ledger);
+        if self.reclaim().has_barriers() {
+            self.versions_in(self.walk(self.reclaim().pcs(&pcs)))
+        } else {
+            self.versions_in(self.walk(&pcs))
+        }
+    }
+
+    fn versions_in<P: ReturnPcs>(
+        &self,
+        walk: Walk<P>,
+    ) -> Result<Vec<Arc<CodeVersion>>, osr_stackwalk::Error> {
         let registry = self.instance().registry();
+        let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let mut versions: Vec<Arc<CodeVersion>> = Vec::new();
         let mut last_pc = ReturnPc::default();
-        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+        for frame in walk {
             let frame = frame?;
             if frame.pc == last_pc {
                 continue;
@@ -115,7 +140,7 @@ impl Thread {
             last_pc = frame.pc;
             // Hijacked frames return to the landing stub, not into their version's code.
             // SAFETY: the walk vouches for the slot.
-            if unsafe { frame.return_slot.load() } != frame.pc {
+            if unsafe { frame.return_slot.load() } == landing {
                 continue;
             }
             let version = registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions");

@@ -4,6 +4,7 @@ pub(crate) mod hijack;
 pub(crate) mod invalidation;
 pub(crate) mod landing;
 pub(crate) mod poll_exit;
+pub(crate) mod release;
 pub(crate) mod safepoint;
 pub(crate) mod stack_scan;
 pub(crate) mod state_pad;

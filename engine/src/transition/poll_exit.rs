@@ -11,10 +11,8 @@
 //! cold block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
 
-use std::sync::Arc;
-
 use crate::code::CodeVersion;
-use crate::event::{Cause, Event};
+use crate::event::Cause;
 use crate::thread::Thread;
 use crate::thread::pending::PollExit;
 
@@ -55,19 +53,6 @@ impl Thread {
         if let Some((start, cause)) = release {
             let version = self.instance().registry().find(start).expect("it is not released yet");
             self.release(&[version], cause);
-        }
-    }
-
-    /// Frees the code of `versions`, which nothing returns into any more.
-    pub(crate) fn release(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
-        if self.instance().settings().checked {
-            self.scan_before_release(versions);
-        }
-        for version in versions {
-            let latency = version.life.drain();
-            self.observe(|| Event::Drained { version, latency, cause });
-            self.observe(|| Event::Released { version, cause });
-            self.instance().registry().release(version);
         }
     }
 }

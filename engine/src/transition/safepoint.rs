@@ -21,7 +21,7 @@ impl Thread {
         self.carry_out_requests();
     }
 
-    /// Carries out what observers have requested.
+    /// Carries out what observers have requested, and frees code that has waited for it.
     #[cold]
     pub(crate) fn carry_out(&self) {
         let cause = Cause::Observer;
@@ -34,6 +34,9 @@ impl Thread {
             carried_out.expect("code was ready when it was requested, and the stack can be walked");
         }
         self.update_polls();
+        if self.agenda().has_waiting() {
+            self.release_due();
+        }
     }
 
     /// Does what the embedder or a host function asks for, and then what observers have requested meanwhile.

@@ -36,7 +36,8 @@ impl Thread {
             return;
         }
         let ledger = self.ledger().borrow();
-        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+        let pcs = LedgerPcs::new(&ledger);
+        for frame in self.walk(self.reclaim().pcs(&pcs)) {
             let frame = frame.expect("the stack was walked a moment ago");
             let slot = frame.return_slot.address();
             assert!(

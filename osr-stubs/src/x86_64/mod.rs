@@ -11,11 +11,13 @@
 //! | [`mod@enter`] | Rust into compiled code, and out again by return or by trap |
 //! | [`mod@interpret`] | compiled code calls an interpreted function; a landed frame resumes there |
 //! | [`mod@landing`] | a hijacked return arrives |
+//! | [`mod@barrier`] | a frame ends that is counted |
 //! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
 //! | [`mod@current`] | the thread's context in thread-local storage |
 //! | [`mod@here`] | where a Rust caller is on its stack |
 
+pub mod barrier;
 pub mod current;
 pub mod enter;
 pub mod exit;
@@ -25,6 +27,7 @@ pub mod landing;
 mod macros;
 pub mod pad;
 
+pub use barrier::barrier_pc;
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, unwind_to_entry};
 pub use exit::{left_poll, poll, runtime_call};

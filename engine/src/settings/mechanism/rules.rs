@@ -14,6 +14,11 @@ pub enum Refusal {
              the placement `elsewhere` and the release `never`"
     )]
     CallsBoundForGood,
+    /// [`Poll::None`] with anything that replaces code.
+    #[error(
+        "code without polls is all compiled once: use another poll, or the frames `run-out` and the release `never`"
+    )]
+    CompiledForGood,
     /// Frames are to be replaced where nothing stops a loop.
     #[error("a loop without calls can only be left at a poll: use the poll `stack-limit`")]
     NoPolls,
@@ -66,6 +71,7 @@ type Rule = (Refusal, fn(&Mechanism) -> bool);
 /// What a combination must not do; the first broken rule counts.
 pub(super) const RULES: &[Rule] = &[
     (Refusal::CallsBoundForGood, |m| m.binding == CallBinding::Direct && m.replaces_code()),
+    (Refusal::CompiledForGood, |m| m.poll == Poll::None && m.replaces_code() && !m.replaces_frames()),
     (Refusal::NoPolls, |m| m.replaces_frames() && matches!(m.poll, Poll::None | Poll::StackCheck)),
     (Refusal::NoStateRecorded, |m| m.replaces_frames() && m.recording == StateRecording::None),
     (Refusal::NoPads, |m| m.frames == ActiveFrames::LandingPad && !m.recording.has_pads()),
@@ -93,10 +99,16 @@ pub(super) const RULES: &[Rule] = &[
 fn unbuilt(m: &Mechanism) -> bool {
     let binding = m.binding == CallBinding::EntryCheck;
     let placement = m.placement != Placement::Elsewhere;
-    let frames = !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut);
+    let frames =
+        !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut | ActiveFrames::ReturnBarrier);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
     let density = m.density != HijackDensity::EveryFrame;
-    let release = !matches!(m.release, CodeRelease::OnHijack | CodeRelease::Never);
+    let is_counted = m.frames == ActiveFrames::ReturnBarrier;
+    let release = match m.release {
+        CodeRelease::ResidenceCount => true,
+        CodeRelease::FrameCount => !is_counted,
+        CodeRelease::OnHijack | CodeRelease::StackScan | CodeRelease::Epoch | CodeRelease::Never => false,
+    };
     let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
     binding || placement || frames || rebuild || density || release || poll || bookkeeping

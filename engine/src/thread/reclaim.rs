@@ -1,0 +1,110 @@
+//! Retired code of a thread that waits to be freed, and how walks look through the barriers that wait for it.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::sync::Arc;
+
+use osr_release::{Epoch, Reclaimer, Strategy};
+use osr_stackwalk::{ReturnPc, ReturnPcs, ReturnSlot};
+
+use crate::code::CodeVersion;
+use crate::code::ledger::LedgerPcs;
+use crate::event::Cause;
+use crate::settings::mechanism::{ActiveFrames, CodeRelease, Mechanism};
+use crate::thread::Thread;
+
+/// A retired version, which is freed when it has drained.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) version: Arc<CodeVersion>,
+    /// Why it was retired.
+    pub(crate) cause: Cause,
+}
+
+/// What waits, and when it is looked at.
+#[derive(Debug)]
+pub(crate) struct Reclaim {
+    waiting: RefCell<Reclaimer<Retired>>,
+    /// With epochs, the outermost call that is under way, if anything was retired in it.
+    pub(crate) call: Cell<Option<Epoch>>,
+    /// So many arrivals in the runtime are let pass before the next scan.
+    pub(crate) patience: Cell<u64>,
+}
+
+impl Reclaim {
+    /// Nothing waits.
+    pub(crate) fn new(mechanism: &Mechanism) -> Reclaim {
+        let waiting = match (mechanism.release, mechanism.frames) {
+            (CodeRelease::FrameCount, ActiveFrames::ReturnBarrier) => {
+                // SAFETY: censuses are of walks of this thread's frames, which find the slots that these return
+                // through; the stub asks, and continues where it is told.
+                unsafe { Reclaimer::with_stub(barrier_pc()) }
+            }
+            (CodeRelease::FrameCount, _) => Reclaimer::new(Strategy::Count),
+            (CodeRelease::Epoch, _) => Reclaimer::new(Strategy::Epoch),
+            _ => Reclaimer::new(Strategy::Scan),
+        };
+        Reclaim { waiting: RefCell::new(waiting), call: Cell::default(), patience: Cell::default() }
+    }
+
+    /// What waits.
+    pub(crate) fn waiting(&self) -> &RefCell<Reclaimer<Retired>> {
+        &self.waiting
+    }
+
+    /// Whether any slot leads to the barrier stub.
+    pub(crate) fn has_barriers(&self) -> bool {
+        self.waiting.borrow().has_barriers()
+    }
+
+    /// The return PCs of the thread, where slots may lead to the barrier stub, too.
+    pub(crate) fn pcs<'p, 'l>(&'p self, ledger: &'p LedgerPcs<'l>) -> BarrierPcs<'p, 'l> {
+        BarrierPcs { ledger, waiting: self.waiting.borrow(), barrier: barrier_pc() }
+    }
+}
+
+/// The barrier stub's PC.
+fn barrier_pc() -> ReturnPc {
+    ReturnPc::new(osr_stubs::x86_64::barrier_pc())
+}
+
+impl Thread {
+    /// Frames deeper than `depth` were jumped over by a trap: so are their barriers. What drains by that is freed at
+    /// the next safepoint, or when the call ends.
+    pub(crate) fn drop_barriers(&self, depth: u64) {
+        let mut waiting = self.reclaim().waiting().borrow_mut();
+        if waiting.has_barriers() {
+            waiting.jumped_over(depth);
+            if waiting.has_drained() {
+                self.agenda().set_waiting(true);
+            }
+        }
+    }
+}
+
+/// The return PCs of a thread. A frame's end may lead to the barrier stub: walkers see what its slot held.
+#[derive(Debug)]
+pub(crate) struct BarrierPcs<'p, 'l> {
+    ledger: &'p LedgerPcs<'l>,
+    waiting: Ref<'p, Reclaimer<Retired>>,
+    barrier: ReturnPc,
+}
+
+impl ReturnPcs for BarrierPcs<'_, '_> {
+    fn is_boundary(&self, pc: ReturnPc) -> bool {
+        self.ledger.is_boundary(pc)
+    }
+
+    fn is_landing(&self, pc: ReturnPc) -> bool {
+        pc == self.barrier || self.ledger.is_landing(pc)
+    }
+
+    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
+        if pc == self.barrier { self.waiting.original(slot) } else { self.ledger.original(slot, pc) }
+    }
+
+    /// Code that a hijacked slot led into may be released: the landing stub's row is that of any compiled frame. What
+    /// ends at a barrier returns to code that is there.
+    fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
+        if landing == self.barrier { original } else { landing }
+    }
+}

@@ -1,0 +1,198 @@
+//! Release: when the code of retired versions is freed.
+//!
+//! ```text
+//!   release          a retired version is freed
+//!   on-hijack        at once: nothing returns into it; if a frame leaves it at a poll, when it has
+//!   stack-scan       when a walk finds no frame of it: at its retirement, at later ones, when compiled code reaches
+//!                    the runtime, when the outermost call ends, and on request
+//!   epoch            when the outermost call ends that was under way
+//!   frame-count      when each of the frames that it had has ended: at a barrier
+//!   never            with its instance
+//! ```
+//!
+//! What waits, and for what, is [`osr_release`]'s business; here is what it is told, and how code is freed.
+
+use std::sync::Arc;
+
+use osr_release::{Census, CodeRange, Strategy};
+use osr_stackwalk::ReturnSlot;
+use osr_stubs::Context;
+
+use crate::code::CodeVersion;
+use crate::code::ledger::LedgerPcs;
+use crate::error::TransitionError;
+use crate::event::{Cause, Event};
+use crate::settings::mechanism::CodeRelease;
+use crate::thread::Thread;
+use crate::thread::reclaim::Retired;
+
+/// A scan that has visited so many frames is paid for by one arrival of compiled code in the runtime.
+const FRAMES_PER_ARRIVAL: u64 = 8;
+
+impl Thread {
+    /// Frees the code of retired versions that nothing executes any more, as far as a walk of the stack can tell. For
+    /// mechanisms whose release is [`StackScan`](CodeRelease::StackScan): with others, code is freed as soon as it can
+    /// be. Returns how many versions were freed.
+    ///
+    /// # Errors
+    /// If the thread is in no [phase](crate::Phase) for it, or the stack cannot be walked: a broken invariant.
+    pub fn release_drained(&self) -> Result<u64, TransitionError> {
+        self.on_demand(|| {
+            self.scan()?;
+            Ok(self.free_drained())
+        })
+    }
+
+    /// `versions`, which were retired because of `cause`, are freed when the mechanism says.
+    pub(crate) fn reclaim_retired(
+        &self,
+        versions: &[Arc<CodeVersion>],
+        cause: Cause,
+    ) -> Result<(), TransitionError> {
+        match self.instance().settings().mechanism.release {
+            CodeRelease::OnHijack => {
+                let is_free = |version: &&Arc<CodeVersion>| !self.releases_at_poll_exit(version, cause);
+                let drained: Vec<Arc<CodeVersion>> = versions.iter().filter(is_free).cloned().collect();
+                self.release(&drained, cause);
+                Ok(())
+            }
+            CodeRelease::Never => Ok(()),
+            CodeRelease::StackScan
+            | CodeRelease::Epoch
+            | CodeRelease::FrameCount
+            | CodeRelease::ResidenceCount => self.wait_for(versions, cause),
+        }
+    }
+
+    /// Lets `versions` wait until they have drained.
+    fn wait_for(&self, versions: &[Arc<CodeVersion>], cause: Cause) -> Result<(), TransitionError> {
+        let ranges: Vec<CodeRange> = versions.iter().map(|version| range(version)).collect();
+        let strategy = self.reclaim().waiting().borrow().strategy();
+        let census = match strategy {
+            Strategy::Epoch | Strategy::Scan => Census::default(),
+            Strategy::Barrier => self.census(Census::begin(&ranges).keeping_frames())?,
+            Strategy::Count => self.census(Census::begin(&ranges))?,
+        };
+        let mut waiting = self.reclaim().waiting().borrow_mut();
+        if strategy == Strategy::Epoch && self.is_executing() && self.reclaim().call.get().is_none() {
+            self.reclaim().call.set(Some(waiting.call_began()));
+        }
+        let retired = versions.iter().map(|version| {
+            let version = Arc::clone(version);
+            (range(&version), Retired { version, cause })
+        });
+        waiting.retire(retired, &census);
+        drop(waiting);
+        self.scan()?;
+        self.free_drained();
+        Ok(())
+    }
+
+    /// Frees what has drained meanwhile, and looks for more if that is due.
+    #[cold]
+    pub(crate) fn release_due(&self) {
+        let reclaim = self.reclaim();
+        let (patience, is_executing) = (reclaim.patience.get(), self.is_executing());
+        if !is_executing && let Some(call) = reclaim.call.take() {
+            reclaim.waiting().borrow_mut().call_ended(call);
+        }
+        if patience == 0 || !is_executing {
+            self.scan().expect("a stack of compiled frames can be walked");
+        } else {
+            reclaim.patience.set(patience - 1);
+        }
+        self.free_drained();
+    }
+
+    /// Looks which of the versions that wait have no frame. With other strategies than a scan, nothing.
+    fn scan(&self) -> Result<(), TransitionError> {
+        let ranges = {
+            let waiting = self.reclaim().waiting().borrow();
+            if waiting.strategy() != Strategy::Scan || waiting.waiting().is_empty() {
+                return Ok(());
+            }
+            waiting.waiting().to_vec()
+        };
+        let census = self.census(Census::begin(&ranges))?;
+        self.reclaim().patience.set(census.visited() / FRAMES_PER_ARRIVAL);
+        self.reclaim().waiting().borrow_mut().scan(&census);
+        Ok(())
+    }
+
+    /// Adds all compiled frames to `census`.
+    fn census(&self, mut census: Census) -> Result<Census, TransitionError> {
+        let ledger = self.ledger().borrow();
+        let pcs = LedgerPcs::new(&ledger);
+        self.walk(self.reclaim().pcs(&pcs)).visit(|frame| census.add(frame.into()))?;
+        Ok(census)
+    }
+
+    /// Frees what has drained. Returns how many versions.
+    fn free_drained(&self) -> u64 {
+        let mut freed = 0;
+        loop {
+            let drained: Vec<Retired> =
+                self.reclaim().waiting().borrow_mut().take_drained().map(|drained| drained.code).collect();
+            if drained.is_empty() {
+                break;
+            }
+            freed += drained.len() as u64;
+            for Retired { version, cause } in drained {
+                self.release(&[version], cause);
+            }
+        }
+        let waiting = self.reclaim().waiting().borrow();
+        let is_looked_at = matches!(waiting.strategy(), Strategy::Scan | Strategy::Epoch);
+        self.agenda().set_waiting(is_looked_at && !waiting.waiting().is_empty());
+        freed
+    }
+
+    /// The frame of `version` that ends by `slot` has been replaced by another: it is in the version's code no more.
+    pub(crate) fn frame_replaced(&self, slot: ReturnSlot) {
+        let mut waiting = self.reclaim().waiting().borrow_mut();
+        if waiting.has_barriers() {
+            waiting.replaced(slot);
+            drop(waiting);
+            self.free_drained();
+        }
+    }
+
+    /// Frees the code of `versions`, which nothing returns into any more.
+    pub(crate) fn release(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
+        if self.instance().settings().checked {
+            self.scan_before_release(versions);
+        }
+        for version in versions {
+            let latency = version.life.drain();
+            self.observe(|| Event::Drained { version, latency, cause });
+            self.observe(|| Event::Released { version, cause });
+            self.instance().registry().release(version);
+        }
+    }
+}
+
+fn range(version: &CodeVersion) -> CodeRange {
+    CodeRange::new(version.start, u64::from(version.code_bytes))
+}
+
+/// The hook behind the barrier stub: the frame that ended by `slot` is gone. Returns where to continue.
+///
+/// # Safety
+/// Called by the stub, with the context of a thread, whose exit is the slot.
+pub(crate) unsafe extern "C" fn ended(context: *mut Context, slot: u64) -> u64 {
+    // SAFETY: the context is the first field of its thread.
+    let thread = unsafe { &*context.cast::<Thread>() };
+    let slot = ReturnSlot::new(slot);
+    let Some(original) = thread.reclaim().waiting().borrow_mut().returned(slot) else { no_barrier(slot) };
+    // SAFETY: the stub keeps the slot, and does not return through it. What walks the stack from here finds
+    // no barrier there.
+    unsafe { slot.store(original) };
+    thread.free_drained();
+    original.address()
+}
+
+#[cold]
+fn no_barrier(slot: ReturnSlot) -> ! {
+    eprintln!("osr-engine: returned through a barrier at {slot:#x}, which is not the innermost");
+    std::process::abort()
+}
