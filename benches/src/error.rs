@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
-use osr_engine::{InstantiationError, ThreadError, Trap};
+use osr_engine::{InstantiationError, Refusal, ThreadError, Trap};
 use osr_ir::Type;
 use osr_ir::wasm::ImportError;
 use thiserror::Error as ThisError;
@@ -65,6 +65,24 @@ pub(crate) enum Error {
     #[error("argument {position} of `{function}`: `{text}` {problem} {ty}")]
     #[diagnostic(help("{}", crate::number::how_to_write(*ty)))]
     Argument { function: String, position: usize, text: String, problem: &'static str, ty: Type },
+    /// No combination of axis values that works.
+    #[error("--mechanism {mechanism}: {refusal}")]
+    #[diagnostic(help("`osr-bench list` shows the presets and all axes with their values"))]
+    RefusedMechanism { mechanism: String, refusal: Refusal },
+    /// There is no such experiment.
+    #[error("there is no experiment `{name}`")]
+    #[diagnostic(help("there are {experiments}"))]
+    NoSuchExperiment { name: String, experiments: String },
+    /// A file of results cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    #[diagnostic(help("results are written by `osr-bench thread -o FILE` and `osr-bench sweep`"))]
+    ReadResults { path: PathBuf, source: io::Error },
+    /// A line of a file of results is none.
+    #[error("{}:{line}: not a result: {problem}", path.display())]
+    #[diagnostic(help(
+        "each line is one object of JSON, written by `osr-bench thread -o FILE` or `osr-bench sweep`"
+    ))]
+    Results { path: PathBuf, line: usize, problem: String },
     /// A kind of stress was given twice.
     #[error("--stress {kind}=.. is given more than once")]
     #[diagnostic(help("give each kind of stress once"))]

@@ -9,7 +9,7 @@
 use std::fmt;
 
 use fastrand::Rng;
-use osr_engine::{Moves, Settings, Stress, Tier, Tiers};
+use osr_engine::{Mechanism, Moves, Settings, Stress, Tier, Tiers};
 use osr_ir::Module;
 use serde::{Deserialize, Serialize};
 
@@ -114,13 +114,31 @@ pub struct Soak {
     programs: Vec<Subject>,
     /// By program, once it is known.
     expected: Vec<Option<Behavior>>,
+    /// Of all rounds; none: as each seed has it.
+    mechanism: Option<Mechanism>,
     totals: Totals,
 }
 
 impl Soak {
     /// A soak that runs `programs`, too.
     pub fn new(programs: Vec<Subject>) -> Soak {
-        Soak { expected: vec![None; programs.len()], programs, totals: Totals::default() }
+        Soak { expected: vec![None; programs.len()], programs, mechanism: None, totals: Totals::default() }
+    }
+
+    /// The same, with `mechanism` in all rounds. Where it replaces no frames nothing is forced.
+    #[must_use]
+    pub fn under(self, mechanism: Mechanism) -> Soak {
+        Soak { mechanism: Some(mechanism), ..self }
+    }
+
+    /// The settings of the round of `seed`.
+    fn settings(&self, seed: u64, size: Size) -> Settings {
+        let settings = random_settings(seed, size);
+        match self.mechanism {
+            None => settings,
+            Some(mechanism) if mechanism.replaces_frames() => Settings { mechanism, ..settings },
+            Some(mechanism) => Settings { mechanism, stress: Stress::None, ..settings },
+        }
     }
 
     /// What was done so far.
@@ -143,7 +161,7 @@ impl Soak {
         let Some(module) = random_module(seed) else { return self.leave_out() };
         let subject = Subject { name: "a random module".into(), calls: calls_of(&module, seed), module };
         let Some(expected) = interpreted(&subject) else { return self.leave_out() };
-        let settings = random_settings(seed, Size::Small);
+        let settings = self.settings(seed, Size::Small);
         self.compare(seed, &subject, &expected, settings, random.u8(0..4) == 0)
     }
 
@@ -154,7 +172,7 @@ impl Soak {
             self.expected[number] = interpreted(&subject);
         }
         let Some(expected) = self.expected[number].clone() else { return self.leave_out() };
-        self.compare(seed, &subject, &expected, random_settings(seed, Size::Large), shadowed)
+        self.compare(seed, &subject, &expected, self.settings(seed, Size::Large), shadowed)
     }
 
     fn leave_out(&mut self) -> Result<(), Box<Failure>> {

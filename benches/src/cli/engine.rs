@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use osr_engine::{CodeMemory, CompiledTier, Mechanism, PlantedDefect, Settings, StateRecording, Tiers};
+use osr_engine::{CodeMemory, CompiledTier, PlantedDefect, Settings, StateRecording, Tiers};
 
+use super::mechanism::MechanismOptions;
 use super::size::Size;
 use super::stress::{self, StressItem};
 use crate::error::Error;
@@ -22,9 +23,9 @@ pub(crate) struct EngineOptions {
     /// Function entries plus back-edges in baseline code before a function is optimized. For `--tier auto`.
     #[arg(long, value_name = "N", help = optimize_threshold_help())]
     pub(crate) optimize_threshold: Option<u32>,
-    /// How optimized code makes its frame states known.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
-    pub(crate) state_recording: StateRecordingName,
+    /// How active code is replaced.
+    #[command(flatten)]
+    mechanism: MechanismOptions,
     /// What compiled code is kept in.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = CodeMemoryName::Arena)]
     code_memory: CodeMemoryName,
@@ -98,7 +99,7 @@ impl EngineOptions {
             tiers: self.tier.tiers(),
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
-            mechanism: Mechanism::recorded_by(self.state_recording.recording()),
+            mechanism: self.mechanism.mechanism()?,
             code_memory: self.code_memory.memory(),
             unrolling: self.unrolling,
             points: self.points,

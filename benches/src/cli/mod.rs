@@ -2,6 +2,7 @@
 
 mod call;
 mod engine;
+pub(crate) mod mechanism;
 mod size;
 mod stress;
 
@@ -13,13 +14,18 @@ use crate::commands::maps::MapsOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::shrink::ShrinkOptions;
 use crate::commands::soak::SoakOptions;
+use crate::laboratory::compare::CompareOptions;
+use crate::laboratory::list::ListOptions;
 use crate::laboratory::main_job::MainJobOptions;
 use crate::laboratory::readiness::ReadinessOptions;
 use crate::laboratory::recording::RecordingOptions;
+use crate::laboratory::report::ReportOptions;
 use crate::laboratory::steady::SteadyOptions;
+use crate::laboratory::thread::ThreadOptions;
 
 pub(crate) use call::CallOptions;
-pub(crate) use engine::{CompiledTierName, StateRecordingName};
+pub(crate) use engine::CompiledTierName;
+pub(crate) use mechanism::MechanismOptions;
 pub(crate) use size::Size;
 
 const ABOUT: &str = "Runs programs on the osr-engine, shows frame maps, and measures frame replacement.";
@@ -37,6 +43,7 @@ Examples:
   osr-bench                                         the main job, as a table
   osr-bench --only fib,richards --json              some programs, for machines
   osr-bench run tests/programs/wasm/fib.wasm 24     call `run(24)`, print the result
+  osr-bench thread                                  every mechanism side by side
   osr-bench maps tests/programs/wasm/fib.wasm       frame maps beside the disassembly
 
 Exit codes: 0; 1 after a trap, or if results of the main job differ; 2 for bad input.";
@@ -71,9 +78,20 @@ pub(crate) enum Command {
     Steady(SteadyOptions),
     /// Measure what optimized code pays for being ready to be replaced, component by component.
     Readiness(ReadinessOptions),
+    /// Measure all mechanisms side by side: what each costs while nothing happens, and when something does.
+    Thread(ThreadOptions),
+    /// Show what changed between two files of results.
+    Compare(CompareOptions),
+    /// Make a report of results, or a file for other tools.
+    Report(ReportOptions),
+    /// Show mechanisms, their axes, and experiments: what each measures, and which question it answers.
+    List(ListOptions),
     /// Do one job of a measurement: what measuring commands run in processes of their own.
     #[command(hide = true)]
     Worker,
+    /// Make one trial of an experiment: what `thread` and `sweep` run in processes of their own.
+    #[command(hide = true)]
+    Trial,
 }
 
 /// Reads the command line; exits if it is not understood.

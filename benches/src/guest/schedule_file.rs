@@ -17,7 +17,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use osr_engine::{Schedule, Settings, StateRecording, Stress, Tiers};
+use osr_engine::{Mechanism, Schedule, Settings, StateRecording, Stress, Tiers};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -130,7 +130,9 @@ impl ScheduledRun {
             option("--optimize-threshold", &optimize_threshold);
         }
         let recording = mechanism.recording;
-        if recording != StateRecording::default() {
+        if mechanism != Mechanism::recorded_by(recording) {
+            option("--mechanism", &mechanism);
+        } else if recording != StateRecording::default() {
             option("--state-recording", &recording.name());
         }
         if unrolling != Settings::DEFAULT_UNROLLING {
@@ -161,6 +163,7 @@ impl ScheduledRun {
         let settings = serde_json::json!(self.settings);
         let value = |setting| settings.pointer(setting).map(plain).unwrap_or_default();
         parts.extend(OPTIONS.map(|(setting, option)| part(option, value(setting))));
+        parts.push(part("--mechanism", self.settings.mechanism.to_string()));
         let others = settings.as_object().into_iter().flatten();
         parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));
         parts

@@ -4,14 +4,22 @@
 //!   main_job    all bundled programs, interpreted, optimized, and invalidated again and again; one frame's price
 //!   steady      tiers and other engines against one another   ─┐
 //!   readiness   what each component of readiness adds         ─┴─> measuring ──> statistics
+//!   thread      every mechanism side by side ──> results <── report, compare
+//!   list        presets, axes, experiments: what there is to measure
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
 //! ```
 
+pub(crate) mod compare;
+mod kernels;
+pub(crate) mod list;
 pub(crate) mod main_job;
 pub(crate) mod measuring;
 pub(crate) mod readiness;
 pub(crate) mod recording;
+pub(crate) mod report;
+pub(crate) mod results;
 mod show;
 mod statistics;
 pub(crate) mod steady;
 mod subjects;
+pub(crate) mod thread;

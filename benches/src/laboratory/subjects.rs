@@ -70,6 +70,12 @@ pub(crate) fn chosen(options: &SubjectOptions) -> Result<Vec<Subject>, Error> {
     Ok(subjects)
 }
 
+/// The bundled program of that name, with the arguments for a short call.
+pub(crate) fn bundled_by_name(name: &str) -> Result<Subject, Error> {
+    let named = suite::named(&[name.to_owned()])?;
+    Ok(bundled(&named[0], SizeName::Small))
+}
+
 /// Whether it is meant as a path: bundled programs have names without dots and slashes.
 fn is_path(name: &str) -> bool {
     name.contains(['.', '/'])

@@ -16,7 +16,7 @@ use clap::Args;
 use osr_engine::{CompiledTier, EntryPoint, Instance};
 use osr_ir::{ExportItem, FunctionIndex, PointKind, Points};
 
-use crate::cli::{CompiledTierName, StateRecordingName};
+use crate::cli::{CompiledTierName, MechanismOptions};
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::{Program, load};
@@ -32,6 +32,7 @@ Examples:
   osr-bench maps fib.wasm
   osr-bench maps richards.wasm --function schedule --continuations
   osr-bench maps fib.wasm --state-recording pads
+  osr-bench maps fib.wasm --mechanism orc
   osr-bench maps fib.wasm --json";
 
 /// Options of `maps`.
@@ -43,9 +44,9 @@ pub(crate) struct MapsOptions {
     /// The tier that compiles.
     #[arg(long, value_enum, default_value_t = CompiledTierName::Optimized)]
     pub(crate) tier: CompiledTierName,
-    /// How optimized code makes its frame states known.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = StateRecordingName::default())]
-    pub(crate) state_recording: StateRecordingName,
+    /// What the code carries for replacements.
+    #[command(flatten)]
+    pub(crate) mechanism: MechanismOptions,
     /// Only this function, by its name, its export name, or its index.
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
@@ -61,7 +62,7 @@ pub(crate) struct MapsOptions {
 pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
     let functions = functions(&program, options.function.as_deref())?;
-    let instance = instantiate(&program, options.state_recording.recording())?;
+    let instance = instantiate(&program, options.mechanism.mechanism()?)?;
     let mut listings = Vec::new();
     for function in functions {
         for entry in entries(&program, function, options.continuations) {

@@ -36,6 +36,7 @@ Examples:
   osr-bench run cases.wat --invoke shift -- -5 3
   osr-bench run fib.wasm 24 --tier optimized --stress invalidate=100 --stats -
   osr-bench run fib.wasm 24 --stress hijack=10 --shadow
+  osr-bench run fib.wasm 24 --mechanism recording=slots --stats -
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
   osr-bench run richards.wasm 100 --stress random=3 --record r.json
   osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json

@@ -34,6 +34,7 @@ Needs a build with the feature `soak`: cargo build --release -p osr-bench --feat
 Examples:
   osr-bench soak --seconds 600
   osr-bench soak --seconds 60 --seed 1000000 --json
+  osr-bench soak --seconds 60 --mechanism recording=pads
   osr-bench soak --seed 1234 --rounds 1             one round again, the one that differed
 
 Exit codes: 0; 1 at the first difference, whose seed is printed; 2 for bad input.";
@@ -51,6 +52,10 @@ pub(crate) struct SoakOptions {
     /// Stop after that many rounds instead.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: Option<u64>,
+    /// How active code is replaced, in all rounds: a preset, `AXIS=VALUE,..`, or both; `osr-bench list` shows them. Where
+    /// frames run out nothing is forced [default: each round has another].
+    #[arg(long, value_name = "PRESET|AXIS=VALUE,..")]
+    pub(crate) mechanism: Option<osr_engine::Mechanism>,
     /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,

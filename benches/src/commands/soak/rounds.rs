@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{Failure, report};
 use super::{SoakError, SoakOptions};
+use crate::cli::mechanism::checked;
 use crate::error::Error;
 use crate::guest::entry;
 use crate::guest::session::on_thread;
@@ -36,6 +37,7 @@ enum Told {
 
 /// Soaks as `options` say.
 pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
+    options.mechanism.map_or(Ok(()), |mechanism| checked(mechanism).map(drop))?;
     if options.supervised {
         return on_thread(STACK_BYTES, || make_rounds(options))?;
     }
@@ -86,6 +88,9 @@ fn start(options: &SoakOptions) -> Result<Child, SoakError> {
     };
     let mut command = Command::new(std::env::current_exe().map_err(SoakError::Process)?);
     command.args(["soak", "--supervised", "--seed", &options.seed.to_string()]).args(limit);
+    if let Some(mechanism) = options.mechanism {
+        command.args(["--mechanism", &mechanism.to_string()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(SoakError::Process)
 }
 
@@ -108,7 +113,8 @@ fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
         output::to_stdout(&(line + "\n"))
     };
     let began = Instant::now();
-    let mut soak = Soak::new(subjects()?);
+    let soak = Soak::new(subjects()?);
+    let mut soak = options.mechanism.into_iter().fold(soak, Soak::under);
     let mut failure = None;
     for round in 0..options.rounds.unwrap_or(u64::MAX) {
         if options.rounds.is_none() && began.elapsed().as_secs() >= options.seconds {

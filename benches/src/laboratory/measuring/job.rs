@@ -9,6 +9,7 @@ use super::variant::Variant;
 use crate::error::Error;
 use crate::guest::load::{self, Program};
 use crate::guest::suite;
+use crate::laboratory::kernels;
 
 /// A call of a function of a program.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub(crate) struct Subject {
 pub(crate) enum Origin {
     /// In this binary, under that name.
     Bundled(String),
+    /// In this binary, a kernel of that name.
+    Kernel(String),
     /// In a file.
     File(PathBuf),
 }
@@ -36,7 +39,7 @@ impl Subject {
     /// What it is called.
     pub(crate) fn name(&self) -> String {
         match &self.origin {
-            Origin::Bundled(name) => name.clone(),
+            Origin::Bundled(name) | Origin::Kernel(name) => name.clone(),
             Origin::File(path) => path.display().to_string(),
         }
     }
@@ -45,6 +48,7 @@ impl Subject {
     pub(crate) fn load(&self) -> Result<Program, Error> {
         match &self.origin {
             Origin::Bundled(name) => suite::load(name),
+            Origin::Kernel(name) => kernels::load(name),
             Origin::File(path) => load::load(path),
         }
     }
@@ -54,6 +58,7 @@ impl Subject {
     pub(crate) fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
         match &self.origin {
             Origin::Bundled(name) => Ok(Some(suite::bytes(name).to_vec())),
+            Origin::Kernel(_) => Ok(None),
             Origin::File(path) => load::wasm_bytes(path),
         }
     }

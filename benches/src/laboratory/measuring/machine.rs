@@ -2,15 +2,17 @@
 
 use std::fs;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a reader of figures should know of the machine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// The processor, as the system calls it.
     processor: Option<String>,
     /// Threads that can run at once.
     cores: usize,
+    /// The release of the operating system's kernel.
+    kernel: Option<String>,
     /// Processes that wanted to run in the last minute, on average, when it began.
     load: Option<f64>,
 }
@@ -24,6 +26,7 @@ impl Machine {
         Machine {
             processor: model.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().to_owned()),
             load: load.split(' ').next().and_then(|text| text.parse().ok()),
         }
     }

@@ -28,6 +28,7 @@ mod wasmi;
 mod wasmtime;
 mod worker;
 
+pub(crate) use clock::Clock;
 pub(crate) use engine::Engine;
 pub(crate) use findings::{Compared, Mean, compare, mean};
 pub(crate) use job::{Origin, Subject};

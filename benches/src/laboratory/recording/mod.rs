@@ -14,7 +14,7 @@ mod pads;
 mod table;
 
 use clap::Args;
-use osr_engine::{CompiledTier, EntryPoint, Location, MachineRegister, StateRecording};
+use osr_engine::{CompiledTier, EntryPoint, Location, MachineRegister, Mechanism, StateRecording};
 use osr_ir::PointKind;
 use serde::Serialize;
 
@@ -129,7 +129,7 @@ pub(crate) fn run(options: &RecordingOptions) -> Result<(), Error> {
 fn report(program: &Program) -> Result<Report, Error> {
     let recordings =
         [StateRecording::None, StateRecording::Slots, StateRecording::Locations, StateRecording::Pads];
-    let instances = recordings.map(|recording| instantiate(program, recording));
+    let instances = recordings.map(|recording| instantiate(program, Mechanism::recorded_by(recording)));
     let [none, slots, locations, pads] = instances;
     let instances = [none?, slots?, locations?, pads?];
     let mut functions = Vec::new();

@@ -11,9 +11,11 @@
 //! decided stay the same): so only the spread between processes makes an interval. See Kalibera and Jones,
 //! "Rigorous Benchmarking in Reasonable Time", ISMM 2013.
 
+mod bootstrap;
 mod changes;
 mod interval;
 mod steadiness;
 
+pub(crate) use bootstrap::{Estimate, estimate, percentile, ratio_of_medians};
 pub(crate) use interval::{Interval, geometric_mean, median, ratio};
 pub(crate) use steadiness::{Steadiness, Steady, steadiness};

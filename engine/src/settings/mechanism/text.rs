@@ -1,4 +1,4 @@
-//! Mechanisms as text: `PRESET`, `AXIS=VALUE,..`, or a preset with changes.
+//! Mechanisms as text: `PRESET`, `AXIS=VALUE,..`, or a preset with changes. `default` and `bare` are read as presets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -74,12 +74,11 @@ impl FromStr for Mechanism {
         let mut fields: Map<String, Value> = fields(&Mechanism::DEFAULT).into_iter().collect();
         for (position, part) in text.split(',').map(str::trim).enumerate() {
             let Some((axis, value)) = part.split_once('=') else {
-                let preset =
-                    Preset::named(part).ok_or(MechanismError::UnknownPreset { name: part.into() })?;
+                let named = named(part).ok_or(MechanismError::UnknownPreset { name: part.into() })?;
                 if position > 0 {
                     return Err(MechanismError::LatePreset { name: part.into() });
                 }
-                fields = self::fields(&preset.mechanism).into_iter().collect();
+                fields = self::fields(&named).into_iter().collect();
                 continue;
             };
             let known = fields.get_mut(axis).ok_or(MechanismError::UnknownAxis { axis: axis.into() })?;
@@ -91,6 +90,15 @@ impl FromStr for Mechanism {
             }
         }
         Ok(serde_json::from_value(Value::Object(fields)).expect("every value was tried"))
+    }
+}
+
+/// The mechanism of that name: a preset's, `default`, or `bare`.
+fn named(name: &str) -> Option<Mechanism> {
+    match name {
+        "default" => Some(Mechanism::DEFAULT),
+        "bare" => Some(Mechanism::BARE),
+        name => Preset::named(name).map(|preset| preset.mechanism),
     }
 }
 

@@ -1,0 +1,151 @@
+//! `osr-bench compare`: what changed between two files of results.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{Cell, CellAlignment};
+use serde::Serialize;
+
+use super::results::{Record, Series, read};
+use super::show;
+use super::statistics::{Estimate, estimate, ratio_of_medians};
+use crate::cli::percent;
+use crate::error::Error;
+use crate::output;
+
+const COMPARE_EXAMPLES: &str = "\
+Medians of the same experiment, mechanism, program, metric and size are compared, with 95% intervals of their ratio by \
+bootstrap. A change counts if the interval excludes 1 and the median changed by more than --least.
+
+Examples:
+  osr-bench compare before.jsonl after.jsonl
+  osr-bench compare before.jsonl after.jsonl --least 5 --json
+
+Exit codes: 0, also if something changed; 2 for bad input.";
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(crate) struct CompareOptions {
+    /// Results, as `osr-bench thread -o` and `osr-bench sweep` write them.
+    #[arg(value_name = "BEFORE.jsonl")]
+    before: PathBuf,
+    /// Other results.
+    #[arg(value_name = "AFTER.jsonl")]
+    after: PathBuf,
+    /// The least change that is shown, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
+    least: f64,
+    /// Show what did not change, too.
+    #[arg(long)]
+    all: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of a series.
+#[derive(Clone, Debug, Serialize)]
+struct Change {
+    experiment: String,
+    mechanism: String,
+    program: String,
+    metric: String,
+    unit: String,
+    size: Option<u64>,
+    before: Estimate,
+    after: Estimate,
+    /// Of the medians; none where there was nothing before.
+    ratio: Option<Estimate>,
+    changed: bool,
+}
+
+/// All that is compared.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    compared: usize,
+    only_before: usize,
+    only_after: usize,
+    changes: Vec<Change>,
+}
+
+/// Compares what `options` name.
+pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
+    let (before, after) = (read(&options.before)?, read(&options.after)?);
+    let (before, after) = (series(&before), series(&after));
+    let both = before.iter().filter_map(|(series, old)| Some((series, old, after.get(series)?)));
+    let changes: Vec<Change> =
+        both.filter_map(|(series, old, new)| change(series, old, new, options.least)).collect();
+    let compared = changes.len();
+    let comparison = Comparison {
+        compared,
+        only_before: before.len() - compared,
+        only_after: after.len() - compared,
+        changes: changes.into_iter().filter(|change| options.all || change.changed).collect(),
+    };
+    if options.json { output::json_to_stdout(&comparison) } else { output::to_stdout(&text(&comparison)) }
+}
+
+/// The samples of each series that has some, with their unit.
+fn series(records: &[Record]) -> BTreeMap<Series, (String, Vec<f64>)> {
+    let mut all: BTreeMap<Series, (String, Vec<f64>)> = BTreeMap::new();
+    // The times of one replacement after the other are no samples of one quantity.
+    let records = records.iter().filter(|record| record.finding.program != "timeline");
+    for record in records.filter(|record| !record.finding.samples.is_empty()) {
+        let (_, samples) = all.entry(record.series()).or_insert((record.finding.unit.clone(), Vec::new()));
+        samples.extend(&record.finding.samples);
+    }
+    all
+}
+
+fn change(
+    series: &Series,
+    (unit, before): &(String, Vec<f64>),
+    (_, after): &(String, Vec<f64>),
+    least: f64,
+) -> Option<Change> {
+    let Series { experiment, mechanism, program, metric, size } = series.clone();
+    let ratio = ratio_of_medians(after, before).filter(|ratio| ratio.median.is_finite());
+    let changed = ratio.is_some_and(|ratio| {
+        let excludes_one = ratio.low > 1.0 || ratio.high < 1.0;
+        excludes_one && (ratio.median - 1.0).abs() > least / 100.0
+    });
+    let (before, after, unit) = (estimate(before)?, estimate(after)?, unit.clone());
+    Some(Change { experiment, mechanism, program, metric, unit, size, before, after, ratio, changed })
+}
+
+fn text(comparison: &Comparison) -> String {
+    let header = ["experiment", "mechanism", "program", "metric", "size", "before", "after", "change"];
+    let mut table = show::table(&header);
+    for change in &comparison.changes {
+        let left = |text: &str| Cell::new(text).set_alignment(CellAlignment::Left);
+        table.add_row([
+            left(&change.experiment),
+            left(&change.mechanism),
+            left(&change.program),
+            left(&change.metric),
+            Cell::new(change.size.map_or(String::new(), |size| size.to_string())),
+            Cell::new(value(change.before.median, &change.unit)),
+            Cell::new(value(change.after.median, &change.unit)),
+            Cell::new(change.ratio.as_ref().map_or("?".to_owned(), relative)),
+        ]);
+    }
+    let Comparison { compared, only_before, only_after, changes } = comparison;
+    let changed = changes.iter().filter(|change| change.changed).count();
+    let table = if changes.is_empty() { String::new() } else { format!("{table}\n") };
+    format!(
+        "{table}{changed} of {compared} series changed; {only_before} are only in the first file, {only_after} only in \
+         the second.\n"
+    )
+}
+
+fn value(median: f64, unit: &str) -> String {
+    format!("{median:.4} {unit}")
+}
+
+/// `+3.1% (2.8 to 3.3)`
+fn relative(ratio: &Estimate) -> String {
+    let [median, low, high] = [ratio.median, ratio.low, ratio.high].map(|ratio| (ratio - 1.0) * 100.0);
+    format!("{median:+.1}% ({low:.1} to {high:.1})")
+}

@@ -1,0 +1,44 @@
+//! `osr-bench report`: results as one page that opens offline, or in the forms that other tools read.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::results::{read, rebench, tidy};
+use crate::error::Error;
+use crate::new_file::NewFile;
+use crate::output;
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  osr-bench thread --full -o results.jsonl
+  osr-bench report results.jsonl --csv -o results.csv       tidy: a line for each sample
+  osr-bench report results.jsonl --rebench                  for an executor of ReBench, adapter RebenchLog";
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = REPORT_EXAMPLES)]
+pub(crate) struct ReportOptions {
+    /// Results, as `osr-bench thread -o` and `osr-bench sweep` write them.
+    #[arg(value_name = "RESULTS.jsonl")]
+    results: PathBuf,
+    /// Write comma-separated values, one sample on each line.
+    #[arg(long, conflicts_with = "rebench", required_unless_present = "rebench")]
+    csv: bool,
+    /// Write what ReBench reads from an executor.
+    #[arg(long)]
+    rebench: bool,
+    /// The file to write [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Writes what `options` ask for.
+pub(crate) fn run(options: &ReportOptions) -> Result<(), Error> {
+    let records = read(&options.results)?;
+    let text = if options.rebench { rebench(&records) } else { tidy(&records) };
+    match &options.output {
+        Some(path) => NewFile::create(path)?.replace(text.as_bytes()),
+        None => output::to_stdout(&text),
+    }
+}

@@ -1,0 +1,146 @@
+//! Results: what experiments found, as lines of JSON that a file collects.
+//!
+//! ```json
+//! {"experiment":"update","program":"sites","metric":"invalidate","unit":"ns","size":1000,
+//!  "mechanism":"v8","settings":{"binding":"cell",..},"seed":7,"repetition":1,"part":[1,4],
+//!  "samples":[812.0,799.0],"machine":{..},"versions":{..},"command":"osr-bench thread update"}
+//! ```
+//!
+//! A file is appended to, whole lines at a time. Reading leaves out a last line that is torn, which is what a kill
+//! while writing leaves behind.
+
+mod export;
+mod file;
+
+pub(crate) use export::{rebench, tidy};
+pub(crate) use file::{Appender, read};
+
+use osr_engine::Mechanism;
+use serde::{Deserialize, Serialize};
+
+use super::measuring::Machine;
+
+/// What a trial found of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Finding {
+    /// The program, or the kernel.
+    pub(crate) program: String,
+    /// What was measured.
+    pub(crate) metric: String,
+    /// In what.
+    pub(crate) unit: String,
+    /// Of how many call sites, frames or versions, where it depends on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    /// What was measured, in order.
+    pub(crate) samples: Vec<f64>,
+    /// Why there are no samples, or what is to be known of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+}
+
+impl Finding {
+    /// Samples of a metric.
+    pub(crate) fn new(program: &str, metric: &str, unit: &str, samples: Vec<f64>) -> Finding {
+        let (program, metric, unit) = (program.to_owned(), metric.to_owned(), unit.to_owned());
+        Finding { program, metric, unit, size: None, samples, note: None }
+    }
+
+    /// The same, of that size.
+    pub(crate) fn at(self, size: u64) -> Finding {
+        Finding { size: Some(size), ..self }
+    }
+
+    /// The same, with a note.
+    pub(crate) fn noted(self, note: impl Into<String>) -> Finding {
+        Finding { note: Some(note.into()), ..self }
+    }
+
+    /// Nothing was measured, for that reason.
+    pub(crate) fn nothing(why: impl Into<String>) -> Finding {
+        Finding::new("", NOTHING, "", Vec::new()).noted(why)
+    }
+}
+
+/// The metric of a trial that could not be made.
+pub(crate) const NOTHING: &str = "nothing";
+
+/// A line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// What it found.
+    #[serde(flatten)]
+    pub(crate) finding: Finding,
+    /// What the mechanism is called.
+    pub(crate) mechanism: String,
+    /// The mechanism.
+    pub(crate) settings: Mechanism,
+    /// Of everything random.
+    pub(crate) seed: u64,
+    /// Which repetition of the trial, from 1: each is a process of its own.
+    pub(crate) repetition: u32,
+    /// Which of how many lines of that trial.
+    pub(crate) part: (usize, usize),
+    /// Where.
+    pub(crate) machine: Machine,
+    /// By what.
+    pub(crate) versions: Versions,
+    /// The command that makes it.
+    pub(crate) command: String,
+}
+
+impl Record {
+    /// What a series of samples, over repetitions, is known by.
+    pub(crate) fn series(&self) -> Series {
+        Series {
+            experiment: self.experiment.clone(),
+            mechanism: self.mechanism.clone(),
+            program: self.finding.program.clone(),
+            metric: self.finding.metric.clone(),
+            size: self.finding.size,
+        }
+    }
+}
+
+/// What samples are of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Series {
+    /// The experiment.
+    pub(crate) experiment: String,
+    /// What the mechanism is called.
+    pub(crate) mechanism: String,
+    /// The program.
+    pub(crate) program: String,
+    /// The metric.
+    pub(crate) metric: String,
+    /// Call sites, frames or versions.
+    pub(crate) size: Option<u64>,
+}
+
+/// What made results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Versions {
+    /// Of this program.
+    #[serde(rename = "crate")]
+    pub(crate) package: String,
+    /// The compiler that built it, if that is known.
+    pub(crate) rustc: Option<String>,
+    /// The commit that it was built from, if that is known; there may have been changes.
+    pub(crate) commit: Option<String>,
+    /// Whether it was built for measuring.
+    pub(crate) optimized: bool,
+}
+
+impl Versions {
+    /// Of this program.
+    pub(crate) fn current() -> Versions {
+        Versions {
+            package: env!("CARGO_PKG_VERSION").to_owned(),
+            rustc: option_env!("OSR_RUSTC").map(str::to_owned),
+            commit: option_env!("OSR_COMMIT").map(str::to_owned),
+            optimized: !cfg!(debug_assertions),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a mechanism needs memory for: code, frame maps, unwind rows; and what a replacement keeps for each frame.
+
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use osr_engine::{Instance, Settings, Tiers};
+
+use super::Trial;
+use super::guest::{DESCENT, Guest, STACK_BYTES};
+use crate::guest::host;
+use crate::guest::suite;
+use crate::laboratory::results::Finding;
+
+const PAGE: u64 = 4096;
+
+/// Measures the programs, and the sizes of frames.
+pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
+    let mut findings = Vec::new();
+    for name in &trial.sizes.programs {
+        findings.extend(at_rest(trial, name)?);
+    }
+    for &frames in trial.sizes.frames.iter().filter(|&&frames| frames > 0) {
+        findings.push(replaced(trial, frames)?);
+    }
+    Ok(findings)
+}
+
+/// Of a program, all of whose functions are compiled.
+fn at_rest(trial: &Trial, name: &str) -> Result<[Finding; 3], String> {
+    let module = suite::load(name).map_err(|error| error.to_string())?.module;
+    let settings = Settings {
+        tiers: Tiers::Optimized,
+        mechanism: trial.mechanism,
+        placement: Some(trial.seed),
+        checked: false,
+        value_stack_bytes: STACK_BYTES,
+        ..Settings::default()
+    };
+    let instance =
+        Instance::new(settings, module, &host::imports(true)).map_err(|error| error.to_string())?;
+    let code: u64 = instance.versions().iter().map(|version| u64::from(version.code_bytes)).sum();
+    let statistics = instance.code_statistics();
+    let bytes = |metric, count: u64| Finding::new(name, metric, "bytes", vec![count as f64]);
+    Ok([
+        bytes("code", code),
+        bytes("frame maps", statistics.frame_map_bytes),
+        bytes("unwind rows", statistics.unwind_bytes),
+    ])
+}
+
+/// What the process grows by when `frames` frames are replaced, by frame: records, and what a release costs or saves.
+/// The system counts whole pages: of few frames nothing is seen.
+fn replaced(trial: &Trial, frames: u64) -> Result<Finding, String> {
+    let guest = Guest::new(DESCENT, trial, None, |settings| settings)?;
+    guest.call("run", frames as i64)?;
+    let grown = Arc::new(Mutex::new(Ok(0.0)));
+    let shared = Arc::clone(&grown);
+    guest.on_probe(move |call| {
+        let before = resident();
+        let result = call.thread().invalidate_active().map(|_| resident() as f64 - before as f64);
+        *shared.lock().unwrap_or_else(PoisonError::into_inner) = result.map_err(|error| error.to_string());
+        Ok(())
+    });
+    guest.call("run", frames as i64)?;
+    let bytes = grown.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+    Ok(Finding::new("frames", "records", "bytes", vec![bytes / frames as f64]).at(frames))
+}
+
+/// Bytes of this process's memory that are resident.
+fn resident() -> u64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * PAGE
+}

@@ -1,0 +1,267 @@
+//! `osr-bench thread`: the question of the llvm-dev thread of March 2015 ("replacing function bodies"), answered: every
+//! mechanism side by side.
+//!
+//! ```text
+//!   experiments x mechanisms x repetitions ── trials ──> processes ──> findings ──┬─> the answer: one table
+//!                                                                                └─> results: lines of JSON
+//! ```
+//!
+//! An experiment is a function from a [`Trial`] to findings, in a file of its own.
+
+mod answer;
+mod guest;
+mod infinite_loop;
+mod latency;
+mod memory;
+mod osrkit;
+mod predictor;
+mod sizes;
+mod stamps;
+mod steady;
+mod trial;
+mod update;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use osr_engine::{Mechanism, PRESETS};
+use serde::Serialize;
+
+use super::measuring::Machine;
+use super::results::{Appender, Finding, Record, Versions};
+use crate::cli::mechanism;
+use crate::error::Error;
+use crate::output;
+
+use answer::{answers, text as answer_text};
+pub(crate) use sizes::Sizes;
+pub(crate) use trial::{Trial, make, work};
+
+/// Something to measure.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Experiment {
+    /// The name.
+    pub(crate) name: &'static str,
+    /// What it measures.
+    pub(crate) measures: &'static str,
+    /// The question that it answers.
+    pub(crate) question: &'static str,
+    /// Who asks it.
+    pub(crate) source: &'static str,
+    #[serde(skip)]
+    run: fn(&Trial) -> Result<Vec<Finding>, String>,
+}
+
+/// All experiments.
+pub(crate) static EXPERIMENTS: &[Experiment] = &[
+    Experiment {
+        name: "steady",
+        measures: "time and code of kernels and programs against code that cannot be replaced; by call, by iteration",
+        question: "What does being replaceable cost while nothing is replaced?",
+        source: "Lin et al., \"Stop and Go\", ISMM 2015: polls cost 0.3 to 1.9 %; the thread: lower overhead of patchpoints?",
+        run: steady::run,
+    },
+    Experiment {
+        name: "update",
+        measures: "the time of an update against call sites and against active frames",
+        question: "How many call sites are truly huge? From how many frames on does an update hurt?",
+        source: "llvm-dev, March 2015: \"unless you have a truly huge number of callsites to update?\"",
+        run: update::run,
+    },
+    Experiment {
+        name: "latency",
+        measures: "from an invalidation to the first new code, to the last old code, to the memory given back",
+        question: "How long is old code in use, and in memory?",
+        source: "LLVM, ReOptimizeLayer.h: old code must be kept until every invocation of it has ended",
+        run: latency::run,
+    },
+    Experiment {
+        name: "infinite-loop",
+        measures: "whether the code of a callee that loops for ever is released, and after how long",
+        question: "What if the old function never returns?",
+        source: "llvm-dev, March 2015: a callee in an infinite loop",
+        run: infinite_loop::run,
+    },
+    Experiment {
+        name: "predictor",
+        measures: "hijacked returns against plain ones, alone and in chains",
+        question: "What do swapped return PCs cost the return predictor?",
+        source: "no published figure",
+        run: predictor::run,
+    },
+    Experiment {
+        name: "osrkit",
+        measures: "(always firing - never firing) / fired, and how long a continuation takes to be compiled",
+        question: "What does one transition cost?",
+        source: "D'Elia and Demetrescu, \"Flexible On-Stack Replacement in LLVM\", CGO 2016, Tables 2 and 3",
+        run: osrkit::run,
+    },
+    Experiment {
+        name: "memory",
+        measures: "bytes of code, frame maps, unwind rows; of records by replaced frame",
+        question: "What does a mechanism need memory for?",
+        source: "HotSpot: scopes and PCs are 28 to 43 % of main code (JDK-8329433)",
+        run: memory::run,
+    },
+];
+
+/// The experiment of that name.
+pub(crate) fn experiment(name: &str) -> Result<&'static Experiment, Error> {
+    EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| Error::NoSuchExperiment {
+        name: name.to_owned(),
+        experiments: EXPERIMENTS.iter().map(|experiment| experiment.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+const THREAD_EXAMPLES: &str = "\
+Each trial, an experiment with a mechanism, is a process of its own: one that crashes or hangs is listed, with the \
+others. Mechanisms that are refused are listed with the reason. Medians, 95% intervals by bootstrap; ~ marks those \
+that are wide.
+
+Examples:
+  osr-bench thread                                        all experiments, all presets, in three minutes
+  osr-bench thread --full -o results.jsonl                the data of a report, in hours
+  osr-bench thread update --mechanism orc --mechanism thread-2015
+  osr-bench thread steady --mechanism poll=flag --mechanism poll=guard-page
+  osr-bench report results.jsonl -o report.html
+
+Exit codes: 0, also where mechanisms are refused or trials fail; 2 for bad input.";
+
+/// Options of `thread`.
+#[derive(Debug, Args)]
+#[command(after_help = THREAD_EXAMPLES)]
+pub(crate) struct ThreadOptions {
+    /// The experiments [default: all]; `osr-bench list` says what each measures.
+    #[arg(value_name = "EXPERIMENT")]
+    experiments: Vec<String>,
+    /// Measure enough for an answer; the default.
+    #[arg(long)]
+    quick: bool,
+    /// Measure enough for a report.
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
+    /// Measure as little as can be, for tests.
+    #[arg(long, hide = true, conflicts_with_all = ["quick", "full"])]
+    tiny: bool,
+    /// A mechanism; may be repeated. A preset, `AXIS=VALUE,..`, or a preset with changes [default: all presets].
+    #[arg(long, value_name = "PRESET|AXIS=VALUE,..")]
+    mechanism: Vec<Mechanism>,
+    /// Processes for each experiment with each mechanism.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repetitions: u32,
+    /// Seed of everything random [default: the clock].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Append what is found to FILE, as lines of JSON: for `report`, `compare`, and other tools.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the answer as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl ThreadOptions {
+    fn sizes(&self) -> Sizes {
+        match (self.full, self.tiny) {
+            (true, _) => Sizes::full(),
+            (_, true) => Sizes::tiny(),
+            _ => Sizes::quick(),
+        }
+    }
+
+    /// How long a trial may take.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(if self.full { 3_600 } else { 60 })
+    }
+
+    fn effort(&self) -> &'static str {
+        if self.full { "--full" } else { "--quick" }
+    }
+}
+
+/// Runs the experiments, and answers.
+pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
+    let experiments: Vec<&Experiment> = match &*options.experiments {
+        [] => EXPERIMENTS.iter().collect(),
+        names => names.iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
+    };
+    let mut mechanisms = options.mechanism.clone();
+    if mechanisms.is_empty() {
+        mechanisms = PRESETS.iter().map(|preset| preset.mechanism).collect();
+    }
+    let mut appender = options.output.as_deref().map(Appender::open).transpose()?;
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let campaign = Campaign::new(options.sizes(), options.seed.unwrap_or_else(clock), options.patience());
+    let trials = experiments.len() * mechanisms.len() * options.repetitions as usize;
+    let progress = output::progress(trials as u64, options.quiet || options.json);
+    let mut records = Vec::new();
+    for repetition in 1..=options.repetitions {
+        for experiment in &experiments {
+            for mechanism in &mechanisms {
+                progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
+                let command = format!("osr-bench thread {} {}", experiment.name, options.effort());
+                let found = campaign.trial(experiment, *mechanism, repetition, &command);
+                appender.as_mut().map_or(Ok(()), |appender| appender.append(&found))?;
+                records.extend(found);
+                progress.inc(1);
+            }
+        }
+    }
+    progress.finish_and_clear();
+    let answers = answers(&records);
+    if options.json {
+        return output::json_to_stdout(&answers);
+    }
+    output::to_stdout(&format!("{}\n{}", answer_text(&answers), campaign.machine.line() + "\n"))
+}
+
+/// Trials that belong together.
+#[derive(Debug)]
+pub(crate) struct Campaign {
+    sizes: Sizes,
+    seed: u64,
+    patience: Duration,
+    /// Where.
+    pub(crate) machine: Machine,
+    versions: Versions,
+}
+
+impl Campaign {
+    /// On this machine.
+    pub(crate) fn new(sizes: Sizes, seed: u64, patience: Duration) -> Campaign {
+        Campaign { sizes, seed, patience, machine: Machine::current(), versions: Versions::current() }
+    }
+
+    /// Makes one trial.
+    pub(crate) fn trial(
+        &self,
+        experiment: &Experiment,
+        settings: Mechanism,
+        repetition: u32,
+        command: &str,
+    ) -> Vec<Record> {
+        let seed = self.seed.wrapping_add(u64::from(repetition) << 32);
+        let (sizes, name) = (self.sizes.clone(), experiment.name.to_owned());
+        let trial = Trial { experiment: name, mechanism: settings, sizes, seed };
+        let findings = make(&trial, self.patience);
+        let parts = findings.len();
+        let mechanism = mechanism::name(&settings);
+        let record = |(position, finding)| Record {
+            experiment: experiment.name.to_owned(),
+            finding,
+            mechanism: mechanism.clone(),
+            settings,
+            seed,
+            repetition,
+            part: (position + 1, parts),
+            machine: self.machine.clone(),
+            versions: self.versions.clone(),
+            command: format!("{command} --mechanism {mechanism} --seed {}", self.seed),
+        };
+        findings.into_iter().enumerate().map(record).collect()
+    }
+}

@@ -1,0 +1,95 @@
+//! What code pays for its mechanism while nothing is replaced: kernels and programs against the bare code, which
+//! replaces nothing, in the same process in random order.
+
+use indicatif::ProgressBar;
+use osr_engine::{Mechanism, Settings};
+
+use super::Trial;
+use crate::laboratory::measuring::{self, Clock, Code, Compared, Effort, Origin, Subject, Variant};
+use crate::laboratory::results::Finding;
+use crate::laboratory::subjects;
+
+/// A kernel: its name, its argument, what it returns, and how many calls or iterations that is, in what.
+const KERNELS: [(&str, &str, &str, f64, &str); 3] = [
+    ("calls", "20", "6765", 21_891.0, "call"),
+    ("loop", "100000", "100000", 100_000.0, "iteration"),
+    ("dot", "4096", "1333248", 4_096.0, "iteration"),
+];
+
+/// Measures kernels, and the programs of the trial.
+pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
+    let mut findings = Vec::new();
+    for (name, argument, expected, steps, step) in KERNELS {
+        let (origin, arguments) = (Origin::Kernel(name.to_owned()), vec![argument.to_owned()]);
+        let subject = Subject { origin, invoke: None, arguments, expected: expected.to_owned() };
+        // Not unrolled: there is a poll in each iteration.
+        let measured = measure(&subject, trial, 1)?;
+        findings.extend(measured.findings(name));
+        let by_step = measured.differences.iter().map(|nanoseconds| nanoseconds / steps).collect();
+        findings.push(Finding::new(name, &format!("per {step}"), "ns", by_step));
+    }
+    for name in &trial.sizes.programs {
+        let subject = subjects::bundled_by_name(name).map_err(|error| error.to_string())?;
+        findings.extend(measure(&subject, trial, Settings::DEFAULT_UNROLLING)?.findings(name));
+    }
+    Ok(findings)
+}
+
+/// What a mechanism costs a program, by process.
+struct Measured {
+    /// Its time relative to the bare code's.
+    ratios: Vec<f64>,
+    /// What is added to the bare code's, in nanoseconds.
+    differences: Vec<f64>,
+    /// Its bytes of code relative to the bare code's.
+    code: Option<f64>,
+    /// What is to be known of the times.
+    note: Option<String>,
+}
+
+impl Measured {
+    fn findings(&self, program: &str) -> impl Iterator<Item = Finding> {
+        let time = Finding {
+            note: self.note.clone(),
+            ..Finding::new(program, "time", "ratio", self.ratios.clone())
+        };
+        let code = self.code.map(|ratio| Finding::new(program, "code", "ratio", vec![ratio]));
+        [time].into_iter().chain(code)
+    }
+}
+
+fn measure(subject: &Subject, trial: &Trial, unrolling: u8) -> Result<Measured, String> {
+    let sizes = &trial.sizes;
+    let effort = Effort {
+        processes: sizes.processes,
+        rounds: sizes.rounds,
+        budget: 1 + sizes.milliseconds / 1_000,
+        sample: (1_000 * sizes.milliseconds / (2 * sizes.processes * sizes.rounds).max(1)).clamp(1, 2_000),
+        clock: Clock::Wall,
+        seed: Some(trial.seed),
+    };
+    let code = |mechanism| Variant::Code(Code { mechanism, unrolling });
+    let variants = [code(Mechanism::BARE), code(trial.mechanism)];
+    let replies =
+        measuring::measure(std::slice::from_ref(subject), &variants, &effort, &ProgressBar::hidden());
+    let replies = replies.map_err(|error| error.to_string())?;
+    let compared = |position| measuring::compare(&replies[0], position, 0, f64::INFINITY);
+    match (compared(0), compared(1)) {
+        (
+            Compared::Measured { nanoseconds: bare, code_bytes: bare_bytes, .. },
+            Compared::Measured { logarithms, code_bytes, steadiness, .. },
+        ) => {
+            use crate::laboratory::statistics::Steadiness;
+            let ratios: Vec<f64> = logarithms.iter().map(|logarithm| logarithm.exp()).collect();
+            let unsteady = steadiness.iter().filter(|&&kind| kind == Steadiness::None).count();
+            Ok(Measured {
+                differences: ratios.iter().map(|ratio| (ratio - 1.0) * bare).collect(),
+                code: code_bytes.zip(bare_bytes).map(|(bytes, bare)| bytes as f64 / bare as f64),
+                note: (unsteady > 0).then(|| format!("{unsteady} processes reached no steady state")),
+                ratios,
+            })
+        }
+        (Compared::Failed(why) | Compared::Differs(why), _)
+        | (_, Compared::Failed(why) | Compared::Differs(why)) => Err(format!("{}: {why}", subject.name())),
+    }
+}

@@ -1,0 +1,181 @@
+//! `osr-bench thread`, `compare`, `report` and `list`, on as little as can be measured. Nothing depends on times.
+
+mod support;
+
+use osr_engine::{Mechanism, PRESETS};
+use serde_json::Value;
+use support::{Scratch, osr_bench, program};
+
+const EXPERIMENTS: [&str; 7] =
+    ["steady", "update", "latency", "infinite-loop", "predictor", "osrkit", "memory"];
+
+fn lines(path: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+fn find<'v>(lines: &'v [Value], experiment: &str, metric: &str) -> &'v Value {
+    let found = lines.iter().find(|line| line["experiment"] == experiment && line["metric"] == metric);
+    found.unwrap_or_else(|| panic!("no {metric} of {experiment}"))
+}
+
+#[test]
+fn every_experiment_is_made_and_its_results_say_where_and_by_what() {
+    let scratch = Scratch::new("thread");
+    let results = scratch.path("results.jsonl");
+    let done = osr_bench(&["thread", "--tiny", "--mechanism", "default", "--seed", "7", "-o", &results]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for part in ["mechanism", "steady", "update, a site", "memory after", "thread-2015", "cores"] {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+    let lines = lines(&results);
+    for experiment in EXPERIMENTS {
+        let mut found = lines.iter().filter(|line| line["experiment"] == experiment).peekable();
+        assert!(found.peek().is_some(), "{experiment}");
+        for line in found {
+            assert_ne!(line["metric"], "nothing", "{line}");
+            assert_eq!(
+                (&line["mechanism"], &line["settings"]["binding"]),
+                (&"thread-2015".into(), &"cell".into())
+            );
+            assert!(
+                line["machine"]["cores"].as_u64() > Some(0) && line["versions"]["crate"].is_string(),
+                "{line}"
+            );
+            assert!(
+                line["seed"].is_u64() && line["command"].as_str().unwrap().starts_with("osr-bench thread")
+            );
+        }
+    }
+    for (experiment, metric) in
+        [("update", "unbind"), ("update", "replace"), ("latency", "new code"), ("latency", "memory")]
+    {
+        let samples = find(&lines, experiment, metric)["samples"].as_array().unwrap();
+        assert!(!samples.is_empty() && samples.iter().all(|sample| sample.as_f64() > Some(0.0)), "{metric}");
+    }
+    assert_eq!(
+        find(&lines, "infinite-loop", "memory")["samples"].as_array().unwrap().len(),
+        1,
+        "it is released"
+    );
+}
+
+#[test]
+fn all_presets_have_a_line_and_refused_ones_say_why() {
+    let done = osr_bench(&["thread", "infinite-loop", "--tiny", "--json"]);
+    let answers: Vec<Value> =
+        serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    assert_eq!(answers.len(), PRESETS.len());
+    for (answer, preset) in answers.iter().zip(&PRESETS) {
+        assert_eq!(answer["mechanism"], preset.name);
+        if let Err(refusal) = preset.mechanism.check() {
+            assert_eq!(answer["notes"][0], format!("refused: {refusal}"), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn results_are_appended_and_a_torn_line_is_cut_off() {
+    let scratch = Scratch::new("thread-append");
+    let results = scratch.file("results.jsonl", "");
+    let thread = || osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "default", "-o", &results]);
+    assert_eq!(thread().code, 0);
+    let once = lines(&results).len();
+    let mut text = std::fs::read_to_string(&results).unwrap();
+    text += "{\"experiment\":\"predi";
+    std::fs::write(&results, text).unwrap();
+    assert_eq!(osr_bench(&["compare", &results, &results]).code, 0, "a torn line is left out");
+    assert_eq!(thread().code, 0);
+    assert_eq!(lines(&results).len(), 2 * once);
+}
+
+#[test]
+fn a_planted_change_is_found_and_nothing_else() {
+    let scratch = Scratch::new("compare");
+    let before = scratch.path("before.jsonl");
+    let done = osr_bench(&["thread", "update", "memory", "--tiny", "--mechanism", "default", "-o", &before]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let mut changed = lines(&before);
+    let planted = changed.iter_mut().find(|line| line["metric"] == "bind").unwrap();
+    for sample in planted["samples"].as_array_mut().unwrap() {
+        *sample = (sample.as_f64().unwrap() * 100.0).into();
+    }
+    let text: String = changed.iter().map(|line| line.to_string() + "\n").collect();
+    let after = scratch.file("after.jsonl", text);
+    let done = osr_bench(&["compare", &before, &after, "--json"]);
+    let compared: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stderr));
+    let changes = compared["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{compared}");
+    assert_eq!((&changes[0]["metric"], &changes[0]["changed"]), (&"bind".into(), &true.into()));
+    let same = osr_bench(&["compare", &before, &before]);
+    assert!(same.stdout.starts_with("0 of "), "{}", same.stdout);
+}
+
+#[test]
+fn results_are_written_for_other_tools() {
+    let scratch = Scratch::new("export");
+    let results = scratch.path("results.jsonl");
+    osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "default", "-o", &results]);
+    let samples: usize = lines(&results).iter().map(|line| line["samples"].as_array().unwrap().len()).sum();
+    let csv = osr_bench(&["report", &results, "--csv"]).stdout;
+    let mut rows = csv.lines();
+    let columns = rows.next().unwrap().split(',').count();
+    assert!(rows.clone().all(|row| row.split(',').count() == columns), "{csv}");
+    assert_eq!(rows.count(), samples);
+    let rebench = osr_bench(&["report", &results, "--rebench"]).stdout;
+    let totals =
+        rebench.lines().filter(|line| line.contains(": iterations=1 runtime: ") && line.ends_with("us"));
+    assert_eq!(totals.count(), samples, "{rebench}");
+}
+
+#[test]
+fn bad_input_is_refused_with_a_next_step() {
+    let scratch = Scratch::new("thread-refused");
+    osr_bench(&["thread", "steddy"]).refused(&["no experiment `steddy`", "infinite-loop"]);
+    osr_bench(&["thread", "--mechanism", "v9"]).refused(&["no preset `v9`", "spidermonkey"]);
+    osr_bench(&["compare", "missing.jsonl", "missing.jsonl"]).refused(&["missing.jsonl", "sweep"]);
+    let bad = scratch.file("bad.jsonl", "\n{\"experiment\":1}\n");
+    osr_bench(&["compare", &bad, &bad]).refused(&["bad.jsonl:2", "help"]);
+    osr_bench(&["trial"]).refused(&["no trial"]);
+}
+
+#[test]
+fn the_list_names_presets_values_and_experiments() {
+    let text = osr_bench(&["list"]).stdout;
+    for part in ["thread-2015", "invalidation-point", "ReOptimizeLayer", "Stop and Go"] {
+        assert!(text.contains(part), "no `{part}` in: {text}");
+    }
+    EXPERIMENTS.iter().for_each(|experiment| assert!(text.contains(experiment), "{experiment}"));
+    let listed: Value = serde_json::from_str(&osr_bench(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(listed["mechanisms"].as_array().unwrap().len(), PRESETS.len() + 2);
+    assert_eq!(listed["axes"].as_array().unwrap().len(), 9);
+}
+
+#[test]
+fn a_mechanism_is_an_option_of_run_and_maps() {
+    let fib = program("wasm/fib.wasm");
+    osr_bench(&["run", &fib, "12", "--mechanism", "recording=slots", "--stress", "invalidate=9"])
+        .prints("144\n");
+    osr_bench(&["run", &fib, "12", "--mechanism", "thread-2015", "--tier", "optimized"]).prints("144\n");
+    osr_bench(&["run", &fib, "12", "--mechanism", "default", "--state-recording", "slots"])
+        .refused(&["--mechanism", "--state-recording"]);
+    osr_bench(&["run", &fib, "12", "--mechanism", "binding=sell"]).refused(&["no value `sell`", "cell"]);
+    osr_bench(&["run", &fib, "12", "--mechanism", "recording=none"])
+        .refused(&["recorded state", "osr-bench list"]);
+    let maps = |mechanism: &str| osr_bench(&["maps", &fib, "--mechanism", mechanism]).stdout;
+    assert_ne!(maps("recording=slots"), maps("default"));
+    assert_eq!(maps("bare"), maps(&Mechanism::BARE.to_string()));
+}
+
+#[test]
+fn a_replay_under_another_mechanism_is_refused() {
+    let scratch = Scratch::new("replay-mechanism");
+    let (fib, schedule) = (program("wasm/fib.wasm"), scratch.path("s.json"));
+    let run = |mechanism: &str, what: &str| {
+        osr_bench(&["run", &fib, "12", "--mechanism", mechanism, what, &schedule])
+    };
+    run("recording=pads", "--record").prints("144\n");
+    run("recording=pads", "--replay").prints("144\n");
+    run("bare", "--replay").refused(&["recorded with"]);
+    run("recording=slots", "--replay").refused(&["pads, not slots", "--state-recording pads"]);
+}
