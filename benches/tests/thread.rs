@@ -98,7 +98,7 @@ fn a_planted_change_is_found_and_nothing_else() {
     let mut changed = lines(&before);
     let planted = changed.iter_mut().find(|line| line["metric"] == "bind").unwrap();
     for sample in planted["samples"].as_array_mut().unwrap() {
-        *sample = (sample.as_f64().unwrap() * 100.0).into();
+        *sample = (sample.as_f64().unwrap() * 1e6).into();
     }
     let text: String = changed.iter().map(|line| line.to_string() + "\n").collect();
     let after = scratch.file("after.jsonl", text);
