@@ -102,12 +102,13 @@ fn a_function_is_replaced_while_a_thousand_calls_lead_to_it() {
 
 #[test]
 fn a_function_is_replaced_by_what_it_calls() {
-    let text = row(SITES);
+    const CALLS: usize = 20;
+    let text = row(CALLS);
     for settings in all(&eager()) {
         let act = acting(|call| assert!(call.thread().invalidate_all().is_ok()));
         let (_, thread) = start(&text, &settings, &act);
         for _ in 0..2 {
-            assert_eq!(call(&thread, "f", 0), SITES as u64, "{:?}", settings.mechanism.binding);
+            assert_eq!(call(&thread, "f", 0), CALLS as u64, "{:?}", settings.mechanism.binding);
         }
         assert!(thread.transitions().landings > 0);
     }
@@ -126,6 +127,62 @@ fn calls_of_versions_that_are_gone_are_forgotten() {
         thread.invalidate_all().expect("an invalidation");
     }
     assert_eq!(sites(), 0);
+}
+
+/// The entry of a version stays for as long as calls in memory lead to it, and no longer.
+#[test]
+fn an_entry_outlives_its_code_until_its_callers_are_gone() {
+    let text = row(3);
+    for code_memory in CodeMemory::ALL {
+        for checked in [false, true] {
+            let mechanism = mechanism(CallBinding::EntryCheck);
+            let settings = Settings { mechanism, code_memory, checked, ..eager() };
+            let (instance, thread) = start(&text, &settings, &acting(|_| ()));
+            let [f, g] = ["f", "g"].map(|name| instance.exported_function(name).expect("exported"));
+            let invalidate = |function| {
+                let chosen = thread.invalidate_chosen(|version| version.function == function);
+                assert_eq!(chosen.expect("an invalidation").versions, 1);
+            };
+            let kept = || {
+                let statistics = instance.binding_statistics();
+                assert_eq!(statistics.kept_entries > 0, statistics.kept_entry_bytes > 0);
+                statistics.kept_entries
+            };
+            let before = instance.code_statistics().live_bytes;
+            assert_eq!(call(&thread, "g", 1), 2, "its code is there before its caller's");
+            assert_eq!((call(&thread, "f", 1), kept()), (6, 0));
+            invalidate(g);
+            assert_eq!(kept(), 1);
+            // Through the old entry to new code, whose entry no call leads to.
+            assert_eq!((call(&thread, "f", 1), kept()), (6, 1));
+            assert_eq!(instance.versions().len(), 2);
+            invalidate(g);
+            assert_eq!((call(&thread, "f", 1), kept()), (6, 1));
+            invalidate(f);
+            assert_eq!(kept(), 0);
+            assert_eq!((call(&thread, "f", 1), kept()), (6, 0));
+            invalidate(f);
+            invalidate(g);
+            assert_eq!((instance.code_statistics().live_bytes, kept()), (before, 0));
+        }
+    }
+}
+
+#[test]
+fn a_function_that_calls_itself_is_bound_to_itself() {
+    let text = r#"(module
+      (import "env" "act" (func $act))
+      (func $sum (export "sum") (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (call $act) (return (i32.const 0))))
+        (i32.add (call $sum (i32.sub (local.get 0) (i32.const 1))) (local.get 0))))"#;
+    for settings in all(&eager()) {
+        let act = acting(|call| assert!(call.thread().invalidate_active().is_ok()));
+        let (instance, thread) = start(text, &settings, &act);
+        for _ in 0..3 {
+            assert_eq!(call(&thread, "sum", 100), 5050, "{:?}", settings.mechanism.binding);
+            assert_eq!(instance.binding_statistics().kept_entries, 0, "what called it is gone with it");
+        }
+    }
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl Registry {
     /// calls are to be [bound](Self::bind).
     pub(crate) fn install(
         &self,
-        VersionKey { function, tier, entry }: VersionKey,
+        key: VersionKey,
         mut body: CompiledBody,
         padding: usize,
     ) -> Result<Arc<CodeVersion>, CompileError> {
@@ -177,10 +177,12 @@ impl Registry {
         let unwind = CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
         let began = Instant::now();
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         body.direct_calls.sort_unstable_by_key(|call| (call.callee, call.offset));
-        if padding > 0 {
-            body.code = [&*vec![entry_stub::TRAP_INSTRUCTION; padding], &*body.code].concat().into();
+        let mut head = vec![entry_stub::TRAP_INSTRUCTION; padding];
+        head.append(&mut inner.binding.head(key, inner.memory.unit()));
+        if !head.is_empty() {
+            body.code = [&*head, &*body.code].concat().into();
         }
         let allocation = inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?;
         let slot = inner.free_slots.pop().unwrap_or_else(|| {
@@ -191,11 +193,11 @@ impl Registry {
         inner.compiled += 1;
         let version = Arc::new_cyclic(|handle| CodeVersion {
             id: VersionId(inner.next_id),
-            function,
-            tier,
-            entry,
-            start: self.base + (allocation.offset + padding) as u64,
-            code_bytes: (body.code.len() - padding) as u32,
+            function: key.function,
+            tier: key.tier,
+            entry: key.entry,
+            start: self.base + (allocation.offset + head.len()) as u64,
+            code_bytes: (body.code.len() - head.len()) as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             recording: body.recording,
@@ -213,6 +215,7 @@ impl Registry {
         inner.unwind_bytes += version.unwind_bytes();
         self.slot(slot).store(Arc::into_raw(Arc::clone(&version)).cast_mut(), Ordering::Release);
         self.mark(allocation, slot + 1);
+        inner.binding.add(&inner.memory, &version);
         self.epoch.fetch_add(1, Ordering::Relaxed);
         add_time(&self.install_ns, began);
         Ok(version)
@@ -282,13 +285,12 @@ impl Registry {
         let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is in memory"))));
         version.life.release();
         let mut inner = self.inner();
-        inner.binding.remove(version);
         self.mark(version.allocation, 0);
         let handle = self.slot(version.slot).swap(std::ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: the slot had a handle, which was made by `Arc::into_raw`.
         let handle = unsafe { Arc::from_raw(handle.cast_const()) };
         inner.free_slots.push(version.slot);
-        inner.memory.free(version.allocation);
+        inner.free_code(version);
         if let Some((pads, (code, starts))) = kept {
             let allocation = inner.install(&code).expect("pads fit where they were with other code");
             pads.move_to(allocation, self.base + allocation.offset as u64, starts);
@@ -379,6 +381,11 @@ impl Inner {
         let allocation = self.memory.allocate(code)?;
         self.memory.seal(allocation);
         Some(allocation)
+    }
+
+    /// The code of `version` goes.
+    fn free_code(&mut self, version: &CodeVersion) {
+        self.binding.free(&mut self.memory, version);
     }
 
     /// Nothing but handles refers to `version` any more, whose code is released.

@@ -112,6 +112,11 @@ impl CodeVersion {
         self.pads.as_ref()?.address(site, self.start)
     }
 
+    /// The calls in its code that name their callee: for each callee those of it.
+    pub(crate) fn direct_calls_by_callee(&self) -> impl Iterator<Item = &[DirectCall]> {
+        self.direct_calls.chunk_by(|one, other| one.callee == other.callee)
+    }
+
     /// The calls in its code that name `callee`.
     pub(crate) fn direct_calls_of(&self, callee: FunctionIndex) -> &[DirectCall] {
         let first = self.direct_calls.partition_point(|call| call.callee < callee);

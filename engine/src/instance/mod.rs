@@ -157,7 +157,7 @@ impl Instance {
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;
         registry
-            .prepare_binding(settings.mechanism.binding, functions, stub_of)
+            .prepare_binding(settings.mechanism.binding, first_number..numbers.end, stub_of)
             .map_err(out_of_memory("compiled code"))?;
         let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
         numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osr_compiler::DirectCall;
 use osr_ir::FunctionIndex;
 
 use crate::code::memory::Memory;
@@ -26,17 +25,15 @@ impl CallSites {
         self.count
     }
 
-    /// Those of `version` are there from now on.
-    pub(super) fn add(&mut self, version: &Arc<CodeVersion>) {
-        self.count += version.direct_calls.len() as u64;
-        for calls in by_callee(version) {
-            self.callers.entry(calls[0].callee).or_default().insert(version.id, Arc::clone(version));
-        }
+    /// Those of `callee` in `version` are there from now on.
+    pub(super) fn add(&mut self, version: &Arc<CodeVersion>, callee: FunctionIndex) {
+        self.count += version.direct_calls_of(callee).len() as u64;
+        self.callers.entry(callee).or_default().insert(version.id, Arc::clone(version));
     }
 
     /// Those of `version` are gone.
     pub(super) fn remove(&mut self, version: &CodeVersion) {
-        for calls in by_callee(version) {
+        for calls in version.direct_calls_by_callee() {
             let callers = self.callers.get_mut(&calls[0].callee);
             if callers.is_some_and(|callers| callers.remove(&version.id).is_some()) {
                 self.count -= calls.len() as u64;
@@ -66,9 +63,4 @@ impl CallSites {
         }
         patched
     }
-}
-
-/// The calls of a version, by callee.
-fn by_callee(version: &CodeVersion) -> impl Iterator<Item = &[DirectCall]> {
-    version.direct_calls.chunk_by(|one, other| one.callee == other.callee)
 }

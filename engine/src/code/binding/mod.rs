@@ -6,6 +6,8 @@
 //!   trampoline-cell   call stub; stub: jmp [word]          the word, too
 //!   trampoline        call stub; stub: jmp code            the distance of the jump, too
 //!   patchpoint        call code                            the distance of every call in memory, too
+//!   entry-check       call entry; entry: cmp [flag], 0;    the flags of the old and the new entry, too
+//!                                        jne other; code
 //!   direct            call code                            there is none
 //! ```
 //!
@@ -23,12 +25,14 @@
 //! branch, and stores invalidate what is cached by physical address, in whatever mapping it was written.
 
 mod call_sites;
+mod entries;
 mod trampolines;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use osr_compiler::CallBinding;
+use osr_compiler::{CallBinding, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 use serde::Serialize;
 
@@ -37,6 +41,7 @@ use super::registry::Registry;
 use super::version::CodeVersion;
 use super::x86_64::jump_stub;
 use call_sites::CallSites;
+use entries::Entries;
 use trampolines::{Kind, Trampolines};
 
 /// What named calls lead to.
@@ -48,6 +53,8 @@ pub(super) enum Binding {
     Trampolines(Trampolines),
     /// To code.
     Patchpoints(CallSites),
+    /// To the entries of versions, which check whether calls still enter those.
+    Entries(Entries),
 }
 
 /// What binding calls takes, in an instance.
@@ -55,49 +62,85 @@ pub(super) enum Binding {
 pub struct BindingStatistics {
     /// Calls in memory that are known, to be patched.
     pub call_sites: u64,
-    /// Calls, stubs and words of stubs that were written so far, to lead elsewhere.
+    /// Calls, stubs, and words and flags beside them, that were written so far, to lead elsewhere.
     pub patches: u64,
     /// Bytes of code memory that stubs take.
     pub stub_bytes: u64,
+    /// Checked entries that calls lead to, but whose code is gone.
+    pub kept_entries: u64,
+    /// Bytes of code memory that those take.
+    pub kept_entry_bytes: u64,
 }
 
 impl Binding {
-    /// As `kind` has it, in an instance with so many functions, calls of which enter `code`; `None` if there is no room.
+    /// As `kind` has it, in an instance whose functions have these numbers, and calls of them enter `code`; `None` if
+    /// there is no room.
     fn new(
         memory: &mut Memory,
         kind: CallBinding,
-        functions: usize,
+        numbers: Range<u32>,
         code: impl Fn(FunctionIndex) -> u64,
     ) -> Option<Binding> {
-        let trampolines = |kind| Trampolines::new(memory, kind, functions, code).map(Binding::Trampolines);
+        let functions = numbers.len();
+        let trampolines =
+            |memory, kind| Trampolines::new(memory, kind, functions, &code).map(Binding::Trampolines);
         match kind {
             CallBinding::Cell | CallBinding::Direct => Some(Binding::Fixed),
-            CallBinding::TrampolineCell => trampolines(Kind::Word),
-            CallBinding::Trampoline => trampolines(Kind::Near),
+            CallBinding::TrampolineCell => trampolines(memory, Kind::Word),
+            CallBinding::Trampoline => trampolines(memory, Kind::Near),
             CallBinding::Patchpoint => Some(Binding::Patchpoints(CallSites::default())),
-            CallBinding::EntryCheck => unreachable!("refused: it is not built"),
+            CallBinding::EntryCheck => {
+                Entries::new(memory, numbers.start, functions, &code).map(Binding::Entries)
+            }
         }
     }
 
-    /// Where a call of `function` leads, when calls of it enter `code`.
-    fn target(&self, function: FunctionIndex, code: u64) -> u64 {
+    /// What precedes the code of a version, in an allocation whose head can be kept in multiples of `unit`.
+    pub(super) fn head(&self, key: VersionKey, unit: usize) -> Vec<u8> {
         match self {
-            Binding::Fixed | Binding::Patchpoints(_) => code,
-            Binding::Trampolines(trampolines) => trampolines.stub(function),
+            Binding::Entries(entries) if key.entry == EntryPoint::Function => {
+                entries.head(key.function, unit).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// The calls of `version` are bound.
-    fn add(&mut self, version: &Arc<CodeVersion>) {
-        if let Binding::Patchpoints(sites) = self {
-            sites.add(version);
+    /// `version` is installed.
+    pub(super) fn add(&mut self, memory: &Memory, version: &CodeVersion) {
+        if let Binding::Entries(entries) = self {
+            entries.add(memory, version);
         }
     }
 
-    /// The code of `version` is about to go.
-    pub(super) fn remove(&mut self, version: &CodeVersion) {
-        if let Binding::Patchpoints(sites) = self {
-            sites.remove(version);
+    /// Binds the calls of `callee` in `caller`, when calls of it enter `code`. Returns where they lead.
+    fn bind(&mut self, caller: &Arc<CodeVersion>, callee: FunctionIndex, code: u64) -> u64 {
+        match self {
+            Binding::Fixed => code,
+            Binding::Trampolines(trampolines) => trampolines.stub(callee),
+            Binding::Patchpoints(sites) => {
+                sites.add(caller, callee);
+                code
+            }
+            Binding::Entries(entries) => entries.bind(caller, callee, code),
+        }
+    }
+
+    /// Frees the code of `version`, but for what calls lead to.
+    pub(super) fn free(&mut self, memory: &mut Memory, version: &CodeVersion) {
+        let kept = match self {
+            Binding::Fixed | Binding::Trampolines(_) => None,
+            Binding::Patchpoints(sites) => {
+                sites.remove(version);
+                None
+            }
+            Binding::Entries(entries) => {
+                entries.unbind(memory, version);
+                entries.keep_head(version)
+            }
+        };
+        match kept {
+            Some(bytes) => memory.free_behind(version.allocation, bytes),
+            None => memory.free(version.allocation),
         }
     }
 
@@ -110,6 +153,7 @@ impl Binding {
                 1
             }
             Binding::Patchpoints(sites) => sites.lead(memory, function, code),
+            Binding::Entries(entries) => entries.lead(memory, function, code),
         }
     }
 
@@ -121,20 +165,26 @@ impl Binding {
                 BindingStatistics { stub_bytes: trampolines.bytes(), ..nothing }
             }
             Binding::Patchpoints(sites) => BindingStatistics { call_sites: sites.count(), ..nothing },
+            Binding::Entries(entries) => {
+                let (kept_entries, kept_entry_bytes) = entries.kept();
+                let stub_bytes = entries.stub_bytes();
+                BindingStatistics { stub_bytes, kept_entries, kept_entry_bytes, ..nothing }
+            }
         }
     }
 }
 
 impl Registry {
-    /// Prepares for calls as `kind` has it, in an instance with so many functions, calls of which enter `code`.
+    /// Prepares for calls as `kind` has it, in an instance whose functions have these numbers, and calls of them enter
+    /// `code`.
     pub(crate) fn prepare_binding(
         &self,
         kind: CallBinding,
-        functions: usize,
+        numbers: Range<u32>,
         code: impl Fn(FunctionIndex) -> u64,
     ) -> io::Result<()> {
         let inner = &mut *self.inner();
-        let binding = Binding::new(&mut inner.memory, kind, functions, code);
+        let binding = Binding::new(&mut inner.memory, kind, numbers, code);
         inner.binding = binding.ok_or_else(|| io::Error::other("code memory is too small"))?;
         Ok(())
     }
@@ -145,12 +195,14 @@ impl Registry {
         // What is read is what the next change follows: both hold the lock.
         let inner = &mut *self.inner();
         let prefix = version.offset_in_allocation(&inner.memory);
-        for call in &version.direct_calls {
-            let target = inner.binding.target(call.callee, code(call.callee));
-            let distance = jump_stub::distance(version.start + u64::from(call.offset), target);
-            inner.memory.write(version.allocation, prefix + call.offset as usize, &distance);
+        for calls in version.direct_calls_by_callee() {
+            let callee = calls[0].callee;
+            let target = inner.binding.bind(version, callee, code(callee));
+            for call in calls {
+                let distance = jump_stub::distance(version.start + u64::from(call.offset), target);
+                inner.memory.write(version.allocation, prefix + call.offset as usize, &distance);
+            }
         }
-        inner.binding.add(version);
         inner.memory.seal(version.allocation);
     }
 

@@ -89,9 +89,13 @@ impl Arena {
         self.space.peak_bytes()
     }
 
+    /// Allocations are multiples of it.
+    pub(super) fn unit(&self) -> usize {
+        if self.checked { PAGE } else { GRANULE }
+    }
+
     pub(super) fn allocate(&mut self, code: &[u8]) -> Option<Allocation> {
-        let unit = if self.checked { PAGE } else { GRANULE };
-        let allocation = self.space.allocate(code.len().max(1).next_multiple_of(unit))?;
+        let allocation = self.space.allocate(code.len().max(1).next_multiple_of(self.unit()))?;
         if self.checked {
             // It may have been in quarantine.
             self.protect(allocation, libc::PROT_READ | libc::PROT_EXEC);

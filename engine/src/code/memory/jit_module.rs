@@ -25,12 +25,15 @@ use crate::memory::reservation::Reservation;
 /// Constants in the code need as much.
 const ALIGNMENT: u64 = 16;
 
+/// The pages that a module has, if it has some.
+type Part = Mutex<Option<Allocation>>;
+
 /// See the module.
 pub(crate) struct JitModules {
     isa: OwnedTargetIsa,
     pages: Arc<Pages>,
-    /// By the offset of their allocation.
-    modules: HashMap<usize, JITModule>,
+    /// By the offset of their allocation, with what they have left of it.
+    modules: HashMap<usize, (JITModule, Arc<Part>)>,
 }
 
 impl JitModules {
@@ -64,10 +67,9 @@ impl JitModules {
         let function = module.declare_anonymous_function(&signature).expect("the first of its module");
         // Memory runs out, or the system refuses to protect it, which is the same to the caller.
         module.define_function_bytes(function, ALIGNMENT, code, &[]).ok()?;
-        let allocation = *lock(&allocation);
-        let allocation = allocation.expect("defining it allocates");
-        self.modules.insert(allocation.offset, module);
-        Some(allocation)
+        let defined = lock(&allocation).expect("defining it allocates");
+        self.modules.insert(defined.offset, (module, allocation));
+        Some(defined)
     }
 
     pub(super) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
@@ -78,7 +80,7 @@ impl JitModules {
     }
 
     pub(super) fn seal(&mut self, allocation: Allocation) {
-        let module = self.modules.get_mut(&allocation.offset).expect("an allocation has a module");
+        let (module, _) = self.modules.get_mut(&allocation.offset).expect("an allocation has a module");
         module.finalize_definitions().expect("pages of ours can be protected");
     }
 
@@ -94,8 +96,15 @@ impl JitModules {
         protect(libc::PROT_READ | libc::PROT_EXEC);
     }
 
+    pub(super) fn free_behind(&mut self, allocation: Allocation, kept: usize) {
+        let (_, left) = self.modules.get(&allocation.offset).expect("an allocation has a module");
+        *lock(left) = Some(Allocation { bytes: kept, ..allocation });
+        let Allocation { offset, bytes } = allocation;
+        self.pages.discard(Allocation { offset: offset + kept, bytes: bytes - kept });
+    }
+
     pub(super) fn free(&mut self, allocation: Allocation) {
-        let module = self.modules.remove(&allocation.offset).expect("an allocation has a module");
+        let (module, _) = self.modules.remove(&allocation.offset).expect("an allocation has a module");
         // SAFETY: the caller says that nothing executes the code.
         unsafe { module.free_memory() };
     }
@@ -151,7 +160,7 @@ impl Pages {
 #[derive(Debug)]
 struct ModulePages {
     pages: Arc<Pages>,
-    allocation: Arc<Mutex<Option<Allocation>>>,
+    allocation: Arc<Part>,
 }
 
 impl JITMemoryProvider for ModulePages {

@@ -100,6 +100,25 @@ impl Memory {
         }
     }
 
+    /// Bytes of which the head of an allocation must have a multiple, to be kept when the rest is freed.
+    pub(crate) fn unit(&self) -> usize {
+        match self {
+            Memory::Arena(arena) => arena.unit(),
+            Memory::JitModule(_) => PAGE,
+        }
+    }
+
+    /// Frees what follows the first `kept` bytes of an allocation, a multiple of the [unit](Self::unit). These are an
+    /// allocation then.
+    pub(crate) fn free_behind(&mut self, allocation: Allocation, kept: usize) {
+        let (offset, bytes) = (allocation.offset + kept, allocation.bytes - kept);
+        match self {
+            _ if bytes == 0 => {}
+            Memory::Arena(arena) => arena.free(Allocation { offset, bytes }),
+            Memory::JitModule(modules) => modules.free_behind(allocation, kept),
+        }
+    }
+
     /// Frees memory. Nothing may execute or return into it any more.
     pub(crate) fn free(&mut self, allocation: Allocation) {
         match self {
@@ -211,6 +230,27 @@ mod tests {
             assert!(!permissions(address).contains("wx"), "{kind:?}");
             memory.seal(allocation);
             assert!(permissions(address).starts_with("r-x"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_an_allocation_outlives_the_rest() {
+        for (kind, checked) in CodeMemory::ALL.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            let mut memory = Memory::new(kind, 1 << 20, checked).unwrap();
+            let unit = memory.unit();
+            let mut bytes = code(1);
+            bytes.resize(2 * unit, 0);
+            let whole = memory.allocate(&bytes).unwrap();
+            memory.seal(whole);
+            memory.free_behind(whole, unit);
+            let head = Allocation { bytes: unit, ..whole };
+            assert_eq!((run(&memory, head), memory.live_bytes()), (1, unit), "{kind:?}");
+            if unit == PAGE {
+                let behind = memory.range().start + (whole.offset + unit) as u64;
+                assert!(permissions(behind).starts_with("---") || !checked, "{kind:?}");
+            }
+            memory.free(head);
+            assert_eq!(memory.live_bytes(), 0, "{kind:?}");
         }
     }
 

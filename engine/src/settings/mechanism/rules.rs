@@ -97,7 +97,6 @@ pub(super) const RULES: &[Rule] = &[
 
 /// What no code is there for. Empty, and gone, when all axes are built.
 fn unbuilt(m: &Mechanism) -> bool {
-    let binding = m.binding == CallBinding::EntryCheck;
     let placement = m.placement != Placement::Elsewhere;
     let frames =
         !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut | ActiveFrames::ReturnBarrier);
@@ -111,5 +110,5 @@ fn unbuilt(m: &Mechanism) -> bool {
     };
     let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    binding || placement || frames || rebuild || density || release || poll || bookkeeping
+    placement || frames || rebuild || density || release || poll || bookkeeping
 }
