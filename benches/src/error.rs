@@ -83,6 +83,14 @@ pub(crate) enum Error {
         "each line is one object of JSON, written by `osr-bench thread -o FILE` or `osr-bench sweep`"
     ))]
     Results { path: PathBuf, line: usize, problem: String },
+    /// The file of a sweep cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    #[diagnostic(help("`osr-bench sweep --help` shows what such a file says"))]
+    ReadPlan { path: PathBuf, source: io::Error },
+    /// The file of a sweep says something that cannot be.
+    #[error("{}: {problem}", path.display())]
+    #[diagnostic(help("`osr-bench list` shows mechanisms, `osr-bench sweep --help` what such a file says"))]
+    Plan { path: PathBuf, problem: String },
     /// A kind of stress was given twice.
     #[error("--stress {kind}=.. is given more than once")]
     #[diagnostic(help("give each kind of stress once"))]

@@ -7,7 +7,7 @@
 //!                 soak ───────> random modules and the bundled programs, round by round
 //!   laboratory/   main_job ───> the bundled programs in three ways, one frame's price ──> tables
 //!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
-//!                 thread ─────> trials, in processes of their own ──> the answer, results
+//!                 thread, sweep > trials, in processes of their own ──> the answer, results
 //!                 report, compare <── results
 //!                 recording ──> compile ──> counts and bytes of frame states
 //!   guest/        what both run: programs, their host functions, calls, sessions
@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use cli::Command;
 use commands::{maps, run, shrink, soak};
 use error::Error;
-use laboratory::{compare, list, main_job, measuring, readiness, recording, report, steady, thread};
+use laboratory::{compare, list, main_job, measuring, readiness, recording, report, steady, sweep, thread};
 
 fn main() -> ExitCode {
     let cli = cli::parse();
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Steady(options)) => steady::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
+        Some(Command::Sweep(options)) => sweep::run(options),
         Some(Command::Compare(options)) => compare::run(options),
         Some(Command::Report(options)) => report::run(options),
         Some(Command::List(options)) => list::run(options),

@@ -179,3 +179,60 @@ fn a_replay_under_another_mechanism_is_refused() {
     run("bare", "--replay").refused(&["recorded with"]);
     run("recording=slots", "--replay").refused(&["pads, not slots", "--state-recording pads"]);
 }
+
+#[test]
+fn a_report_is_one_page_that_loads_nothing() {
+    let scratch = Scratch::new("report");
+    let (results, page) = (scratch.path("results.jsonl"), scratch.path("report.html"));
+    let thread =
+        ["thread", "update", "latency", "predictor", "--tiny", "--mechanism", "default", "-o", &results];
+    assert_eq!(osr_bench(&thread).code, 0);
+    osr_bench(&["report", &results, "-o", &page]).prints("");
+    let html = std::fs::read_to_string(&page).unwrap();
+    for part in [
+        "function bodies",
+        "<td>thread-2015</td>",
+        "Update cost against call sites",
+        "Update cost against active frames",
+        "One replacement",
+        "A stack before and after",
+        "prefers-color-scheme:dark",
+        "name=\"viewport\"",
+        "<code>osr-bench thread update --quick --mechanism thread-2015",
+    ] {
+        assert!(html.contains(part), "no `{part}`");
+    }
+    assert!(html.matches("<svg role=\"img\" viewBox=\"0 0 720").count() >= 4);
+    for part in ["src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!html.contains(part), "`{part}` loads something");
+    }
+    assert!(!html.contains("https://"), "nothing is elsewhere");
+    let bad = scratch.file("bad.jsonl", "{}\n");
+    osr_bench(&["report", &bad, "-o", &page]).refused(&["bad.jsonl:1"]);
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), html, "a good file stays");
+}
+
+#[test]
+fn a_sweep_continues_where_it_was_ended() {
+    let scratch = Scratch::new("sweep");
+    let plan = "experiments = [\"infinite-loop\", \"predictor\"]\nmechanisms = [\"default\", \"recording=slots\"]\n\
+        repetitions = 2\nseed = 3\n[sizes]\nloop_thousands = 2\nreplacements = 2\n";
+    let (plan, results) = (scratch.file("plan.toml", plan), scratch.path("results.jsonl"));
+    let sweep = |more: &[&str]| osr_bench(&[&["sweep", &plan, "-o", &results], more].concat());
+    sweep(&["--trials", "3"]).prints("3 trials made, 0 were there already, 5 are left\n");
+    // The third trial is ended in the middle of its lines.
+    let text = std::fs::read_to_string(&results).unwrap();
+    std::fs::write(&results, &text[..text.len() - 10]).unwrap();
+    sweep(&[]).prints("6 trials made, 2 were there already, 0 are left\n");
+    let mut all: Vec<String> = lines(&results)
+        .iter()
+        .map(|line| format!("{}{}{}{}", line["experiment"], line["mechanism"], line["seed"], line["part"]))
+        .collect();
+    all.sort();
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "nothing is there twice");
+    sweep(&[]).prints("0 trials made, 8 were there already, 0 are left\n");
+    let bad = scratch.file("bad.toml", "seed = 1\nrepetition = 2\n");
+    osr_bench(&["sweep", &bad, "-o", &results]).refused(&["bad.toml:2:1", "repetition", "help"]);
+    let bad = scratch.file("bad.toml", "mechanisms = [\"v9\"]\n");
+    osr_bench(&["sweep", &bad, "-o", &results]).refused(&["no preset `v9`", "osr-bench list"]);
+}

@@ -21,6 +21,7 @@ use crate::laboratory::readiness::ReadinessOptions;
 use crate::laboratory::recording::RecordingOptions;
 use crate::laboratory::report::ReportOptions;
 use crate::laboratory::steady::SteadyOptions;
+use crate::laboratory::sweep::SweepOptions;
 use crate::laboratory::thread::ThreadOptions;
 
 pub(crate) use call::CallOptions;
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Readiness(ReadinessOptions),
     /// Measure all mechanisms side by side: what each costs while nothing happens, and when something does.
     Thread(ThreadOptions),
+    /// Run the experiments that a file describes, and append what they find to a file; continues what was ended.
+    Sweep(SweepOptions),
     /// Show what changed between two files of results.
     Compare(CompareOptions),
     /// Make a report of results, or a file for other tools.

@@ -4,7 +4,7 @@
 //!   main_job    all bundled programs, interpreted, optimized, and invalidated again and again; one frame's price
 //!   steady      tiers and other engines against one another   ─┐
 //!   readiness   what each component of readiness adds         ─┴─> measuring ──> statistics
-//!   thread      every mechanism side by side ──> results <── report, compare
+//!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
 //! ```
@@ -22,4 +22,5 @@ mod show;
 mod statistics;
 pub(crate) mod steady;
 mod subjects;
+pub(crate) mod sweep;
 pub(crate) mod thread;

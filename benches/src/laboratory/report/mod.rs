@@ -1,5 +1,8 @@
 //! `osr-bench report`: results as one page that opens offline, or in the forms that other tools read.
 
+mod charts;
+mod page;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,6 +15,7 @@ use crate::output;
 const REPORT_EXAMPLES: &str = "\
 Examples:
   osr-bench thread --full -o results.jsonl
+  osr-bench report results.jsonl -o report.html             one page, which opens offline
   osr-bench report results.jsonl --csv -o results.csv       tidy: a line for each sample
   osr-bench report results.jsonl --rebench                  for an executor of ReBench, adapter RebenchLog";
 
@@ -23,7 +27,7 @@ pub(crate) struct ReportOptions {
     #[arg(value_name = "RESULTS.jsonl")]
     results: PathBuf,
     /// Write comma-separated values, one sample on each line.
-    #[arg(long, conflicts_with = "rebench", required_unless_present = "rebench")]
+    #[arg(long, conflicts_with = "rebench")]
     csv: bool,
     /// Write what ReBench reads from an executor.
     #[arg(long)]
@@ -36,7 +40,11 @@ pub(crate) struct ReportOptions {
 /// Writes what `options` ask for.
 pub(crate) fn run(options: &ReportOptions) -> Result<(), Error> {
     let records = read(&options.results)?;
-    let text = if options.rebench { rebench(&records) } else { tidy(&records) };
+    let text = match (options.csv, options.rebench) {
+        (true, _) => tidy(&records),
+        (_, true) => rebench(&records),
+        _ => page::page(&records),
+    };
     match &options.output {
         Some(path) => NewFile::create(path)?.replace(text.as_bytes()),
         None => output::to_stdout(&text),

@@ -15,11 +15,11 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    /// Opens the file at `path`, or makes it. A torn last line is cut off.
+    /// Opens the file at `path`, or makes it. A torn last line is cut off, and the trial that it is of.
     pub(crate) fn open(path: &Path) -> Result<Appender, Error> {
         let opened = File::options().read(true).append(true).create(true).open(path);
         let open = |mut file: File| {
-            let whole = whole_lines(&mut file)?;
+            let whole = whole_trials(&mut file)?;
             file.set_len(whole)?;
             Ok(Appender { path: path.to_owned(), file })
         };
@@ -35,12 +35,19 @@ impl Appender {
     }
 }
 
-/// How many bytes of `file` are whole lines. A device or a pipe has none.
-fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+/// How many bytes of `file` are lines of trials that are complete. What is no result counts as complete.
+fn whole_trials(file: &mut File) -> std::io::Result<u64> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
-    Ok(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end as u64 + 1))
+    let ends: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at] == b'\n').collect();
+    let start = |line: usize| line.checked_sub(1).map_or(0, |before| ends[before] + 1);
+    let Some(last) = ends.len().checked_sub(1) else { return Ok(0) };
+    let parts = match serde_json::from_slice::<Record>(&bytes[start(last)..ends[last]]) {
+        Ok(Record { part: (part, all), .. }) if part < all => part,
+        _ => 0,
+    };
+    Ok(start(ends.len().saturating_sub(parts)) as u64)
 }
 
 /// The results in the file at `path`. A last line that is not ended is left out.

@@ -34,7 +34,8 @@ use crate::cli::mechanism;
 use crate::error::Error;
 use crate::output;
 
-use answer::{answers, text as answer_text};
+use answer::text as answer_text;
+pub(crate) use answer::{COLUMNS, LEGEND, answers};
 pub(crate) use sizes::Sizes;
 pub(crate) use trial::{Trial, make, work};
 
@@ -236,6 +237,11 @@ impl Campaign {
         Campaign { sizes, seed, patience, machine: Machine::current(), versions: Versions::current() }
     }
 
+    /// The seed of a repetition in a campaign with the seed `seed`.
+    pub(crate) fn seed(seed: u64, repetition: u32) -> u64 {
+        seed.wrapping_add(u64::from(repetition) << 32)
+    }
+
     /// Makes one trial.
     pub(crate) fn trial(
         &self,
@@ -244,7 +250,7 @@ impl Campaign {
         repetition: u32,
         command: &str,
     ) -> Vec<Record> {
-        let seed = self.seed.wrapping_add(u64::from(repetition) << 32);
+        let seed = Campaign::seed(self.seed, repetition);
         let (sizes, name) = (self.sizes.clone(), experiment.name.to_owned());
         let trial = Trial { experiment: name, mechanism: settings, sizes, seed };
         let findings = make(&trial, self.patience);

@@ -1,0 +1,171 @@
+//! `osr-bench sweep`: a campaign of trials that a file describes, which can be ended and continued.
+//!
+//! ```toml
+//! experiments = ["update", "latency"]          # all, if there are none
+//! mechanisms = ["orc", "thread-2015", "v8,poll=flag"]
+//! repetitions = 5
+//! seed = 1
+//! [sizes]
+//! programs = ["fib", "richards"]
+//! sites = [1, 100, 10000]
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use miette::NamedSource;
+use osr_engine::{Mechanism, PRESETS};
+use serde::Deserialize;
+
+use super::results::{Appender, Record, read};
+use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, experiment};
+use crate::cli::mechanism;
+use crate::error::{Error, TextError};
+use crate::guest::suite;
+use crate::output;
+
+const SWEEP_EXAMPLES: &str = "\
+FILE.toml:
+  experiments = [\"update\", \"latency\"]           # all, if there are none
+  mechanisms = [\"orc\", \"thread-2015\", \"v8,poll=flag\"]   # all presets, if there are none
+  repetitions = 5
+  seed = 1
+  patience = 600                                # seconds that a trial may take
+  [sizes]                                       # each is --quick's, if it is not said
+  programs = [\"fib\", \"richards\"]                # bundled programs, for steady and memory
+  sites = [1, 100, 10000]
+  frames = [1, 1000, 1000000]
+  updates = 25
+  replacements = 1000
+  depth = 100
+  loop_thousands = 2000
+  processes = 5
+  rounds = 40
+  milliseconds = 5000
+
+Trials whose results are in the file already are left out: a sweep that was ended continues.
+
+Examples:
+  osr-bench sweep experiment.toml -o results.jsonl
+  osr-bench report results.jsonl -o report.html
+
+Exit codes: 0, also where mechanisms are refused or trials fail; 2 for bad input.";
+
+/// Options of `sweep`.
+#[derive(Debug, Args)]
+#[command(after_help = SWEEP_EXAMPLES)]
+pub(crate) struct SweepOptions {
+    /// What to measure.
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    /// The file that results are appended to.
+    #[arg(long, short, value_name = "RESULTS.jsonl")]
+    output: PathBuf,
+    /// Make at most so many trials.
+    #[arg(long, value_name = "N")]
+    trials: Option<usize>,
+    /// Show no progress.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Plan {
+    experiments: Vec<String>,
+    mechanisms: Vec<String>,
+    repetitions: u32,
+    seed: u64,
+    patience: u64,
+    sizes: Sizes,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        let (experiments, mechanisms, sizes) = (Vec::new(), Vec::new(), Sizes::quick());
+        Plan { experiments, mechanisms, repetitions: 1, seed: 0, patience: 600, sizes }
+    }
+}
+
+/// A trial of a sweep, in the order in which they are made.
+type Planned = (u32, &'static Experiment, Mechanism);
+
+/// Makes the trials that are missing.
+pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
+    let plan = plan(&options.file)?;
+    let planned = trials(&plan, &options.file)?;
+    let mut appender = Appender::open(&options.output)?;
+    let records = read(&options.output)?;
+    let missing: Vec<Planned> =
+        planned.iter().copied().filter(|trial| !is_done(&plan, trial, &records)).collect();
+    let progress = output::progress(planned.len() as u64, options.quiet);
+    progress.set_position((planned.len() - missing.len()) as u64);
+    let campaign = Campaign::new(plan.sizes.clone(), plan.seed, Duration::from_secs(plan.patience));
+    let mut made = 0;
+    for (repetition, experiment, mechanism) in missing.iter().take(options.trials.unwrap_or(usize::MAX)) {
+        progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
+        let command = format!("osr-bench thread {} --quick", experiment.name);
+        appender.append(&campaign.trial(experiment, *mechanism, *repetition, &command))?;
+        made += 1;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let (there, left) = (planned.len() - missing.len(), missing.len() - made);
+    output::to_stdout(&format!("{made} trials made, {there} were there already, {left} are left\n"))
+}
+
+/// Reads the plan. Mistakes are shown where they are.
+fn plan(path: &Path) -> Result<Plan, Error> {
+    let text =
+        fs::read_to_string(path).map_err(|source| Error::ReadPlan { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+        let (name, message) = (path.display().to_string(), error.message().to_owned());
+        let text = NamedSource::new(&name, text.clone());
+        let help = "`osr-bench sweep --help` shows what can be said";
+        TextError { name, line, column, message, text, span: span.into(), help }.into()
+    })
+}
+
+/// All trials of `plan`: repetitions outermost, so that what disturbs the machine for a while does not disturb one
+/// mechanism alone.
+fn trials(plan: &Plan, path: &Path) -> Result<Vec<Planned>, Error> {
+    let experiments: Vec<&Experiment> = match &*plan.experiments {
+        [] => EXPERIMENTS.iter().collect(),
+        names => names.iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
+    };
+    suite::named(&plan.sizes.programs)?;
+    let mechanism = |text: &String| {
+        let problem = |error: osr_engine::MechanismError| error.to_string();
+        text.parse().map_err(|error| Error::Plan { path: path.to_owned(), problem: problem(error) })
+    };
+    let mut mechanisms: Vec<Mechanism> = plan.mechanisms.iter().map(mechanism).collect::<Result<_, _>>()?;
+    if mechanisms.is_empty() {
+        mechanisms = PRESETS.iter().map(|preset| preset.mechanism).collect();
+    }
+    let mut trials = Vec::new();
+    for repetition in 1..=plan.repetitions {
+        for &experiment in &experiments {
+            trials.extend(mechanisms.iter().map(|&mechanism| (repetition, experiment, mechanism)));
+        }
+    }
+    Ok(trials)
+}
+
+/// Whether all lines of the trial are in `records`.
+fn is_done(plan: &Plan, (repetition, experiment, mechanism): &Planned, records: &[Record]) -> bool {
+    let seed = Campaign::seed(plan.seed, *repetition);
+    let mine = records.iter().filter(|record| {
+        (record.experiment == experiment.name, record.repetition, record.settings, record.seed)
+            == (true, *repetition, *mechanism, seed)
+    });
+    let parts: BTreeMap<usize, usize> = mine.map(|record| record.part).collect();
+    parts.values().next().is_some_and(|&all| parts.len() == all)
+}
