@@ -52,12 +52,12 @@ impl Sizes {
             sites: vec![1, 100, 10_000],
             frames: vec![1, 100, 10_000],
             updates: 15,
-            replacements: 60,
+            replacements: 200,
             depth: 100,
             loop_thousands: 2_000,
-            processes: 3,
+            processes: 5,
             rounds: 20,
-            milliseconds: 600,
+            milliseconds: 1_000,
         }
     }
 
