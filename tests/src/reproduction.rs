@@ -1,6 +1,8 @@
 //! Runs with all that a reproduction of them may be compared by, from transitions to code.
 
-use osr_engine::{CodeStatistics, Delegates, Moves, Schedule, Settings, Transitions};
+use osr_engine::{
+    CodeRelease, CodeStatistics, Delegates, Instance, Moves, Schedule, Settings, Transitions, VersionState,
+};
 use osr_ir::{Module, Value};
 
 use crate::Program;
@@ -38,9 +40,14 @@ impl Run {
     /// The same, with `delegates`.
     pub fn with_delegates(module: &Module, calls: &Calls, settings: &Settings, delegates: Delegates) -> Run {
         let (instance, thread) = start_with(module, settings, delegates);
+        let counts_frames = settings.mechanism.release == CodeRelease::FrameCount;
+        let is_current = |instance: &Instance| {
+            instance.versions().iter().all(|version| version.state() == VersionState::Current)
+        };
         let call = |(name, arguments): &(String, Vec<Value>)| {
             let outcome = thread.invoke(name, arguments);
             assert_eq!(thread.hijacked_slots(), 0, "the ledger is empty when the guest is gone");
+            assert!(!counts_frames || is_current(&instance), "{name}: old code is gone when the guest is");
             outcome.map_err(|error| describe(&error))
         };
         Run {

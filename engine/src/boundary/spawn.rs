@@ -27,6 +27,12 @@ impl Thread {
             return Err(ThreadError::Forked);
         }
         fault::install_handler();
-        Thread::with_hooks(instance, ThreadHooks { stubs: hooks::HOOKS, carry_out: Thread::carry_out })
+        let hooks = ThreadHooks {
+            stubs: hooks::HOOKS,
+            carry_out: Thread::carry_out,
+            frames_dropped: Thread::frames_dropped,
+            emptied: Thread::emptied,
+        };
+        Thread::with_hooks(instance, hooks)
     }
 }

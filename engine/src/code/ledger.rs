@@ -19,6 +19,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::{Site, Sources};
@@ -151,23 +152,21 @@ pub(crate) struct TakenRecord {
 }
 
 impl TakenRecord {
-    /// The frame has landed, and is popped.
+    /// The frame has landed, and is popped. Returns the version as [`Registry::site_is_empty`] does.
     #[inline(always)]
-    pub(crate) fn landed(self, registry: &Registry) {
-        self.finish(registry);
+    pub(crate) fn landed(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
+        self.finish(registry)
     }
 
     /// The frame will not be returned to: a trap has jumped over it, or there was no stack for its landing.
-    pub(crate) fn dropped(self, registry: &Registry) {
-        self.finish(registry);
+    pub(crate) fn dropped(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
+        self.finish(registry)
     }
 
     #[inline(always)]
-    fn finish(self, registry: &Registry) {
+    fn finish(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
         self.unfinished.finish();
-        if self.others == 0 {
-            drop(registry.site_is_empty(self.site.version()));
-        }
+        if self.others == 0 { registry.site_is_empty(self.site.version()) } else { None }
     }
 }
 

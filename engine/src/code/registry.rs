@@ -307,21 +307,21 @@ impl Registry {
         add_time(&self.release_ns, began);
     }
 
-    /// No frames are pending any more at a site of `version`, which counted at it. If that was what kept the
-    /// version, returns the handle that did.
+    /// No frames are pending any more at a site of `version`, which counted at it. If it was the last such site of a
+    /// version that is not current, returns a handle: if the code is released, the last one; otherwise the code may
+    /// have waited for this.
     #[inline]
-    #[must_use = "the version lives until the handle is dropped"]
+    #[must_use = "the version may live until the handle is dropped, or wait to be released"]
     pub(crate) fn site_is_empty(&self, version: &CodeVersion) -> Option<Arc<CodeVersion>> {
         let sites = version.pending_sites.fetch_sub(1, Ordering::AcqRel) - 1;
-        if sites == 0 && version.state() == VersionState::Released {
-            self.no_longer_awaited(version)
-        } else {
-            None
-        }
+        if sites == 0 && version.state() != VersionState::Current { self.emptied(version) } else { None }
     }
 
     #[cold]
-    fn no_longer_awaited(&self, version: &CodeVersion) -> Option<Arc<CodeVersion>> {
+    fn emptied(&self, version: &CodeVersion) -> Option<Arc<CodeVersion>> {
+        if version.state() != VersionState::Released {
+            return Some(version.handle());
+        }
         let mut inner = self.inner();
         inner.forget(version);
         inner.awaited.remove(&version.id)

@@ -6,7 +6,7 @@
 //! owner all the same: handles keep what is known of the code, never the code itself.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -104,6 +104,11 @@ impl CodeVersion {
         let bytes =
             || unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_bytes as usize) };
         self.life.while_in_memory(|| bytes().to_vec())
+    }
+
+    /// Whether frames are pending at a site of it.
+    pub(crate) fn has_pending_frames(&self) -> bool {
+        self.pending_sites.load(Ordering::Acquire) > 0
     }
 
     /// The address of the pad of `site`, if it has one.

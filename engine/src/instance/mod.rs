@@ -38,7 +38,7 @@ use crate::memory::table::Table;
 use crate::settings::{Settings, Tier};
 use crate::thread::Thread;
 use crate::thread::observer::Observer;
-use crate::tiering::{Ladder, TieringPolicy, all_at_once, compile};
+use crate::tiering::{self, TieringPolicy, all_at_once, compile};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Instance {
         let registry = Registry::new(&settings, compile::compiler().common_unwind());
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let has_own_policy = policy.is_some();
-        let policy = policy.unwrap_or_else(|| Arc::new(Ladder::of(&settings)));
+        let policy = tiering::policy(policy, &settings);
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;

@@ -13,7 +13,7 @@ pub(crate) use tier::{Tier, Tiers};
 
 use crate::settings::code_memory::CodeMemory;
 use crate::settings::destination::Destination;
-use crate::settings::mechanism::Mechanism;
+use crate::settings::mechanism::{HijackDensity, Mechanism};
 use crate::settings::planted::PlantedDefect;
 use crate::settings::stress::Stress;
 
@@ -104,10 +104,11 @@ impl Settings {
         self.stress.wants_safepoints() || self.record
     }
 
-    /// Whether landings are checked, recorded, counted by site, or forced to end somewhere.
+    /// Whether landings are checked, recorded, counted by site, forced to end somewhere, or hijack frames further out.
     pub(crate) fn watches_landings(&self) -> bool {
         let forces = !matches!(self.stress, Stress::None);
-        self.checked || self.record || self.coverage || forces
+        let is_sparse = self.mechanism.density == HijackDensity::Sparse;
+        self.checked || self.record || self.coverage || forces || is_sparse
     }
 
     /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is

@@ -198,8 +198,11 @@ impl Thread {
             let record = self.ledger().borrow_mut().pop().expect("just seen");
             let (slot, site) = (record.slot.address(), &record.site);
             self.observe(|| Event::Dropped { version: site.version(), point: site.point(), slot });
-            record.dropped(self.instance().registry());
+            if let Some(version) = record.dropped(self.instance().registry()) {
+                (self.hooks.emptied)(self, &version);
+            }
         }
+        (self.hooks.frames_dropped)(self, depth);
         self.drop_barriers(depth);
     }
 }

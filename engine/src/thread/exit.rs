@@ -25,6 +25,14 @@ impl Thread {
         unsafe { self.exit_slot().store(pc) };
     }
 
+    /// From now on the innermost compiled frame is the one at `frame_base`, which is returned to through `slot`: the
+    /// one further in is popped.
+    pub(crate) fn set_exit(&self, slot: ReturnSlot, frame_base: u64) {
+        // SAFETY: the thread is in the runtime, so the context is not in use.
+        let context = unsafe { &mut *self.context() };
+        (context.exit_slot, context.exit_frame) = (slot.address(), frame_base);
+    }
+
     /// Whether the compiled frame that called the runtime was hijacked meanwhile.
     pub(crate) fn exit_is_hijacked(&self) -> bool {
         self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())

@@ -8,6 +8,7 @@ pub(crate) mod agenda;
 mod arrival;
 mod call;
 mod call_out;
+pub(crate) mod draining;
 mod exit;
 pub(crate) mod observation;
 pub(crate) mod observer;
@@ -28,6 +29,7 @@ use std::sync::atomic::AtomicU64;
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
 
+use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
 use crate::error::{ThreadError, Trap};
 use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
@@ -37,7 +39,8 @@ use crate::memory::value_stack::ValueStack;
 use crate::settings::Tier;
 use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
-use crate::thread::pending::{Landed, PendingPad, PollExit};
+use crate::thread::draining::Draining;
+use crate::thread::pending::{Front, Landed, PendingPad, PollExit};
 use crate::thread::phase::CurrentPhase;
 use crate::thread::reclaim::Reclaim;
 use crate::thread::trap::Fault;
@@ -67,6 +70,8 @@ pub struct Thread {
     landed: Cell<Option<Landed>>,
     pending_pad: RefCell<Option<PendingPad>>,
     poll_exit: Cell<PollExit>,
+    draining: Draining,
+    front: Cell<Option<Front>>,
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
@@ -90,6 +95,10 @@ pub(crate) struct ThreadHooks {
     pub(crate) stubs: Hooks,
     /// Carries out what observers have requested.
     pub(crate) carry_out: fn(&Thread),
+    /// A trap has jumped over frames deeper than that address.
+    pub(crate) frames_dropped: fn(&Thread, u64),
+    /// No frame of a version that is retired is pending any more.
+    pub(crate) emptied: fn(&Thread, &Arc<CodeVersion>),
 }
 
 impl Thread {
@@ -146,6 +155,8 @@ impl Thread {
             landed: Cell::new(None),
             pending_pad: RefCell::new(None),
             poll_exit: Cell::default(),
+            draining: Draining::default(),
+            front: Cell::new(None),
             trap: RefCell::new(None),
             fault: Cell::new(None),
             transitions: Cell::default(),
@@ -267,6 +278,16 @@ impl Thread {
     /// The frame at a poll that it leaves apart.
     pub(crate) fn poll_exit(&self) -> &Cell<PollExit> {
         &self.poll_exit
+    }
+
+    /// The retired versions that are not drained.
+    pub(crate) fn draining(&self) -> &Draining {
+        &self.draining
+    }
+
+    /// Where a sparse hijack stopped.
+    pub(crate) fn front(&self) -> &Cell<Option<Front>> {
+        &self.front
     }
 
     /// A landing continues when its pad has stored what it knows.

@@ -23,6 +23,17 @@ pub(crate) struct PendingPad {
     pub(crate) expected: Option<Box<[u64]>>,
 }
 
+/// Where a sparse hijack stopped: further out nothing is hijacked for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Front {
+    /// The slot of the outermost frame that it has looked at, which is hijacked.
+    pub(crate) slot: u64,
+    /// How many frames it hijacks from there.
+    pub(crate) next: u64,
+    /// Why.
+    pub(crate) cause: Cause,
+}
+
 /// The frame at a poll, if it stores its state apart.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PollExit {

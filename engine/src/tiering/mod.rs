@@ -5,8 +5,10 @@
 
 pub(crate) mod all_at_once;
 pub(crate) mod compile;
+mod directed;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use osr_compiler::{CompileError, EntryPoint, VersionKey};
@@ -16,6 +18,7 @@ use crate::code::CodeVersion;
 use crate::event::statistics::Place;
 use crate::event::{Cause, Event};
 use crate::settings::destination::Destination;
+use crate::settings::mechanism::ActiveFrames;
 use crate::settings::{CompiledTier, Settings, Tier, Tiers};
 use crate::thread::Thread;
 
@@ -79,6 +82,17 @@ impl TieringPolicy for Ladder {
 
     fn land(&self, _version: &CodeVersion, _point: Point) -> Destination {
         self.landing
+    }
+}
+
+/// `policy`, or what `settings` ask for; where frames land, the mechanism may decide.
+pub(crate) fn policy(policy: Option<Arc<dyn TieringPolicy>>, settings: &Settings) -> Arc<dyn TieringPolicy> {
+    let policy = policy.unwrap_or_else(|| Arc::new(Ladder::of(settings)));
+    match settings.mechanism.frames {
+        frames @ (ActiveFrames::HijackToInterpreter | ActiveFrames::HijackToVersion) => {
+            Arc::new(directed::Directed { policy, frames })
+        }
+        _ => policy,
     }
 }
 

@@ -76,28 +76,29 @@ impl Thread {
             let mut next = Some(frame);
             while let Some(Frame { return_slot, .. }) = next {
                 if choose(here.version, here.number) {
-                    here.writer.write(return_slot, here.site);
-                    // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads it
-                    // before the return, Rust code above never its own; nothing looks at the ledger before it
-                    // has the record.
-                    unsafe { return_slot.store(landing) };
+                    here.hijack(return_slot, landing);
                 }
                 next = if here.writer.is_full() { None } else { others.next_frame() };
             }
         })?;
         let batch = hijacking.keep();
         let hijacked = Hijacked { frames: batch.len() as u64, again };
+        drop(ledger);
+        self.add_hijacked(batch, hijacked, cause);
+        Ok(hijacked)
+    }
+
+    /// Adds the records of a hijack to the ledger, and tells the observer.
+    pub(crate) fn add_hijacked(&self, batch: Batch, hijacked: Hijacked, cause: Cause) {
         let copy = |record: Record<'_>| (record.slot, *record.site);
         let seen: Vec<(ReturnSlot, PendingSite)> =
             if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
-        drop(ledger);
         self.ledger().borrow_mut().add(batch);
         seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
         self.count(|statistics| {
             statistics.hijacked_frames += hijacked.frames;
             statistics.rehijacked += hijacked.again;
         });
-        Ok(hijacked)
     }
 
     /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as
@@ -143,18 +144,22 @@ impl Thread {
         replaced
     }
 
-    /// Puts the original return PCs back where the code they lead into is still there. Returns the number of
+    /// Puts the original return PCs back where the code they lead into is still current. Returns the number of
     /// slots.
     ///
     /// # Errors
     /// If the thread is in no [phase](crate::Phase) for it; then nothing happened. Not so if an observer
     /// [panicked](TransitionError::Panicked).
     pub fn unhijack(&self) -> Result<u64, TransitionError> {
-        self.on_demand(|| Ok(self.restore_slots()))
+        self.on_demand(|| {
+            // Its slot may be one of those.
+            self.end_front()?;
+            Ok(self.restore_slots())
+        })
     }
 
     fn restore_slots(&self) -> u64 {
-        let is_gone = |version: &CodeVersion| version.state() == VersionState::Released;
+        let is_gone = |version: &CodeVersion| version.state() != VersionState::Current;
         let withdrawn = self.ledger().borrow_mut().withdraw(is_gone, restore_slot);
         for Record { slot, site } in withdrawn.records() {
             self.observe(|| Event::Restored {
@@ -174,7 +179,7 @@ impl Thread {
 
 /// A hijack under way: its records until the ledger has them. If that never happens, because the walk failed or
 /// the choice panicked, the slots are as they were.
-struct Hijacking<'i> {
+pub(super) struct Hijacking<'i> {
     instance: &'i Instance,
     batch: Batch,
     /// A few return PCs with their sites. Stacks repeat few PCs many times; a search for each would cost more
@@ -188,7 +193,7 @@ struct Hijacking<'i> {
 impl<'i> Hijacking<'i> {
     const ENTRIES: usize = 32;
 
-    fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
+    pub(super) fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
         let (pcs, sites) = ([ReturnPc::default(); Self::ENTRIES], [PendingSiteId::FIRST; Self::ENTRIES]);
         Hijacking { instance, batch, pcs, sites, evicted: HashMap::new() }
     }
@@ -220,7 +225,7 @@ impl<'i> Hijacking<'i> {
         self.batch.add_site(PendingSite::new(&version, site, registers))
     }
 
-    fn keep(mut self) -> Batch {
+    pub(super) fn keep(mut self) -> Batch {
         std::mem::take(&mut self.batch)
     }
 }
@@ -233,9 +238,9 @@ impl Drop for Hijacking<'_> {
 
 /// Frames pending at the same site, one after the other. Adds their records to a [`Hijacking`] in the end: until
 /// then, what changes with each of them is in machine registers.
-struct SameSite<'h, 'i> {
+pub(super) struct SameSite<'h, 'i> {
     hijacking: &'h mut Hijacking<'i>,
-    version: &'i CodeVersion,
+    pub(super) version: &'i CodeVersion,
     /// Which of the version's sites it is.
     number: u32,
     site: PendingSiteId,
@@ -245,7 +250,7 @@ struct SameSite<'h, 'i> {
 impl<'h, 'i> SameSite<'h, 'i> {
     /// Of frames that `pc` returns to. There is room for one.
     #[inline(always)]
-    fn new(hijacking: &'h mut Hijacking<'i>, pc: ReturnPc) -> SameSite<'h, 'i> {
+    pub(super) fn new(hijacking: &'h mut Hijacking<'i>, pc: ReturnPc) -> SameSite<'h, 'i> {
         let site = hijacking.site(pc);
         let writer = hijacking.batch.writer();
         let pending = hijacking.batch.site(site);
@@ -253,6 +258,15 @@ impl<'h, 'i> SameSite<'h, 'i> {
         let version = unsafe { &*ptr::from_ref(pending.version()) };
         let number = pending.number();
         SameSite { hijacking, version, number, site, writer }
+    }
+
+    /// Hijacks the frame that is returned to through `slot`. There must be room for it.
+    #[inline(always)]
+    pub(super) fn hijack(&mut self, slot: ReturnSlot, landing: ReturnPc) {
+        self.writer.write(slot, self.site);
+        // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads it before the return,
+        // Rust code above never its own; nothing looks at the ledger before it has the record.
+        unsafe { slot.store(landing) };
     }
 }
 

@@ -98,19 +98,17 @@ impl Thread {
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
-        for version in versions {
-            if self.instance().retire(version) {
-                self.observe(|| Event::Retired { version, cause });
-            }
-        }
+        let retired: Vec<Arc<CodeVersion>> =
+            versions.iter().filter(|version| self.instance().retire(version)).cloned().collect();
+        retired.iter().for_each(|version| self.observe(|| Event::Retired { version, cause }));
         let frames = if self.instance().settings().mechanism.replaces_frames() {
-            self.hijack_sites(cause, |version, _| version.state() == VersionState::Retired)?.frames
+            self.hijack_retired(cause)?.frames
         } else {
             0
         };
-        let code_bytes = versions.iter().map(|version| u64::from(version.code_bytes)).sum();
-        self.reclaim_retired(versions, cause)?;
-        Ok(Invalidated { versions: versions.len() as u64, frames, code_bytes })
+        let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
+        self.reclaim_retired(&retired, cause)?;
+        Ok(Invalidated { versions: retired.len() as u64, frames, code_bytes })
     }
 
     /// The versions that have a frame on this thread's stack whose return slot is not hijacked.

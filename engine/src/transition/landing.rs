@@ -7,12 +7,14 @@
 
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::Arc;
 
 use osr_compiler::frame_map::{MachineRegister, Source, Sources};
 use osr_ir::TrapKind;
 use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
+use crate::code::CodeVersion;
 use crate::code::ledger::TakenRecord;
 use crate::code::x86_64::callee_saves;
 use crate::event::{Continuation, Event};
@@ -46,7 +48,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
         thread.set_trap(TrapKind::StackExhausted, version.function, point);
         thread.observe(|| Event::Dropped { version, point, slot: record.slot.address() });
         leave(thread, &record, registers);
-        record.dropped(thread.instance().registry());
+        finish(thread, record.dropped(thread.instance().registry()), registers);
         return stubs::unwind_to_entry as *const u8;
     }
     if thread.watches_landings() && thread.instance().settings().checked {
@@ -84,8 +86,18 @@ pub(crate) fn complete(
 ) -> *const u8 {
     let target = resume(thread, &record, state, registers.callee_saved.rbp);
     leave(thread, &record, registers);
-    record.landed(thread.instance().registry());
+    finish(thread, record.landed(thread.instance().registry()), registers);
     target
+}
+
+/// The frame is popped that `registers` were of. If it was the last that was pending in `version`, which is not
+/// current, the code may go.
+#[inline(always)]
+fn finish(thread: &Thread, version: Option<Arc<CodeVersion>>, registers: &LandingRegisters) {
+    if let Some(version) = version {
+        thread.set_exit(ReturnSlot::new(registers.stack_pointer), registers.callee_saved.rbp);
+        thread.emptied(&version);
+    }
 }
 
 /// Prepares what the stub does last: it pops the frame of `record`.
@@ -95,11 +107,24 @@ fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters
     let frame_base = registers.callee_saved.rbp;
     // SAFETY: the frame is of the version, and whole.
     unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
-    if thread.watches_landings() && thread.instance().settings().checked {
-        // SAFETY: everything was read.
-        unsafe { poison_frame(record.slot, frame_base) };
-    }
     registers.stack_pointer = frame_base + 8;
+    if thread.watches_landings() {
+        left(thread, record.slot, registers);
+    }
+}
+
+/// What else there is to do when the frame is left that was returned to through `slot`; `registers` are its caller's.
+#[cold]
+fn left(thread: &Thread, slot: ReturnSlot, registers: &LandingRegisters) {
+    let own_slot = ReturnSlot::new(registers.stack_pointer);
+    if thread.instance().settings().checked {
+        // SAFETY: everything was read.
+        unsafe { poison_frame(slot, own_slot.address() - 8) };
+    }
+    if thread.is_front(slot) {
+        thread.set_exit(own_slot, registers.callee_saved.rbp);
+        thread.pass_front();
+    }
 }
 
 /// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, continues: in a
@@ -152,15 +177,17 @@ fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
     }
 }
 
-/// The tier that the frame is forced to land in, if any.
+/// The tier that the frame is forced to land in, if any that the mechanism allows.
 fn forced(thread: &Thread, record: &TakenRecord) -> Option<Tier> {
     let landing = thread.transitions().landings;
-    match (&thread.instance().settings().stress, thread.instance().coverage()) {
+    let frames = thread.instance().settings().mechanism.frames;
+    let tier = match (&thread.instance().settings().stress, thread.instance().coverage()) {
         (Stress::Uncovered, Some(coverage)) => {
             coverage.destination(record.site.version(), record.site.number(), mix(landing))
         }
         (stress, _) => stress.land(landing),
-    }
+    };
+    tier.filter(|&tier| frames.may_land_in(tier))
 }
 
 /// The record of the slot that was just returned through: the innermost.

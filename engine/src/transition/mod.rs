@@ -6,5 +6,6 @@ pub(crate) mod landing;
 pub(crate) mod poll_exit;
 pub(crate) mod release;
 pub(crate) mod safepoint;
+pub(crate) mod sparse;
 pub(crate) mod stack_scan;
 pub(crate) mod state_pad;

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   release          a retired version is freed
-//!   on-hijack        at once: nothing returns into it; if a frame leaves it at a poll, when it has
+//!   on-hijack        at once: nothing returns into it; if a frame leaves it at a poll, when it has; if the mechanism is
+//!                    sparse, when the walk that hijacks has reached the outermost frame
 //!   stack-scan       when a walk finds no frame of it: at its retirement, at later ones, when compiled code reaches
 //!                    the runtime, when the outermost call ends, and on request
 //!   epoch            when the outermost call ends that was under way
-//!   frame-count      when each of the frames that it had has ended: at a barrier
+//!   frame-count      when each of the frames that it had has ended, at a barrier, or has landed
 //!   never            with its instance
 //! ```
 //!
@@ -22,7 +23,7 @@ use crate::code::CodeVersion;
 use crate::code::ledger::LedgerPcs;
 use crate::error::TransitionError;
 use crate::event::{Cause, Event};
-use crate::settings::mechanism::CodeRelease;
+use crate::settings::mechanism::{CodeRelease, HijackDensity};
 use crate::thread::Thread;
 use crate::thread::reclaim::Retired;
 
@@ -49,7 +50,13 @@ impl Thread {
         versions: &[Arc<CodeVersion>],
         cause: Cause,
     ) -> Result<(), TransitionError> {
-        match self.instance().settings().mechanism.release {
+        let mechanism = self.instance().settings().mechanism;
+        match mechanism.release {
+            CodeRelease::OnHijack if mechanism.density == HijackDensity::Sparse => {
+                versions.iter().for_each(|version| self.draining().add(Arc::clone(version), cause));
+                self.release_behind_front();
+                Ok(())
+            }
             CodeRelease::OnHijack => {
                 let is_free = |version: &&Arc<CodeVersion>| !self.releases_at_poll_exit(version, cause);
                 let drained: Vec<Arc<CodeVersion>> = versions.iter().filter(is_free).cloned().collect();
@@ -57,10 +64,34 @@ impl Thread {
                 Ok(())
             }
             CodeRelease::Never => Ok(()),
+            CodeRelease::FrameCount if mechanism.hijacks() => {
+                self.release_when_landed(versions, cause);
+                Ok(())
+            }
             CodeRelease::StackScan
             | CodeRelease::Epoch
             | CodeRelease::FrameCount
             | CodeRelease::ResidenceCount => self.wait_for(versions, cause),
+        }
+    }
+
+    /// Frees each of `versions` when the last of its frames, all of which are pending, has landed or was dropped.
+    fn release_when_landed(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
+        for version in versions {
+            if version.has_pending_frames() {
+                self.draining().add(Arc::clone(version), cause);
+            } else {
+                self.release(std::slice::from_ref(version), cause);
+            }
+        }
+    }
+
+    /// No frame of `version`, which is not current, is pending any more. If that was what its code waited for, it is
+    /// released.
+    pub(crate) fn emptied(&self, version: &Arc<CodeVersion>) {
+        let counts = self.instance().settings().mechanism.release == CodeRelease::FrameCount;
+        if counts && let Some((version, cause)) = self.draining().remove(version.id) {
+            self.release(&[version], cause);
         }
     }
 

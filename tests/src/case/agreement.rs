@@ -13,12 +13,17 @@ impl Case {
     /// What differs from the interpreter in some configuration, line by line: results, traps with their
     /// points, and the memory afterwards. Empty if nothing does.
     pub fn disagreements(&self) -> String {
+        self.disagreements_among(&configurations())
+    }
+
+    /// The same, of other configurations.
+    pub fn disagreements_among(&self, configurations: &[Configuration]) -> String {
         let expected = Run::of(&self.module, &self.calls(), &Configuration::interpreter().settings);
         let compare = |configuration: &Configuration| {
             let run = Run::of(&self.module, &self.calls(), &configuration.settings);
             self.differences(configuration.name, &expected, &run)
         };
-        on_large_stack(self.stack_bytes(), || configurations().iter().flat_map(compare).collect())
+        on_large_stack(self.stack_bytes(), || configurations.iter().flat_map(compare).collect())
     }
 
     fn differences(&self, configuration: &str, expected: &Run, run: &Run) -> Vec<String> {

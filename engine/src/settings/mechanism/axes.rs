@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::listed::listed;
+use crate::settings::tier::Tier;
 
 listed! {
     /// Where the code of a new version goes.
@@ -26,7 +27,8 @@ listed! {
         Hijack = "hijack",
         /// The same, and all continue in the interpreter.
         HijackToInterpreter = "hijack-to-interpreter",
-        /// The same, and all continue in another version: a continuation, which is compiled if there is none.
+        /// The same, and all continue in another version: a continuation, which is compiled if there is none, of the
+        /// tier that the policy names, or else of the tier that they were in.
         HijackToVersion = "hijack-to-version",
         /// The return PCs are swapped, and the exception edge of the call, in the old code, stores the frame state:
         /// what the thread of 2015 calls "very similar to throwing an exception".
@@ -41,6 +43,17 @@ listed! {
         ReturnBarrier = "return-barrier",
         /// They run to their end in the old code.
         RunOut = "run-out",
+    }
+}
+
+impl ActiveFrames {
+    /// Whether a frame may be forced to land in `tier`.
+    pub(crate) fn may_land_in(self, tier: Tier) -> bool {
+        match self {
+            ActiveFrames::HijackToInterpreter => tier == Tier::Interpreter,
+            ActiveFrames::HijackToVersion => tier != Tier::Interpreter,
+            _ => true,
+        }
     }
 }
 
@@ -61,7 +74,8 @@ listed! {
         /// All frames of the invalidated versions.
         #[default]
         EveryFrame = "every-frame",
-        /// The innermost ones; a landing at the last of them hijacks twice as many further out. Go's stack barriers
+        /// The innermost ones; a landing at the last of them hijacks twice as many further out, and so does a trap that
+        /// jumps over it. Code is released when the outermost frame is reached. Go's stack barriers
         /// (`runtime/mstkbar.go` of Go 1.5 to 1.8) are as sparse.
         Sparse = "sparse",
     }

@@ -115,7 +115,7 @@ impl Mechanism {
     /// Whether the return PCs that lead into old activations are swapped, so that nothing returns into them.
     pub fn hijacks(&self) -> bool {
         use ActiveFrames as F;
-        matches!(self.frames, F::Hijack | F::HijackToInterpreter | F::HijackToVersion)
+        matches!(self.frames, F::Hijack | F::HijackToInterpreter | F::HijackToVersion | F::LandingPad)
     }
 
     /// Whether old activations continue in other code.

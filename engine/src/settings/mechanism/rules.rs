@@ -28,8 +28,8 @@ pub enum Refusal {
     /// [`ActiveFrames::LandingPad`] without [`StateRecording::Pads`].
     #[error("landing pads are how the frame state is recorded: use the recording `pads`")]
     NoPads,
-    /// [`CodeRelease::OnHijack`] where old code is still returned into.
-    #[error("code that is returned into cannot be freed at once: use the release `frame-count` or `never`")]
+    /// [`CodeRelease::OnHijack`] where old code is still returned into, or its pads execute.
+    #[error("code that still executes cannot be freed at once: use the release `frame-count` or `never`")]
     ReleaseUnderFrames,
     /// [`CodeRelease::Never`] where everything is hijacked.
     #[error("hijacked code has no frames left to be kept for: use the release `on-hijack`")]
@@ -49,6 +49,9 @@ pub enum Refusal {
     /// [`HijackDensity::Sparse`] where no return PC is swapped, or all frames are visited anyway.
     #[error("only frames that are hijacked into a ledger and rebuilt at their landing can be hijacked later")]
     NothingToHijackLater,
+    /// [`HijackDensity::Sparse`] with a release that has to know all frames.
+    #[error("frames that are not hijacked yet are not counted: use the release `on-hijack`")]
+    SparseIsNotCounted,
     /// [`Bookkeeping`] without hijacked slots.
     #[error("no slot is hijacked whose original could be kept elsewhere: use the bookkeeping `ledger`")]
     NothingToRemember,
@@ -75,7 +78,9 @@ pub(super) const RULES: &[Rule] = &[
     (Refusal::NoPolls, |m| m.replaces_frames() && matches!(m.poll, Poll::None | Poll::StackCheck)),
     (Refusal::NoStateRecorded, |m| m.replaces_frames() && m.recording == StateRecording::None),
     (Refusal::NoPads, |m| m.frames == ActiveFrames::LandingPad && !m.recording.has_pads()),
-    (Refusal::ReleaseUnderFrames, |m| m.release == CodeRelease::OnHijack && !m.hijacks()),
+    (Refusal::ReleaseUnderFrames, |m| {
+        m.release == CodeRelease::OnHijack && (!m.hijacks() || m.frames == ActiveFrames::LandingPad)
+    }),
     (Refusal::KeptForNothing, |m| m.release == CodeRelease::Never && m.hijacks()),
     (Refusal::NothingToCount, |m| m.release == CodeRelease::FrameCount && m.frames == ActiveFrames::RunOut),
     (Refusal::BarrierForNothing, |m| {
@@ -86,6 +91,9 @@ pub(super) const RULES: &[Rule] = &[
     (Refusal::NothingToHijackLater, |m| {
         let is_visited = m.bookkeeping != Bookkeeping::Ledger || m.rebuild == RebuildTime::AtOnce;
         m.density == HijackDensity::Sparse && (!m.hijacks() || is_visited)
+    }),
+    (Refusal::SparseIsNotCounted, |m| {
+        m.density == HijackDensity::Sparse && m.release != CodeRelease::OnHijack
     }),
     (Refusal::NothingToRemember, |m| m.bookkeeping != Bookkeeping::Ledger && !m.hijacks()),
     (Refusal::LandingInOldCode, |m| {
@@ -98,17 +106,10 @@ pub(super) const RULES: &[Rule] = &[
 /// What no code is there for. Empty, and gone, when all axes are built.
 fn unbuilt(m: &Mechanism) -> bool {
     let placement = m.placement != Placement::Elsewhere;
-    let frames =
-        !matches!(m.frames, ActiveFrames::Hijack | ActiveFrames::RunOut | ActiveFrames::ReturnBarrier);
+    let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
-    let density = m.density != HijackDensity::EveryFrame;
-    let is_counted = m.frames == ActiveFrames::ReturnBarrier;
-    let release = match m.release {
-        CodeRelease::ResidenceCount => true,
-        CodeRelease::FrameCount => !is_counted,
-        CodeRelease::OnHijack | CodeRelease::StackScan | CodeRelease::Epoch | CodeRelease::Never => false,
-    };
+    let release = m.release == CodeRelease::ResidenceCount;
     let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    placement || frames || rebuild || density || release || poll || bookkeeping
+    placement || frames || rebuild || release || poll || bookkeeping
 }
