@@ -69,6 +69,19 @@ pub enum CompileError {
     /// The arena is full.
     #[error("no code memory is left")]
     NoCodeMemory,
+    /// The place for the code is that of a version that is not drained yet.
+    #[error("the code that it replaces is not drained yet")]
+    PlaceOccupied,
+    /// The place for the code is too small.
+    #[error(
+        "its code of {bytes} bytes does not fit the place of {available} bytes of the code that it replaces"
+    )]
+    PlaceTooSmall {
+        /// What it would take.
+        bytes: usize,
+        /// What there is.
+        available: usize,
+    },
     /// The frame would not fit the stack reserve.
     #[error("its frame of {bytes} bytes exceeds the limit of {limit}")]
     FrameTooLarge {

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    CallBinding, CodeMemory, Imports, Instance, Land, Mechanism, Settings, Store, Stress, Thread, Tier, Tiers,
+    CallBinding, CodeMemory, CompileError, CompiledTier, EntryPoint, Imports, Instance, Land, Mechanism,
+    Placement, Settings, Store, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{Module, Value};
 use osr_tests::guest::{acting, eager, interpreted, parse, start};
@@ -182,6 +183,53 @@ fn a_function_that_calls_itself_is_bound_to_itself() {
             assert_eq!(call(&thread, "sum", 100), 5050, "{:?}", settings.mechanism.binding);
             assert_eq!(instance.binding_statistics().kept_entries, 0, "what called it is gone with it");
         }
+    }
+}
+
+/// Under each binding the next version of a key is where the last one was.
+#[test]
+fn a_version_takes_the_place_of_the_one_that_it_replaces() {
+    let text = row(50);
+    let same = all(&eager()).into_iter().chain([eager()]).map(|mut settings| {
+        settings.mechanism.placement = Placement::SameAddress;
+        settings
+    });
+    for settings in same {
+        let binding = settings.mechanism.binding;
+        let (instance, thread) = start(&text, &settings, &acting(|_| ()));
+        let starts = || {
+            let versions = instance.versions();
+            let mut starts: Vec<_> =
+                versions.iter().map(|version| (version.function, version.start)).collect();
+            starts.sort();
+            starts
+        };
+        assert_eq!((call(&thread, "g", 1), call(&thread, "f", 1)), (2, 100));
+        let (before, bytes) = (starts(), instance.code_statistics().live_bytes);
+        for _ in 0..3 {
+            thread.invalidate_all().expect("an invalidation");
+            assert_eq!((call(&thread, "f", 1), starts()), (100, before.clone()), "{binding:?}");
+            assert_eq!(instance.code_statistics().live_bytes, bytes, "{binding:?}");
+        }
+        let g = instance.exported_function("g").expect("exported");
+        let again = instance.compile(g, CompiledTier::Optimized, EntryPoint::Function);
+        assert!(matches!(again, Err(CompileError::PlaceOccupied)), "{again:?}");
+    }
+}
+
+#[test]
+fn programs_compute_the_same_in_places_that_are_used_again() {
+    for (number, program) in programs().iter().enumerate() {
+        let module = program.module(true);
+        let run =
+            |settings: &Settings| observe(&module, &program.invoke, &program.small_arguments(), settings);
+        let expected = run(&Configuration::interpreter().settings);
+        let stress = Stress::invalidate(2_000).landing(Land::Random(5));
+        let mut configuration = Configuration::new("in place", Tiers::Auto, stress).with_thresholds((20, 60));
+        configuration.settings.mechanism.placement = Placement::SameAddress;
+        let bindings: Vec<_> = bindings().chain([CallBinding::Cell]).collect();
+        configuration.settings.mechanism.binding = bindings[number % bindings.len()];
+        assert_eq!(run(&configuration.settings), expected, "{}", program.name);
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod ledger;
 pub(crate) mod life;
 pub(crate) mod memory;
 mod pads;
+mod places;
 pub(crate) mod registry;
 pub(crate) mod version;
 pub(crate) mod x86_64;

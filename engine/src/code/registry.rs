@@ -23,10 +23,12 @@ use super::binding::Binding;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
+use super::places::Places;
 use super::version::{CodeVersion, VersionId};
 use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
+use crate::settings::mechanism::Placement;
 
 /// All code versions of an instance.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct Registry {
 pub(super) struct Inner {
     pub(super) memory: Memory,
     pub(super) binding: Binding,
+    /// Where versions are, if the next of a key is to be where the last was.
+    places: Option<Places>,
     /// Places that were written to bind calls.
     pub(super) patches: u64,
     free_slots: Vec<u32>,
@@ -129,6 +133,7 @@ impl Registry {
             inner: Mutex::new(Inner {
                 memory,
                 binding: Binding::Fixed,
+                places: (settings.mechanism.placement == Placement::SameAddress).then(Places::default),
                 patches: 0,
                 free_slots: Vec::new(),
                 next_slot: 0,
@@ -179,12 +184,16 @@ impl Registry {
         let began = Instant::now();
         let inner = &mut *self.inner();
         body.direct_calls.sort_unstable_by_key(|call| (call.callee, call.offset));
+        let padding = inner.places.as_ref().map_or(padding, |places| places.padding(key, padding));
         let mut head = vec![entry_stub::TRAP_INSTRUCTION; padding];
         head.append(&mut inner.binding.head(key, inner.memory.unit()));
         if !head.is_empty() {
             body.code = [&*head, &*body.code].concat().into();
         }
-        let allocation = inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?;
+        let allocation = match &mut inner.places {
+            None => inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?,
+            Some(places) => places.put(&mut inner.memory, key, padding, &body.code)?,
+        };
         let slot = inner.free_slots.pop().unwrap_or_else(|| {
             inner.next_slot += 1;
             inner.next_slot - 1
@@ -385,7 +394,11 @@ impl Inner {
 
     /// The code of `version` goes.
     fn free_code(&mut self, version: &CodeVersion) {
-        self.binding.free(&mut self.memory, version);
+        self.binding.unbind(&mut self.memory, version);
+        match &mut self.places {
+            Some(places) => places.vacate(&mut self.memory, version),
+            None => self.binding.free(&mut self.memory, version),
+        }
     }
 
     /// Nothing but handles refers to `version` any more, whose code is released.

@@ -259,7 +259,7 @@ fn compile(
             Some(version.start as *const u8)
         }
         Err(error) => {
-            let memory = matches!(error, CompileError::NoCodeMemory);
+            let memory = matches!(error, CompileError::NoCodeMemory | CompileError::PlaceOccupied);
             let released = memory.then(|| instance.code_statistics().versions_released);
             instance.function(function).refuse(tier, entry, released);
             tracing::warn!(function = %instance.module().function(function).name, %error, "not compiled");

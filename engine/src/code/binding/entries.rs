@@ -84,7 +84,8 @@ impl Entries {
             let bytes = offset.next_multiple_of(memory.unit());
             let head = Allocation { bytes, ..version.allocation };
             let entry = Entry { callers: 0, head, granule: offset - GRANULE, is_alone: false };
-            self.entries.insert(version.start, entry);
+            // Calls may lead to the entry of another version, in whose place this one is.
+            self.entries.entry(version.start).or_insert(entry);
         }
     }
 

@@ -125,18 +125,20 @@ impl Binding {
         }
     }
 
+    /// The calls of `version` are about to go with its code.
+    pub(super) fn unbind(&mut self, memory: &mut Memory, version: &CodeVersion) {
+        match self {
+            Binding::Fixed | Binding::Trampolines(_) => {}
+            Binding::Patchpoints(sites) => sites.remove(version),
+            Binding::Entries(entries) => entries.unbind(memory, version),
+        }
+    }
+
     /// Frees the code of `version`, but for what calls lead to.
     pub(super) fn free(&mut self, memory: &mut Memory, version: &CodeVersion) {
         let kept = match self {
-            Binding::Fixed | Binding::Trampolines(_) => None,
-            Binding::Patchpoints(sites) => {
-                sites.remove(version);
-                None
-            }
-            Binding::Entries(entries) => {
-                entries.unbind(memory, version);
-                entries.keep_head(version)
-            }
+            Binding::Entries(entries) => entries.keep_head(version),
+            Binding::Fixed | Binding::Trampolines(_) | Binding::Patchpoints(_) => None,
         };
         match kept {
             Some(bytes) => memory.free_behind(version.allocation, bytes),

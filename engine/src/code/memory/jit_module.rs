@@ -96,6 +96,11 @@ impl JitModules {
         protect(libc::PROT_READ | libc::PROT_EXEC);
     }
 
+    pub(super) fn unseal(&self, allocation: Allocation) {
+        let protected = self.pages.protect(allocation, libc::PROT_READ | libc::PROT_WRITE);
+        protected.expect("pages of ours can be protected");
+    }
+
     pub(super) fn free_behind(&mut self, allocation: Allocation, kept: usize) {
         let (_, left) = self.modules.get(&allocation.offset).expect("an allocation has a module");
         *lock(left) = Some(Allocation { bytes: kept, ..allocation });

@@ -89,6 +89,14 @@ impl Memory {
         }
     }
 
+    /// From now on an allocation that is sealed may be written. Nothing may execute or return into it.
+    pub(crate) fn unseal(&mut self, allocation: Allocation) {
+        match self {
+            Memory::Arena(_) => {}
+            Memory::JitModule(modules) => modules.unseal(allocation),
+        }
+    }
+
     /// Overwrites bytes of an allocation that is sealed: each of `patches` at its offset. Only the native thread that
     /// executes the code may do so, and no return PC may lead to the middle of what is overwritten.
     pub(crate) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {

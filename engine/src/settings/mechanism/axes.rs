@@ -12,7 +12,8 @@ listed! {
         /// To memory that no other version occupies.
         #[default]
         Elsewhere = "elsewhere",
-        /// Over the code of the version that it replaces, once that is drained.
+        /// Over the code of the version that it replaces, of the same tier and entry, once that is drained; until then,
+        /// or if it does not fit, there is no new code. The first version gets a quarter more than it needs.
         SameAddress = "same-address",
     }
 }

@@ -105,11 +105,10 @@ pub(super) const RULES: &[Rule] = &[
 
 /// What no code is there for. Empty, and gone, when all axes are built.
 fn unbuilt(m: &Mechanism) -> bool {
-    let placement = m.placement != Placement::Elsewhere;
     let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
     let release = m.release == CodeRelease::ResidenceCount;
     let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    placement || frames || rebuild || release || poll || bookkeeping
+    frames || rebuild || release || poll || bookkeeping
 }
