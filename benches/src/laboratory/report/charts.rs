@@ -47,10 +47,10 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
     {
         let area = SVGBackend::with_string(&mut svg, (720, 400)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(44).y_label_area_size(84);
+        builder.margin(8).x_label_area_size(44).y_label_area_size(96);
         let mut chart =
             builder.build_cartesian_2d((left..right).log_scale(), (bottom..top).log_scale()).ok()?;
-        let style = ("sans-serif", 14).into_font().color(&GREY);
+        let style = ("sans-serif", 18).into_font().color(&GREY);
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(TRANSPARENT).bold_line_style(GREY.mix(0.25)).axis_style(GREY);
         mesh.label_style(style.clone()).axis_desc_style(style).x_desc(x).y_desc(y);
@@ -80,11 +80,11 @@ pub(super) fn timeline(rows: &[(String, Vec<f64>)]) -> Option<String> {
         let height = 60 + 34 * rows.len() as u32;
         let area = SVGBackend::with_string(&mut svg, (720, height)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(44).y_label_area_size(84);
+        builder.margin(8).x_label_area_size(44).y_label_area_size(96);
         let vertical: std::ops::Range<f64> = -0.5..rows.len() as f64 - 0.5;
         let vertical: RangedCoordf64 = vertical.into();
         let mut chart = builder.build_cartesian_2d((low * 0.8..high * 1.25).log_scale(), vertical).ok()?;
-        let style = ("sans-serif", 14).into_font().color(&GREY);
+        let style = ("sans-serif", 18).into_font().color(&GREY);
         let name = |row: &f64| {
             let position = rows.len() as f64 - 1.0 - row;
             let is_row = position.fract() == 0.0 && position >= 0.0;
@@ -116,7 +116,7 @@ fn scalable(svg: String) -> String {
         rest.split_once('"').map(|(value, _)| value.to_owned())
     };
     let (width, height) = (attribute("width").unwrap_or_default(), attribute("height").unwrap_or_default());
-    format!("<svg role=\"img\" viewBox=\"0 0 {width} {height}\">{rest}")
+    format!("<div class=\"wide\"><svg role=\"img\" viewBox=\"0 0 {width} {height}\">{rest}</div>")
 }
 
 fn count_text(count: f64) -> String {

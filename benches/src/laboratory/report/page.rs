@@ -15,7 +15,7 @@ h1{font-size:1.7rem;line-height:1.2}h2{margin-top:2.5rem}blockquote{border-left:
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--ground)}
-figure{margin:1.5rem 0}figure svg{width:100%;height:auto;display:block}figcaption,.faint{color:var(--faint);font-size:.875rem}
+figure{margin:1.5rem 0}figure svg{width:100%;min-width:600px;height:auto;display:block}figcaption,.faint{color:var(--faint);font-size:.875rem}
 code,pre{font:.8125rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere}pre{overflow-x:auto;white-space:pre}
 .key{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem}.key i{display:inline-block;width:1rem;height:.25rem;vertical-align:middle;margin-right:.35rem}";
 
