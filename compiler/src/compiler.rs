@@ -26,6 +26,7 @@ use super::trap_site::trap_sites;
 use super::{pad, safepoint, translate};
 use crate::frame_map::FrameMaps;
 use crate::pad_sites::PadSites;
+use crate::poll_sites::PollSites;
 use crate::settings::{CompiledTier, StateRecording};
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
@@ -45,6 +46,8 @@ pub struct CompiledBody {
     pub pads: Option<Box<PadSites>>,
     /// With [`StateRecording::CrossChecked`], the frame maps that slots yield.
     pub slot_maps: Option<Box<FrameMaps>>,
+    /// The polls of its loops, if they are to be overwritten.
+    pub polls: Option<Box<PollSites>>,
     /// Unwind rows.
     pub unwind: UnwindInfo,
     /// The calls of other functions that are to be bound when it is in its place.
@@ -190,6 +193,7 @@ impl Compiler {
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         let maps = safepoint::maps(body, points, &safepoints, compiled)?;
+        let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         Ok(CompiledBody {
             code: compiled.code_buffer().into(),
             frame_maps: maps.frame_maps,
@@ -198,6 +202,7 @@ impl Compiler {
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
             direct_calls: direct_calls(compiled, names),
+            polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
             unwind,
         })
     }

@@ -27,11 +27,14 @@
 //! multiplies the code ([`docs/live_ranges.md`](../docs/live_ranges.md)). Such a loop polls at its header, where they
 //! meet anyway.
 //!
+//! Where the setting is a [cheaper poll](Poll::is_overwritten), loops are compiled as they are for the stack limit, and the comparison
+//! is overwritten in memory with what costs less while no poll is requested ([`poll_sites`](super::poll_sites)).
+//!
 //! Baseline code, whose allocator has no idea of loops, polls at the header and stores before it calls.
 
 use std::mem::offset_of;
 
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::CallConv;
 use osr_ir::{Block, Point, Points, TrapKind};
@@ -58,7 +61,15 @@ impl Translator<'_, '_> {
             self.builder.switch_to_block(counted);
         }
         let is_entry = point == Points::entry();
-        let wanted = if is_entry { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
+        if is_entry && self.checks == Poll::Flag {
+            let flag_checked = self.builder.create_block();
+            let exhausted = self.is_below_limit();
+            self.builder.ins().brif(exhausted, cold, &[], flag_checked, &[]);
+            self.builder.switch_to_block(flag_checked);
+        }
+        let is_checked_by_limit = is_entry && self.checks != Poll::Flag;
+        let wanted =
+            if is_checked_by_limit { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
         self.builder.ins().brif(wanted, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         let slots_current = self.slots_current.clone();
@@ -91,15 +102,13 @@ impl Translator<'_, '_> {
 
     /// The poll of the loop of `header`, where that is what follows, if it is there.
     pub(super) fn poll_at_header(&mut self, header: Block) {
-        let point = self.analysis.points.header(header).filter(|_| self.checks == Poll::StackLimit);
+        let point = self.analysis.points.header(header).filter(|_| self.checks.stops_loops());
         let Some(point) = point.filter(|_| self.polls_at(header)) else { return };
         if self.tier == CompiledTier::Baseline {
             return self.poll(point);
         }
         let (cold, next) = (self.cold_block(), self.builder.create_block());
-        self.at(Some(point));
-        let wanted = self.compare_request(IntCC::Equal);
-        self.builder.ins().brif(wanted, cold, &[], next, &[]);
+        self.branch_at_poll(point, IntCC::Equal, [cold, next]);
         self.fill_poll(cold, point, next);
         self.builder.switch_to_block(next);
     }
@@ -110,7 +119,7 @@ impl Translator<'_, '_> {
         let next = self.unrolling.copy(from, copy, to);
         // Between the copies of a loop nothing goes back.
         let goes_back = next == 0 && self.analysis.points.goes_back(from, to);
-        if !goes_back || self.checks != Poll::StackLimit || self.polls_at(to) {
+        if !goes_back || !self.checks.stops_loops() || self.polls_at(to) {
             return self.block(to, next);
         }
         *self.back_edges[to.index()].get_or_insert_with(|| {
@@ -123,10 +132,20 @@ impl Translator<'_, '_> {
     pub(super) fn go_back(&mut self, header: Block) {
         let point = self.analysis.points.header(header).expect("back-edges lead to loop headers");
         let (cold, next) = (self.cold_block(), self.block(header, 0));
-        self.at(Some(point));
-        let unwanted = self.compare_request(IntCC::NotEqual);
-        self.builder.ins().brif(unwanted, next, &[], cold, &[]);
+        self.branch_at_poll(point, IntCC::NotEqual, [next, cold]);
         self.fill_poll(cold, point, next);
+    }
+
+    /// The comparison and the branch of the poll at `point`. If they are to be overwritten, their machine code is found by
+    /// its location.
+    fn branch_at_poll(&mut self, point: Point, condition: IntCC, [yes, no]: [ir::Block; 2]) {
+        self.at(Some(point));
+        if self.checks.is_overwritten() {
+            self.builder.set_srcloc(Origin::Poll(point).location());
+        }
+        let condition = self.compare_request(condition);
+        self.builder.ins().brif(condition, yes, &[], no, &[]);
+        self.at(Some(point));
     }
 
     fn cold_block(&mut self) -> ir::Block {
@@ -191,10 +210,14 @@ impl Translator<'_, '_> {
         self.builder.ins().trapnz(below, trap_code(TrapKind::StackExhausted));
     }
 
-    /// Whether polls are requested. Without the fence, which emits nothing, the load would be
-    /// merged with an earlier one, and the poll would silently disappear.
+    /// Whether polls are requested: `condition` says whether the word is equal to what requests them. Without the
+    /// fence, which emits nothing, the load would be merged with an earlier one, and the poll would silently disappear.
     fn compare_request(&mut self, condition: IntCC) -> ir::Value {
         self.builder.ins().sequence_point();
+        if self.checks == Poll::Flag {
+            let flag = self.context_word(offset_of!(Context, poll_flag));
+            return self.builder.ins().icmp_imm_u(condition.complement(), flag, 0);
+        }
         let limit = self.context_word(offset_of!(Context, stack_limit));
         self.builder.ins().icmp_imm_s(condition, limit, POLL_REQUEST as i64)
     }

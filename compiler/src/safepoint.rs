@@ -5,6 +5,7 @@
 //! contexts is said by the exception table.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cranelift_codegen::ir;
 use cranelift_codegen::{
@@ -143,11 +144,14 @@ pub(super) enum Origin {
     Safepoint(usize),
     /// The call by which that safepoint, a poll, leaves the frame.
     Leave(usize),
+    /// The comparison and the branches of the poll of the loop whose header is at that point.
+    Poll(Point),
 }
 
 impl Origin {
     const SAFEPOINT: u32 = 1 << 31;
     const LEAVE: u32 = 1 << 30;
+    const POLL: u32 = Origin::SAFEPOINT | Origin::LEAVE;
 
     /// Cranelift's location for it.
     pub(super) fn location(self) -> ir::SourceLoc {
@@ -155,17 +159,19 @@ impl Origin {
             Origin::Point(point) => point.as_u32(),
             Origin::Safepoint(number) => Origin::SAFEPOINT | number as u32,
             Origin::Leave(number) => Origin::LEAVE | number as u32,
+            Origin::Poll(point) => Origin::POLL | point.as_u32(),
         })
     }
 
     fn of(location: ir::SourceLoc) -> Option<Origin> {
         let bits = location.bits();
-        let number = (bits & !(Origin::SAFEPOINT | Origin::LEAVE)) as usize;
-        match (bits & Origin::SAFEPOINT, bits & Origin::LEAVE) {
+        let number = (bits & !Origin::POLL) as usize;
+        match bits & Origin::POLL {
             _ if location.is_default() => None,
-            (0, 0) => Some(Origin::Point(Point::new(number))),
-            (0, _) => Some(Origin::Leave(number)),
-            _ => Some(Origin::Safepoint(number)),
+            0 => Some(Origin::Point(Point::new(number))),
+            Origin::LEAVE => Some(Origin::Leave(number)),
+            Origin::SAFEPOINT => Some(Origin::Safepoint(number)),
+            _ => Some(Origin::Poll(Point::new(number))),
         }
     }
 }
@@ -182,6 +188,17 @@ impl Origins<'_> {
     pub(super) fn at(&self, offset: u32) -> Option<Origin> {
         let after = self.0.partition_point(|location| location.start <= offset);
         Origin::of(self.0[after.checked_sub(1)?].loc)
+    }
+
+    /// The machine code of the polls of loops that are to be overwritten: by loop header, ranges of offsets. What emits
+    /// nothing has an empty one.
+    pub(super) fn polls(&self) -> BTreeMap<Point, Vec<Range<u32>>> {
+        let mut polls = BTreeMap::<Point, Vec<Range<u32>>>::new();
+        for MachSrcLoc { start, end, loc } in self.0 {
+            let Some(Origin::Poll(point)) = Origin::of(*loc) else { continue };
+            polls.entry(point).or_default().push(*start..*end);
+        }
+        polls
     }
 }
 

@@ -128,13 +128,15 @@ pub enum Poll {
     StackLimit,
     /// At entries and on back-edges, whether a flag is set; at entries, besides, whether there is stack left.
     Flag,
-    /// At back-edges, a load from a page that a request makes inaccessible: the fault is the poll. At entries the
+    /// On back-edges, a load from a page that a request makes inaccessible: the fault is the poll. At entries the
     /// stack limit.
     GuardPage,
     /// On back-edges nothing, until a request patches every back-edge of every version to lead to a poll. At entries
     /// the stack limit.
     PatchedNop,
-    /// The same, but a request patches only versions that have frames on the stack.
+    /// The same, but a request patches only versions that have frames on the stack, and those that can be entered
+    /// without a poll: continuations, and functions that call nothing. A request that lasts, or is made where the stack
+    /// cannot be walked, patches all.
     PatchedNopActive,
 }
 
@@ -149,6 +151,16 @@ impl Poll {
         Poll::PatchedNop,
         Poll::PatchedNopActive,
     ];
+
+    /// Whether a loop can be stopped.
+    pub fn stops_loops(self) -> bool {
+        !matches!(self, Poll::None | Poll::StackCheck)
+    }
+
+    /// Whether the polls of loops are overwritten with what is cheaper while nothing is requested.
+    pub fn is_overwritten(self) -> bool {
+        matches!(self, Poll::GuardPage | Poll::PatchedNop | Poll::PatchedNopActive)
+    }
 }
 
 /// Everything that a [unit](crate::Unit) says about code besides the program.

@@ -26,7 +26,7 @@ pub(super) fn trap_sites(
     let origins = Origins::of(compiled);
     let site = |trap: &MachTrap| {
         let point = match origins.at(trap.offset)? {
-            Origin::Point(point) => point,
+            Origin::Point(point) | Origin::Poll(point) => point,
             Origin::Safepoint(number) | Origin::Leave(number) => safepoints[number].point,
         };
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();

@@ -46,6 +46,9 @@ pub struct Context {
     /// The nearest entry from Rust into compiled code; null if there is none.
     pub entry: *const EntryRecord,
 
+    /// Not 0: code that polls by a flag takes its slow path. The same request as [`POLL_REQUEST`].
+    pub poll_flag: AtomicU64,
+
     /// What the landing stub saves and restores.
     pub landing: LandingRegisters,
     /// The runtime's side of the stubs.

@@ -2,7 +2,7 @@
 //!
 //! The handler runs on the faulting thread, between two instructions of compiled code. It looks up why
 //! the instruction traps (no locks), notes it in the thread, and makes the thread continue in the stub
-//! that unwinds to the nearest entry. Faults that are not the guest's go to the handler that was there before.
+//! that unwinds to the nearest entry. A load from the page that guards polls is no trap: the thread continues at the poll. Faults that are not the guest's go to the handler that was there before.
 //!
 //! It may interrupt anything, in any native thread: it allocates nothing, takes no lock, and reads only what
 //! was written before it was installed, code that does not move, and the thread whose context is current.
@@ -53,6 +53,9 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         let thread = unsafe { &*current.cast::<Thread>() };
         // SAFETY: a valid siginfo has an address for these signals.
         let address = unsafe { (*info).si_addr() } as u64;
+        if let Some(poll) = thread.instance().registry().poll_of_fault(pc, address) {
+            return interrupted.jump(poll);
+        }
         if let Some(fault) = guest_fault(thread, signal, pc, address) {
             thread.set_fault(fault);
             return interrupted.continue_at(stubs::unwind_to_entry as *const () as u64, current as u64);

@@ -11,10 +11,14 @@ impl Interrupted<'_> {
         self.0.uc_mcontext.gregs[libc::REG_RIP as usize] as u64
     }
 
+    /// Continues at `pc` instead, with all registers as they are.
+    pub(crate) fn jump(&mut self, pc: u64) {
+        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+    }
+
     /// Continues at `pc` instead, with `argument` where System V passes the first one.
     pub(crate) fn continue_at(&mut self, pc: u64, argument: u64) {
-        let registers = &mut self.0.uc_mcontext.gregs;
-        registers[libc::REG_RIP as usize] = pc as i64;
-        registers[libc::REG_RDI as usize] = argument as i64;
+        self.jump(pc);
+        self.0.uc_mcontext.gregs[libc::REG_RDI as usize] = argument as i64;
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod life;
 pub(crate) mod memory;
 mod pads;
 mod places;
+mod polls;
 pub(crate) mod registry;
 pub(crate) mod version;
 pub(crate) mod x86_64;

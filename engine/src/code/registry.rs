@@ -6,6 +6,8 @@
 //! The registry keeps a handle of each version: in its slot until the code is released, and after that among
 //! the *awaited* while ledger records name the version.
 
+mod polls;
+
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
@@ -24,11 +26,13 @@ use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
 use super::places::Places;
+use super::polls::Polls;
 use super::version::{CodeVersion, VersionId};
 use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
 use crate::settings::mechanism::Placement;
+use polls::PollsInCode;
 
 /// All code versions of an instance.
 #[derive(Debug)]
@@ -42,6 +46,7 @@ pub(crate) struct Registry {
     /// Per slot, a handle of the version. There are as many slots as granules: each version has a granule.
     slots: Reservation,
     inner: Mutex<Inner>,
+    polls: PollsInCode,
     epoch: AtomicU64,
     install_ns: AtomicU64,
     release_ns: AtomicU64,
@@ -115,7 +120,8 @@ pub struct CodeTimes {
 impl Registry {
     /// An empty registry.
     pub(crate) fn new(settings: &Settings, common_unwind: &CommonInformationEntry) -> io::Result<Registry> {
-        let memory = Memory::new(settings.code_memory, settings.code_bytes, settings.checked)?;
+        let mut memory = Memory::new(settings.code_memory, settings.code_bytes, settings.checked)?;
+        let polls = PollsInCode::new(settings.mechanism.poll, &mut memory)?;
         let range = memory.range();
         let bytes = range.end - range.start;
         let granules = bytes as usize / GRANULE;
@@ -145,6 +151,7 @@ impl Registry {
                 frame_map_bytes: 0,
                 unwind_bytes: 0,
             }),
+            polls,
             epoch: AtomicU64::new(0),
             install_ns: AtomicU64::new(0),
             release_ns: AtomicU64::new(0),
@@ -200,18 +207,28 @@ impl Registry {
         });
         inner.next_id += 1;
         inner.compiled += 1;
+        let start = self.base + (allocation.offset + head.len()) as u64;
+        let polls = body.polls.map(|sites| {
+            let polls = Polls::new(&sites, &body.code[head.len()..], self.polls.distance(start));
+            if !self.polls.compares() && polls.set_compare(false) {
+                let idle = polls.bytes(false);
+                idle.for_each(|(at, bytes)| inner.memory.write(allocation, head.len() + at as usize, bytes));
+            }
+            Box::new(polls)
+        });
         let version = Arc::new_cyclic(|handle| CodeVersion {
             id: VersionId(inner.next_id),
             function: key.function,
             tier: key.tier,
             entry: key.entry,
-            start: self.base + (allocation.offset + head.len()) as u64,
+            start,
             code_bytes: (body.code.len() - head.len()) as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             recording: body.recording,
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,
+            polls,
             unwind,
             direct_calls: body.direct_calls.into(),
             allocation,

@@ -19,6 +19,7 @@ use osr_stackwalk::CompactRows;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, Memory};
 use super::pads::Pads;
+use super::polls::Polls;
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The number of a version: unique in its instance, never reused.
@@ -56,6 +57,8 @@ pub struct CodeVersion {
     pub(crate) pads: Option<Box<Pads>>,
     /// With [`StateRecording::CrossChecked`], what the frame maps would be with slots.
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
+    /// The polls of its loops, if they are overwritten while none is requested.
+    pub(crate) polls: Option<Box<Polls>>,
     /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
     /// The calls in its code that name their callee, by callee.
@@ -159,6 +162,18 @@ impl CodeVersion {
         let Some(pads) = &self.pads else { return Vec::new() };
         let sites = 0..self.frame_maps.len() as u32;
         sites.map(|site| pads.range(site).map(|range| range.start..range.end)).collect()
+    }
+
+    /// How many polls of its loops are overwritten while none is requested, and how many compare all the same, because
+    /// their code is not as it must be for that. None where they are not to be overwritten.
+    pub fn overwritten_polls(&self) -> Option<(usize, usize)> {
+        self.polls.as_ref().map(|polls| polls.count())
+    }
+
+    /// Whether it polls where it is entered.
+    pub(crate) fn polls_at_entry(&self) -> bool {
+        self.entry == EntryPoint::Function
+            && self.frame_maps.sites().any(|site| site.kind == PointKind::Entry)
     }
 
     /// Whether `site` is a poll whose frame state is stored only where the frame is left.

@@ -41,7 +41,7 @@ use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
 use crate::thread::draining::Draining;
 use crate::thread::pending::{Front, Landed, PendingPad, PollExit};
-use crate::thread::phase::CurrentPhase;
+use crate::thread::phase::{CurrentPhase, Phase};
 use crate::thread::reclaim::Reclaim;
 use crate::thread::trap::Fault;
 
@@ -136,6 +136,7 @@ impl Thread {
             exit_slot: 0,
             exit_frame: 0,
             entry: ptr::null(),
+            poll_flag: AtomicU64::new(0),
             landing: LandingRegisters::default(),
             hooks: hooks.stubs,
         };
@@ -170,7 +171,7 @@ impl Thread {
             _pinned: PhantomPinned,
         });
         instance.attach_thread(&thread);
-        thread.update_polls();
+        thread.update_polls(Phase::Outside);
         Ok(thread)
     }
 

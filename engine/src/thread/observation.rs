@@ -88,7 +88,7 @@ impl<'t> Observation<'t> {
             Request::InvalidateAll | Request::InvalidateActive => self.thread.check_updatable()?,
         }
         self.thread.agenda().request(request);
-        self.thread.update_polls();
+        self.thread.update_polls(self.phase);
         Ok(())
     }
 }

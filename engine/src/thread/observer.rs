@@ -90,7 +90,7 @@ impl Thread {
     fn contain<T>(&self, who: &str, run: impl FnOnce() -> T) -> Option<T> {
         let value = self.agenda.contain(who, run);
         if value.is_none() {
-            self.update_polls();
+            self.update_polls(Phase::Observing);
         }
         value
     }

@@ -56,7 +56,7 @@ impl Thread {
     #[cold]
     pub(super) fn panic_trap(&self, function: FunctionIndex, point: Point) -> Option<Trap> {
         let message = self.agenda.take_panic()?;
-        self.update_polls();
+        self.update_polls(self.phase.get());
         Some(Trap { message: Some(message), ..self.trap_at(TrapKind::HostError, function, point) })
     }
 }

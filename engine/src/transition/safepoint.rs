@@ -33,7 +33,7 @@ impl Thread {
             };
             carried_out.expect("code was ready when it was requested, and the stack can be walked");
         }
-        self.update_polls();
+        self.update_polls(self.phase().get());
         if self.agenda().has_waiting() {
             self.release_due();
         }
@@ -49,7 +49,7 @@ impl Thread {
         self.carry_out_requests();
         match self.agenda().take_panic() {
             Some(message) => {
-                self.update_polls();
+                self.update_polls(self.phase().get());
                 Err(TransitionError::Panicked { message })
             }
             None => outcome,

@@ -26,7 +26,8 @@ use crate::settings::code_memory::CodeMemory;
 
 /// Code is allocated in multiples of this many bytes: a cache line.
 pub(crate) const GRANULE: usize = 64;
-const PAGE: usize = 4096;
+/// Protection is changed for whole pages.
+pub(crate) const PAGE: usize = 4096;
 
 /// A part of code memory, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -109,7 +109,7 @@ impl Mechanism {
 
     /// Whether optimized code polls: whether a loop of it can be stopped.
     pub fn polls(&self) -> bool {
-        !matches!(self.poll, Poll::None | Poll::StackCheck)
+        self.poll.stops_loops()
     }
 
     /// Whether the return PCs that lead into old activations are swapped, so that nothing returns into them.

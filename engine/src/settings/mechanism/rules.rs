@@ -108,7 +108,6 @@ fn unbuilt(m: &Mechanism) -> bool {
     let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
     let release = m.release == CodeRelease::ResidenceCount;
-    let poll = !matches!(m.poll, Poll::None | Poll::StackCheck | Poll::StackLimit);
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    frames || rebuild || release || poll || bookkeeping
+    frames || rebuild || release || bookkeeping
 }
