@@ -27,6 +27,7 @@ use super::{pad, safepoint, translate};
 use crate::frame_map::FrameMaps;
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
+use crate::residence::ResidenceCount;
 use crate::settings::{CompiledTier, StateRecording};
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
@@ -48,6 +49,8 @@ pub struct CompiledBody {
     pub slot_maps: Option<Box<FrameMaps>>,
     /// The polls of its loops, if they are to be overwritten.
     pub polls: Option<Box<PollSites>>,
+    /// Where it counts its activations, if it was to. It keeps the address of the count.
+    pub residence: Option<Box<ResidenceCount>>,
     /// Unwind rows.
     pub unwind: UnwindInfo,
     /// The calls of other functions that are to be bound when it is in its place.
@@ -144,7 +147,10 @@ impl Compiler {
             CompiledTier::Baseline => StateRecording::Slots,
             CompiledTier::Optimized => unit.settings.recording,
         };
-        let mut request = Request { unit: *unit, load_merging: LoadMerging::Allowed, recording };
+        let residence = unit.settings.counts_residents.then(Box::<ResidenceCount>::default);
+        let address = residence.as_ref().map(|count| count.address());
+        let mut request =
+            Request { unit: *unit, load_merging: LoadMerging::Allowed, recording, residence: address };
         // Where the frame is too large with one recording, it may not be with another.
         let others = [StateRecording::Locations, StateRecording::Slots];
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
@@ -152,7 +158,7 @@ impl Compiler {
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
-                Ok(compiled) => break Ok(compiled),
+                Ok(compiled) => break Ok(CompiledBody { residence, ..compiled }),
                 Err(Failure::Refused(error @ CompileError::FrameTooLarge { .. })) => match others.next() {
                     Some(other) => request.recording = other,
                     None => break Err(error),
@@ -201,6 +207,7 @@ impl Compiler {
             recording: request.recording,
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
+            residence: None,
             direct_calls: direct_calls(compiled, names),
             polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
             unwind,
@@ -214,6 +221,8 @@ pub(super) struct Request<'u> {
     pub(super) unit: Unit<'u>,
     pub(super) load_merging: LoadMerging,
     pub(super) recording: StateRecording,
+    /// The address of the count of activations.
+    pub(super) residence: Option<i64>,
 }
 
 /// Whether Cranelift may merge a load into the instruction that uses its value, which then traps for it.

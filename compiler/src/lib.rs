@@ -37,6 +37,7 @@
 //!         recording: StateRecording::Locations,
 //!         binding: CallBinding::Cell,
 //!         poll: Poll::StackLimit,
+//!         counts_residents: false,
 //!         unrolling: 1,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,
@@ -57,7 +58,7 @@
 //! # What may be relied on
 //!
 //! Compiled code keeps frame pointers; it refers to nothing by absolute
-//! address but its profile, which outlives it (everything else outside comes through the context), so it
+//! address but its profile and its residence count, which outlive it (everything else outside comes through the context), so it
 //! runs wherever it is put, once its direct calls, if it has any, are bound; every call that can return has a frame map.
 
 mod analysis;
@@ -77,6 +78,7 @@ mod profiling;
 mod recording;
 pub mod reference;
 mod registers;
+mod residence;
 mod runtime_operation;
 mod safepoint;
 mod settings;
@@ -91,6 +93,7 @@ pub use compiler::{CompileError, CompiledBody, Compiler, DirectCall};
 pub use linked_module::{LinkedModule, is_elsewhere};
 pub use pad_sites::{PadRange, PadSites, Reference};
 pub use poll_sites::{PollSite, PollSites};
+pub use residence::ResidenceCount;
 pub use runtime_operation::RuntimeOperation;
 pub use settings::{CallBinding, CodeSettings, CompiledTier, Poll, StateRecording};
 pub use trap_site::TrapSite;

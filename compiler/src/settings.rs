@@ -172,6 +172,8 @@ pub struct CodeSettings {
     pub binding: CallBinding,
     /// What optimized code checks at entries and on back-edges.
     pub poll: Poll,
+    /// Whether the code counts how many activations are inside it.
+    pub counts_residents: bool,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,

@@ -69,6 +69,8 @@ pub(super) struct Translator<'a, 'b> {
     load_merging: LoadMerging,
     /// What counts are written to, if the tier profiles.
     pub(super) profile: Option<&'a Profile>,
+    /// The address that activations are counted at, if they are.
+    pub(super) residence: Option<i64>,
 }
 
 /// What is still to be translated.
@@ -98,7 +100,7 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Vec<Safepoint> {
-    let Request { unit, load_merging, recording } = request;
+    let Request { unit, load_merging, recording, residence } = request;
     let Unit { linked, key: VersionKey { function, tier, entry }, analysis, settings, .. } = unit;
     let body = linked.body(function);
     clif.signature = signature(linked, function, entry);
@@ -152,6 +154,7 @@ pub(super) fn translate<'b>(
         block_local: Vec::new(),
         load_merging,
         profile: unit.profile,
+        residence,
     };
     match entry {
         EntryPoint::Function => translator.enter_function(start),
@@ -203,6 +206,7 @@ pub(super) fn clif_type(ty: Type) -> ir::Type {
 
 impl Translator<'_, '_> {
     fn enter_function(&mut self, start: ir::Block) {
+        self.count_entry();
         let parameters = self.builder.block_params(start)[1..].to_vec();
         for (position, value) in parameters.into_iter().enumerate() {
             self.write(Register::new(position), value);
@@ -227,6 +231,7 @@ impl Translator<'_, '_> {
     }
 
     fn enter_continuation(&mut self, start: ir::Block, point: osr_ir::Point) {
+        self.count_entry();
         let state = self.builder.block_params(start)[1];
         for &register in self.analysis.liveness.at(point) {
             let ty = clif_type(self.body.ty(register));
@@ -544,6 +549,7 @@ impl Translator<'_, '_> {
                 returned.push(value);
             }
         }
+        self.count_exit();
         self.builder.ins().return_(&returned);
     }
 }

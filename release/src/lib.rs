@@ -6,10 +6,11 @@
 //!
 //! ```text
 //!   retire(code) ──> waiting ────────────────────────────────────────> drained ──> the caller frees it
-//!                    │ Scan:    a census of the stack finds no frame in it
-//!                    │ Count:   each frame that the census found has ended
-//!                    │ Barrier: the same, noticed by swapped return PCs
-//!                    │ Epoch:   all calls have ended that were under way
+//!                    │ Scan:      a census of the stack finds no frame in it
+//!                    │ Count:     each frame that the census found has ended
+//!                    │ Barrier:   the same, noticed by swapped return PCs
+//!                    │ Residence: the code's own count of its activations is zero
+//!                    │ Epoch:     all calls have ended that were under way
 //! ```
 //!
 //! | strategy | costs running code | costs at a retirement | frees |
@@ -17,6 +18,7 @@
 //! | [`Strategy::Scan`] | nothing | a walk, and one for each further try | at the next try |
 //! | [`Strategy::Count`] | nothing | a walk | when the owner has told of the last end |
 //! | [`Strategy::Barrier`] | nothing | a walk, a store for each frame; each end takes a stub | at the last return |
+//! | [`Strategy::Residence`] | a count up and a count down for each activation | nothing | at the next look |
 //! | [`Strategy::Epoch`] | a counter for each outermost call | nothing | when the calls under way have ended |
 //!
 //! A frame in an endless loop keeps its code with all of them.

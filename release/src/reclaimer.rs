@@ -16,6 +16,8 @@ pub enum Strategy {
     Count,
     /// The return slots by which its frames end lead to a stub: [`Reclaimer::returned`].
     Barrier,
+    /// Code counts its activations itself, and its owner looks: [`Reclaimer::look`].
+    Residence,
     /// All calls have ended that were under way when it was retired: [`Reclaimer::call_began`],
     /// [`Reclaimer::call_ended`].
     Epoch,
@@ -100,16 +102,17 @@ impl<C> Reclaimer<C> {
         self.strategy
     }
 
-    /// Nothing new enters `code`; `census` is of its ranges, in the same order. With [`Strategy::Epoch`] it may be
-    /// empty, for frames do not matter; with [`Strategy::Scan`], too: then the code waits for a [scan](Self::scan).
+    /// Nothing new enters `code`; `census` is of its ranges, in the same order. With [`Strategy::Epoch`] and
+    /// [`Strategy::Residence`] it may be empty, for frames do not matter; with [`Strategy::Scan`], too: then the code waits
+    /// for a [scan](Self::scan).
     ///
     /// # Panics
     /// If the census is of another number of pieces.
     pub fn retire(&mut self, code: impl IntoIterator<Item = (CodeRange, C)>, census: &Census) {
         let (first, retired, epoch) = (self.tickets, Instant::now(), self.epochs.now());
         for (piece, (range, code)) in code.into_iter().enumerate() {
-            let is_unknown =
-                matches!(self.strategy, Strategy::Epoch | Strategy::Scan) && census.pieces() == 0;
+            let is_unknown = matches!(self.strategy, Strategy::Epoch | Strategy::Scan | Strategy::Residence)
+                && census.pieces() == 0;
             let frames = if is_unknown { u64::MAX } else { census.count(piece) };
             self.waiting.push(Waiting { ticket: self.tickets, code, retired, epoch, frames });
             self.ranges.push(range);
@@ -145,6 +148,14 @@ impl<C> Reclaimer<C> {
         assert_eq!(census.pieces(), self.waiting.len(), "a census of what waits");
         for (piece, waiting) in self.waiting.iter_mut().enumerate() {
             waiting.frames = census.count(piece);
+        }
+        self.drain();
+    }
+
+    /// With [`Strategy::Residence`]: what `is_empty` says has no activations is drained.
+    pub fn look(&mut self, is_empty: impl Fn(&C) -> bool) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| is_empty(&waiting.code)) {
+            waiting.frames = 0;
         }
         self.drain();
     }
@@ -225,7 +236,7 @@ impl<C> Reclaimer<C> {
     fn drain(&mut self) {
         let is_over = |reclaimer: &Reclaimer<C>, waiting: &Waiting<C>| match reclaimer.strategy {
             Strategy::Epoch => reclaimer.epochs.is_past(waiting.epoch),
-            Strategy::Scan | Strategy::Count | Strategy::Barrier => waiting.frames == 0,
+            _ => waiting.frames == 0,
         };
         let mut position = 0;
         while let Some(waiting) = self.waiting.get(position) {

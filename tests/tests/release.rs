@@ -12,7 +12,9 @@ use osr_tests::guest::{acting, eager, interpreted, start};
 use osr_tests::{Configuration, observe, programs};
 
 /// Frames run out, or land, and their code waits.
-const MECHANISMS: [&str; 11] = [
+const MECHANISMS: [&str; 13] = [
+    "frames=run-out,release=residence-count",
+    "frames=run-out,release=residence-count,recording=none,poll=stack-check",
     "frames=run-out,release=never",
     "frames=run-out,release=stack-scan",
     "frames=run-out,release=epoch",
@@ -99,6 +101,7 @@ fn memory_comes_back_when_it_should() {
     // With the first call the code of both is retired; `g` returns from it before the second, `f` at the end.
     assert_eq!(releases_by_call("frames=run-out,release=never"), (vec![0, 0, 0, 0], 0));
     assert_eq!(releases_by_call("frames=run-out,release=stack-scan"), (vec![0, 1, 1, 1], 2));
+    assert_eq!(releases_by_call("frames=run-out,release=residence-count"), (vec![0, 1, 1, 1], 2));
     assert_eq!(releases_by_call("frames=run-out,release=epoch"), (vec![0, 0, 0, 0], 2));
     assert_eq!(releases_by_call("frames=return-barrier,release=frame-count"), (vec![0, 1, 1, 1], 2));
     // Hijacked, `f` lands when `g` has.
@@ -117,7 +120,7 @@ fn a_callee_in_a_loop_keeps_its_code() {
           (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
         (i32.const 5))
       (func (export "f") (result i32) (call $callee (i32.const 2000))))"#;
-    for mechanism in &MECHANISMS[..7] {
+    for mechanism in &MECHANISMS[..9] {
         let calls = AtomicU64::new(0);
         let kept = Arc::new(Mutex::new(Vec::new()));
         let host = Arc::clone(&kept);

@@ -229,6 +229,7 @@ impl Registry {
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,
             polls,
+            residence: body.residence,
             unwind,
             direct_calls: body.direct_calls.into(),
             allocation,

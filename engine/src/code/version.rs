@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::FrameMaps;
-use osr_compiler::{DirectCall, EntryPoint, TrapSite};
+use osr_compiler::{DirectCall, EntryPoint, ResidenceCount, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
@@ -59,6 +59,8 @@ pub struct CodeVersion {
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
     /// The polls of its loops, if they are overwritten while none is requested.
     pub(crate) polls: Option<Box<Polls>>,
+    /// Where it counts its activations, if it does.
+    pub(crate) residence: Option<Box<ResidenceCount>>,
     /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
     /// The calls in its code that name their callee, by callee.

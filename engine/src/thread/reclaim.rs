@@ -40,6 +40,7 @@ impl Reclaim {
                 unsafe { Reclaimer::with_stub(barrier_pc()) }
             }
             (CodeRelease::FrameCount, _) => Reclaimer::new(Strategy::Count),
+            (CodeRelease::ResidenceCount, _) => Reclaimer::new(Strategy::Residence),
             (CodeRelease::Epoch, _) => Reclaimer::new(Strategy::Epoch),
             _ => Reclaimer::new(Strategy::Scan),
         };
@@ -68,10 +69,32 @@ fn barrier_pc() -> ReturnPc {
 }
 
 impl Thread {
+    /// After a trap, activations were dropped that have counted themselves: counts them anew.
+    #[cold]
+    fn count_residents(&self) {
+        let registry = self.instance().registry();
+        registry
+            .live()
+            .iter()
+            .filter_map(|version| version.residence.as_ref())
+            .for_each(|count| count.set(0));
+        let ledger = self.ledger().borrow();
+        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+            let pc = frame.expect("a stack of compiled frames can be walked").pc;
+            let version = registry.find(pc.lookup_address()).expect("compiled frames are of versions");
+            if let Some(count) = &version.residence {
+                count.set(count.get() + 1);
+            }
+        }
+    }
+
     /// Frames deeper than `depth` were jumped over by a trap: so are their barriers. What drains by that is freed at
     /// the next safepoint, or when the call ends.
     pub(crate) fn drop_barriers(&self, depth: u64) {
         let mut waiting = self.reclaim().waiting().borrow_mut();
+        if waiting.strategy() == Strategy::Residence {
+            self.count_residents();
+        }
         if waiting.has_barriers() {
             waiting.jumped_over(depth);
             if waiting.has_drained() {

@@ -7,6 +7,7 @@ use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compi
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
+use crate::settings::mechanism::CodeRelease;
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
 pub(crate) fn compiler() -> &'static Compiler {
@@ -47,6 +48,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         recording: settings.mechanism.recording,
         binding: settings.mechanism.binding,
         poll: settings.mechanism.poll,
+        counts_residents: settings.mechanism.release == CodeRelease::ResidenceCount,
         unrolling: settings.copies(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

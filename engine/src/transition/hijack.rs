@@ -127,7 +127,7 @@ impl Thread {
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
         self.observe_hijack(slot, &pending, cause);
-        self.frame_replaced(ReturnSlot::new(frame + 8));
+        self.frame_replaced(version, ReturnSlot::new(frame + 8));
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.

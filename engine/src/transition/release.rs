@@ -7,6 +7,7 @@
 //!   stack-scan       when a walk finds no frame of it: at its retirement, at later ones, when compiled code reaches
 //!                    the runtime, when the outermost call ends, and on request
 //!   epoch            when the outermost call ends that was under way
+//!   residence-count  when its own count of its activations is zero: looked at as the stack is for a scan
 //!   frame-count      when each of the frames that it had has ended, at a barrier, or has landed
 //!   never            with its instance
 //! ```
@@ -100,7 +101,7 @@ impl Thread {
         let ranges: Vec<CodeRange> = versions.iter().map(|version| range(version)).collect();
         let strategy = self.reclaim().waiting().borrow().strategy();
         let census = match strategy {
-            Strategy::Epoch | Strategy::Scan => Census::default(),
+            Strategy::Epoch | Strategy::Scan | Strategy::Residence => Census::default(),
             Strategy::Barrier => self.census(Census::begin(&ranges).keeping_frames())?,
             Strategy::Count => self.census(Census::begin(&ranges))?,
         };
@@ -135,10 +136,17 @@ impl Thread {
         self.free_drained();
     }
 
-    /// Looks which of the versions that wait have no frame. With other strategies than a scan, nothing.
+    /// Looks which of the versions that wait have no frame, or say that they have none.
     fn scan(&self) -> Result<(), TransitionError> {
         let ranges = {
-            let waiting = self.reclaim().waiting().borrow();
+            let mut waiting = self.reclaim().waiting().borrow_mut();
+            if waiting.strategy() == Strategy::Residence {
+                let is_empty = |retired: &Retired| {
+                    retired.version.residence.as_ref().is_none_or(|count| count.get() == 0)
+                };
+                waiting.look(is_empty);
+                return Ok(());
+            }
             if waiting.strategy() != Strategy::Scan || waiting.waiting().is_empty() {
                 return Ok(());
             }
@@ -173,13 +181,17 @@ impl Thread {
             }
         }
         let waiting = self.reclaim().waiting().borrow();
-        let is_looked_at = matches!(waiting.strategy(), Strategy::Scan | Strategy::Epoch);
+        let is_looked_at =
+            matches!(waiting.strategy(), Strategy::Scan | Strategy::Residence | Strategy::Epoch);
         self.agenda().set_waiting(is_looked_at && !waiting.waiting().is_empty());
         freed
     }
 
     /// The frame of `version` that ends by `slot` has been replaced by another: it is in the version's code no more.
-    pub(crate) fn frame_replaced(&self, slot: ReturnSlot) {
+    pub(crate) fn frame_replaced(&self, version: &CodeVersion, slot: ReturnSlot) {
+        if let Some(count) = &version.residence {
+            count.set(count.get() - 1);
+        }
         let mut waiting = self.reclaim().waiting().borrow_mut();
         if waiting.has_barriers() {
             waiting.replaced(slot);

@@ -108,3 +108,19 @@ fn frames_that_are_jumped_over_or_replaced_have_ended() {
     assert_eq!(reclaimer.returned(ends[5]), Some(ReturnPc::new(10)));
     assert_eq!(drained(&mut reclaimer), ['t']);
 }
+
+#[test]
+fn code_that_counts_itself_is_drained_at_zero() {
+    let residents = std::cell::Cell::new(2);
+    let mut reclaimer = Reclaimer::new(Strategy::Residence);
+    reclaimer.retire([(OLD, &residents)], &Census::default());
+    for left in [2, 1] {
+        residents.set(left);
+        reclaimer.look(|count| count.get() == 0);
+        assert!(!reclaimer.has_drained());
+    }
+    residents.set(0);
+    assert!(!reclaimer.has_drained(), "nobody has looked");
+    reclaimer.look(|count| count.get() == 0);
+    assert_eq!(drained(&mut reclaimer).len(), 1);
+}

@@ -88,13 +88,15 @@ listed! {
         /// As soon as every return PC that leads into it is swapped.
         #[default]
         OnHijack = "on-hijack",
-        /// When as many activations have ended as have begun: code counts at its entry and at its exits.
+        /// When as many activations have ended as have begun: code counts at its entry and at its exits, and the runtime
+        /// looks at the count whenever compiled code reaches it.
         ResidenceCount = "residence-count",
         /// When each of the frames that were active at the invalidation has ended or landed.
         FrameCount = "frame-count",
-        /// When a scan of the stack, at a safepoint, finds no frame of it.
+        /// When a scan of the stack finds no frame of it: at an invalidation, at a call of the runtime, when the outermost
+        /// call ends, or on request.
         StackScan = "stack-scan",
-        /// When all guest calls have ended that were under way at the invalidation (HHVM's Treadmill).
+        /// When the outermost guest call has ended that was under way at the invalidation (HHVM's Treadmill).
         Epoch = "epoch",
         /// With its instance.
         Never = "never",

@@ -37,6 +37,9 @@ pub enum Refusal {
     /// [`CodeRelease::FrameCount`] where nothing happens when a frame ends.
     #[error("frames that run out unnoticed cannot be counted: use the frames `return-barrier`")]
     NothingToCount,
+    /// [`CodeRelease::ResidenceCount`] where frames do not leave by returning.
+    #[error("code counts out activations that return: use the frames `run-out`")]
+    LeftUncounted,
     /// [`ActiveFrames::ReturnBarrier`] with a release other than [`CodeRelease::FrameCount`].
     #[error("a return barrier is there to count: use the release `frame-count`")]
     BarrierForNothing,
@@ -83,6 +86,9 @@ pub(super) const RULES: &[Rule] = &[
     }),
     (Refusal::KeptForNothing, |m| m.release == CodeRelease::Never && m.hijacks()),
     (Refusal::NothingToCount, |m| m.release == CodeRelease::FrameCount && m.frames == ActiveFrames::RunOut),
+    (Refusal::LeftUncounted, |m| {
+        m.release == CodeRelease::ResidenceCount && m.frames != ActiveFrames::RunOut
+    }),
     (Refusal::BarrierForNothing, |m| {
         m.frames == ActiveFrames::ReturnBarrier && m.release != CodeRelease::FrameCount
     }),
@@ -107,7 +113,6 @@ pub(super) const RULES: &[Rule] = &[
 fn unbuilt(m: &Mechanism) -> bool {
     let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
-    let release = m.release == CodeRelease::ResidenceCount;
     let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    frames || rebuild || release || bookkeeping
+    frames || rebuild || bookkeeping
 }
