@@ -75,7 +75,8 @@ impl StateRecording {
     }
 }
 
-/// How new calls reach the current version of a function that the call names.
+/// How new calls reach the current version of a function that the call names. A call through a cell loads the cells'
+/// address from the context, then the cell: 9 to 13 bytes with the call, where a direct one has 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallBinding {

@@ -85,7 +85,8 @@ fn descend(guest: &Guest, frames: u64, armed: bool) -> Result<(f64, f64), String
     guest.on_probe(move |call| {
         let begin = Instant::now();
         if armed {
-            call.thread().invalidate_active().map_err(refused)?;
+            // Who updates knows what: no walk looks for the versions on the stack.
+            call.thread().invalidate_all().map_err(refused)?;
         }
         let end = Instant::now();
         *shared.lock().unwrap_or_else(PoisonError::into_inner) = (end - begin, Some(end));

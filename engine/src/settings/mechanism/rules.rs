@@ -66,8 +66,11 @@ pub enum Refusal {
         "the place of code that is never freed is never free: use another release, or the placement `elsewhere`"
     )]
     PlaceNeverFree,
-    /// What is not built yet.
-    #[error("not built yet")]
+    /// A value that nothing is built for.
+    #[error(
+        "nothing is built for the frames `invalidation-point` and `return-check`, the rebuild `at-once`, and the \
+         bookkeepings `frame-slot` and `pcs-in-map`"
+    )]
     Unbuilt,
 }
 
@@ -109,7 +112,7 @@ pub(super) const RULES: &[Rule] = &[
     (Refusal::Unbuilt, unbuilt),
 ];
 
-/// What no code is there for. Empty, and gone, when all axes are built.
+/// The values that nothing is built for.
 fn unbuilt(m: &Mechanism) -> bool {
     let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
