@@ -1,8 +1,9 @@
-//! Presets: mechanisms by the names of the engines that have them, as nearly as the axes can say it.
+//! Presets: mechanisms by the names of the engines that have them, as nearly as the axes can say it. Where an engine has a
+//! value that nothing is built for, and another value does the same by other means, the preset has that, and says so.
 
 use osr_compiler::{CallBinding, Poll, StateRecording};
 
-use super::{ActiveFrames, Bookkeeping, CodeRelease, Mechanism};
+use super::{ActiveFrames, CodeRelease, Mechanism};
 
 /// A mechanism that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +34,18 @@ pub static PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "v8",
-        source: "V8: lazy deoptimization by return PCs swapped for those of deoptimization exits, stack guard polls",
-        mechanism: Mechanism {
-            release: CodeRelease::StackScan,
-            bookkeeping: Bookkeeping::PcsInMap,
-            ..DEFAULT
-        },
+        source: "V8: lazy deoptimization by swapped return PCs, stack guard polls (the originals are in the maps there, \
+                 in a ledger here)",
+        mechanism: Mechanism { release: CodeRelease::StackScan, ..DEFAULT },
     },
     Preset {
         name: "hotspot",
-        source: "HotSpot: call sites patched, return PCs swapped with the original in the frame, polls by a guard page",
+        source: "HotSpot: patched calls, swapped return PCs, polls by a guard page (the originals are in the frames \
+                 there, in a ledger here)",
         mechanism: Mechanism {
             binding: CallBinding::Patchpoint,
             release: CodeRelease::StackScan,
             poll: Poll::GuardPage,
-            bookkeeping: Bookkeeping::FrameSlot,
             ..DEFAULT
         },
     },
