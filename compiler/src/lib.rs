@@ -13,8 +13,8 @@
 //!
 //! # Frame maps
 //!
-//! At every call that can return the frame may be seen, and replaced: a [frame map](frame_map) says where each live register
-//! of the body is then.
+//! At every call that can return the frame may be seen, and replaced: a [frame map](frame_map) says where each live
+//! register of the body is then.
 //!
 //! ```
 //! use osr_compiler::{Analysis, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
@@ -57,9 +57,9 @@
 //!
 //! # What may be relied on
 //!
-//! Compiled code keeps frame pointers; it refers to nothing by absolute
-//! address but its profile and its residence count, which outlive it (everything else outside comes through the context), so it
-//! runs wherever it is put, once its direct calls, if it has any, are bound; every call that can return has a frame map.
+//! Compiled code keeps frame pointers; it refers to nothing by absolute address but its profile and its residence count,
+//! which outlive it (everything else outside comes through the context), so it runs wherever it is put, once its direct
+//! calls, if it has any, are bound; every call that can return has a frame map.
 
 mod analysis;
 mod call;

@@ -27,8 +27,8 @@
 //! multiplies the code ([`docs/live_ranges.md`](../docs/live_ranges.md)). Such a loop polls at its header, where they
 //! meet anyway.
 //!
-//! Where the setting is a [cheaper poll](Poll::is_overwritten), loops are compiled as they are for the stack limit, and the comparison
-//! is overwritten in memory with what costs less while no poll is requested ([`poll_sites`](super::poll_sites)).
+//! Where the setting is a [cheaper poll](Poll::is_overwritten), loops are compiled as they are for the stack limit, and
+//! the comparison is overwritten in memory with what costs less while no poll is requested ([`poll_sites`](super::poll_sites)).
 //!
 //! Baseline code, whose allocator has no idea of loops, polls at the header and stores before it calls.
 

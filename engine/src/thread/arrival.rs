@@ -58,8 +58,9 @@ impl Thread {
     /// The versions into which something on the stack returns.
     fn versions_on_stack(&self) -> Result<BTreeSet<VersionId>, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
+        let pcs = LedgerPcs::new(&ledger);
         let mut versions = BTreeSet::new();
-        for frame in self.walk(&LedgerPcs::new(&ledger)) {
+        for frame in self.walk(self.reclaim().pcs(&pcs)) {
             // Of frames that are hijacked the code may be gone, and is not returned into.
             let version = self.instance().registry().find(frame?.pc.lookup_address());
             versions.extend(version.map(|version| version.id));
@@ -67,8 +68,8 @@ impl Thread {
         Ok(versions)
     }
 
-    /// Does what observers have requested, and frees code that waits for it. The stack can be walked, and the frame that called the runtime, if
-    /// there is one, may be replaced.
+    /// Does what observers have requested, and frees code that waits for it. The stack can be walked, and the frame
+    /// that called the runtime, if there is one, may be replaced.
     #[inline]
     pub(crate) fn carry_out_requests(&self) {
         if self.agenda().has_requests() {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use osr_engine::Mechanism;
 use serde::Serialize;
-use serde_json::Value as Json;
 
 /// An axis.
 #[derive(Debug, Serialize)]
@@ -25,9 +24,6 @@ pub(super) struct Value {
     /// What it means.
     pub(super) meaning: &'static str,
 }
-
-const NAMES: [&str; 9] =
-    ["binding", "placement", "frames", "rebuild", "density", "release", "poll", "recording", "bookkeeping"];
 
 /// What each value means, by its name and its axis.
 const MEANINGS: &[(&str, &str, &str)] = &[
@@ -90,10 +86,10 @@ const MEANINGS: &[(&str, &str, &str)] = &[
 pub(super) fn all() -> Vec<Axis> {
     // Valid combinations by axis and value, and the values in the order in which the product has them.
     let mut counts: BTreeMap<(usize, String), usize> = BTreeMap::new();
-    let mut orders: Vec<Vec<String>> = vec![Vec::new(); NAMES.len()];
+    let mut orders: Vec<Vec<String>> = vec![Vec::new(); Mechanism::AXES.len()];
     for mechanism in Mechanism::all() {
         let is_valid = mechanism.check().is_ok();
-        for (axis, value) in values(&mechanism).into_iter().enumerate() {
+        for (axis, value) in mechanism.values().into_iter().enumerate() {
             if !orders[axis].contains(&value) {
                 orders[axis].push(value.clone());
             }
@@ -102,32 +98,13 @@ pub(super) fn all() -> Vec<Axis> {
     }
     let value = |axis: usize, name: String| {
         let combinations = counts[&(axis, name.clone())];
-        Value { meaning: meaning(NAMES[axis], &name), name, combinations }
+        Value { meaning: meaning(Mechanism::AXES[axis], &name), name, combinations }
     };
     let axis = |(axis, names): (usize, Vec<String>)| Axis {
-        name: NAMES[axis],
+        name: Mechanism::AXES[axis],
         values: names.into_iter().map(|name| value(axis, name)).collect(),
     };
     orders.into_iter().enumerate().map(axis).collect()
-}
-
-/// The names of its values, by axis.
-fn values(mechanism: &Mechanism) -> Vec<String> {
-    let Mechanism { binding, placement, frames, rebuild, density, release, poll, recording, bookkeeping } =
-        *mechanism;
-    let values = serde_json::json!([
-        binding,
-        placement,
-        frames,
-        rebuild,
-        density,
-        release,
-        poll,
-        recording,
-        bookkeeping
-    ]);
-    let name = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    values.as_array().into_iter().flatten().map(name).collect()
 }
 
 fn meaning(axis: &str, value: &str) -> &'static str {

@@ -121,8 +121,8 @@ others. Mechanisms that are refused are listed with the reason. Medians, 95% int
 that are wide.
 
 Examples:
-  osr-bench thread                                        all experiments, all presets, in three minutes
-  osr-bench thread --full -o results.jsonl                the data of a report, in hours
+  osr-bench thread                                        all experiments, all presets
+  osr-bench thread --full -o results.jsonl                the data of a report
   osr-bench thread update --mechanism orc --mechanism thread-2015
   osr-bench thread steady --mechanism poll=flag --mechanism poll=guard-page
   osr-bench report results.jsonl -o report.html

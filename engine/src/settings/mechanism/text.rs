@@ -24,7 +24,7 @@ pub enum MechanismError {
         name: String,
     },
     /// An axis that does not exist.
-    #[error("there is no axis `{axis}`: the axes are {}", axes().join(", "))]
+    #[error("there is no axis `{axis}`: the axes are {}", Mechanism::AXES.join(", "))]
     UnknownAxis {
         /// What was written.
         axis: String,
@@ -45,14 +45,9 @@ fn known_presets() -> String {
     PRESETS.map(|preset| preset.name).join(", ")
 }
 
-/// The names of the axes, in order.
-fn axes() -> Vec<String> {
-    fields(&Mechanism::DEFAULT).into_iter().map(|(axis, _)| axis).collect()
-}
-
-/// The axes with their values, in order.
-fn fields(mechanism: &Mechanism) -> Vec<(String, Value)> {
-    const AXES: [&str; 9] = [
+impl Mechanism {
+    /// The names of the axes, in order.
+    pub const AXES: [&str; 9] = [
         "binding",
         "placement",
         "frames",
@@ -63,8 +58,19 @@ fn fields(mechanism: &Mechanism) -> Vec<(String, Value)> {
         "recording",
         "bookkeeping",
     ];
-    let value = serde_json::to_value(mechanism).expect("plain data");
-    AXES.iter().map(|&axis| (axis.to_owned(), value[axis].clone())).collect()
+
+    /// The names of its values, by axis.
+    pub fn values(&self) -> [String; Mechanism::AXES.len()] {
+        let values = serde_json::to_value(self).expect("plain data");
+        Mechanism::AXES
+            .map(|axis| values[axis].as_str().expect("values are written as their names").to_owned())
+    }
+}
+
+/// The axes with their values, in order.
+fn fields(mechanism: &Mechanism) -> Vec<(String, Value)> {
+    let values = mechanism.values().into_iter().map(Value::String);
+    Mechanism::AXES.map(str::to_owned).into_iter().zip(values).collect()
 }
 
 impl FromStr for Mechanism {
