@@ -143,7 +143,11 @@ fn a_soak_is_short_if_asked() {
     assert_eq!(found["transitions"].as_u64(), Some(sum));
     let again = osr_bench(&["soak", "--rounds", "6", "--seed", "20"]);
     assert!(again.stdout.contains(&format!("{sum} transitions")), "seeds reproduce: {}", again.stdout);
+    let fixed = osr_bench(&["soak", "--transitions", "100", "--mechanism", "v8", "--json"]);
+    let fixed: Value = serde_json::from_str(&fixed.stdout).unwrap();
+    assert!(fixed["transitions"].as_u64() >= Some(100), "{fixed}");
     osr_bench(&["soak", "--rounds", "0"]).refused(&["--rounds"]);
+    osr_bench(&["soak", "--rounds", "1", "--mechanism", "v9"]).refused(&["no preset `v9`"]);
     osr_bench(&["soak", "--rounds", "1", "--seconds", "1"]).refused(&["cannot be used with"]);
 }
 

@@ -39,6 +39,23 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
     }
 }
 
+/// `settings` under `mechanism`, as far as it can be: what replaces no frames is only invalidated, and what nothing
+/// replaces is left alone.
+pub fn under(mechanism: Mechanism, settings: Settings) -> Settings {
+    let is_final = mechanism.is_final();
+    let stress = match settings.stress {
+        _ if is_final => Stress::None,
+        stress if mechanism.replaces_frames() => stress,
+        Stress::Periodic(Periodic { invalidate, .. }) => {
+            Stress::Periodic(Periodic { invalidate, hijack: None, land: None })
+        }
+        Stress::Random(seed) => Stress::invalidate(1 + seed % 8),
+        other => other,
+    };
+    let tiers = if is_final { Tiers::Optimized } else { settings.tiers };
+    Settings { mechanism, stress, tiers, ..settings }
+}
+
 fn one_of<T: Copy>(random: &mut Rng, these: &[T]) -> T {
     these[random.usize(0..these.len())]
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::random::{calls_of, random_module};
 use crate::run::{Behavior, Call, Run, run};
-use crate::schedule::{Size, random_settings};
+use crate::schedule::{Size, random_settings, under};
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { tiers, threshold, optimize_threshold, stress, .. } = &self.settings;
+        let Settings { tiers, threshold, optimize_threshold, stress, mechanism, .. } = &self.settings;
         let Failure { seed, subject, what, .. } = self;
-        writeln!(formatter, "seed {seed}: {subject}")?;
+        writeln!(formatter, "seed {seed}: {subject}, mechanism {mechanism}")?;
         writeln!(formatter, "  {tiers:?}, thresholds {threshold} and {optimize_threshold}, {stress:?}")?;
         write!(formatter, "  {what}")
     }
@@ -114,31 +114,34 @@ pub struct Soak {
     programs: Vec<Subject>,
     /// By program, once it is known.
     expected: Vec<Option<Behavior>>,
-    /// Of all rounds; none: as each seed has it.
-    mechanism: Option<Mechanism>,
+    /// Each round has one of these.
+    mechanisms: Vec<Mechanism>,
     totals: Totals,
 }
 
 impl Soak {
-    /// A soak that runs `programs`, too.
+    /// A soak that runs `programs`, too. Each round has one of all valid mechanisms.
     pub fn new(programs: Vec<Subject>) -> Soak {
-        Soak { expected: vec![None; programs.len()], programs, mechanism: None, totals: Totals::default() }
+        let mechanisms = Mechanism::all().filter(|mechanism| mechanism.check().is_ok()).collect();
+        Soak { expected: vec![None; programs.len()], programs, mechanisms, totals: Totals::default() }
     }
 
-    /// The same, with `mechanism` in all rounds. Where it replaces no frames nothing is forced.
+    /// The same, with `mechanism` in all rounds.
     #[must_use]
     pub fn under(self, mechanism: Mechanism) -> Soak {
-        Soak { mechanism: Some(mechanism), ..self }
+        Soak { mechanisms: vec![mechanism], ..self }
+    }
+
+    /// The mechanism of the round of `seed`.
+    pub fn mechanism(&self, seed: u64) -> Mechanism {
+        // Not the numbers that the settings are drawn from.
+        let mut random = Rng::with_seed(seed.rotate_left(32) ^ seed);
+        self.mechanisms[random.usize(0..self.mechanisms.len())]
     }
 
     /// The settings of the round of `seed`.
     fn settings(&self, seed: u64, size: Size) -> Settings {
-        let settings = random_settings(seed, size);
-        match self.mechanism {
-            None => settings,
-            Some(mechanism) if mechanism.replaces_frames() => Settings { mechanism, ..settings },
-            Some(mechanism) => Settings { mechanism, stress: Stress::None, ..settings },
-        }
+        under(self.mechanism(seed), random_settings(seed, size))
     }
 
     /// What was done so far.
@@ -162,7 +165,8 @@ impl Soak {
         let subject = Subject { name: "a random module".into(), calls: calls_of(&module, seed), module };
         let Some(expected) = interpreted(&subject) else { return self.leave_out() };
         let settings = self.settings(seed, Size::Small);
-        self.compare(seed, &subject, &expected, settings, random.u8(0..4) == 0)
+        let shadowed = random.u8(0..4) == 0 && can_be_shadowed(&settings.mechanism);
+        self.compare(seed, &subject, &expected, settings, shadowed)
     }
 
     fn program(&mut self, seed: u64, number: usize, shadowed: bool) -> Result<(), Box<Failure>> {
@@ -172,7 +176,9 @@ impl Soak {
             self.expected[number] = interpreted(&subject);
         }
         let Some(expected) = self.expected[number].clone() else { return self.leave_out() };
-        self.compare(seed, &subject, &expected, self.settings(seed, Size::Large), shadowed)
+        let settings = self.settings(seed, Size::Large);
+        let shadowed = shadowed && can_be_shadowed(&settings.mechanism);
+        self.compare(seed, &subject, &expected, settings, shadowed)
     }
 
     fn leave_out(&mut self) -> Result<(), Box<Failure>> {
@@ -200,6 +206,11 @@ impl Soak {
         };
         Err(Box::new(Failure { seed, subject: subject.name.clone(), settings, what }))
     }
+}
+
+/// Whether every point can be a safepoint, which a shadow interpreter asks for.
+fn can_be_shadowed(mechanism: &Mechanism) -> bool {
+    mechanism.polls() && !mechanism.is_final()
 }
 
 fn interpreted(subject: &Subject) -> Option<Behavior> {

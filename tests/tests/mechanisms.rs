@@ -1,8 +1,6 @@
 //! Every valid mechanism, whatever its combination of axis values, computes what the interpreter computes.
 
-use osr_engine::{
-    CallBinding, Imports, Instance, Land, Mechanism, PRESETS, Poll, Settings, Stress, Thread, Tiers,
-};
+use osr_engine::{Imports, Instance, Land, Mechanism, PRESETS, Settings, Stress, Thread, Tiers};
 use osr_ir::Value;
 use osr_tests::guest::{parse, start};
 
@@ -74,7 +72,7 @@ fn outcomes(thread: &Thread) -> Vec<Result<Vec<u64>, String>> {
 
 /// `mechanism` in all tiers that it can have, under a stress that depends on `number`.
 fn settings(mechanism: Mechanism, number: usize) -> Settings {
-    let is_final = mechanism.binding == CallBinding::Direct || mechanism.poll == Poll::None;
+    let is_final = mechanism.is_final();
     let lands = [Land::In(osr_engine::Tier::Interpreter), Land::Random(number as u64)];
     let every = [1, 2, 5][number % 3];
     let stress = match (is_final, mechanism.replaces_frames(), number % 4) {

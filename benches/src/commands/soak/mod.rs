@@ -10,7 +10,10 @@ mod report;
 #[cfg(feature = "soak")]
 mod rounds;
 
+use std::str::FromStr;
+
 use clap::Args;
+use osr_engine::{Mechanism, MechanismError};
 
 #[cfg(feature = "soak")]
 pub(crate) use error::SoakError;
@@ -23,9 +26,26 @@ pub(crate) fn run(_: &SoakOptions) -> Result<(), crate::error::Error> {
     Err(crate::error::Error::WithoutSoak)
 }
 
+/// Which mechanism a round has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    /// One of all valid ones, as the round's seed has it.
+    Random,
+    /// The same in each round.
+    Fixed(Mechanism),
+}
+
+impl FromStr for Choice {
+    type Err = MechanismError;
+
+    fn from_str(text: &str) -> Result<Choice, MechanismError> {
+        if text == "random" { Ok(Choice::Random) } else { text.parse().map(Choice::Fixed) }
+    }
+}
+
 const SOAK_EXAMPLES: &str = "\
 Every round runs a random module, or one of the bundled programs, in the interpreter and under a random \
-schedule: tiers, thresholds, invalidations, hijacks, landings. Results, traps with their points, memory \
+schedule: mechanism, tiers, thresholds, invalidations, hijacks, landings. Results, traps with their points, memory \
 and globals must be equal; in some rounds a shadow interpreter compares every frame state, too. A round \
 follows from its seed: the seed of the first is given, each next one is larger by 1.
 
@@ -34,6 +54,7 @@ Needs a build with the feature `soak`: cargo build --release -p osr-bench --feat
 Examples:
   osr-bench soak --seconds 600
   osr-bench soak --seconds 60 --seed 1000000 --json
+  osr-bench soak --transitions 10000000
   osr-bench soak --seconds 60 --mechanism recording=pads
   osr-bench soak --seed 1234 --rounds 1             one round again, the one that differed
 
@@ -44,7 +65,7 @@ Exit codes: 0; 1 at the first difference, whose seed is printed; 2 for bad input
 #[command(after_help = SOAK_EXAMPLES)]
 pub(crate) struct SoakOptions {
     /// Stop after that many seconds: the round that has begun is ended.
-    #[arg(long, value_name = "N", default_value_t = 60, conflicts_with = "rounds")]
+    #[arg(long, value_name = "N", default_value_t = 60, conflicts_with_all = ["rounds", "transitions"])]
     pub(crate) seconds: u64,
     /// The seed of the first round.
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -52,10 +73,13 @@ pub(crate) struct SoakOptions {
     /// Stop after that many rounds instead.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: Option<u64>,
-    /// How active code is replaced, in all rounds: a preset, `AXIS=VALUE,..`, or both; `osr-bench list` shows them. Where
-    /// frames run out nothing is forced [default: each round has another].
-    #[arg(long, value_name = "PRESET|AXIS=VALUE,..")]
-    pub(crate) mechanism: Option<osr_engine::Mechanism>,
+    /// Stop after that many transitions instead: the round that has begun is ended.
+    #[arg(long, value_name = "N", conflicts_with = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) transitions: Option<u64>,
+    /// How active code is replaced, in all rounds: a preset, `AXIS=VALUE,..`, or both; `osr-bench list` shows them. With
+    /// `random`, each round has one of all valid mechanisms, which follows from its seed.
+    #[arg(long, value_name = "random|PRESET|AXIS=VALUE,..", default_value = "random")]
+    pub(crate) mechanism: Choice,
     /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use osr_engine::Tier;
+use osr_engine::{Mechanism, Tier};
 use osr_tests::soak::Totals;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,7 @@ struct LandingsByTier {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) seed: u64,
+    pub(super) mechanism: Mechanism,
     pub(super) text: String,
 }
 
@@ -62,7 +63,7 @@ pub(super) fn report(
     }
     match findings.failure {
         None => Ok(()),
-        Some(Failure { seed, text }) => Err(SoakError::Differs { seed, text }.into()),
+        Some(Failure { seed, mechanism, text }) => Err(SoakError::Differs { seed, mechanism, text }.into()),
     }
 }
 

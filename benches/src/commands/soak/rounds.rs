@@ -6,13 +6,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use osr_engine::Mechanism;
 use osr_ir::Value;
 use osr_tests::run::Call;
 use osr_tests::soak::{Soak, Subject, Totals};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Failure, report};
-use super::{SoakError, SoakOptions};
+use super::{Choice, SoakError, SoakOptions};
 use crate::cli::mechanism::checked;
 use crate::error::Error;
 use crate::guest::entry;
@@ -30,22 +31,28 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Debug, Serialize, Deserialize)]
 enum Told {
     /// It begins the round of that seed; so much was done before.
-    Begins { seed: u64, rounds: u64, transitions: u64 },
-    /// the time has passed, or something differs.
+    Begins { seed: u64, mechanism: Mechanism, rounds: u64, transitions: u64 },
+    /// What was asked for is done, or something differs.
     Ended { totals: Box<Totals>, failure: Option<Failure> },
 }
 
 /// Soaks as `options` say.
 pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
-    options.mechanism.map_or(Ok(()), |mechanism| checked(mechanism).map(drop))?;
+    if let Choice::Fixed(mechanism) = options.mechanism {
+        checked(mechanism)?;
+    }
     if options.supervised {
         return on_thread(STACK_BYTES, || make_rounds(options))?;
     }
     let began = Instant::now();
     let progress = progress(options);
     let mut process = start(options)?;
-    let ended = supervise(options, &mut process, |seed, rounds, transitions| {
-        progress.set_position(options.rounds.map_or_else(|| began.elapsed().as_secs(), |_| rounds));
+    let ended = supervise(&mut process, |seed, rounds, transitions| {
+        progress.set_position(match (options.rounds, options.transitions) {
+            (Some(_), _) => rounds,
+            (_, Some(_)) => transitions,
+            _ => began.elapsed().as_secs(),
+        });
         progress.set_message(format!("seed {seed}, {rounds} rounds, {transitions} transitions"));
     })?;
     let _ = process.wait();
@@ -55,26 +62,29 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
 
 /// Waits until `process` has made its rounds, and passes on what it tells.
 fn supervise(
-    options: &SoakOptions,
     process: &mut Child,
     progress: impl Fn(u64, u64, u64),
 ) -> Result<(Totals, Option<Failure>), SoakError> {
     let lines = lines_of(process);
-    let mut seed = options.seed;
+    let mut round = None;
     loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(Told::Begins { seed: begun, rounds, transitions }) => {
-                seed = begun;
+        match (lines.recv_timeout(PATIENCE), round) {
+            (Ok(Told::Begins { seed, mechanism, rounds, transitions }), _) => {
+                round = Some((seed, mechanism));
                 progress(seed, rounds, transitions);
             }
-            Ok(Told::Ended { totals, failure }) => return Ok((*totals, failure)),
-            Err(RecvTimeoutError::Timeout) => {
+            (Ok(Told::Ended { totals, failure }), _) => return Ok((*totals, failure)),
+            (Err(RecvTimeoutError::Timeout), Some((seed, mechanism))) => {
                 let _ = process.kill();
-                return Err(SoakError::Hangs { seed, waited: PATIENCE });
+                return Err(SoakError::Hangs { seed, mechanism, waited: PATIENCE });
             }
-            Err(RecvTimeoutError::Disconnected) => {
+            (Err(_), round) => {
+                let _ = process.kill();
                 let how = process.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(SoakError::Crashed { seed, how });
+                return Err(match round {
+                    Some((seed, mechanism)) => SoakError::Crashed { seed, mechanism, how },
+                    None => SoakError::NeverBegan(how),
+                });
             }
         }
     }
@@ -82,13 +92,14 @@ fn supervise(
 
 /// Starts the process that makes the rounds.
 fn start(options: &SoakOptions) -> Result<Child, SoakError> {
-    let limit = match options.rounds {
-        Some(rounds) => ["--rounds".to_owned(), rounds.to_string()],
-        None => ["--seconds".to_owned(), options.seconds.to_string()],
+    let (limit, number) = match (options.rounds, options.transitions) {
+        (Some(rounds), _) => ("--rounds", rounds),
+        (_, Some(transitions)) => ("--transitions", transitions),
+        _ => ("--seconds", options.seconds),
     };
     let mut command = Command::new(std::env::current_exe().map_err(SoakError::Process)?);
-    command.args(["soak", "--supervised", "--seed", &options.seed.to_string()]).args(limit);
-    if let Some(mechanism) = options.mechanism {
+    command.args(["soak", "--supervised", "--seed", &options.seed.to_string(), limit, &number.to_string()]);
+    if let Choice::Fixed(mechanism) = options.mechanism {
         command.args(["--mechanism", &mechanism.to_string()]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(SoakError::Process)
@@ -113,20 +124,23 @@ fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
         output::to_stdout(&(line + "\n"))
     };
     let began = Instant::now();
-    let soak = Soak::new(subjects()?);
-    let mut soak = options.mechanism.into_iter().fold(soak, Soak::under);
+    let mut soak = Soak::new(subjects()?);
+    if let Choice::Fixed(mechanism) = options.mechanism {
+        soak = soak.under(mechanism);
+    }
+    let is_done = |&Totals { rounds, transitions, .. }: &Totals| match (options.rounds, options.transitions) {
+        (Some(wanted), _) => rounds >= wanted,
+        (_, Some(wanted)) => transitions >= wanted,
+        _ => began.elapsed().as_secs() >= options.seconds,
+    };
     let mut failure = None;
-    for round in 0..options.rounds.unwrap_or(u64::MAX) {
-        if options.rounds.is_none() && began.elapsed().as_secs() >= options.seconds {
-            break;
-        }
-        let seed = options.seed.wrapping_add(round);
+    while failure.is_none() && !is_done(soak.totals()) {
         let &Totals { rounds, transitions, .. } = soak.totals();
-        tell(&Told::Begins { seed, rounds, transitions })?;
-        if let Err(differs) = soak.round(seed) {
-            failure = Some(Failure { seed, text: differs.to_string() });
-            break;
-        }
+        let seed = options.seed.wrapping_add(rounds);
+        let mechanism = soak.mechanism(seed);
+        tell(&Told::Begins { seed, mechanism, rounds, transitions })?;
+        let differs = soak.round(seed).err();
+        failure = differs.map(|differs| Failure { seed, mechanism, text: differs.to_string() });
     }
     tell(&Told::Ended { totals: Box::new(soak.totals().clone()), failure })
 }
@@ -147,7 +161,11 @@ fn subjects() -> Result<Vec<Subject>, Error> {
 
 /// Progress on standard error, if that is a terminal.
 fn progress(options: &SoakOptions) -> ProgressBar {
-    let (length, unit) = options.rounds.map_or((options.seconds, "s"), |rounds| (rounds, "rounds"));
+    let (length, unit) = match (options.rounds, options.transitions) {
+        (Some(rounds), _) => (rounds, "rounds"),
+        (_, Some(transitions)) => (transitions, "transitions"),
+        _ => (options.seconds, "s"),
+    };
     let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(length) };
     let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}: {{msg}}");
     let style = ProgressStyle::with_template(&template).expect("the template is well formed");

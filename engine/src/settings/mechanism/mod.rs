@@ -103,7 +103,7 @@ impl Mechanism {
 
     /// Whether optimized code lacks something that other tiers rely on: then all of it is compiled when the instance is
     /// made, and nothing else executes.
-    pub(crate) fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         self.binding == CallBinding::Direct || self.poll == Poll::None
     }
 
