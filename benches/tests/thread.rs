@@ -146,6 +146,7 @@ fn the_list_names_presets_values_and_experiments() {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }
     EXPERIMENTS.iter().for_each(|experiment| assert!(text.contains(experiment), "{experiment}"));
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let listed: Value = serde_json::from_str(&osr_bench(&["list", "--json"]).stdout).unwrap();
     assert_eq!(listed["mechanisms"].as_array().unwrap().len(), PRESETS.len() + 2);
     assert_eq!(listed["axes"].as_array().unwrap().len(), 9);

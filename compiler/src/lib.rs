@@ -68,6 +68,7 @@ mod compiler;
 pub mod frame_map;
 mod isa;
 mod linked_module;
+mod listed;
 mod numeric;
 mod pad;
 mod pad_sites;

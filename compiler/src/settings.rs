@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::listed;
+
 /// The tiers that compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -17,48 +19,28 @@ impl CompiledTier {
     pub const ALL: [CompiledTier; 2] = [CompiledTier::Baseline, CompiledTier::Optimized];
 }
 
-/// How optimized code makes the frame state known at its calls. Baseline code always uses slots, and so do polls
-/// at entries; where a frame leaves at a poll of a loop, slots or the allocator's locations say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StateRecording {
-    /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
-    /// measuring what the others cost.
-    None,
-    /// Live values are stored into slots of the frame before the call.
-    Slots,
-    /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
-    /// and spill slots. Nothing is stored: the default, since it costs running code least.
-    #[default]
-    Locations,
-    /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them. Call
-    /// sites with more than a dozen live values have locations instead.
-    Pads,
-    /// All three at once, for tests: a landing at which they do not agree ends the process.
-    CrossChecked,
+listed! {
+    /// How optimized code makes the frame state known at its calls. Baseline code always uses slots, and so do polls
+    /// at entries; where a frame leaves at a poll of a loop, slots or the allocator's locations say it.
+    pub enum StateRecording {
+        /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
+        /// measuring what the others cost.
+        None = "none",
+        /// Live values are stored into slots of the frame before the call.
+        Slots = "slots",
+        /// Live values are wherever the register allocator keeps them across the call: callee-saved registers
+        /// and spill slots. Nothing is stored: the default, since it costs running code least.
+        #[default]
+        Locations = "locations",
+        /// Cold code of the call site, compiled with the rest, stores live values when a landing asks for them. Call
+        /// sites with more than a dozen live values have locations instead.
+        Pads = "pads",
+        /// All three at once, for tests: a landing at which they do not agree ends the process.
+        CrossChecked = "cross-checked",
+    }
 }
 
 impl StateRecording {
-    /// All; the first records nothing.
-    pub const ALL: [StateRecording; 5] = [
-        StateRecording::None,
-        StateRecording::Slots,
-        StateRecording::Locations,
-        StateRecording::Pads,
-        StateRecording::CrossChecked,
-    ];
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        match self {
-            StateRecording::None => "none",
-            StateRecording::Slots => "slots",
-            StateRecording::Locations => "locations",
-            StateRecording::Pads => "pads",
-            StateRecording::CrossChecked => "cross-checked",
-        }
-    }
-
     /// Whether calls store into slots.
     pub fn stores(self) -> bool {
         matches!(self, StateRecording::Slots | StateRecording::CrossChecked)
@@ -75,84 +57,63 @@ impl StateRecording {
     }
 }
 
-/// How new calls reach the current version of a function that the call names. A call through a cell loads the cells'
-/// address from the context, then the cell: 9 to 13 bytes with the call, where a direct one has 5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CallBinding {
-    /// Through the function's call cell: one store binds all calls to another version.
-    #[default]
-    Cell,
-    /// By `call rel32` to the function's stub, which jumps to what the function's call cell holds: `jmp [cell]`.
-    TrampolineCell,
-    /// By `call rel32` to the function's stub, a `jmp rel32` that is patched to lead to another version.
-    Trampoline,
-    /// By `call rel32` to the version; all calls of the function are patched to lead to another version.
-    Patchpoint,
-    /// By `call rel32` to the version that is current when the call is compiled. Its entry checks whether it still is,
-    /// and else jumps to what the call cell holds; it stays mapped when the body is gone.
-    EntryCheck,
-    /// By `call rel32` to the only version there will be: all functions are compiled and linked when the
-    /// instance is made.
-    Direct,
+listed! {
+    /// How new calls reach the current version of a function that the call names. A call through a cell loads the cells'
+    /// address from the context, then the cell: 9 to 13 bytes with the call, where a direct one has 5.
+    pub enum CallBinding {
+        /// Through the function's call cell: one store binds all calls to another version.
+        #[default]
+        Cell = "cell",
+        /// By `call rel32` to the function's stub, which jumps to what the function's call cell holds: `jmp [cell]`.
+        TrampolineCell = "trampoline-cell",
+        /// By `call rel32` to the function's stub, a `jmp rel32` that is patched to lead to another version.
+        Trampoline = "trampoline",
+        /// By `call rel32` to the version; all calls of the function are patched to lead to another version.
+        Patchpoint = "patchpoint",
+        /// By `call rel32` to the version that is current when the call is compiled. Its entry checks whether it still is,
+        /// and else jumps to what the call cell holds; it stays mapped when the body is gone.
+        EntryCheck = "entry-check",
+        /// By `call rel32` to the only version there will be: all functions are compiled and linked when the
+        /// instance is made.
+        Direct = "direct",
+    }
 }
 
 impl CallBinding {
-    /// All.
-    pub const ALL: &[CallBinding] = &[
-        CallBinding::Cell,
-        CallBinding::TrampolineCell,
-        CallBinding::Trampoline,
-        CallBinding::Patchpoint,
-        CallBinding::EntryCheck,
-        CallBinding::Direct,
-    ];
-
     /// Whether there is something to write, besides the call cell, when a function has other code.
     pub fn follows_cells(self) -> bool {
         !matches!(self, CallBinding::Cell | CallBinding::Direct)
     }
 }
 
-/// What optimized code checks at the entries of functions that call something, and on back-edges. Frame pointers are no
-/// choice: Cranelift makes no code for x86-64 without them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Poll {
-    /// Nothing. **A program that exhausts the stack ends the process**: there is no trap.
-    None,
-    /// At entries, whether there is stack left; if not, the program traps.
-    StackCheck,
-    /// At entries and on back-edges, whether a poll is requested, which the stack limit says: at entries the poll is
-    /// the stack check that is there anyway, as in V8 and Go.
-    #[default]
-    StackLimit,
-    /// At entries and on back-edges, whether a flag is set; at entries, besides, whether there is stack left.
-    Flag,
-    /// On back-edges, a load from a page that a request makes inaccessible: the fault is the poll. At entries the
-    /// stack limit.
-    GuardPage,
-    /// On back-edges nothing, until a request patches every back-edge of every version to lead to a poll. At entries
-    /// the stack limit.
-    PatchedNop,
-    /// The same, but a request patches only versions that have frames on the stack, and those that can be entered
-    /// without a poll: continuations, and functions that call nothing. A request that lasts, or is made where the stack
-    /// cannot be walked, patches all.
-    PatchedNopActive,
+listed! {
+    /// What optimized code checks at the entries of functions that call something, and on back-edges. Frame pointers are no
+    /// choice: Cranelift makes no code for x86-64 without them.
+    pub enum Poll {
+        /// Nothing. **A program that exhausts the stack ends the process**: there is no trap.
+        None = "none",
+        /// At entries, whether there is stack left; if not, the program traps.
+        StackCheck = "stack-check",
+        /// At entries and on back-edges, whether a poll is requested, which the stack limit says: at entries the poll is
+        /// the stack check that is there anyway, as in V8 and Go.
+        #[default]
+        StackLimit = "stack-limit",
+        /// At entries and on back-edges, whether a flag is set; at entries, besides, whether there is stack left.
+        Flag = "flag",
+        /// On back-edges, a load from a page that a request makes inaccessible: the fault is the poll. At entries the
+        /// stack limit.
+        GuardPage = "guard-page",
+        /// On back-edges nothing, until a request patches every back-edge of every version to lead to a poll. At entries
+        /// the stack limit.
+        PatchedNop = "patched-nop",
+        /// The same, but a request patches only versions that have frames on the stack, and those that can be entered
+        /// without a poll: continuations, and functions that call nothing. A request that lasts, or is made where the stack
+        /// cannot be walked, patches all.
+        PatchedNopActive = "patched-nop-active",
+    }
 }
 
 impl Poll {
-    /// All.
-    pub const ALL: &[Poll] = &[
-        Poll::None,
-        Poll::StackCheck,
-        Poll::StackLimit,
-        Poll::Flag,
-        Poll::GuardPage,
-        Poll::PatchedNop,
-        Poll::PatchedNopActive,
-    ];
-
     /// Whether a loop can be stopped.
     pub fn stops_loops(self) -> bool {
         !matches!(self, Poll::None | Poll::StackCheck)

@@ -199,8 +199,8 @@ pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;
 pub use settings::destination::Destination;
 pub use settings::mechanism::{
-    ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS, Placement,
-    Preset, RebuildTime, Refusal,
+    ActiveFrames, Axis, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS,
+    Placement, Preset, RebuildTime, Refusal,
 };
 pub use settings::planted::PlantedDefect;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};

@@ -43,7 +43,8 @@ fn counted(
 
 #[test]
 fn programs_are_stopped_as_often_as_by_the_stack_limit() {
-    let recordings = StateRecording::ALL.into_iter().filter(|&recording| recording != StateRecording::None);
+    let recordings =
+        StateRecording::ALL.iter().copied().filter(|&recording| recording != StateRecording::None);
     let recordings: Vec<_> = recordings.collect();
     for (number, program) in programs().iter().enumerate() {
         let (module, arguments) = (program.module(number % 2 == 0), program.small_arguments());
@@ -103,7 +104,7 @@ fn loops_are_stopped_with_every_recording_and_in_every_code_memory() {
     let module = parse(LOOPS);
     let arguments = [Value::I32(7)];
     let expected = observe(&module, "f", &arguments, &interpreted());
-    for (number, recording) in StateRecording::ALL.into_iter().skip(1).enumerate() {
+    for (number, recording) in StateRecording::ALL.iter().copied().skip(1).enumerate() {
         for code_memory in CodeMemory::ALL {
             let land = [Land::In(Tier::Optimized), Land::Random(1), Land::In(Tier::Interpreter)][number % 3];
             for stress in [Stress::invalidate(1).landing(land), Stress::hijack(2).landing(land)] {

@@ -17,7 +17,7 @@ fn all(seed: u64) -> Vec<Settings> {
     let mut all = Vec::new();
     for binding in [CallBinding::Direct, CallBinding::Cell] {
         for &poll in Poll::ALL {
-            for recording in StateRecording::ALL {
+            for &recording in StateRecording::ALL {
                 let mechanism = Mechanism { binding, poll, recording, ..Mechanism::default() };
                 all.push(made(mechanism.without_transitions(), seed + all.len() as u64));
             }

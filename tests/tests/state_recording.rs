@@ -59,7 +59,7 @@ fn without_frame_states_forced_transitions_are_refused() {
 
 #[test]
 fn every_recording_lands_with_the_same_state() {
-    for recording in StateRecording::ALL.into_iter().filter(|&how| how != StateRecording::None) {
+    for recording in StateRecording::ALL.iter().copied().filter(|&how| how != StateRecording::None) {
         let settings = Settings { mechanism: Mechanism::recorded_by(recording), ..eager() };
         let imports = acting(|call| assert_eq!(call.thread().invalidate_active().expect("a walk").frames, 1));
         let (_, thread) = start(GUEST, &settings, &imports);

@@ -21,6 +21,7 @@ pub(crate) mod results;
 mod show;
 mod statistics;
 pub(crate) mod steady;
+mod stop_and_go;
 mod subjects;
 pub(crate) mod sweep;
 pub(crate) mod thread;

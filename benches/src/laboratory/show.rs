@@ -13,6 +13,15 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
+/// A table without lines, as wide as any terminal, whose cells are wrapped. All cells are to the left.
+pub(crate) fn list() -> Table {
+    /// As wide as any terminal.
+    const WIDTH: u16 = 80;
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table
+}
+
 /// `1.034 ±0.8%`
 pub(crate) fn interval(interval: &Interval, noisy: bool) -> String {
     let width = interval.relative_half_width() * 100.0;

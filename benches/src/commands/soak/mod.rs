@@ -32,6 +32,7 @@ pub(crate) enum Choice {
     /// One of all valid ones, as the round's seed has it.
     Random,
     /// The same in each round.
+    #[cfg_attr(not(feature = "soak"), expect(dead_code, reason = "only refused"))]
     Fixed(Mechanism),
 }
 

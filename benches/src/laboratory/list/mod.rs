@@ -3,7 +3,7 @@
 mod axes;
 
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 use osr_engine::{Mechanism, PRESETS};
 use serde::Serialize;
 
@@ -60,34 +60,29 @@ pub(crate) fn run(options: &ListOptions) -> Result<(), Error> {
 }
 
 fn text(listed: &Listed) -> String {
-    let mut text =
-        "Mechanisms, for --mechanism: a name, AXIS=VALUE,.., or a name with changes.\n\n".to_owned();
+    let mut mechanisms = show::list();
     for Named { name, source, values, refused } in &listed.mechanisms {
-        let refused = refused.as_ref().map_or(String::new(), |why| format!("\n{:15}refused: {why}", ""));
-        text += &format!("{name:15}{source}\n{:15}{values}{refused}\n", "");
+        let values = values.to_string().replace(',', ", ");
+        let refused = refused.as_ref().map_or(String::new(), |why| format!("\nrefused: {why}"));
+        mechanisms.add_row([(*name).to_owned(), format!("{source}\n{values}{refused}")]);
     }
-    text += "\nAxes, and in how many valid combinations each value is.\n";
-    text += &format!("{}\n", axes_table(&listed.axes));
-    text += "\nExperiments, for `osr-bench thread EXPERIMENT`.\n\n";
-    for Experiment { name, measures, question, source, .. } in listed.experiments {
-        text += &format!("{name:15}{measures}\n{:15}{question}\n{:15}({source})\n", "", "");
-    }
-    text
-}
-
-fn axes_table(axes: &[axes::Axis]) -> Table {
-    let mut table = show::table(&["axis", "value", "combinations", "meaning"]);
-    for axis in axes {
-        for (position, value) in axis.values.iter().enumerate() {
-            let axis = if position == 0 { axis.name } else { "" };
-            let left = |text: &str| Cell::new(text).set_alignment(CellAlignment::Left);
-            table.add_row([
-                left(axis),
-                left(&value.name),
-                Cell::new(value.combinations),
-                left(value.meaning),
-            ]);
+    let mut axes = show::list();
+    for axis in &listed.axes {
+        axes.add_row([Cell::new(axis.name)]);
+        for axes::Value { name, combinations, meaning } in &axis.values {
+            let number = Cell::new(combinations).set_alignment(CellAlignment::Right);
+            // The rest is in the JSON, and in the documentation.
+            let sentence = meaning.split_inclusive(". ").next().unwrap_or_default().trim_end();
+            axes.add_row([Cell::new(format!("  {name}")), number, Cell::new(sentence)]);
         }
     }
-    table
+    let mut experiments = show::list();
+    for Experiment { name, measures, question, source, .. } in listed.experiments {
+        experiments.add_row([(*name).to_owned(), format!("{measures}\n{question}\n({source})")]);
+    }
+    format!(
+        "Mechanisms, for --mechanism: a name, AXIS=VALUE,.., or a name with changes.\n\n{mechanisms}\n\nAxes, and in how \
+         many valid combinations each value is.\n\n{axes}\n\nExperiments, for `osr-bench thread EXPERIMENT`.\n\n\
+         {experiments}\n"
+    )
 }

@@ -1,14 +1,19 @@
 //! `osr-bench readiness`: what code pays for being ready to be replaced, component by component.
 //!
 //! ```text
-//!   bare ──> stack check ──> polls ──┬──> slots        each adds one thing to
-//!     └────> call cells              ├──> locations    what it hangs on
-//!                                    └──> pads
+//!   bare ──> stack check ─┬─> stack-limit ──┬──> slots              each adds one thing to
+//!     └────> call cells   │                 ├──> locations          what it hangs on
+//!                         │                 └──> pads
+//!                         ├─> flag ────────────> flag, locations
+//!                         └─> ...                                   and each other poll
 //! ```
 //!
 //! All are the same IR through the same compiler. Every process places the code of each elsewhere, so that
 //! the interval over processes has the luck of placement in it.
+//!
+//! The stack check and the polls are there twice, the second time without unrolling: the [table of polls](polls).
 
+mod polls;
 mod report;
 
 use clap::Args;
@@ -25,13 +30,14 @@ use crate::output;
 
 const READINESS_EXAMPLES: &str = "\
 The bare baseline is the same IR compiled with plain `call rel32`, without polls, stack checks and frame \
-maps. The stack check, polls and each state recording are added one after the other; call cells instead of \
+maps. The stack check, each poll, and each state recording are added one after the other; call cells instead of \
 direct calls are added to the bare code, apart from the others. Every process places the code elsewhere. \
+The last line is what being ready costs with the poll that adds least, and allocator locations. \
 Cranelift makes no code for x86-64 without frame pointers: their price is in the baseline.
 
 Examples:
   osr-bench readiness                            all bundled programs
-  osr-bench readiness --unrolling 1              with a poll in each iteration of small loops, too
+  osr-bench readiness --unrolling 1              with a poll in each iteration of small loops, in all of them
   osr-bench readiness fib richards --processes 15
   osr-bench readiness --clock cpu --json         for a machine that is not quiet, as data
 
@@ -69,20 +75,32 @@ struct Findings {
     effort: Effort,
     components: Vec<Component>,
     programs: Vec<Row>,
-    /// By component; none for the bare code, and where nothing could be measured.
+    /// By component; none for bare code, and where nothing could be measured.
     geometric_means: Vec<Option<OverPrograms>>,
+    /// The component that has a poll and allocator locations, and costs least in all.
+    best: Option<String>,
 }
 
 /// A component, and what it is added to.
 #[derive(Clone, Debug, Serialize)]
 struct Component {
-    name: &'static str,
-    /// The name of the component that it is added to; none for the bare code.
-    added_to: Option<&'static str>,
+    name: String,
+    /// The name of the component that it is added to; none for bare code.
+    added_to: Option<String>,
     #[serde(skip)]
     parent: usize,
+    /// The bare code with loops unrolled as often.
+    #[serde(skip)]
+    bare: usize,
     #[serde(skip)]
     code: Code,
+}
+
+impl Component {
+    /// Whether it is there for the table of polls alone.
+    fn is_of_polls_alone(&self, unrolling: u8) -> bool {
+        self.code.unrolling != unrolling
+    }
 }
 
 /// One program.
@@ -97,7 +115,7 @@ struct Row {
 /// What a component costs a program.
 #[derive(Debug, Serialize)]
 struct Price {
-    component: &'static str,
+    component: String,
     /// Against what it is added to.
     added: Compared,
     /// With all that it hangs on, against the bare code.
@@ -107,7 +125,7 @@ struct Price {
 /// What a component costs on average.
 #[derive(Debug, Serialize)]
 struct OverPrograms {
-    component: &'static str,
+    component: String,
     /// Against what it is added to.
     added: Mean,
     /// With all that it hangs on, against the bare code.
@@ -136,46 +154,92 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
         prices: prices(&components, replies, noise),
     };
     let programs: Vec<Row> = subjects.iter().zip(&replies).map(row).collect();
-    let geometric_means =
-        (0..components.len()).map(|position| over_programs(&components, &programs, position, noise));
-    let geometric_means = geometric_means.collect();
-    let findings = Findings { machine, effort, components, programs, geometric_means };
+    let geometric_means: Vec<_> = (0..components.len())
+        .map(|position| over_programs(&components, &programs, position, noise))
+        .collect();
+    let best = best(&components, &geometric_means);
+    let findings = Findings { machine, effort, components, programs, geometric_means, best };
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
-        output::to_stdout(&report::text(&findings))?;
+        output::to_stdout(&report::text(&findings, options.unrolling))?;
     }
     findings.verdict()
 }
 
-/// The components, the bare code first, all with loops unrolled so often.
+/// The components, bare code first, with loops unrolled so often; then bare code, the stack check and the polls once more,
+/// with loops as they are.
 fn components(unrolling: u8) -> Vec<Component> {
-    let bare = Mechanism::BARE;
-    let checked = Mechanism { poll: Poll::StackCheck, ..bare };
-    let polling = Mechanism { poll: Poll::StackLimit, ..bare };
-    let cells = Mechanism { binding: CallBinding::Cell, ..bare };
-    let mut components: Vec<Component> = Vec::new();
-    let mut add = |name, parent: usize, mechanism| {
-        let added_to = components.get(parent).map(|parent| parent.name);
-        let code = Code { mechanism, unrolling };
-        components.push(Component { name, added_to, parent, code });
-    };
-    add("bare", 0, bare);
-    add("stack check", 0, checked);
-    add("polls", 1, polling);
-    add("call cells", 0, cells);
-    // Not that which is for tests only.
-    for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
-        add(recording.name(), 2, Mechanism { recording, ..polling });
+    let mut components = Components { unrolling, bare: 0, all: Vec::new() };
+    let polls = components.add_polls("");
+    components.add("call cells".into(), 0, Mechanism { binding: CallBinding::Cell, ..Mechanism::BARE });
+    for (poll, position) in polls {
+        let polling = components.all[position].code.mechanism;
+        // Not that which is for tests only, and one way to record beside the polls that are not the default.
+        let recordings = [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads];
+        let is_default = poll == Mechanism::DEFAULT.poll;
+        for recording in recordings.into_iter().filter(|&how| is_default || how == StateRecording::Locations)
+        {
+            let name = match is_default {
+                true => recording.name().to_owned(),
+                false => format!("{}, {}", poll.name(), recording.name()),
+            };
+            components.add(name, position, Mechanism { recording, ..polling });
+        }
     }
-    components
+    if unrolling > 1 {
+        (components.unrolling, components.bare) = (1, components.all.len());
+        components.add_polls(polls::NOT_UNROLLED);
+    }
+    components.all
+}
+
+/// Components that are being collected.
+struct Components {
+    unrolling: u8,
+    /// Where the bare code with that unrolling is.
+    bare: usize,
+    all: Vec<Component>,
+}
+
+impl Components {
+    /// Adds a component; returns its position.
+    fn add(&mut self, name: String, parent: usize, mechanism: Mechanism) -> usize {
+        let added_to = self.all.get(parent).map(|parent| parent.name.clone());
+        let code = Code { mechanism, unrolling: self.unrolling };
+        self.all.push(Component { name, added_to, parent, bare: self.bare, code });
+        self.all.len() - 1
+    }
+
+    /// Adds the bare code, the stack check, and each poll that stops loops to that; returns the positions of the polls.
+    fn add_polls(&mut self, suffix: &str) -> Vec<(Poll, usize)> {
+        let bare = Mechanism::BARE;
+        let base = self.add(format!("bare{suffix}"), self.bare, bare);
+        let checked = Mechanism { poll: Poll::StackCheck, ..bare };
+        let checked = self.add(format!("stack check{suffix}"), base, checked);
+        let polls = Poll::ALL.iter().filter(|poll| poll.stops_loops());
+        let add = |&poll: &Poll| {
+            (poll, self.add(format!("{}{suffix}", poll.name()), checked, Mechanism { poll, ..bare }))
+        };
+        polls.map(add).collect()
+    }
+}
+
+/// The component with a poll and allocator locations that costs least in all.
+fn best(components: &[Component], means: &[Option<OverPrograms>]) -> Option<String> {
+    let located = components.iter().zip(means).filter_map(|(component, mean)| {
+        let is_ready = component.code.mechanism.recording == StateRecording::Locations;
+        Some((component, mean.as_ref().filter(|_| is_ready)?.total.relative.ratio))
+    });
+    let least = located.min_by(|(_, a), (_, b)| a.total_cmp(b));
+    least.map(|(component, _)| component.name.clone())
 }
 
 fn prices(components: &[Component], replies: &Replies, noise: f64) -> Vec<Price> {
     let price = |(position, component): (usize, &Component)| Price {
-        component: component.name,
+        component: component.name.clone(),
         added: measuring::compare(replies, position, component.parent, noise),
-        total: measuring::compare(replies, position, 0, noise),
+        total: measuring::compare(replies, position, component.bare, noise),
     };
     components.iter().enumerate().map(price).collect()
 }
@@ -186,10 +250,10 @@ fn over_programs(
     position: usize,
     noise: f64,
 ) -> Option<OverPrograms> {
-    if position == 0 {
+    let Component { name, parent, bare, .. } = &components[position];
+    if position == *bare {
         return None;
     }
-    let Component { name, parent, .. } = components[position];
     let ratio = |base: usize| {
         let logarithms = programs.iter().filter_map(|row| {
             let ratio = row.prices[position].total.code_bytes()? / row.prices[base].total.code_bytes()?;
@@ -198,11 +262,11 @@ fn over_programs(
         geometric_mean(&logarithms.collect::<Vec<_>>()).map(|mean| mean.ratio)
     };
     Some(OverPrograms {
-        component: name,
+        component: name.clone(),
         added: measuring::mean(programs.iter().map(|row| &row.prices[position].added), noise)?,
         total: measuring::mean(programs.iter().map(|row| &row.prices[position].total), noise)?,
-        code_bytes: ratio(parent)?,
-        total_code_bytes: ratio(0)?,
+        code_bytes: ratio(*parent)?,
+        total_code_bytes: ratio(*bare)?,
     })
 }
 
@@ -222,26 +286,54 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::components;
-    use osr_engine::{Mechanism, StateRecording};
+    use super::{Code, Component, components};
+    use osr_engine::{Mechanism, Poll, StateRecording};
 
     #[test]
     fn every_component_changes_one_thing_of_what_it_is_added_to() {
-        let components = components(1);
-        assert_eq!(components[0].code.mechanism, Mechanism::BARE);
-        for component in &components[1..] {
-            let (code, base) = (component.code, components[component.parent].code);
-            let changes = [
-                code.mechanism.binding != base.mechanism.binding,
-                code.mechanism.poll != base.mechanism.poll,
-                code.mechanism.recording != base.mechanism.recording,
-            ];
-            assert_eq!(changes.iter().filter(|changed| **changed).count(), 1, "{}", component.name);
+        for (position, component) in components(4).iter().enumerate() {
+            let all = components(4);
+            let (code, base, bare) = (component.code, all[component.parent].code, all[component.bare].code);
+            assert_eq!(
+                (bare.mechanism, bare.unrolling),
+                (Mechanism::BARE, code.unrolling),
+                "{}",
+                component.name
+            );
+            let values = code.mechanism.values().into_iter().zip(base.mechanism.values());
+            let changes = values.filter(|(value, before)| value != before).count();
+            let expected = usize::from(position != component.bare);
+            assert_eq!((changes, code.unrolling), (expected, base.unrolling), "{}", component.name);
         }
-        let recorded = components.iter().map(|component| component.code.mechanism.recording);
-        for recording in StateRecording::ALL {
+    }
+
+    #[test]
+    fn every_poll_and_every_recording_has_a_price() {
+        let all = components(4);
+        let count = |is_it: &dyn Fn(&Component) -> bool| all.iter().filter(|part| is_it(part)).count();
+        for &poll in Poll::ALL.iter().filter(|poll| poll.stops_loops()) {
+            let has = |part: &Component, recording, unrolling| {
+                let Code { mechanism, unrolling: found } = part.code;
+                (mechanism.poll, mechanism.recording, found) == (poll, recording, unrolling)
+            };
+            for (recording, unrolling) in
+                [(StateRecording::None, 4), (StateRecording::None, 1), (StateRecording::Locations, 4)]
+            {
+                assert_eq!(count(&|part| has(part, recording, unrolling)), 1, "{poll:?}, {recording:?}");
+            }
+        }
+        for &recording in StateRecording::ALL {
             let wanted = recording != StateRecording::CrossChecked;
-            assert_eq!(recorded.clone().any(|found| found == recording), wanted, "{recording:?}");
+            assert_eq!(
+                count(&|part| part.code.mechanism.recording == recording) > 0,
+                wanted,
+                "{recording:?}"
+            );
         }
+        assert!(components(1).iter().all(|part| part.code.unrolling == 1));
+        assert_eq!(
+            count(&|part| part.is_of_polls_alone(4)),
+            2 + count(&|part| part.code.mechanism.polls() && part.code.unrolling == 1)
+        );
     }
 }

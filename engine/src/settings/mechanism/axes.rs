@@ -1,9 +1,8 @@
 //! The axes of a mechanism, but those that decide what code is compiled to: [`CallBinding`], [`Poll`] and
 //! [`StateRecording`] are the compiler's.
 
-use serde::{Deserialize, Serialize};
+use osr_compiler::listed;
 
-use super::listed::listed;
 use crate::settings::tier::Tier;
 
 listed! {

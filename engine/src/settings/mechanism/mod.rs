@@ -21,7 +21,6 @@
 //! `v8,poll=flag`. Axes that are not named are the preset's, or the default's.
 
 mod axes;
-mod listed;
 mod preset;
 mod rules;
 mod text;
@@ -139,29 +138,61 @@ impl Mechanism {
             None => Ok(()),
         }
     }
+}
 
-    /// Every combination of the values of all axes, valid or not.
-    pub fn all() -> impl Iterator<Item = Mechanism> {
-        let mut all = vec![Mechanism::DEFAULT];
-        macro_rules! times {
-            ($axis:ident, $values:expr) => {
-                all = all
-                    .into_iter()
-                    .flat_map(|mechanism| $values.iter().map(move |&$axis| Mechanism { $axis, ..mechanism }))
-                    .collect();
-            };
+/// An axis, and what can be chosen on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Its name.
+    pub name: &'static str,
+    /// The name of each value, and what it means.
+    pub values: Vec<(&'static str, &'static str)>,
+}
+
+/// What is the same for all axes.
+macro_rules! axes {
+    ($($axis:ident: $values:ty,)+) => {
+        impl Mechanism {
+            /// The names of the axes, in order.
+            pub const AXES: [&str; [$(stringify!($axis)),+].len()] = [$(stringify!($axis)),+];
+
+            /// The axes with all their values, in order.
+            pub fn axes() -> [Axis; Mechanism::AXES.len()] {
+                [$(Axis {
+                    name: stringify!($axis),
+                    values: <$values>::ALL.iter().map(|value| (value.name(), value.meaning())).collect(),
+                }),+]
+            }
+
+            /// The names of its values, by axis.
+            pub fn values(&self) -> [&'static str; Mechanism::AXES.len()] {
+                [$(self.$axis.name()),+]
+            }
+
+            /// Every combination of the values of all axes, valid or not.
+            pub fn all() -> impl Iterator<Item = Mechanism> {
+                let all = std::iter::once(Mechanism::DEFAULT);
+                $(
+                    let all = all.flat_map(|mechanism| {
+                        <$values>::ALL.iter().map(move |&$axis| Mechanism { $axis, ..mechanism })
+                    });
+                )+
+                all
+            }
         }
-        times!(binding, CallBinding::ALL);
-        times!(placement, Placement::ALL);
-        times!(frames, ActiveFrames::ALL);
-        times!(rebuild, RebuildTime::ALL);
-        times!(density, HijackDensity::ALL);
-        times!(release, CodeRelease::ALL);
-        times!(poll, Poll::ALL);
-        times!(recording, StateRecording::ALL);
-        times!(bookkeeping, Bookkeeping::ALL);
-        all.into_iter()
-    }
+    };
+}
+
+axes! {
+    binding: CallBinding,
+    placement: Placement,
+    frames: ActiveFrames,
+    rebuild: RebuildTime,
+    density: HijackDensity,
+    release: CodeRelease,
+    poll: Poll,
+    recording: StateRecording,
+    bookkeeping: Bookkeeping,
 }
 
 #[cfg(test)]

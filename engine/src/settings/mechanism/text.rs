@@ -45,31 +45,9 @@ fn known_presets() -> String {
     PRESETS.map(|preset| preset.name).join(", ")
 }
 
-impl Mechanism {
-    /// The names of the axes, in order.
-    pub const AXES: [&str; 9] = [
-        "binding",
-        "placement",
-        "frames",
-        "rebuild",
-        "density",
-        "release",
-        "poll",
-        "recording",
-        "bookkeeping",
-    ];
-
-    /// The names of its values, by axis.
-    pub fn values(&self) -> [String; Mechanism::AXES.len()] {
-        let values = serde_json::to_value(self).expect("plain data");
-        Mechanism::AXES
-            .map(|axis| values[axis].as_str().expect("values are written as their names").to_owned())
-    }
-}
-
 /// The axes with their values, in order.
 fn fields(mechanism: &Mechanism) -> Vec<(String, Value)> {
-    let values = mechanism.values().into_iter().map(Value::String);
+    let values = mechanism.values().into_iter().map(Value::from);
     Mechanism::AXES.map(str::to_owned).into_iter().zip(values).collect()
 }
 
@@ -118,10 +96,10 @@ impl Preset {
 impl fmt::Display for Mechanism {
     /// The axes on which it is not the default, as they are read; `default` if there is none.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let default = fields(&Mechanism::DEFAULT);
-        let changed = fields(self).into_iter().zip(default).filter(|(here, there)| here != there);
-        let changed: Vec<String> = changed
-            .map(|((axis, value), _)| format!("{axis}={}", value.as_str().unwrap_or_default()))
+        let values = self.values().into_iter().zip(Mechanism::DEFAULT.values()).zip(Mechanism::AXES);
+        let changed: Vec<String> = values
+            .filter(|((here, there), _)| here != there)
+            .map(|((value, _), axis)| format!("{axis}={value}"))
             .collect();
         formatter.write_str(if changed.is_empty() { "default" } else { "" })?;
         formatter.write_str(&changed.join(","))
