@@ -275,12 +275,6 @@ impl Batch {
         PendingSiteId(self.sites.len() as u32 - 1)
     }
 
-    /// A site.
-    #[inline(always)]
-    pub(crate) fn site(&self, id: PendingSiteId) -> &PendingSite {
-        &self.sites[id.index()]
-    }
-
     /// Writes records after those that are there. There is room for at least one.
     #[inline(always)]
     pub(crate) fn writer(&mut self) -> RecordWriter {

@@ -1,7 +1,6 @@
 //! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
 
 use std::collections::HashMap;
-use std::ptr;
 
 use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
@@ -65,6 +64,8 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let pcs = LedgerPcs::new(&ledger);
+        // Survives the change from site to site: in machine registers.
+        let mut writer = hijacking.batch.writer();
         self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
             if unsafe { frame.return_slot.load() } == landing {
@@ -72,14 +73,21 @@ impl Thread {
                 again += u64::from(choose(record.site.version(), record.site.number()));
                 return;
             }
-            let mut here = SameSite::new(&mut hijacking, frame.pc);
+            let Decision { site, is_chosen } = hijacking.decide(frame.pc, &choose);
+            if !is_chosen {
+                while others.next_frame().is_some() {}
+                return;
+            }
             let mut next = Some(frame);
             while let Some(Frame { return_slot, .. }) = next {
-                if choose(here.version, here.number) {
-                    here.hijack(return_slot, landing);
+                if writer.is_full() {
+                    hijacking.batch.keep_written(writer, site);
+                    writer = hijacking.batch.writer();
                 }
-                next = if here.writer.is_full() { None } else { others.next_frame() };
+                hijack_slot(&mut writer, return_slot, site, landing);
+                next = others.next_frame();
             }
+            hijacking.batch.keep_written(writer, site);
         })?;
         let batch = hijacking.keep();
         let hijacked = Hijacked { frames: batch.len() as u64, again };
@@ -177,52 +185,69 @@ impl Thread {
     }
 }
 
+/// What becomes of the frames that a PC returns to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decision {
+    pub(super) site: PendingSiteId,
+    pub(super) is_chosen: bool,
+}
+
 /// A hijack under way: its records until the ledger has them. If that never happens, because the walk failed or
 /// the choice panicked, the slots are as they were.
 pub(super) struct Hijacking<'i> {
     instance: &'i Instance,
-    batch: Batch,
-    /// A few return PCs with their sites. Stacks repeat few PCs many times; a search for each would cost more
-    /// than the walk.
+    pub(super) batch: Batch,
+    /// A few return PCs with what was decided about them, each at one of two places. Stacks repeat few PCs many
+    /// times; a search for each would cost more than the walk.
     pcs: [ReturnPc; Hijacking::ENTRIES],
-    sites: [PendingSiteId; Hijacking::ENTRIES],
+    decisions: [Decision; Hijacking::ENTRIES],
     /// The return PCs that had to make way.
-    evicted: HashMap<ReturnPc, PendingSiteId>,
+    evicted: HashMap<ReturnPc, Decision>,
 }
 
 impl<'i> Hijacking<'i> {
-    const ENTRIES: usize = 32;
+    const ENTRIES: usize = 64;
 
     pub(super) fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
-        let (pcs, sites) = ([ReturnPc::default(); Self::ENTRIES], [PendingSiteId::FIRST; Self::ENTRIES]);
-        Hijacking { instance, batch, pcs, sites, evicted: HashMap::new() }
+        let nothing = Decision { site: PendingSiteId::FIRST, is_chosen: false };
+        let (pcs, decisions) = ([ReturnPc::default(); Self::ENTRIES], [nothing; Self::ENTRIES]);
+        Hijacking { instance, batch, pcs, decisions, evicted: HashMap::new() }
     }
 
-    /// The site of a frame that `pc` returns to.
-    fn site(&mut self, pc: ReturnPc) -> PendingSiteId {
+    /// What becomes of a frame that `pc` returns to: `choose` is asked once for each PC.
+    #[inline(always)]
+    pub(super) fn decide(&mut self, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
         // Return PCs differ in all bits; the product spreads them.
-        let entry = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize;
-        if self.pcs[entry] != pc {
-            self.fill(entry, pc);
+        let first = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
+        let second = first ^ 1;
+        if self.pcs[first] == pc {
+            self.decisions[first]
+        } else if self.pcs[second] == pc {
+            self.decisions[second]
+        } else {
+            let entry = if self.pcs[first].is_null() { first } else { second };
+            self.fill(entry, pc, choose)
         }
-        self.sites[entry]
     }
 
     #[cold]
-    fn fill(&mut self, entry: usize, pc: ReturnPc) {
+    #[inline(never)]
+    fn fill(&mut self, entry: usize, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
         if !self.pcs[entry].is_null() {
-            self.evicted.insert(self.pcs[entry], self.sites[entry]);
+            self.evicted.insert(self.pcs[entry], self.decisions[entry]);
         }
         let known = self.evicted.get(&pc).copied();
-        self.sites[entry] = known.unwrap_or_else(|| self.add_site(pc));
-        self.pcs[entry] = pc;
+        let decision = known.unwrap_or_else(|| self.meet(pc, choose));
+        (self.pcs[entry], self.decisions[entry]) = (pc, decision);
+        decision
     }
 
-    fn add_site(&mut self, pc: ReturnPc) -> PendingSiteId {
+    fn meet(&mut self, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
         let found = self.instance.registry().site_at(pc);
         let SiteRef { version, site } = found.expect("compiled frames are at sites of versions in memory");
         let registers = self.instance.body(version.function).registers.len();
-        self.batch.add_site(PendingSite::new(&version, site, registers))
+        let is_chosen = choose(&version, site);
+        Decision { site: self.batch.add_site(PendingSite::new(&version, site, registers)), is_chosen }
     }
 
     pub(super) fn keep(mut self) -> Batch {
@@ -236,45 +261,18 @@ impl Drop for Hijacking<'_> {
     }
 }
 
-/// Frames pending at the same site, one after the other. Adds their records to a [`Hijacking`] in the end: until
-/// then, what changes with each of them is in machine registers.
-pub(super) struct SameSite<'h, 'i> {
-    hijacking: &'h mut Hijacking<'i>,
-    pub(super) version: &'i CodeVersion,
-    /// Which of the version's sites it is.
-    number: u32,
+/// Hijacks the frame at `site` that is returned to through `slot`. There must be room for its record.
+#[inline(always)]
+pub(super) fn hijack_slot(
+    writer: &mut RecordWriter,
+    slot: ReturnSlot,
     site: PendingSiteId,
-    writer: RecordWriter,
-}
-
-impl<'h, 'i> SameSite<'h, 'i> {
-    /// Of frames that `pc` returns to. There is room for one.
-    #[inline(always)]
-    pub(super) fn new(hijacking: &'h mut Hijacking<'i>, pc: ReturnPc) -> SameSite<'h, 'i> {
-        let site = hijacking.site(pc);
-        let writer = hijacking.batch.writer();
-        let pending = hijacking.batch.site(site);
-        // SAFETY: no version is released during a walk.
-        let version = unsafe { &*ptr::from_ref(pending.version()) };
-        let number = pending.number();
-        SameSite { hijacking, version, number, site, writer }
-    }
-
-    /// Hijacks the frame that is returned to through `slot`. There must be room for it.
-    #[inline(always)]
-    pub(super) fn hijack(&mut self, slot: ReturnSlot, landing: ReturnPc) {
-        self.writer.write(slot, self.site);
-        // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads it before the return,
-        // Rust code above never its own; nothing looks at the ledger before it has the record.
-        unsafe { slot.store(landing) };
-    }
-}
-
-impl Drop for SameSite<'_, '_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.hijacking.batch.keep_written(self.writer, self.site);
-    }
+    landing: ReturnPc,
+) {
+    writer.write(slot, site);
+    // SAFETY: a return slot of this thread's stack, whose record is written. Nothing reads it before the return,
+    // Rust code above never its own; nothing looks at the ledger before it has the record.
+    unsafe { slot.store(landing) };
 }
 
 /// Makes the slot of `record` lead where it led before.

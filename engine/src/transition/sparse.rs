@@ -22,7 +22,7 @@ use crate::event::{Cause, Replacement};
 use crate::settings::mechanism::HijackDensity;
 use crate::thread::Thread;
 use crate::thread::pending::Front;
-use crate::transition::hijack::{Hijacked, Hijacking, SameSite};
+use crate::transition::hijack::{Decision, Hijacked, Hijacking, hijack_slot};
 
 /// How many frames an invalidation hijacks.
 const FIRST: u64 = 64;
@@ -88,9 +88,12 @@ impl Thread {
             if unsafe { return_slot.load() } == landing {
                 hijacked.again += 1;
             } else {
-                let mut here = SameSite::new(&mut hijacking, pc);
-                if visits == 0 || here.is_retired() {
-                    here.hijack(return_slot, landing);
+                let is_retired = |version: &CodeVersion, _| version.state() == VersionState::Retired;
+                let Decision { site, is_chosen } = hijacking.decide(pc, &is_retired);
+                if visits == 0 || is_chosen {
+                    let mut writer = hijacking.batch.writer();
+                    hijack_slot(&mut writer, return_slot, site, landing);
+                    hijacking.batch.keep_written(writer, site);
                     hijacked.frames += 1;
                 }
             }
@@ -116,11 +119,5 @@ impl Thread {
         if self.front().get().is_some_and(|front| front.slot < depth) {
             self.pass_front();
         }
-    }
-}
-
-impl SameSite<'_, '_> {
-    fn is_retired(&self) -> bool {
-        CodeVersion::state(self.version) == VersionState::Retired
     }
 }
