@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
-use cranelift_codegen::ir;
+use cranelift_codegen::ir::{self, StackSlotData, StackSlotKind};
 use cranelift_codegen::isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
@@ -51,6 +51,8 @@ pub struct CompiledBody {
     pub polls: Option<Box<PollSites>>,
     /// Where it counts its activations, if it was to. It keeps the address of the count.
     pub residence: Option<Box<ResidenceCount>>,
+    /// Where its frames have a word for the return PC that leads into them, if they were to: bytes from the frame base.
+    pub kept_return_pc: Option<i32>,
     /// Unwind rows.
     pub unwind: UnwindInfo,
     /// The calls of other functions that are to be bound when it is in its place.
@@ -185,6 +187,8 @@ impl Compiler {
         cranelift.clear();
         // Which leaves these: they would grow with each compilation.
         cranelift.func.dfg.exception_tables.clear();
+        let word = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
+        let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
         let safepoints =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         let mut control = ControlPlane::default();
@@ -208,6 +212,7 @@ impl Compiler {
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
             residence: None,
+            kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
             direct_calls: direct_calls(compiled, names),
             polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
             unwind,

@@ -38,6 +38,7 @@
 //!         binding: CallBinding::Cell,
 //!         poll: Poll::StackLimit,
 //!         counts_residents: false,
+//!         keeps_return_pc: false,
 //!         unrolling: 1,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,

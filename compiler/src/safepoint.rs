@@ -84,7 +84,7 @@ pub(super) fn maps(
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
 ) -> Result<CompiledMaps, Immovable> {
-    let layout = compiled.buffer.frame_layout().expect("every function of ours has a frame");
+    let layout = layout(compiled);
     let calls = calls(safepoints, compiled);
     let build = |state: fn(&Safepoint) -> &[(Register, Recorded)]| {
         let mut maps = Maps { body, points, layout, builder: FrameMapBuilder::default() };
@@ -98,6 +98,16 @@ pub(super) fn maps(
     let has_pads = starts.iter().any(Option::is_some);
     let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
     Ok(CompiledMaps { frame_maps, slots, pads })
+}
+
+/// The layout of a compiled body's frames.
+pub(super) fn layout(compiled: &CompiledCode) -> &MachBufferFrameLayout {
+    compiled.buffer.frame_layout().expect("every function of ours has a frame")
+}
+
+/// Where `slot` is in frames with that layout, in bytes from the frame base.
+pub(super) fn in_frame(layout: &MachBufferFrameLayout, slot: ir::StackSlot) -> i32 {
+    layout.stackslots[slot].offset as i32 - layout.frame_to_fp_offset as i32
 }
 
 /// The calls of a compiled body, by ascending return offset.
@@ -217,7 +227,7 @@ impl Maps<'_> {
             .iter()
             .map(|&(register, recorded)| {
                 let location = match recorded {
-                    Recorded::Slot(slot) => self.in_frame(self.layout.stackslots[slot].offset),
+                    Recorded::Slot(slot) => Location::FrameSlot(in_frame(self.layout, slot)),
                     Recorded::Constant(bits) => self.builder.constant(bits),
                     Recorded::Result(location) => location,
                     Recorded::Allocated(number) => self.allocated(call.contexts[number]),
@@ -231,15 +241,12 @@ impl Maps<'_> {
         self.builder.site(call.return_offset, (point, self.points.kind(point)), entries);
     }
 
-    /// The place `offset` bytes from the stack pointer.
-    fn in_frame(&self, offset: u32) -> Location {
-        Location::FrameSlot(offset as i32 - self.layout.frame_to_fp_offset as i32)
-    }
-
     /// The place of a context.
     fn allocated(&self, context: Handler) -> Location {
         match context {
-            Handler::Context(ExceptionContextLoc::SPOffset(offset)) => self.in_frame(offset),
+            Handler::Context(ExceptionContextLoc::SPOffset(offset)) => {
+                Location::FrameSlot(offset as i32 - self.layout.frame_to_fp_offset as i32)
+            }
             Handler::Context(ExceptionContextLoc::GPR(encoding)) => {
                 let register = MachineRegister::preserved(encoding);
                 Location::Register(

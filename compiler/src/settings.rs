@@ -136,6 +136,8 @@ pub struct CodeSettings {
     pub poll: Poll,
     /// Whether the code counts how many activations are inside it.
     pub counts_residents: bool,
+    /// Whether each frame has a word for the return PC that leads into it, for when that is swapped.
+    pub keeps_return_pc: bool,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,

@@ -165,6 +165,8 @@ pub struct LandingRegisters {
     pub state: u64,
     /// The pad that `run_pad` executes.
     pub pad: u64,
+    /// On arrival through a landing table, the PC of the entry that was returned to. The runtime clears it.
+    pub table_entry: u64,
 }
 
 /// The functions of the runtime that the stubs call. None of them may unwind.

@@ -263,7 +263,7 @@ impl<M: StackMemory, P: ReturnPcs> DwarfWalk<'_, M, P> {
         }
         let slot = ReturnSlot::below(self.at.sp);
         let held = self.at.pc;
-        let pc = self.pcs.look_through(slot, held)?;
+        let pc = self.pcs.look_through(Frame { pc: held, return_slot: slot, frame_base: self.at.bp })?;
         if self.pcs.is_boundary(pc) {
             self.state = State::Ended(WalkEnd::Boundary { slot });
             return Ok(None);

@@ -1,6 +1,6 @@
 //! What a walker must know of the return PCs it meets: where to stop, and what is hijacked.
 
-use crate::{Error, ReturnPc, ReturnSlot};
+use crate::{Error, Frame, ReturnPc, ReturnSlot};
 
 /// The knowledge of stubs and ledger that a walk needs. Called once per frame: keep it inlinable.
 pub trait ReturnPcs {
@@ -10,9 +10,9 @@ pub trait ReturnPcs {
     /// Whether `pc` is the landing stub's, so that the slot is hijacked.
     fn is_landing(&self, pc: ReturnPc) -> bool;
 
-    /// What the hijacked `slot` held; nothing if the ledger has no record of it. Called only when
-    /// [`is_landing`](Self::is_landing) holds for `pc`.
-    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc>;
+    /// What the slot of `frame` held before it was hijacked; nothing if there is no record of it. The PC of the frame
+    /// is what the slot holds, for which [`is_landing`](Self::is_landing) holds.
+    fn original(&self, frame: Frame) -> Option<ReturnPc>;
 
     /// The PC whose unwind row describes the frame that a hijacked slot returns into. Where the code at
     /// `original` may be gone, or other code be there, it is the `landing` PC: the stub's row must then
@@ -23,19 +23,20 @@ pub trait ReturnPcs {
         original
     }
 
-    /// The PC that `slot` stands for, given that it holds `pc`.
+    /// The PC that the slot of `frame` stands for; the PC of the frame is what it holds.
     ///
     /// # Errors
     /// [`Error::NullReturnPc`], [`Error::UnrecordedHijack`].
     #[inline(always)]
-    fn look_through(&self, slot: ReturnSlot, pc: ReturnPc) -> Result<ReturnPc, Error> {
+    fn look_through(&self, frame: Frame) -> Result<ReturnPc, Error> {
+        let Frame { pc, return_slot: slot, .. } = frame;
         if pc.is_null() {
             return Err(Error::NullReturnPc { slot });
         }
         if !self.is_landing(pc) {
             return Ok(pc);
         }
-        self.original(slot, pc).ok_or(Error::UnrecordedHijack { slot })
+        self.original(frame).ok_or(Error::UnrecordedHijack { slot })
     }
 }
 
@@ -51,8 +52,8 @@ impl<P: ReturnPcs + ?Sized> ReturnPcs for &P {
     }
 
     #[inline(always)]
-    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
-        (**self).original(slot, pc)
+    fn original(&self, frame: Frame) -> Option<ReturnPc> {
+        (**self).original(frame)
     }
 
     #[inline(always)]
@@ -84,8 +85,8 @@ impl<F: Fn(ReturnSlot, ReturnPc) -> Option<ReturnPc>> ReturnPcs for StubPcs<F> {
     }
 
     #[inline(always)]
-    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
-        (self.original)(slot, pc)
+    fn original(&self, frame: Frame) -> Option<ReturnPc> {
+        (self.original)(frame.return_slot, frame.pc)
     }
 }
 
@@ -107,7 +108,7 @@ impl ReturnPcs for NoHijacks {
         false
     }
 
-    fn original(&self, _slot: ReturnSlot, _pc: ReturnPc) -> Option<ReturnPc> {
+    fn original(&self, _frame: Frame) -> Option<ReturnPc> {
         None
     }
 }

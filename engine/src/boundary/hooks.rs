@@ -7,14 +7,21 @@ use osr_stubs::{Context, Exit, Hooks, NativeCall};
 use crate::instance::Instance;
 use crate::interpreter::{self, Outcome, Start};
 use crate::settings::Tier;
+use crate::settings::mechanism::Bookkeeping;
 use crate::thread::Thread;
 use crate::tiering;
-use crate::transition::landing::land;
+use crate::transition::landing::{land, land_from_table};
 use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
 
-/// The functions that the stubs call.
-pub(crate) const HOOKS: Hooks = Hooks { call, resume, land, land_from_pad, ended, left_poll, poll, runtime };
+/// The functions that the stubs call, where hijacked slots are remembered so.
+pub(crate) fn of(bookkeeping: Bookkeeping) -> Hooks {
+    let land = match bookkeeping {
+        Bookkeeping::Ledger => land,
+        Bookkeeping::FrameSlot | Bookkeeping::PcsInMap => land_from_table,
+    };
+    Hooks { call, resume, land, land_from_pad, ended, left_poll, poll, runtime }
+}
 
 /// # Safety
 /// Called by a stub: the context is the first field of a thread that is in the runtime.

@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::{Site, Sources};
 use osr_ir::{Point, PointKind};
-use osr_stackwalk::{ReturnPc, ReturnPcs, ReturnSlot};
+use osr_stackwalk::{Frame, ReturnPc, ReturnPcs, ReturnSlot};
 
 use crate::code::{CodeVersion, Registry};
 use crate::settings::CompiledTier;
@@ -146,12 +146,17 @@ pub(crate) struct TakenRecord {
     pub(crate) slot: ReturnSlot,
     /// Where its frame was pending.
     pub(crate) site: PendingSite,
-    /// How many other frames of its batch are pending there.
+    /// How many other frames of its batch are pending there. Those with landing tables count one by one.
     others: u32,
     unfinished: Unfinished,
 }
 
 impl TakenRecord {
+    /// Of a slot without a record, which led into the landing table of the version of `site`.
+    pub(crate) fn of_table(slot: ReturnSlot, site: PendingSite) -> TakenRecord {
+        TakenRecord { slot, site, others: 0, unfinished: Unfinished }
+    }
+
     /// The frame has landed, and is popped. Returns the version as [`Registry::site_is_empty`] does.
     #[inline(always)]
     pub(crate) fn landed(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
@@ -549,7 +554,8 @@ impl ReturnPcs for LedgerPcs<'_> {
     }
 
     #[inline]
-    fn original(&self, slot: ReturnSlot, _pc: ReturnPc) -> Option<ReturnPc> {
+    fn original(&self, frame: Frame) -> Option<ReturnPc> {
+        let slot = frame.return_slot;
         let record = self.in_order(slot).or_else(|| self.ledger.find(slot));
         self.found.set(record);
         record.map(|record| record.site.pc())

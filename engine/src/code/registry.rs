@@ -6,6 +6,7 @@
 //! The registry keeps a handle of each version: in its slot until the code is released, and after that among
 //! the *awaited* while ledger records name the version.
 
+mod landings;
 mod polls;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use serde::Serialize;
 
 use super::binding::Binding;
+use super::landing_table::LandingTable;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
 use super::pads::Pads;
@@ -31,7 +33,7 @@ use super::version::{CodeVersion, VersionId};
 use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
-use crate::settings::mechanism::Placement;
+use crate::settings::mechanism::{Bookkeeping, Placement};
 use polls::PollsInCode;
 
 /// All code versions of an instance.
@@ -47,6 +49,7 @@ pub(crate) struct Registry {
     slots: Reservation,
     inner: Mutex<Inner>,
     polls: PollsInCode,
+    bookkeeping: Bookkeeping,
     epoch: AtomicU64,
     install_ns: AtomicU64,
     release_ns: AtomicU64,
@@ -152,6 +155,7 @@ impl Registry {
                 unwind_bytes: 0,
             }),
             polls,
+            bookkeeping: settings.mechanism.bookkeeping,
             epoch: AtomicU64::new(0),
             install_ns: AtomicU64::new(0),
             release_ns: AtomicU64::new(0),
@@ -194,8 +198,11 @@ impl Registry {
         let padding = inner.places.as_ref().map_or(padding, |places| places.padding(key, padding));
         let mut head = vec![entry_stub::TRAP_INSTRUCTION; padding];
         head.append(&mut inner.binding.head(key, inner.memory.unit()));
-        if !head.is_empty() {
-            body.code = [&*head, &*body.code].concat().into();
+        let code_bytes = body.code.len();
+        let landings = LandingTable::new(self.bookkeeping, code_bytes, body.kept_return_pc);
+        let table = landings.map_or(Vec::new(), |table| table.code(body.frame_maps.len()));
+        if !head.is_empty() || !table.is_empty() {
+            body.code = [&*head, &*body.code, &*table].concat().into();
         }
         let allocation = match &mut inner.places {
             None => inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?,
@@ -222,7 +229,7 @@ impl Registry {
             tier: key.tier,
             entry: key.entry,
             start,
-            code_bytes: (body.code.len() - head.len()) as u32,
+            code_bytes: code_bytes as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             recording: body.recording,
@@ -230,6 +237,7 @@ impl Registry {
             slot_maps: body.slot_maps,
             polls,
             residence: body.residence,
+            landings,
             unwind,
             direct_calls: body.direct_calls.into(),
             allocation,
@@ -287,15 +295,21 @@ impl Registry {
     /// on the native thread that executes the instance.
     #[inline]
     pub(crate) fn find(&self, pc: u64) -> Option<Arc<CodeVersion>> {
+        let version = self.find_in_slots(pc)?;
+        // SAFETY: marked granules belong to versions whose handles are in their slots. They leave the slots on
+        // this native thread only: threads are bound to one, and an instance has one thread.
+        Some(unsafe { copy_handle(version) })
+    }
+
+    /// The same version, whose handle is in its slot until it is released.
+    #[inline(always)]
+    fn find_in_slots(&self, pc: u64) -> Option<*const CodeVersion> {
         let offset = pc.wrapping_sub(self.base);
         if offset >= self.bytes {
             return None;
         }
         let mark = self.granule(offset as usize / GRANULE).load(Ordering::Acquire);
-        let version = self.slot(mark.checked_sub(1)?).load(Ordering::Acquire);
-        // SAFETY: marked granules belong to versions whose handles are in their slots. They leave the slots on
-        // this native thread only: threads are bound to one, and an instance has one thread.
-        Some(unsafe { copy_handle(version) })
+        Some(self.slot(mark.checked_sub(1)?).load(Ordering::Acquire).cast_const())
     }
 
     /// The site that `pc` returns to. To be asked on the native thread that executes the instance.

@@ -16,6 +16,7 @@ use osr_compiler::{DirectCall, EntryPoint, ResidenceCount, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
+use super::landing_table::LandingTable;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, Memory};
 use super::pads::Pads;
@@ -61,6 +62,8 @@ pub struct CodeVersion {
     pub(crate) polls: Option<Box<Polls>>,
     /// Where it counts its activations, if it does.
     pub(crate) residence: Option<Box<ResidenceCount>>,
+    /// Where its hijacked frames land, if that is in code of its own.
+    pub(crate) landings: Option<LandingTable>,
     /// How its frames are unwound.
     pub(crate) unwind: CompactRows,
     /// The calls in its code that name their callee, by callee.
@@ -69,7 +72,8 @@ pub struct CodeVersion {
     /// Its place in the registry, while its code is in memory.
     pub(crate) slot: u32,
     pub(crate) life: Life,
-    /// Sites of it at which frames are pending, each as often as there are ledger batches with such frames.
+    /// Sites of it at which frames are pending, each as often as there are ledger batches with such frames; with a
+    /// landing table, the frames.
     pub(crate) pending_sites: AtomicU64,
     pub(crate) handle: Weak<CodeVersion>,
 }

@@ -60,7 +60,7 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
         let mut versions = BTreeSet::new();
-        for frame in self.walk(self.reclaim().pcs(&pcs)) {
+        for frame in self.walk(self.all_pcs(&pcs)) {
             // Of frames that are hijacked the code may be gone, and is not returned into.
             let version = self.instance().registry().find(frame?.pc.lookup_address());
             versions.extend(version.map(|version| version.id));

@@ -35,7 +35,7 @@ impl Thread {
 
     /// Whether the compiled frame that called the runtime was hijacked meanwhile.
     pub(crate) fn exit_is_hijacked(&self) -> bool {
-        self.exit_pc() == ReturnPc::new(osr_stubs::x86_64::landing_pc())
+        self.is_landing(self.exit_pc())
     }
 
     /// The site at which compiled code called the runtime. The frame must not be hijacked.

@@ -15,6 +15,7 @@ pub(crate) mod observer;
 pub(crate) mod pending;
 pub(crate) mod phase;
 pub(crate) mod reclaim;
+pub(crate) mod return_pcs;
 pub(crate) mod trap;
 pub(crate) mod walk;
 
@@ -65,6 +66,8 @@ pub struct Thread {
     stack_high: u64,
     stack_limit: u64,
     ledger: RefCell<Ledger>,
+    /// Slots that lead into landing tables, and so have no record.
+    table_landings: Cell<usize>,
     reclaim: Reclaim,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
@@ -151,6 +154,7 @@ impl Thread {
             stack_high: bounds.high,
             stack_limit,
             ledger: RefCell::new(Ledger::new(bounds.high)),
+            table_landings: Cell::new(0),
             reclaim: Reclaim::new(&settings.mechanism),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
@@ -188,6 +192,11 @@ impl Thread {
     /// The hijacked slots.
     pub(crate) fn ledger(&self) -> &RefCell<Ledger> {
         &self.ledger
+    }
+
+    /// How many slots lead into landing tables.
+    pub(crate) fn table_landings(&self) -> &Cell<usize> {
+        &self.table_landings
     }
 
     /// The retired code that waits to be freed.
@@ -233,7 +242,7 @@ impl Thread {
 
     /// Slots that are hijacked now.
     pub fn hijacked_slots(&self) -> usize {
-        self.ledger.borrow().len()
+        self.ledger.borrow().len() + self.table_landings.get()
     }
 
     /// Counts what happened.

@@ -1,6 +1,7 @@
 //! What a transition leaves in the thread between two of its steps, with machine code executing in between.
 
 use osr_ir::{FunctionIndex, Point};
+use osr_stackwalk::ReturnPc;
 
 use crate::code::VersionId;
 use crate::code::ledger::TakenRecord;
@@ -39,6 +40,8 @@ pub(crate) struct Front {
 pub(crate) struct PollExit {
     /// Its version.
     pub(crate) version: Option<VersionId>,
+    /// What its slot holds when it is left.
+    pub(crate) landing: ReturnPc,
     /// The start of that version's code, if it is to be released, and why.
     pub(crate) release: Option<(u64, Cause)>,
 }

@@ -1,10 +1,10 @@
-//! Retired code of a thread that waits to be freed, and how walks look through the barriers that wait for it.
+//! Retired code of a thread that waits to be freed.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use osr_release::{Epoch, Reclaimer, Strategy};
-use osr_stackwalk::{ReturnPc, ReturnPcs, ReturnSlot};
+use osr_stackwalk::ReturnPc;
 
 use crate::code::CodeVersion;
 use crate::code::ledger::LedgerPcs;
@@ -56,15 +56,10 @@ impl Reclaim {
     pub(crate) fn has_barriers(&self) -> bool {
         self.waiting.borrow().has_barriers()
     }
-
-    /// The return PCs of the thread, where slots may lead to the barrier stub, too.
-    pub(crate) fn pcs<'p, 'l>(&'p self, ledger: &'p LedgerPcs<'l>) -> BarrierPcs<'p, 'l> {
-        BarrierPcs { ledger, waiting: self.waiting.borrow(), barrier: barrier_pc() }
-    }
 }
 
 /// The barrier stub's PC.
-fn barrier_pc() -> ReturnPc {
+pub(super) fn barrier_pc() -> ReturnPc {
     ReturnPc::new(osr_stubs::x86_64::barrier_pc())
 }
 
@@ -101,33 +96,5 @@ impl Thread {
                 self.agenda().set_waiting(true);
             }
         }
-    }
-}
-
-/// The return PCs of a thread. A frame's end may lead to the barrier stub: walkers see what its slot held.
-#[derive(Debug)]
-pub(crate) struct BarrierPcs<'p, 'l> {
-    ledger: &'p LedgerPcs<'l>,
-    waiting: Ref<'p, Reclaimer<Retired>>,
-    barrier: ReturnPc,
-}
-
-impl ReturnPcs for BarrierPcs<'_, '_> {
-    fn is_boundary(&self, pc: ReturnPc) -> bool {
-        self.ledger.is_boundary(pc)
-    }
-
-    fn is_landing(&self, pc: ReturnPc) -> bool {
-        pc == self.barrier || self.ledger.is_landing(pc)
-    }
-
-    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
-        if pc == self.barrier { self.waiting.original(slot) } else { self.ledger.original(slot, pc) }
-    }
-
-    /// Code that a hijacked slot led into may be released: the landing stub's row is that of any compiled frame. What
-    /// ends at a barrier returns to code that is there.
-    fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
-        if landing == self.barrier { original } else { landing }
     }
 }

@@ -12,7 +12,7 @@ use crate::code::ledger::{LedgerPcs, Record};
 use crate::code::{SiteRef, VersionId};
 use crate::error::TransitionError;
 use crate::thread::Thread;
-use crate::thread::reclaim::BarrierPcs;
+use crate::thread::return_pcs::AllPcs;
 
 /// A compiled frame of a thread, as seen from the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +83,10 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
         let mut frames = 0;
-        if self.reclaim().has_barriers() {
-            self.walk(self.reclaim().pcs(&pcs)).visit(|_| frames += 1)?;
-        } else {
+        if self.swaps_by_ledger_only() {
             self.walk(&pcs).visit(|_| frames += 1)?;
+        } else {
+            self.walk(self.all_pcs(&pcs)).visit(|_| frames += 1)?;
         }
         Ok(frames)
     }
@@ -124,7 +124,7 @@ impl Thread {
         walker.refresh_arena(registry.epoch() + 1, || registry.unwind_section())?;
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
-        let pcs = NativePcs(self.reclaim().pcs(&pcs));
+        let pcs = NativePcs(self.all_pcs(&pcs));
         walker.walk(self.live_stack(), pcs, start).collect()
     }
 
@@ -143,7 +143,7 @@ impl Thread {
         let registry = self.instance().registry();
         let mut frames = Vec::new();
         let pcs = LedgerPcs::new(&ledger);
-        for frame in self.walk(self.reclaim().pcs(&pcs)) {
+        for frame in self.walk(self.all_pcs(&pcs)) {
             let frame = frame?;
             let record = ledger.find(frame.return_slot);
             let site = match record {
@@ -157,15 +157,16 @@ impl Thread {
                 function: site.version.function,
                 version: site.version.id,
                 point: site.point(),
-                hijacked: record.is_some(),
+                // SAFETY: the walk vouches for the slot.
+                hijacked: self.is_landing(unsafe { frame.return_slot.load() }),
             });
         }
         Ok(frames)
     }
 }
 
-/// As [`BarrierPcs`], without a boundary: the walk continues to the outermost frame.
-struct NativePcs<'p, 'l>(BarrierPcs<'p, 'l>);
+/// As [`AllPcs`], without a boundary: the walk continues to the outermost frame.
+struct NativePcs<'p, 'l>(AllPcs<'p, 'l>);
 
 impl ReturnPcs for NativePcs<'_, '_> {
     fn is_boundary(&self, _pc: ReturnPc) -> bool {
@@ -176,8 +177,8 @@ impl ReturnPcs for NativePcs<'_, '_> {
         self.0.is_landing(pc)
     }
 
-    fn original(&self, slot: ReturnSlot, pc: ReturnPc) -> Option<ReturnPc> {
-        self.0.original(slot, pc)
+    fn original(&self, frame: Frame) -> Option<ReturnPc> {
+        self.0.original(frame)
     }
 
     fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {

@@ -7,7 +7,7 @@ use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compi
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
-use crate::settings::mechanism::CodeRelease;
+use crate::settings::mechanism::{Bookkeeping, CodeRelease};
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
 pub(crate) fn compiler() -> &'static Compiler {
@@ -49,6 +49,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         binding: settings.mechanism.binding,
         poll: settings.mechanism.poll,
         counts_residents: settings.mechanism.release == CodeRelease::ResidenceCount,
+        keeps_return_pc: settings.mechanism.bookkeeping == Bookkeeping::FrameSlot,
         unrolling: settings.copies(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

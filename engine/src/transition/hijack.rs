@@ -1,17 +1,19 @@
 //! Hijacking: swapping the return PCs that lead into chosen frames for the landing stub's.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use osr_ir::Point;
 use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
 use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
-use crate::code::{CodeVersion, SiteRef, VersionState};
+use crate::code::{CodeVersion, SiteRef, VersionId, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
+use crate::transition::pc_cache::PcCache;
 
 /// What a hijack did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +33,16 @@ impl Thread {
     /// ready; then, and if `choose` panics, nothing is hijacked. Not so if an observer
     /// [panicked](TransitionError::Panicked).
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
-        self.on_demand(|| self.hijack_because(Cause::Host, |version, _| choose(version)))
+        self.on_demand(|| {
+            if !self.instance().registry().has_landing_tables() {
+                return self.hijack_because(Cause::Host, |version, _| choose(version));
+            }
+            // What has no record cannot be taken back, should the choice panic: it comes first.
+            let mut chosen = self.instance().versions();
+            chosen.retain(|version| choose(version));
+            let chosen: HashSet<VersionId> = chosen.iter().map(|version| version.id).collect();
+            self.hijack_because(Cause::Host, |version, _| chosen.contains(&version.id))
+        })
     }
 
     /// As [`Self::hijack`], where `choose` picks by the site, too, that a frame waits at.
@@ -55,6 +66,9 @@ impl Thread {
         choose: impl Fn(&CodeVersion, u32) -> bool,
     ) -> Result<Hijacked, TransitionError> {
         self.check_ready()?;
+        if self.instance().registry().has_landing_tables() {
+            return self.hijack_into_tables(cause, choose);
+        }
         let mut again = 0;
         // Compiled frames are further out than this one.
         let deepest = (&raw const again) as u64;
@@ -102,7 +116,11 @@ impl Thread {
         let seen: Vec<(ReturnSlot, PendingSite)> =
             if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
         self.ledger().borrow_mut().add(batch);
-        seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
+        seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site.version(), site.point(), cause));
+        self.count_hijacked(hijacked);
+    }
+
+    pub(super) fn count_hijacked(&self, hijacked: Hijacked) {
         self.count(|statistics| {
             statistics.hijacked_frames += hijacked.frames;
             statistics.rehijacked += hijacked.again;
@@ -134,7 +152,7 @@ impl Thread {
         unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
         drop(ledger);
         self.count(|statistics| statistics.hijacked_frames += 1);
-        self.observe_hijack(slot, &pending, cause);
+        self.observe_hijack(slot, version, pending.point(), cause);
         self.frame_replaced(version, ReturnSlot::new(frame + 8));
     }
 
@@ -152,6 +170,12 @@ impl Thread {
         replaced
     }
 
+    /// A trap has jumped over the frames that are deeper in the stack than `depth`, whose records are dropped.
+    pub(crate) fn frames_dropped(&self, depth: u64) {
+        self.front_dropped(depth);
+        self.count_table_landings();
+    }
+
     /// Puts the original return PCs back where the code they lead into is still current. Returns the number of
     /// slots.
     ///
@@ -162,7 +186,7 @@ impl Thread {
         self.on_demand(|| {
             // Its slot may be one of those.
             self.end_front()?;
-            Ok(self.restore_slots())
+            Ok(self.restore_slots() + self.restore_from_tables()?)
         })
     }
 
@@ -179,9 +203,8 @@ impl Thread {
         withdrawn.settle(self.instance().registry())
     }
 
-    fn observe_hijack(&self, slot: ReturnSlot, site: &PendingSite, cause: Cause) {
-        let slot = slot.address();
-        self.observe(|| Event::Hijacked { version: site.version(), point: site.point(), slot, cause });
+    pub(super) fn observe_hijack(&self, slot: ReturnSlot, version: &CodeVersion, point: Point, cause: Cause) {
+        self.observe(|| Event::Hijacked { version, point, slot: slot.address(), cause });
     }
 }
 
@@ -197,57 +220,27 @@ pub(super) struct Decision {
 pub(super) struct Hijacking<'i> {
     instance: &'i Instance,
     pub(super) batch: Batch,
-    /// A few return PCs with what was decided about them, each at one of two places. Stacks repeat few PCs many
-    /// times; a search for each would cost more than the walk.
-    pcs: [ReturnPc; Hijacking::ENTRIES],
-    decisions: [Decision; Hijacking::ENTRIES],
-    /// The return PCs that had to make way.
-    evicted: HashMap<ReturnPc, Decision>,
+    decisions: PcCache<Decision>,
 }
 
 impl<'i> Hijacking<'i> {
-    const ENTRIES: usize = 64;
-
     pub(super) fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
-        let nothing = Decision { site: PendingSiteId::FIRST, is_chosen: false };
-        let (pcs, decisions) = ([ReturnPc::default(); Self::ENTRIES], [nothing; Self::ENTRIES]);
-        Hijacking { instance, batch, pcs, decisions, evicted: HashMap::new() }
+        let unused = Decision { site: PendingSiteId::FIRST, is_chosen: false };
+        Hijacking { instance, batch, decisions: PcCache::new(unused) }
     }
 
     /// What becomes of a frame that `pc` returns to: `choose` is asked once for each PC.
     #[inline(always)]
-    pub(super) fn decide(&mut self, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
-        // Return PCs differ in all bits; the product spreads them.
-        let first = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize;
-        let second = first ^ 1;
-        if self.pcs[first] == pc {
-            self.decisions[first]
-        } else if self.pcs[second] == pc {
-            self.decisions[second]
-        } else {
-            let entry = if self.pcs[first].is_null() { first } else { second };
-            self.fill(entry, pc, choose)
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fill(&mut self, entry: usize, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
-        if !self.pcs[entry].is_null() {
-            self.evicted.insert(self.pcs[entry], self.decisions[entry]);
-        }
-        let known = self.evicted.get(&pc).copied();
-        let decision = known.unwrap_or_else(|| self.meet(pc, choose));
-        (self.pcs[entry], self.decisions[entry]) = (pc, decision);
-        decision
-    }
-
-    fn meet(&mut self, pc: ReturnPc, choose: &impl Fn(&CodeVersion, u32) -> bool) -> Decision {
-        let found = self.instance.registry().site_at(pc);
-        let SiteRef { version, site } = found.expect("compiled frames are at sites of versions in memory");
-        let registers = self.instance.body(version.function).registers.len();
-        let is_chosen = choose(&version, site);
-        Decision { site: self.batch.add_site(PendingSite::new(&version, site, registers)), is_chosen }
+    pub(super) fn decide(&mut self, pc: ReturnPc, choose: impl Fn(&CodeVersion, u32) -> bool) -> Decision {
+        let (instance, batch) = (self.instance, &mut self.batch);
+        self.decisions.get(pc, |pc| {
+            let found = instance.registry().site_at(pc);
+            let SiteRef { version, site } =
+                found.expect("compiled frames are at sites of versions in memory");
+            let registers = instance.body(version.function).registers.len();
+            let is_chosen = choose(&version, site);
+            Decision { site: batch.add_site(PendingSite::new(&version, site, registers)), is_chosen }
+        })
     }
 
     pub(super) fn keep(mut self) -> Batch {

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use osr_stackwalk::{ReturnPc, ReturnPcs};
+use osr_stackwalk::{Frame, ReturnPc, ReturnPcs};
 
 use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, VersionState};
@@ -18,6 +18,7 @@ use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::thread::Thread;
 use crate::thread::walk::Walk;
+use crate::transition::pc_cache::PcCache;
 
 /// What an invalidation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,10 +116,10 @@ impl Thread {
     fn active_versions(&self) -> Result<Vec<Arc<CodeVersion>>, osr_stackwalk::Error> {
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
-        if self.reclaim().has_barriers() {
-            self.versions_in(self.walk(self.reclaim().pcs(&pcs)))
-        } else {
+        if self.swaps_by_ledger_only() {
             self.versions_in(self.walk(&pcs))
+        } else {
+            self.versions_in(self.walk(self.all_pcs(&pcs)))
         }
     }
 
@@ -127,26 +128,25 @@ impl Thread {
         walk: Walk<P>,
     ) -> Result<Vec<Arc<CodeVersion>>, osr_stackwalk::Error> {
         let registry = self.instance().registry();
-        let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let mut versions: Vec<Arc<CodeVersion>> = Vec::new();
+        let mut met = PcCache::new(());
         let mut last_pc = ReturnPc::default();
         for frame in walk {
-            let frame = frame?;
-            if frame.pc == last_pc {
-                continue;
-            }
-            last_pc = frame.pc;
-            // Hijacked frames return to the landing stub, not into their version's code.
+            let Frame { pc, return_slot, .. } = frame?;
+            // Hijacked frames return to a landing, not into their version's code.
             // SAFETY: the walk vouches for the slot.
-            if unsafe { frame.return_slot.load() } == landing {
+            if pc == last_pc || self.is_landing(unsafe { return_slot.load() }) {
                 continue;
             }
-            let version = registry.find(frame.pc.lookup_address()).expect("compiled frames are of versions");
-            if version.state() == VersionState::Current
-                && !versions.iter().any(|known| known.id == version.id)
-            {
-                versions.push(version);
-            }
+            last_pc = pc;
+            met.get(pc, |pc| {
+                let version = registry.find(pc.lookup_address()).expect("compiled frames are of versions");
+                if version.state() == VersionState::Current
+                    && !versions.iter().any(|known| known.id == version.id)
+                {
+                    versions.push(version);
+                }
+            });
         }
         Ok(versions)
     }

@@ -39,8 +39,26 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     let thread = unsafe { &*context.cast::<Thread>() };
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
-    let _landing = landing_phase(thread);
     let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
+    arrive(thread, record, registers)
+}
+
+/// The hook behind the landing stub where slots may lead into landing tables.
+///
+/// # Safety
+/// As for [`land`].
+pub(crate) unsafe extern "C" fn land_from_table(context: *mut Context) -> *const u8 {
+    // SAFETY: as in `land`.
+    let (thread, registers) = unsafe { (&*context.cast::<Thread>(), &mut (*context).landing) };
+    let slot = ReturnSlot::below(registers.stack_pointer);
+    let record = thread.take_from_table(slot, registers).unwrap_or_else(|| take_record(thread, slot));
+    arrive(thread, record, registers)
+}
+
+/// Rebuilds the frame of `record`. Returns the code to jump to.
+#[inline(always)]
+fn arrive(thread: &Thread, record: TakenRecord, registers: &mut LandingRegisters) -> *const u8 {
+    let _landing = landing_phase(thread);
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());
     if !thread.values().fits(window, words) {

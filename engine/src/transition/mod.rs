@@ -3,6 +3,8 @@
 pub(crate) mod hijack;
 pub(crate) mod invalidation;
 pub(crate) mod landing;
+pub(crate) mod landing_tables;
+mod pc_cache;
 pub(crate) mod poll_exit;
 pub(crate) mod release;
 pub(crate) mod safepoint;

@@ -23,11 +23,12 @@ impl Thread {
             return act();
         }
         let pc = self.exit_pc();
-        self.poll_exit().set(PollExit { version: Some(version.id), release: None });
+        self.poll_exit().set(PollExit { version: Some(version.id), ..PollExit::default() });
         act();
         let is_left = self.exit_is_hijacked();
         if is_left {
             // Not yet: the record is kept, and the stub behind the poll's cold block lands.
+            self.poll_exit().set(PollExit { landing: self.exit_pc(), ..self.poll_exit().get() });
             self.set_exit_pc(pc);
         } else {
             self.poll_exit().take();
@@ -49,7 +50,8 @@ impl Thread {
 
     /// The frame has stored its state.
     pub(crate) fn left_poll(&self) {
-        let PollExit { release, .. } = self.poll_exit().take();
+        let PollExit { landing, release, .. } = self.poll_exit().take();
+        self.set_exit_pc(landing);
         if let Some((start, cause)) = release {
             let version = self.instance().registry().find(start).expect("it is not released yet");
             self.release(&[version], cause);

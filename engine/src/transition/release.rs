@@ -162,7 +162,7 @@ impl Thread {
     fn census(&self, mut census: Census) -> Result<Census, TransitionError> {
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
-        self.walk(self.reclaim().pcs(&pcs)).visit(|frame| census.add(frame.into()))?;
+        self.walk(self.all_pcs(&pcs)).visit(|frame| census.add(frame.into()))?;
         Ok(census)
     }
 

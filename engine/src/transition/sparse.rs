@@ -89,7 +89,7 @@ impl Thread {
                 hijacked.again += 1;
             } else {
                 let is_retired = |version: &CodeVersion, _| version.state() == VersionState::Retired;
-                let Decision { site, is_chosen } = hijacking.decide(pc, &is_retired);
+                let Decision { site, is_chosen } = hijacking.decide(pc, is_retired);
                 if visits == 0 || is_chosen {
                     let mut writer = hijacking.batch.writer();
                     hijack_slot(&mut writer, return_slot, site, landing);
@@ -115,7 +115,7 @@ impl Thread {
     }
 
     /// A trap has jumped over frames, the last of which are gone. If the front was among them, it moves on.
-    pub(crate) fn frames_dropped(&self, depth: u64) {
+    pub(super) fn front_dropped(&self, depth: u64) {
         if self.front().get().is_some_and(|front| front.slot < depth) {
             self.pass_front();
         }

@@ -37,7 +37,7 @@ impl Thread {
         }
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
-        for frame in self.walk(self.reclaim().pcs(&pcs)) {
+        for frame in self.walk(self.all_pcs(&pcs)) {
             let frame = frame.expect("the stack was walked a moment ago");
             let slot = frame.return_slot.address();
             assert!(

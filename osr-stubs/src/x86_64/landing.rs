@@ -52,6 +52,9 @@
 //! | `rdi` | free | the context |
 //! | `rsi` | free | the frame state |
 //!
+//! A slot may hold the PC of an entry of a *landing table* instead, code of the old version whose entries all jump to
+//! [`landing_from_table`]: which entry it was is kept in [`LandingRegisters::table_entry`], and the rest is the same.
+//!
 //! At a poll, too, control arrives here by a return (from the `poll` stub); the results are then
 //! meaningless and the frame map does not ask for them.
 //!
@@ -74,6 +77,14 @@ pub unsafe extern "C" fn landing() {
     naked_asm!(
         ".cfi_startproc",
         in_compiled_frame!(),
+        // From a landing table: which of its entries was returned to is still in the slot, since signals leave the
+        // 128 bytes below rsp alone. r11 is free at a return.
+        ".globl osr_landing_from_table",
+        ".hidden osr_landing_from_table",
+        "osr_landing_from_table:",
+        load_current_context!("rdi"),
+        "mov r11, qword ptr [rsp - 8]",
+        "mov qword ptr [rdi + {table_entry}], r11",
         // Unwinders look up the return PC minus one, which has to be in this row.
         "nop",
         ".globl osr_landing",
@@ -131,6 +142,7 @@ pub unsafe extern "C" fn landing() {
         rbp = const SAVED + offset_of!(CalleeSaved, rbp),
         stack_pointer = const LANDING + offset_of!(LandingRegisters, stack_pointer),
         state = const LANDING + offset_of!(LandingRegisters, state),
+        table_entry = const LANDING + offset_of!(LandingRegisters, table_entry),
         land_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, land),
     )
 }
@@ -147,4 +159,14 @@ pub fn landing_pc() -> u64 {
     // The stub must be linked for its label to exist: name it.
     std::hint::black_box(landing as unsafe extern "C" fn());
     &raw const LANDING_PC as u64
+}
+
+/// Where the entries of landing tables jump to, with everything as on arrival.
+pub fn landing_from_table() -> u64 {
+    unsafe extern "C" {
+        #[link_name = "osr_landing_from_table"]
+        static LANDING_FROM_TABLE: u8;
+    }
+    std::hint::black_box(landing as unsafe extern "C" fn());
+    &raw const LANDING_FROM_TABLE as u64
 }

@@ -55,7 +55,7 @@ impl ExitRecord {
     fn advance(&mut self, memory: &impl StackMemory, pcs: &impl ReturnPcs) -> Result<Found, Error> {
         let ExitRecord { return_slot, frame_base } = *self;
         let held = return_slot.read(memory)?;
-        let pc = pcs.look_through(return_slot, held)?;
+        let pc = pcs.look_through(Frame { pc: held, return_slot, frame_base })?;
         if pcs.is_boundary(pc) {
             return Ok(Found::Boundary(return_slot));
         }

@@ -4,3 +4,4 @@ pub(crate) mod callee_saves;
 pub(crate) mod checked_entry;
 pub(crate) mod entry_stub;
 pub(crate) mod jump_stub;
+pub(crate) mod landing_entries;

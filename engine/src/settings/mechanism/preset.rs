@@ -3,7 +3,7 @@
 
 use osr_compiler::{CallBinding, Poll, StateRecording};
 
-use super::{ActiveFrames, CodeRelease, Mechanism};
+use super::{ActiveFrames, Bookkeeping, CodeRelease, Mechanism};
 
 /// A mechanism that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +34,21 @@ pub static PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "v8",
-        source: "V8: lazy deoptimization by swapped return PCs, stack guard polls (the originals are in the maps there, \
-                 in a ledger here)",
-        mechanism: Mechanism { release: CodeRelease::StackScan, ..DEFAULT },
+        source: "V8: lazy deoptimization by swapped return PCs, both of which the maps know; stack guard polls",
+        mechanism: Mechanism {
+            release: CodeRelease::StackScan,
+            bookkeeping: Bookkeeping::PcsInMap,
+            ..DEFAULT
+        },
     },
     Preset {
         name: "hotspot",
-        source: "HotSpot: patched calls, swapped return PCs, polls by a guard page (the originals are in the frames \
-                 there, in a ledger here)",
+        source: "HotSpot: patched calls, swapped return PCs whose originals are in the frames, polls by a guard page",
         mechanism: Mechanism {
             binding: CallBinding::Patchpoint,
             release: CodeRelease::StackScan,
             poll: Poll::GuardPage,
+            bookkeeping: Bookkeeping::FrameSlot,
             ..DEFAULT
         },
     },

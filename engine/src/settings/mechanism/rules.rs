@@ -59,7 +59,10 @@ pub enum Refusal {
     #[error("no slot is hijacked whose original could be kept elsewhere: use the bookkeeping `ledger`")]
     NothingToRemember,
     /// [`Bookkeeping::FrameSlot`] and [`Bookkeeping::PcsInMap`] with [`CodeRelease::OnHijack`].
-    #[error("with this bookkeeping frames land in a stub beside the old code: use the release `frame-count`")]
+    #[error(
+        "with this bookkeeping frames land in a table behind the old code: use the release `stack-scan`, `epoch` or \
+         `frame-count`"
+    )]
     LandingInOldCode,
     /// [`Placement::SameAddress`] with code that is never freed.
     #[error(
@@ -68,8 +71,7 @@ pub enum Refusal {
     PlaceNeverFree,
     /// A value that nothing is built for.
     #[error(
-        "nothing is built for the frames `invalidation-point` and `return-check`, the rebuild `at-once`, and the \
-         bookkeepings `frame-slot` and `pcs-in-map`"
+        "nothing is built for the frames `invalidation-point` and `return-check`, and the rebuild `at-once`"
     )]
     Unbuilt,
 }
@@ -116,6 +118,5 @@ pub(super) const RULES: &[Rule] = &[
 fn unbuilt(m: &Mechanism) -> bool {
     let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
     let rebuild = m.rebuild != RebuildTime::AtLanding;
-    let bookkeeping = m.bookkeeping != Bookkeeping::Ledger;
-    frames || rebuild || bookkeeping
+    frames || rebuild
 }
