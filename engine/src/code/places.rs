@@ -75,7 +75,8 @@ impl Places {
         let CodeVersion { function, tier, entry, allocation, .. } = *version;
         let begin = version.offset_in_allocation(memory);
         let traps = vec![TRAP_INSTRUCTION; allocation.bytes - begin];
-        memory.patch(allocation, &[(begin, &traps)]);
+        memory.patch(allocation, [(begin, traps)]);
+        memory.synchronize();
         let place = self.0.get_mut(&VersionKey { function, tier, entry });
         place.expect("code is put into places").is_occupied = false;
     }

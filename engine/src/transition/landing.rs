@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn land(context: *mut Context) -> *const u8 {
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
     let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
-    arrive(thread, record, registers)
+    land_frame(thread, record, registers)
 }
 
 /// The hook behind the landing stub where slots may lead into landing tables.
@@ -52,12 +52,12 @@ pub(crate) unsafe extern "C" fn land_from_table(context: *mut Context) -> *const
     let (thread, registers) = unsafe { (&*context.cast::<Thread>(), &mut (*context).landing) };
     let slot = ReturnSlot::below(registers.stack_pointer);
     let record = thread.take_from_table(slot, registers).unwrap_or_else(|| take_record(thread, slot));
-    arrive(thread, record, registers)
+    land_frame(thread, record, registers)
 }
 
 /// Rebuilds the frame of `record`. Returns the code to jump to.
 #[inline(always)]
-fn arrive(thread: &Thread, record: TakenRecord, registers: &mut LandingRegisters) -> *const u8 {
+pub(crate) fn land_frame(thread: &Thread, record: TakenRecord, registers: &mut LandingRegisters) -> *const u8 {
     let _landing = landing_phase(thread);
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());

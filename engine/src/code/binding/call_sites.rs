@@ -48,18 +48,18 @@ impl CallSites {
         for version in callers.values() {
             let calls = version.direct_calls_of(function);
             let prefix = version.offset_in_allocation(memory);
-            let distances: Vec<[u8; 4]> = calls
-                .iter()
-                .map(|call| jump_stub::distance(version.start + u64::from(call.offset), code))
-                .collect();
-            let offsets = calls.iter().map(|call| prefix + call.offset as usize);
-            let patches: Vec<(usize, &[u8])> =
-                offsets.zip(distances.iter().map(|distance| &distance[..])).collect();
+            let patches = calls.iter().map(|call| {
+                let distance = jump_stub::distance(version.start + u64::from(call.offset), code);
+                (prefix + call.offset as usize, distance)
+            });
             version
                 .life
-                .while_in_memory(|| memory.patch(version.allocation, &patches))
+                .while_in_memory(|| memory.patch(version.allocation, patches))
                 .expect("calls of released code are removed");
             patched += calls.len() as u64;
+        }
+        if patched > 0 {
+            memory.synchronize();
         }
         patched
     }

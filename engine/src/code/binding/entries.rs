@@ -134,7 +134,7 @@ impl Entries {
         let mut written = 0;
         for (start, flag) in changed.into_iter().flatten() {
             if let Some(entry) = self.entries.get(&start) {
-                memory.patch(entry.head, &[(entry.granule, &[flag])]);
+                memory.patch(entry.head, [(entry.granule, [flag])]);
                 written += 1;
             }
         }

@@ -68,7 +68,10 @@ impl Trampolines {
 
     /// From now on that of `function` leads to `code`. Nothing executes meanwhile.
     pub(super) fn lead(&self, memory: &mut Memory, function: FunctionIndex, code: u64) {
-        self.change(function, code, |offset, bytes| memory.patch(self.allocation, &[(offset, bytes)]));
+        self.change(function, code, |offset, bytes| memory.patch(self.allocation, [(offset, bytes)]));
+        if matches!(self.kind, Kind::Near) {
+            memory.synchronize();
+        }
     }
 
     /// What is to be written where, so that the trampoline of `function` leads to `code`.

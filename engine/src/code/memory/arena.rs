@@ -122,21 +122,24 @@ impl Arena {
     }
 
     pub(super) fn write(&mut self, allocation: Allocation, offset: usize, bytes: &[u8]) {
-        self.process.assert_current();
-        // SAFETY: the range, which the caller has checked to be in bounds, does not execute meanwhile; the mappings are
-        // in this process.
-        unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.write.add(allocation.offset + offset), bytes.len());
-        }
+        self.patch(allocation, std::iter::once((offset, bytes)));
     }
 
-    pub(super) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
-        for &(offset, bytes) in patches {
-            self.write(allocation, offset, bytes);
+    pub(super) fn patch<B: AsRef<[u8]>>(
+        &mut self,
+        allocation: Allocation,
+        patches: impl Iterator<Item = (usize, B)>,
+    ) {
+        self.process.assert_current();
+        for (offset, bytes) in patches {
+            let bytes = bytes.as_ref();
+            // SAFETY: the range, which the caller has checked to be in bounds, does not execute meanwhile; the mappings
+            // are in this process.
+            unsafe {
+                let at = self.write.add(allocation.offset + offset);
+                ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len());
+            }
         }
-        // What was written through one mapping is fetched through another: the processor is told, by an instruction
-        // that serializes.
-        std::arch::x86_64::__cpuid(0);
     }
 
     pub(super) fn free(&mut self, allocation: Allocation) {

@@ -84,14 +84,18 @@ impl JitModules {
         module.finalize_definitions().expect("pages of ours can be protected");
     }
 
-    pub(super) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
+    pub(super) fn patch<B: AsRef<[u8]>>(
+        &mut self,
+        allocation: Allocation,
+        patches: impl Iterator<Item = (usize, B)>,
+    ) {
         let pages = Arc::clone(&self.pages);
         let protect = |protection| {
             pages.protect(allocation, protection).expect("pages of ours can be protected");
         };
         protect(libc::PROT_READ | libc::PROT_WRITE);
-        for &(offset, bytes) in patches {
-            self.write(allocation, offset, bytes);
+        for (offset, bytes) in patches {
+            self.write(allocation, offset, bytes.as_ref());
         }
         protect(libc::PROT_READ | libc::PROT_EXEC);
     }

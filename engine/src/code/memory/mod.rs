@@ -99,13 +99,28 @@ impl Memory {
     }
 
     /// Overwrites bytes of an allocation that is sealed: each of `patches` at its offset. Only the native thread that
-    /// executes the code may do so, and no return PC may lead to the middle of what is overwritten.
-    pub(crate) fn patch(&mut self, allocation: Allocation, patches: &[(usize, &[u8])]) {
-        let is_inside = |(offset, bytes): &(usize, &[u8])| offset + bytes.len() <= allocation.bytes;
-        assert!(patches.iter().all(is_inside), "within the allocation");
+    /// executes the code may do so, and no return PC may lead to the middle of what is overwritten. If it is instructions,
+    /// the processor is to be [told](Self::synchronize) before they execute.
+    pub(crate) fn patch<B: AsRef<[u8]>>(
+        &mut self,
+        allocation: Allocation,
+        patches: impl IntoIterator<Item = (usize, B)>,
+    ) {
+        let is_inside = |(offset, bytes): &(usize, B)| offset + bytes.as_ref().len() <= allocation.bytes;
+        let checked = patches.into_iter().inspect(|patch| assert!(is_inside(patch), "within the allocation"));
         match self {
-            Memory::Arena(arena) => arena.patch(allocation, patches),
-            Memory::JitModule(modules) => modules.patch(allocation, patches),
+            Memory::Arena(arena) => arena.patch(allocation, checked),
+            Memory::JitModule(modules) => modules.patch(allocation, checked),
+        }
+    }
+
+    /// Instructions were overwritten. What was written through one mapping is fetched through another: the processor is
+    /// told so by an instruction that serializes, which takes a microsecond in a virtual machine.
+    pub(crate) fn synchronize(&self) {
+        match self {
+            Memory::Arena(_) => _ = std::arch::x86_64::__cpuid(0),
+            // A change of protection does more.
+            Memory::JitModule(_) => {}
         }
     }
 
@@ -222,7 +237,8 @@ mod tests {
             let allocation = install(&mut memory, 1).unwrap();
             for value in 2..5u16 {
                 assert_eq!(run(&memory, allocation), u32::from(value) - 1, "{kind:?}");
-                memory.patch(allocation, &[(1, &value.to_le_bytes()), (3, &[0, 0])]);
+                memory.patch(allocation, [(1, value.to_le_bytes()), (3, [0, 0])]);
+                memory.synchronize();
                 assert_eq!(run(&memory, allocation), u32::from(value), "{kind:?}");
             }
             let address = memory.range().start + allocation.offset as u64;

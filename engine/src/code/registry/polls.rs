@@ -88,10 +88,7 @@ impl Registry {
             self.polls.protect(libc::PROT_NONE);
         }
         if self.polls.patches {
-            self.live()
-                .iter()
-                .filter(|version| chosen(version))
-                .for_each(|version| self.patch_polls(version, true));
+            self.patch_polls_of(chosen, true);
         }
     }
 
@@ -102,18 +99,25 @@ impl Registry {
         }
         self.polls.protect(libc::PROT_READ);
         if self.polls.patches {
-            self.live().iter().for_each(|version| self.patch_polls(version, false));
+            self.patch_polls_of(|_| true, false);
         }
+    }
+
+    /// Has the loops of versions that are `chosen` compare, or not.
+    fn patch_polls_of(&self, chosen: impl Fn(&CodeVersion) -> bool, compare: bool) {
+        let versions = self.live();
+        let chosen = versions.iter().filter(|version| chosen(version));
+        chosen.for_each(|version| self.patch_polls(version, compare));
+        self.inner().memory.synchronize();
     }
 
     /// Has the loops of `version` compare, or not.
     fn patch_polls(&self, version: &CodeVersion, compare: bool) {
         let Some(polls) = version.polls.as_ref().filter(|polls| polls.set_compare(compare)) else { return };
         let start = (version.start - self.base) as usize - version.allocation.offset;
-        let patches: Vec<_> =
-            polls.bytes(compare).map(|(offset, bytes)| (start + offset as usize, bytes)).collect();
+        let patches = polls.bytes(compare).map(|(offset, bytes)| (start + offset as usize, bytes));
         let mut inner = self.inner();
-        let patch = || inner.memory.patch(version.allocation, &patches);
+        let patch = || inner.memory.patch(version.allocation, patches);
         version.life.while_in_memory(patch).expect("versions are released by this native thread");
     }
 
