@@ -11,7 +11,7 @@ use osr_ir::{
 use osr_stubs::{Context, TableView};
 
 use super::state::{Callee, Resumption};
-use super::translate::{Translator, call_signature, clif_type, is_memory};
+use super::translate::{Translator, call_signature, is_memory, wide_type};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::reference::signature_half;
@@ -109,7 +109,7 @@ impl Translator<'_, '_> {
         point: Point,
     ) {
         let mut values = vec![self.context];
-        values.extend(arguments.iter().map(|&argument| self.read(argument)));
+        values.extend(arguments.iter().map(|&argument| self.read_wide(argument)));
         let places = self.unit.linked.layout(signature).results.clone();
         let clif_signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let resumption = Resumption { point, results, places: &places };
@@ -117,7 +117,7 @@ impl Translator<'_, '_> {
         for (&register, &place) in results.iter().zip(&places) {
             let value = if let Place::Memory(n) = place {
                 let words = self.context_field(offset_of!(Context, results));
-                let ty = clif_type(self.body.ty(register));
+                let ty = wide_type(self.body.ty(register));
                 self.builder.ins().load(ty, MemFlagsData::trusted(), words, n as i32 * 8)
             } else {
                 returned.next().expect("one value for each result in a register")
@@ -155,8 +155,7 @@ impl Translator<'_, '_> {
     ) {
         let mut values = vec![self.context];
         for &operand in operands {
-            let value = self.read(operand);
-            values.push(self.word(value));
+            values.push(self.read_wide(operand));
         }
         let zero = self.builder.ins().iconst(types::I64, 0);
         values.resize(4, zero);
@@ -193,22 +192,21 @@ impl Translator<'_, '_> {
 
     /// The address of `table[index]`; traps with `kind` beyond the end.
     pub(super) fn table_entry(&mut self, table: TableIndex, index: Register, kind: TrapKind) -> ir::Value {
-        let index = self.read(index);
+        let number = self.read(index);
         let length = self.table_length(table);
-        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, number, length);
         self.builder.ins().trapnz(outside, trap_code(kind));
         let flags = MemFlagsData::trusted().with_readonly().with_can_move();
         let entries = self.table_field(table, offset_of!(TableView, entries), types::I64, flags);
-        let index = self.builder.ins().uextend(types::I64, index);
-        let offset = self.builder.ins().ishl_imm_u(index, 3);
+        let number = self.read_wide(index);
+        let offset = self.builder.ins().ishl_imm_u(number, 3);
         self.builder.ins().iadd(entries, offset)
     }
 
     /// The machine address of guest address `address + offset`, and the offset that is left for the
     /// access itself. Whatever it is lies in the memory's reservation: no check, the fault is the trap.
     fn guest_address(&mut self, address: Register, offset: u32) -> (ir::Value, i32) {
-        let address = self.read(address);
-        let address = self.builder.ins().uextend(types::I64, address);
+        let address = self.read_wide(address);
         let base = self.context_field(offset_of!(Context, memory_base));
         let sum = self.builder.ins().iadd(base, address);
         match i32::try_from(offset) {
@@ -233,14 +231,14 @@ impl Translator<'_, '_> {
             .with_trap_code(Some(load_trap_code()));
         let ins = self.builder.ins();
         match op {
-            LoadOp::I32Load => ins.load(types::I32, flags, base, offset),
+            LoadOp::I32Load => ins.uload32(flags, base, offset),
             LoadOp::I64Load => ins.load(types::I64, flags, base, offset),
             LoadOp::F32Load => ins.load(types::F32, flags, base, offset),
             LoadOp::F64Load => ins.load(types::F64, flags, base, offset),
             LoadOp::I32Load8S => ins.sload8(types::I32, flags, base, offset),
-            LoadOp::I32Load8U => ins.uload8(types::I32, flags, base, offset),
+            LoadOp::I32Load8U => ins.uload8(types::I64, flags, base, offset),
             LoadOp::I32Load16S => ins.sload16(types::I32, flags, base, offset),
-            LoadOp::I32Load16U => ins.uload16(types::I32, flags, base, offset),
+            LoadOp::I32Load16U => ins.uload16(types::I64, flags, base, offset),
             LoadOp::I64Load8S => ins.sload8(types::I64, flags, base, offset),
             LoadOp::I64Load8U => ins.uload8(types::I64, flags, base, offset),
             LoadOp::I64Load16S => ins.sload16(types::I64, flags, base, offset),

@@ -4,6 +4,10 @@
 //! class come back in `rax, rdx` and `xmm0, xmm1`; the others through [`Context::results`], at the index
 //! that is their position: System V has no registers for more.
 //!
+//! Between compiled functions integers of 32 bits travel zero-extended to 64: callers extend arguments, callees results.
+//! What comes from elsewhere is made [canonical], which is the same.
+//!
+//! [canonical]: canonical
 //! [`Context::results`]: osr_stubs::Context::results
 
 use osr_ir::{Signature, Type};

@@ -2,14 +2,15 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use osr_ir::{BinaryOp, UnaryOp};
+use osr_ir::{BinaryOp, Register, UnaryOp};
 
 use super::translate::Translator;
 
 impl Translator<'_, '_> {
-    /// `op operand`
-    pub(super) fn unary(&mut self, op: UnaryOp, operand: ir::Value) -> ir::Value {
+    /// `op register`
+    pub(super) fn unary(&mut self, op: UnaryOp, register: Register) -> ir::Value {
         use UnaryOp::*;
+        let operand = self.read(register);
         let ins = self.builder.ins();
         match op {
             I32Clz | I64Clz => ins.clz(operand),
@@ -33,7 +34,7 @@ impl Translator<'_, '_> {
             F32Sqrt | F64Sqrt => ins.sqrt(operand),
             I32WrapI64 => ins.ireduce(types::I32, operand),
             I64ExtendI32S => ins.sextend(types::I64, operand),
-            I64ExtendI32U => ins.uextend(types::I64, operand),
+            I64ExtendI32U => self.read_wide(register),
             I32TruncF32S | I32TruncF64S => ins.fcvt_to_sint(types::I32, operand),
             I32TruncF32U | I32TruncF64U => ins.fcvt_to_uint(types::I32, operand),
             I64TruncF32S | I64TruncF64S => ins.fcvt_to_sint(types::I64, operand),

@@ -1,6 +1,8 @@
 //! Where the body's registers are while it is translated.
 //!
-//! In optimized code each is a variable of the front end, which makes SSA values of it.
+//! In optimized code each is a variable of the front end, which makes SSA values of it. An integer of 32 bits is kept
+//! *wide*, zero-extended to 64: what computes addresses needs it so, the machine's 32-bit instructions make it so, and a
+//! frame state that has it so keeps no second value alive beside it ([`docs/live_ranges.md`](../docs/live_ranges.md)).
 //!
 //! In baseline code each has its slot in the frame from block to block, and is an SSA value only within a
 //! block: from its first use there, which loads it, or from its definition, up to the next call or the end.
@@ -15,12 +17,12 @@ use cranelift_frontend::Variable;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{Block, Register, Terminator, Type};
 
-use super::translate::{Translator, clif_type};
+use super::translate::{Translator, clif_type, wide_type};
 
 /// The values of the body's registers.
 #[derive(Debug)]
 pub(super) enum Registers {
-    /// Each is a variable.
+    /// Each is a variable, of its [wide type](wide_type).
     Variables(Vec<Variable>),
     /// Each is in its slot, and, if it is known in this block, a value.
     Slots {
@@ -41,6 +43,18 @@ impl Registers {
 impl Translator<'_, '_> {
     /// The value of `register`.
     pub(super) fn read(&mut self, register: Register) -> ir::Value {
+        let value = self.held(register);
+        self.with_type(value, clif_type(self.body.ty(register)))
+    }
+
+    /// The value of `register`, zero-extended if it is an integer of 32 bits.
+    pub(super) fn read_wide(&mut self, register: Register) -> ir::Value {
+        let value = self.held(register);
+        self.with_type(value, wide_type(self.body.ty(register)))
+    }
+
+    /// The value of `register` as it is at hand.
+    pub(super) fn held(&mut self, register: Register) -> ir::Value {
         match &self.registers {
             Registers::Variables(variables) => self.builder.use_var(variables[register.index()]),
             Registers::Slots { values, .. } => match values[register.index()] {
@@ -54,13 +68,27 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Makes `value` that of `register`.
+    /// Makes `value`, wide or not, that of `register`.
     pub(super) fn write(&mut self, register: Register, value: ir::Value) {
         self.slots_current.remove(register);
         self.constants[register.index()] = None;
-        match &self.registers {
-            Registers::Variables(variables) => self.builder.def_var(variables[register.index()], value),
-            Registers::Slots { .. } => self.remember(register, value),
+        let ty = self.body.ty(register);
+        if self.has_slots() {
+            let value = self.with_type(value, clif_type(ty));
+            return self.remember(register, value);
+        }
+        let value = self.with_type(value, wide_type(ty));
+        if let Registers::Variables(variables) = &self.registers {
+            self.builder.def_var(variables[register.index()], value);
+        }
+    }
+
+    /// `value` as one of type `ty`, where the one may be the wide type of the other.
+    fn with_type(&mut self, value: ir::Value, ty: ir::Type) -> ir::Value {
+        match (self.builder.func.dfg.value_type(value), ty) {
+            (types::I64, types::I32) => self.builder.ins().ireduce(types::I32, value),
+            (types::I32, types::I64) => self.builder.ins().uextend(types::I64, value),
+            _ => value,
         }
     }
 
@@ -130,7 +158,7 @@ impl Translator<'_, '_> {
     pub(super) fn spill(&mut self, register: Register) -> ir::StackSlot {
         let slot = self.slot(register);
         if !self.slots_current.contains(register) {
-            let value = self.read(register);
+            let value = self.held(register);
             self.builder.ins().stack_store(types::I64, value, slot, 0);
             self.slots_current.insert(register);
         }

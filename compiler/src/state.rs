@@ -176,7 +176,7 @@ impl Translator<'_, '_> {
             resumption,
             |_, _| false,
             |translator, register| {
-                kept.push((register, translator.read(register)));
+                kept.push((register, translator.held(register)));
                 if locates { Recorded::Allocated(kept.len() - 1) } else { Recorded::Pad }
             },
         );

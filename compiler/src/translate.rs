@@ -113,7 +113,7 @@ pub(super) fn translate<'b>(
     let registers = match tier {
         CompiledTier::Baseline => Registers::in_slots(body.registers.len()),
         CompiledTier::Optimized => Registers::Variables(
-            body.registers.iter().map(|&ty| builder.declare_var(clif_type(ty))).collect(),
+            body.registers.iter().map(|&ty| builder.declare_var(wide_type(ty))).collect(),
         ),
     };
     let context = builder.block_params(start)[0];
@@ -183,15 +183,23 @@ pub(super) fn call_signature(linked: &LinkedModule, guest: osr_ir::SignatureInde
     let layout = linked.layout(guest);
     let mut signature = ir::Signature::new(CallConv::SystemV);
     signature.params.push(AbiParam::new(types::I64));
-    signature.params.extend(types.parameters.iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    signature.params.extend(types.parameters.iter().map(|&ty| AbiParam::new(wide_type(ty))));
     let in_registers = types.results.iter().zip(&layout.results).filter(|(_, place)| !is_memory(**place));
-    signature.returns.extend(in_registers.map(|(&ty, _)| AbiParam::new(clif_type(ty))));
+    signature.returns.extend(in_registers.map(|(&ty, _)| AbiParam::new(wide_type(ty))));
     signature
 }
 
 /// Whether a result does not fit the return registers.
 pub(super) fn is_memory(place: Place) -> bool {
     matches!(place, Place::Memory(_))
+}
+
+/// The type of a value where integers of 32 bits are zero-extended: in calls, and in variables.
+pub(super) fn wide_type(ty: Type) -> ir::Type {
+    match ty {
+        Type::I32 => types::I64,
+        _ => clif_type(ty),
+    }
 }
 
 /// The machine type of a value.
@@ -234,7 +242,7 @@ impl Translator<'_, '_> {
         self.count_entry();
         let state = self.builder.block_params(start)[1];
         for &register in self.analysis.liveness.at(point) {
-            let ty = clif_type(self.body.ty(register));
+            let ty = wide_type(self.body.ty(register));
             let offset = register.index() as i32 * 8;
             let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
             self.write(register, value);
@@ -378,14 +386,13 @@ impl Translator<'_, '_> {
                 self.constants[dst.index()] = Some(bits);
             }
             I::Copy { dst, src } => {
-                let value = self.read(src);
+                let value = self.held(src);
                 let constant = self.constants[src.index()];
                 self.write(dst, value);
                 self.constants[dst.index()] = constant;
             }
             I::Unary { op, dst, src } => {
-                let operand = self.read(src);
-                let value = self.unary(op, operand);
+                let value = self.unary(op, src);
                 self.write(dst, value);
             }
             I::Binary { op, dst, lhs, rhs } => {
@@ -394,7 +401,7 @@ impl Translator<'_, '_> {
                 self.write(dst, value);
             }
             I::Select { dst, condition, if_true, if_false } => {
-                let (condition, yes, no) = (self.read(condition), self.read(if_true), self.read(if_false));
+                let (condition, yes, no) = (self.read(condition), self.held(if_true), self.held(if_false));
                 let value = self.builder.ins().select(condition, yes, no);
                 self.write(dst, value);
             }
@@ -409,14 +416,14 @@ impl Translator<'_, '_> {
             I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
             I::GlobalGet { dst, global } => {
                 let (base, offset) = self.global_place(global);
-                let ty = clif_type(self.body.ty(dst));
+                let ty = wide_type(self.body.ty(dst));
                 let value = self.builder.ins().load(ty, MemFlagsData::trusted(), base, offset);
                 self.write(dst, value);
             }
             I::GlobalSet { global, src } => self.global_set(global, src),
             I::MemorySize { dst } => {
                 let pages = self.context_field(offset_of!(Context, memory_pages));
-                let value = self.builder.ins().load(types::I32, MemFlagsData::trusted(), pages, 0);
+                let value = self.builder.ins().uload32(MemFlagsData::trusted(), pages, 0);
                 self.write(dst, value);
             }
             I::TableSize { table, dst } => {
@@ -445,7 +452,7 @@ impl Translator<'_, '_> {
     /// Globals are words whose high half is zero where the type has 32 bits.
     fn global_set(&mut self, global: osr_ir::GlobalIndex, src: Register) {
         let (base, offset) = self.global_place(global);
-        let value = self.read(src);
+        let value = self.read_wide(src);
         self.store_word(value, base, offset);
     }
 
@@ -513,11 +520,14 @@ impl Translator<'_, '_> {
     /// Whether `condition` is zero. Of a comparison of floats it is the opposite comparison, which Cranelift
     /// does not find by itself.
     fn negated(&mut self, condition: ir::Value) -> ir::Value {
+        use ir::{InstructionData, Opcode};
         let dfg = &self.builder.func.dfg;
         let definition = |value| dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
-        if let Some(ir::InstructionData::Unary { opcode: ir::Opcode::Uextend, arg }) = definition(condition)
-            && let Some(ir::InstructionData::FloatCompare { args: [a, b], cond, .. }) = definition(arg)
-        {
+        let mut defined = definition(condition);
+        while let Some(InstructionData::Unary { opcode: Opcode::Uextend | Opcode::Ireduce, arg }) = defined {
+            defined = definition(arg);
+        }
+        if let Some(InstructionData::FloatCompare { args: [a, b], cond, .. }) = defined {
             return self.builder.ins().fcmp(cond.complement(), a, b);
         }
         self.builder.ins().icmp_imm_u(IntCC::Equal, condition, 0)
@@ -541,7 +551,7 @@ impl Translator<'_, '_> {
         let places = &self.unit.linked.layout(guest).results;
         let mut returned = Vec::new();
         for (&register, &place) in values.iter().zip(places) {
-            let value = self.read(register);
+            let value = self.read_wide(register);
             if let Place::Memory(n) = place {
                 let results = self.context_field(offset_of!(Context, results));
                 self.store_word(value, results, n as i32 * 8);
