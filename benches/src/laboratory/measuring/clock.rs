@@ -26,7 +26,7 @@ impl Clock {
     }
 
     /// Its time now, from a point that does not change.
-    pub(super) fn now(self) -> Duration {
+    pub(crate) fn now(self) -> Duration {
         let id = match self {
             Clock::Wall => libc::CLOCK_MONOTONIC,
             Clock::Cpu => libc::CLOCK_THREAD_CPUTIME_ID,

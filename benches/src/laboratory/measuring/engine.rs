@@ -98,7 +98,7 @@ impl Engine {
             return Err("it imports functions, which peers are not given".to_owned());
         }
         let call = super::runner::Call::of(subject, program)?;
-        let bytes = subject.bytes()?.ok_or("it is not WebAssembly")?;
+        let bytes = subject.origin.bytes()?.ok_or("it is not WebAssembly")?;
         Ok(match self {
             Engine::Wasmtime => Box::new(super::wasmtime::Wasmtime::open(&bytes, &call)?),
             Engine::Wasmi => Box::new(super::wasmi::Wasmi::open(&bytes, &call)?),

@@ -46,7 +46,22 @@ impl Subject {
 
     /// Reads the program.
     pub(crate) fn load(&self) -> Result<Program, Error> {
-        match &self.origin {
+        self.origin.load()
+    }
+}
+
+impl Origin {
+    /// The bundled program of that name, or else the file.
+    pub(crate) fn named(name: &str) -> Origin {
+        match suite::all().iter().any(|program| program.name == name) {
+            true => Origin::Bundled(name.to_owned()),
+            false => Origin::File(name.into()),
+        }
+    }
+
+    /// Reads the program.
+    pub(crate) fn load(&self) -> Result<Program, Error> {
+        match self {
             Origin::Bundled(name) => suite::load(name),
             Origin::Kernel(name) => kernels::load(name),
             Origin::File(path) => load::load(path),
@@ -56,7 +71,7 @@ impl Subject {
     /// The program as a WebAssembly module; none if it is textual IR.
     #[cfg(feature = "peers")]
     pub(crate) fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
-        match &self.origin {
+        match self {
             Origin::Bundled(name) => Ok(Some(suite::bytes(name).to_vec())),
             Origin::Kernel(_) => Ok(None),
             Origin::File(path) => load::wasm_bytes(path),

@@ -1,38 +1,49 @@
 //! `osr-bench recording`: what it takes to know the frame states of optimized code, by function.
 //!
 //! ```text
-//!   function ──compiled with each state recording──┬─> bytes of code, frame maps, pads
+//!   function ──compiled with each state recording──┬─> bytes of code, moves, frame, compile time
 //!                                                  ├─> frame maps: registers, spill slots, constants
 //!                                                  └─> pads, read: what they recompute
 //! ```
 //!
-//! The table is that of D'Elia and Demetrescu, "On-Stack Replacement, Distilled" (PLDI 2018), for Cranelift:
+//! The table of values is that of D'Elia and Demetrescu, "On-Stack Replacement, Distilled" (PLDI 2018), for Cranelift:
 //! how much of a source program's state survives in optimized code as it is, how much can be made again,
-//! and how much must be kept for that purpose.
+//! and how much must be kept for that purpose. The tables of costs are there to find code that frame states make
+//! explode: any module, all functions, those with the most bytes in excess first.
 
+mod cost;
+mod instructions;
 mod pads;
 mod table;
+mod values;
+#[cfg(feature = "peers")]
+mod wasmtime;
+
+use std::sync::Arc;
 
 use clap::Args;
-use osr_engine::{CompiledTier, EntryPoint, Location, MachineRegister, Mechanism, StateRecording};
-use osr_ir::PointKind;
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, Instance, Mechanism, StateRecording};
+use osr_ir::FunctionIndex;
 use serde::Serialize;
 
+use super::measuring::{Clock, Origin};
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
-use crate::guest::load::{Program, load};
+use crate::guest::load::Program;
 use crate::guest::suite;
 use crate::output;
-use pads::Source;
+use cost::Cost;
+use values::Values;
 
 const RECORDING_EXAMPLES: &str = "\
-Compiles every function with each state recording: how many values are live at calls and where they are, \
-and the bytes of code, frame maps and pads.
+Compiles every function with each state recording: how many values are live at calls and where they are, and what the \
+code takes: bytes, moves, spills, frames, compile time. Built with the feature `peers` it compares with wasmtime.
 
 Examples:
   osr-bench recording                               all bundled programs
-  osr-bench recording richards my.wasm --functions  function by function
-  osr-bench recording --json";
+  osr-bench recording richards my.wasm --functions  the functions with the most bytes in excess, too
+  osr-bench recording my.wasm --functions=100
+  osr-bench recording --json                        all functions, as data";
 
 /// Options of `recording`.
 #[derive(Debug, Args)]
@@ -41,187 +52,188 @@ pub(crate) struct RecordingOptions {
     /// Bundled programs by name, or files [default: all bundled programs].
     #[arg(value_name = "PROGRAM")]
     pub(crate) programs: Vec<String>,
-    /// A table of the functions of each program, too. With --json they are there anyway.
-    #[arg(long)]
-    pub(crate) functions: bool,
+    /// For each program a table of code by recording, and of the N functions [default: 20] that `locations` adds the most
+    /// bytes to, worst first. With --json all functions are there anyway.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20")]
+    pub(crate) functions: Option<usize>,
     /// Print JSON instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
-/// What is known of a function, or of all functions of a program.
+/// The state recordings that are compared, the one that records nothing first.
+const RECORDINGS: [StateRecording; 4] =
+    [StateRecording::None, StateRecording::Slots, StateRecording::Locations, StateRecording::Pads];
+
+/// What is known of a function, or of all functions of a program that can be compiled.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Counts {
+struct Findings {
     /// Functions.
     functions: u64,
-    /// Calls of guest code and of the runtime.
-    calls: u64,
-    /// Values that are live at them, in all.
-    live: u64,
-    /// Of those: returned by the call itself.
-    results: u64,
-    /// Constants.
-    constants: u64,
-    /// In registers that the call preserves.
-    registers: u64,
-    /// In spill slots.
-    spilled: u64,
-    /// Values that pads make again: nothing else needs them as they are. Locations force them into a register
-    /// or a spill slot.
-    recomputed: u64,
-    /// Values that pads know to be constant, beyond what frame maps know. Locations force these, too.
-    pad_constants: u64,
-    /// Bytes, by state recording.
-    none: Bytes,
-    slots: Bytes,
-    locations: Bytes,
-    pads: Bytes,
-}
-
-/// Bytes of one state recording.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Bytes {
-    /// Machine code, pads included.
-    code: u64,
-    /// Of that, pads.
-    pads: u64,
-    /// Frame maps.
-    maps: u64,
+    #[serde(flatten)]
+    values: Values,
+    none: Cost,
+    slots: Cost,
+    locations: Cost,
+    pads: Cost,
+    /// By wasmtime, if it was asked.
+    wasmtime: Option<Cost>,
 }
 
 /// A program with its functions.
 #[derive(Debug, Serialize)]
 struct Report {
     program: String,
-    total: Counts,
+    total: Findings,
     functions: Vec<Function>,
+    /// Functions that cannot be compiled with some recording. They are not in the total.
+    refused: Vec<Refused>,
+    /// Why there is nothing by wasmtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_wasmtime: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct Function {
     name: String,
+    /// The recordings that were not possible, and what there is instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instead: Vec<Instead>,
     #[serde(flatten)]
-    counts: Counts,
+    findings: Findings,
+}
+
+/// A recording with which the frame would have been too large, or whose pads cannot be moved; and what the code has.
+#[derive(Debug, Serialize)]
+struct Instead {
+    asked: StateRecording,
+    used: StateRecording,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    name: String,
+    recording: StateRecording,
+    message: String,
 }
 
 /// Reports on what `options` name.
 pub(crate) fn run(options: &RecordingOptions) -> Result<(), Error> {
+    let origins: Vec<Origin> = match &options.programs[..] {
+        [] => suite::all().into_iter().map(|recorded| Origin::Bundled(recorded.name)).collect(),
+        names => names.iter().map(|name| Origin::named(name)).collect(),
+    };
     let mut programs = Vec::new();
-    if options.programs.is_empty() {
-        for recorded in suite::all() {
-            programs.push(recorded.load()?);
-        }
+    for origin in origins {
+        programs.push((origin.load()?, origin));
     }
-    for name in &options.programs {
-        let bundled = suite::all().into_iter().find(|recorded| recorded.name == *name);
-        programs.push(match bundled {
-            Some(recorded) => recorded.load()?,
-            None => load(name.as_ref())?,
-        });
-    }
-    let reports = programs.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+    let functions =
+        programs.iter().map(|(program, _)| defined_functions(&program.module).count() as u64).sum();
+    let progress = output::progress(functions, options.quiet || options.json);
+    let reports = programs.iter().map(|(program, origin)| report(program, origin, &mut || progress.inc(1)));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    progress.finish_and_clear();
     if options.json {
         return output::json_to_stdout(&reports);
     }
     output::to_stdout(&table::text(&reports, options.functions))
 }
 
-fn report(program: &Program) -> Result<Report, Error> {
-    let recordings =
-        [StateRecording::None, StateRecording::Slots, StateRecording::Locations, StateRecording::Pads];
-    let instances = recordings.map(|recording| instantiate(program, Mechanism::recorded_by(recording)));
-    let [none, slots, locations, pads] = instances;
-    let instances = [none?, slots?, locations?, pads?];
-    let mut functions = Vec::new();
-    let mut total = Counts::default();
-    for function in defined_functions(&program.module) {
+fn report(program: &Program, origin: &Origin, compiled: &mut dyn FnMut()) -> Result<Report, Error> {
+    let mut instances = Vec::new();
+    for recording in RECORDINGS {
+        instances.push(instantiate(program, Mechanism::recorded_by(recording))?);
+    }
+    let (peer, no_wasmtime) = match by_wasmtime(origin) {
+        Ok(peer) => (peer, None),
+        Err(message) => (None, Some(message)),
+    };
+    let name = program.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut report = Report {
+        program: name,
+        total: Findings::default(),
+        functions: Vec::new(),
+        refused: Vec::new(),
+        no_wasmtime,
+    };
+    for (position, function) in defined_functions(&program.module).enumerate() {
         let name = program.module.function(function).name.clone();
-        let refused =
-            |message: String| Error::Compile { path: program.path.clone(), function: name.clone(), message };
-        let mut versions = Vec::new();
-        for instance in &instances {
-            let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
-            versions.push(version.map_err(|error| refused(error.to_string()))?);
+        let wasmtime = peer.as_ref().map(|(functions, _)| functions[position]);
+        match measured(&instances, function, wasmtime) {
+            Ok((instead, findings)) => {
+                report.total.add(&findings);
+                report.functions.push(Function { name, instead, findings });
+            }
+            Err((recording, message)) => report.refused.push(Refused { name, recording, message }),
         }
-        let mut counts = Counts { functions: 1, ..Counts::default() };
-        let bytes = [&mut counts.none, &mut counts.slots, &mut counts.locations, &mut counts.pads];
-        for (bytes, version) in bytes.into_iter().zip(&versions) {
-            bytes.code = u64::from(version.code_bytes);
-            bytes.pads = version.pad_bytes();
-            bytes.maps = version.frame_map_bytes();
-        }
-        counts.add_places(&versions[2]);
-        counts.add_pads(&versions[3]);
-        total.add(&counts);
-        functions.push(Function { name, counts });
+        compiled();
     }
-    let program = program.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Report { program, total, functions })
+    if let (Some(total), Some((_, whole))) = (&mut report.total.wasmtime, &peer) {
+        total.compile_nanoseconds = whole.compile_nanoseconds;
+    }
+    Ok(report)
 }
 
-impl Counts {
-    /// Counts where `version`, with locations, has its values.
-    fn add_places(&mut self, version: &osr_engine::CodeVersion) {
-        use MachineRegister::{R12, R13, R14, R15, Rbx};
-        let maps = &version.frame_maps;
-        for site in maps.sites().filter(|site| site.kind == PointKind::AfterCall) {
-            self.calls += 1;
-            for entry in maps.entries(&site) {
-                self.live += 1;
-                *match entry.location {
-                    Location::Register(Rbx | R12 | R13 | R14 | R15) => &mut self.registers,
-                    Location::FrameSlot(_) => &mut self.spilled,
-                    Location::Constant(_) => &mut self.constants,
-                    Location::Register(_) | Location::Result(_) | Location::Pad => &mut self.results,
-                } += 1;
-            }
-        }
-    }
-
-    /// Counts what the pads of `version` know better.
-    fn add_pads(&mut self, version: &osr_engine::CodeVersion) {
-        let code = version.code().expect("a version that nothing enters is not released");
-        for pad in version.pad_ranges().into_iter().flatten() {
-            for source in pads::sources(&code, pad.start) {
-                match source {
-                    Source::Recomputed => self.recomputed += 1,
-                    Source::Constant => self.pad_constants += 1,
-                    Source::Register | Source::Spill => {}
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, other: &Counts) {
-        let all = |counts: &Counts| {
-            let Counts { functions, calls, live, results, constants, registers, spilled, .. } = *counts;
-            [functions, calls, live, results, constants, registers, spilled]
-        };
-        let sums: Vec<u64> = all(self).iter().zip(all(other)).map(|(a, b)| a + b).collect();
-        let [functions, calls, live, results, constants, registers, spilled] = sums[..] else {
-            unreachable!("as many as there were")
-        };
-        *self = Counts {
-            functions,
-            calls,
-            live,
-            results,
-            constants,
-            registers,
-            spilled,
-            recomputed: self.recomputed + other.recomputed,
-            pad_constants: self.pad_constants + other.pad_constants,
-            none: self.none.plus(other.none),
-            slots: self.slots.plus(other.slots),
-            locations: self.locations.plus(other.locations),
-            pads: self.pads.plus(other.pads),
-        };
-    }
+#[cfg(feature = "peers")]
+fn by_wasmtime(origin: &Origin) -> Result<Option<(Vec<Cost>, Cost)>, String> {
+    origin.bytes()?.map(|bytes| wasmtime::costs(&bytes)).transpose()
 }
 
-impl Bytes {
-    fn plus(self, other: Bytes) -> Bytes {
-        let Bytes { code, pads, maps } = self;
-        Bytes { code: code + other.code, pads: pads + other.pads, maps: maps + other.maps }
+#[cfg(not(feature = "peers"))]
+fn by_wasmtime(_: &Origin) -> Result<Option<(Vec<Cost>, Cost)>, String> {
+    Ok(None)
+}
+
+/// What `function` takes in each of `instances`, which are by recording; or the recording that refuses it, and why.
+fn measured(
+    instances: &[Arc<Instance>],
+    function: FunctionIndex,
+    wasmtime: Option<Cost>,
+) -> Result<(Vec<Instead>, Findings), (StateRecording, String)> {
+    let mut versions: Vec<(Arc<CodeVersion>, Cost)> = Vec::new();
+    let mut instead = Vec::new();
+    for (asked, instance) in RECORDINGS.into_iter().zip(instances) {
+        let began = Clock::Cpu.now();
+        let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
+        let time = Clock::Cpu.now() - began;
+        let version = version.map_err(|error| (asked, error.to_string()))?;
+        if version.recording != asked {
+            instead.push(Instead { asked, used: version.recording });
+        }
+        let cost = Cost::of(&version, time);
+        versions.push((version, cost));
+    }
+    let [(_, none), (_, slots), (located, locations), (padded, pads)] = &versions[..] else {
+        unreachable!("one for each recording")
+    };
+    let (none, slots, locations, pads) = (*none, *slots, *locations, *pads);
+    let values = Values::of(located, padded);
+    Ok((instead, Findings { functions: 1, values, none, slots, locations, pads, wasmtime }))
+}
+
+impl Findings {
+    fn add(&mut self, other: &Findings) {
+        self.functions += other.functions;
+        self.values.add(&other.values);
+        self.none.add(&other.none);
+        self.slots.add(&other.slots);
+        self.locations.add(&other.locations);
+        self.pads.add(&other.pads);
+        if let Some(wasmtime) = &other.wasmtime {
+            self.wasmtime.get_or_insert_default().add(wasmtime);
+        }
+    }
+
+    /// What `locations` is compared with: wasmtime's code, or else that without recording.
+    fn reference(&self) -> &Cost {
+        self.wasmtime.as_ref().unwrap_or(&self.none)
+    }
+
+    /// Bytes of code that `locations` has in excess.
+    fn excess(&self) -> i64 {
+        self.locations.code as i64 - self.reference().code as i64
     }
 }
