@@ -57,7 +57,11 @@ pub(crate) unsafe extern "C" fn land_from_table(context: *mut Context) -> *const
 
 /// Rebuilds the frame of `record`. Returns the code to jump to.
 #[inline(always)]
-pub(crate) fn land_frame(thread: &Thread, record: TakenRecord, registers: &mut LandingRegisters) -> *const u8 {
+pub(crate) fn land_frame(
+    thread: &Thread,
+    record: TakenRecord,
+    registers: &mut LandingRegisters,
+) -> *const u8 {
     let _landing = landing_phase(thread);
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());
