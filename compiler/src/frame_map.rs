@@ -360,6 +360,15 @@ impl Source {
     /// The number after those of the machine registers.
     const PAD: usize = MachineRegister::ALL.len();
 
+    /// Whether the call that the frame waits for returns it.
+    #[inline(always)]
+    pub fn is_returned(self) -> bool {
+        match self.kind & !Self::WIDE {
+            Self::MACHINE_REGISTER => self.number <= MachineRegister::Xmm1 as usize,
+            kind => kind == Self::RESULT,
+        }
+    }
+
     fn entry(self, lowest_slot: i32) -> FrameMapEntry {
         let location = match self.kind & !Self::WIDE {
             Self::SLOT => Location::FrameSlot(lowest_slot + 8 * self.number as i32),

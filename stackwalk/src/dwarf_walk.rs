@@ -127,6 +127,28 @@ impl DwarfWalker {
         holder.map_or(Ok(None), |module| module.row(lookup))?.ok_or(Error::NoUnwindInfo { pc })
     }
 
+    /// Pops frames, with all callee-saved registers, until the next one would be returned to through `until`: from a frame
+    /// that `pc` returns to with these registers, and `rsp` right above `slot`. By unwind tables only, and not remembered:
+    /// for the few frames between two segments of compiled ones.
+    ///
+    /// # Errors
+    /// Those of [`Self::row_at_return`] and [`CfiRow::pop`]; [`Error::DidNotAdvance`] if no frame is returned to through
+    /// that slot.
+    pub fn unwind_to(
+        &self,
+        memory: &impl StackMemory,
+        (mut slot, mut pc): (ReturnSlot, ReturnPc),
+        mut registers: CalleeSavedRegs,
+        until: ReturnSlot,
+    ) -> Result<CalleeSavedRegs, Error> {
+        while slot < until {
+            let popped = self.row_at_return(pc)?.pop(memory, slot.stack_pointer(), &registers)?;
+            (slot, registers) = (popped.return_slot, popped.registers);
+            pc = slot.read(memory)?;
+        }
+        if slot == until { Ok(registers) } else { Err(Error::DidNotAdvance { slot: until }) }
+    }
+
     /// The next frame out from `at`; `None` if there is none.
     #[inline]
     fn step(&mut self, memory: &impl StackMemory, at: StepRegisters) -> Result<Option<StepRegisters>, Error> {

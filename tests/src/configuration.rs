@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Settings, StateRecording, Stress, Thread,
-    Tier, Tiers,
+    CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Preset, RebuildTime, Settings,
+    StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, Module, Value};
 
@@ -55,6 +55,13 @@ impl Configuration {
         self
     }
 
+    /// The same with another mechanism.
+    #[must_use]
+    pub fn mechanism(mut self, mechanism: Mechanism) -> Configuration {
+        self.settings.mechanism = mechanism;
+        self
+    }
+
     /// From the interpreter to optimized code at `threshold`; every `every`th safepoint invalidates.
     pub fn stress(name: &'static str, threshold: u32, every: u64) -> Configuration {
         Configuration::new(name, Tiers::Auto, Stress::invalidate(every)).with_thresholds((threshold, 0))
@@ -94,6 +101,10 @@ impl Configuration {
                 .code_memory(CodeMemory::JitModule),
             Configuration::stress("auto, jit-module, invalidate=7", threshold, 7)
                 .code_memory(CodeMemory::JitModule),
+            low("auto, rebuilt at once, invalidate, land=random", invalidate(Land::Random(3)))
+                .mechanism(Mechanism { rebuild: RebuildTime::AtOnce, ..Mechanism::DEFAULT }),
+            low("auto, landing tables, invalidate, land=random", invalidate(Land::Random(4)))
+                .mechanism(Preset::named("v8").expect("it is there").mechanism),
             low("auto, low thresholds, invalidate, land=random", invalidate(Land::Random(1))),
             low("auto, low thresholds, hijack=5, land=random", Stress::hijack(5).landing(Land::Random(2))),
         ]

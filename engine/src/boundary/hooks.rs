@@ -7,18 +7,19 @@ use osr_stubs::{Context, Exit, Hooks, NativeCall};
 use crate::instance::Instance;
 use crate::interpreter::{self, Outcome, Start};
 use crate::settings::Tier;
-use crate::settings::mechanism::Bookkeeping;
+use crate::settings::mechanism::{Bookkeeping, Mechanism, RebuildTime};
 use crate::thread::Thread;
 use crate::tiering;
-use crate::transition::landing::{land, land_from_table};
+use crate::transition::landing::{land, land_from_table, land_rebuilt};
 use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
 
-/// The functions that the stubs call, where hijacked slots are remembered so.
-pub(crate) fn of(bookkeeping: Bookkeeping) -> Hooks {
-    let land = match bookkeeping {
-        Bookkeeping::Ledger => land,
-        Bookkeeping::FrameSlot | Bookkeeping::PcsInMap => land_from_table,
+/// The functions that the stubs call, as `mechanism` has frames land.
+pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
+    let land = match (mechanism.bookkeeping, mechanism.rebuild) {
+        (Bookkeeping::FrameSlot | Bookkeeping::PcsInMap, _) => land_from_table,
+        (Bookkeeping::Ledger, RebuildTime::AtLanding) => land,
+        (Bookkeeping::Ledger, RebuildTime::AtOnce) => land_rebuilt,
     };
     Hooks { call, resume, land, land_from_pad, ended, left_poll, poll, runtime }
 }

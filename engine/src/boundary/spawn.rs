@@ -28,7 +28,7 @@ impl Thread {
         }
         fault::install_handler();
         let hooks = ThreadHooks {
-            stubs: hooks::of(instance.settings().mechanism.bookkeeping),
+            stubs: hooks::of(&instance.settings().mechanism),
             carry_out: Thread::carry_out,
             frames_dropped: Thread::frames_dropped,
             emptied: Thread::emptied,

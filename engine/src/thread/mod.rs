@@ -14,6 +14,7 @@ pub(crate) mod observation;
 pub(crate) mod observer;
 pub(crate) mod pending;
 pub(crate) mod phase;
+pub(crate) mod rebuilt;
 pub(crate) mod reclaim;
 pub(crate) mod return_pcs;
 pub(crate) mod trap;
@@ -43,6 +44,7 @@ use crate::thread::agenda::Agenda;
 use crate::thread::draining::Draining;
 use crate::thread::pending::{Front, Landed, PendingPad, PollExit};
 use crate::thread::phase::{CurrentPhase, Phase};
+use crate::thread::rebuilt::Rebuilt;
 use crate::thread::reclaim::Reclaim;
 use crate::thread::trap::Fault;
 
@@ -68,6 +70,7 @@ pub struct Thread {
     ledger: RefCell<Ledger>,
     /// Slots that lead into landing tables, and so have no record.
     table_landings: Cell<usize>,
+    rebuilt: RefCell<Rebuilt>,
     reclaim: Reclaim,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
@@ -155,6 +158,7 @@ impl Thread {
             stack_limit,
             ledger: RefCell::new(Ledger::new(bounds.high)),
             table_landings: Cell::new(0),
+            rebuilt: RefCell::default(),
             reclaim: Reclaim::new(&settings.mechanism),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
@@ -197,6 +201,11 @@ impl Thread {
     /// How many slots lead into landing tables.
     pub(crate) fn table_landings(&self) -> &Cell<usize> {
         &self.table_landings
+    }
+
+    /// The states of hijacked frames that are rebuilt already.
+    pub(crate) fn rebuilt(&self) -> &RefCell<Rebuilt> {
+        &self.rebuilt
     }
 
     /// The retired code that waits to be freed.

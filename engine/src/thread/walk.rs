@@ -1,5 +1,7 @@
 //! Walking a thread's compiled frames.
 
+use std::cell::RefMut;
+
 use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::{
     DwarfWalker, ExitRecord, Frame, LiveStack, NativeModules, ReturnPc, ReturnPcs, ReturnSlot, SegmentedWalk,
@@ -114,13 +116,19 @@ impl Thread {
         Ok(visit.frames?)
     }
 
+    /// The walker through everything, made on first use.
+    pub(crate) fn native_walker(&self) -> RefMut<'_, DwarfWalker> {
+        RefMut::map(self.dwarf_walker().borrow_mut(), |walker| {
+            walker.get_or_insert_with(|| {
+                // SAFETY: the engine unloads no libraries.
+                DwarfWalker::new(unsafe { NativeModules::discover() }, self.instance().registry().range())
+            })
+        })
+    }
+
     fn walk_native(&self, start: ExitRecord) -> Result<Vec<Frame>, osr_stackwalk::Error> {
         let registry = self.instance().registry();
-        let mut walker = self.dwarf_walker().borrow_mut();
-        let walker = walker.get_or_insert_with(|| {
-            // SAFETY: the engine unloads no libraries.
-            DwarfWalker::new(unsafe { NativeModules::discover() }, registry.range())
-        });
+        let mut walker = self.native_walker();
         walker.refresh_arena(registry.epoch() + 1, || registry.unwind_section())?;
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);

@@ -11,6 +11,7 @@ use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
+use crate::settings::mechanism::RebuildTime;
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
 use crate::transition::pc_cache::PcCache;
@@ -106,7 +107,13 @@ impl Thread {
         let batch = hijacking.keep();
         let hijacked = Hijacked { frames: batch.len() as u64, again };
         drop(ledger);
+        let at_once = self.instance().settings().mechanism.rebuild == RebuildTime::AtOnce;
+        let slots: Vec<ReturnSlot> =
+            if at_once { batch.records().map(|record| record.slot).collect() } else { Vec::new() };
         self.add_hijacked(batch, hijacked, cause);
+        if at_once {
+            self.rebuild_at_once(&slots)?;
+        }
         Ok(hijacked)
     }
 
@@ -173,6 +180,7 @@ impl Thread {
     /// A trap has jumped over the frames that are deeper in the stack than `depth`, whose records are dropped.
     pub(crate) fn frames_dropped(&self, depth: u64) {
         self.front_dropped(depth);
+        self.rebuilt().borrow_mut().drop_deeper(depth);
         self.count_table_landings();
     }
 
@@ -193,6 +201,7 @@ impl Thread {
     fn restore_slots(&self) -> u64 {
         let is_gone = |version: &CodeVersion| version.state() != VersionState::Current;
         let withdrawn = self.ledger().borrow_mut().withdraw(is_gone, restore_slot);
+        self.rebuilt().borrow_mut().retain(|slot| self.ledger().borrow().find(slot).is_some());
         for Record { slot, site } in withdrawn.records() {
             self.observe(|| Event::Restored {
                 version: site.version(),

@@ -55,12 +55,47 @@ pub(crate) unsafe extern "C" fn land_from_table(context: *mut Context) -> *const
     land_frame(thread, record, registers)
 }
 
-/// Rebuilds the frame of `record`. Returns the code to jump to.
+/// The hook behind the landing stub where frames are rebuilt when they are hijacked.
+///
+/// # Safety
+/// As for [`land`].
+pub(crate) unsafe extern "C" fn land_rebuilt(context: *mut Context) -> *const u8 {
+    // SAFETY: as in `land`.
+    let (thread, registers) = unsafe { (&*context.cast::<Thread>(), &mut (*context).landing) };
+    let record = take_record(thread, ReturnSlot::below(registers.stack_pointer));
+    land_frame_from(thread, record, registers, |record, registers, window| {
+        let copy = |state: &[u64]| {
+            // SAFETY: the window has room for the state.
+            unsafe { std::slice::from_raw_parts_mut(window, state.len()) }.copy_from_slice(state);
+        };
+        let is_rebuilt = thread.rebuilt().borrow_mut().take(record.slot, copy).is_some();
+        let is_missing = |source: Source| !is_rebuilt || source.is_returned();
+        // SAFETY: as in `land_frame`.
+        unsafe { rebuild(record.site.sources(), registers, thread.results(), window, is_missing) };
+    })
+}
+
+/// Rebuilds the frame of `record`, which `registers` are of. Returns the code to jump to.
 #[inline(always)]
 pub(crate) fn land_frame(
     thread: &Thread,
     record: TakenRecord,
     registers: &mut LandingRegisters,
+) -> *const u8 {
+    land_frame_from(thread, record, registers, |record, registers, window| {
+        // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept until the record is
+        // finished, and the window fits.
+        unsafe { rebuild(record.site.sources(), registers, thread.results(), window, |_| true) };
+    })
+}
+
+/// The same, where `write` writes the state to the window that it is given.
+#[inline(always)]
+fn land_frame_from(
+    thread: &Thread,
+    record: TakenRecord,
+    registers: &mut LandingRegisters,
+    write: impl FnOnce(&TakenRecord, &LandingRegisters, *mut u64),
 ) -> *const u8 {
     let _landing = landing_phase(thread);
     let version = record.site.version();
@@ -76,9 +111,7 @@ pub(crate) fn land_frame(
     if thread.watches_landings() && thread.instance().settings().checked {
         poison_window(window, words);
     }
-    // SAFETY: the frame is whole until the stub raises `rsp`, the version is kept until the record is
-    // finished, and the window fits.
-    unsafe { rebuild(record.site.sources(), registers, thread.results(), window) };
+    write(&record, registers, window);
     // SAFETY: just written.
     let state = unsafe { std::slice::from_raw_parts_mut(window, words) };
     registers.state = window as u64;
@@ -227,7 +260,7 @@ fn broken_ledger(slot: ReturnSlot, innermost: Option<ReturnSlot>) -> ! {
     std::process::abort()
 }
 
-/// Reads every value of a frame state from where `sources` say, and writes it to `window`.
+/// Reads the values of a frame state that `is_read` picks from where `sources` say, and writes them to `window`.
 ///
 /// # Safety
 /// The frame maps that `sources` are of are still there; `registers` and `results` are as the callee left them
@@ -238,6 +271,7 @@ pub(crate) unsafe fn rebuild(
     registers: &LandingRegisters,
     results: *const u64,
     window: *mut u64,
+    is_read: impl Fn(Source) -> bool,
 ) {
     /// By kind, the bits of the word that count: narrow, wide, and so on.
     const MASKS: [u64; Source::KINDS] = {
@@ -251,6 +285,9 @@ pub(crate) unsafe fn rebuild(
     // By kind, where number 0 is.
     let first = [slots, slots, saved, saved, constants, constants, results, results];
     let read = |source: Source| {
+        if !is_read(source) {
+            return;
+        }
         let place = first[source.kind].wrapping_add(8 * source.number);
         // SAFETY: the map says that it is there. What a pad is to store has a number, too: that of the saved
         // frame pointer; of values of 32 bits the pad stores only those.

@@ -6,6 +6,7 @@ pub(crate) mod landing;
 pub(crate) mod landing_tables;
 mod pc_cache;
 pub(crate) mod poll_exit;
+mod rebuild;
 pub(crate) mod release;
 pub(crate) mod safepoint;
 pub(crate) mod sparse;

@@ -79,7 +79,7 @@ pub(crate) fn check_slots(
     let sources = &maps.sources(&maps.site(site));
     // SAFETY: as for the locations: the frame is whole, and the state has a word for each register.
     unsafe {
-        landing::rebuild(sources, registers, thread.results(), stored.as_mut_ptr());
+        landing::rebuild(sources, registers, thread.results(), stored.as_mut_ptr(), |_| true);
     }
     compare(version, maps, site, ("locations", state), ("slots", &stored));
 }

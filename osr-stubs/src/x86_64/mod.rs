@@ -31,7 +31,7 @@ pub use barrier::barrier_pc;
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, unwind_to_entry};
 pub use exit::{left_poll, poll, runtime_call};
-pub use here::visit_here;
+pub use here::{Here, registers_here, visit_here};
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::{landing_from_table, landing_pc};
 pub use pad::run_pad;

@@ -49,6 +49,9 @@ pub enum Refusal {
     /// [`RebuildTime::AtOnce`] with pads, which execute at the landing.
     #[error("a pad executes when its frame lands: to rebuild at once, use another recording")]
     PadsRunAtLanding,
+    /// [`RebuildTime::AtOnce`] where hijacked slots have no records.
+    #[error("what is rebuilt at once is found by the record of its slot: use the bookkeeping `ledger`")]
+    RebuiltWithoutRecord,
     /// [`HijackDensity::Sparse`] where no return PC is swapped, or all frames are visited anyway.
     #[error("only frames that are hijacked into a ledger and rebuilt at their landing can be hijacked later")]
     NothingToHijackLater,
@@ -70,9 +73,7 @@ pub enum Refusal {
     )]
     PlaceNeverFree,
     /// A value that nothing is built for.
-    #[error(
-        "nothing is built for the frames `invalidation-point` and `return-check`, and the rebuild `at-once`"
-    )]
+    #[error("nothing is built for the frames `invalidation-point` and `return-check`")]
     Unbuilt,
 }
 
@@ -99,6 +100,9 @@ pub(super) const RULES: &[Rule] = &[
     }),
     (Refusal::NothingToRebuild, |m| m.rebuild == RebuildTime::AtOnce && !m.hijacks()),
     (Refusal::PadsRunAtLanding, |m| m.rebuild == RebuildTime::AtOnce && m.recording.has_pads()),
+    (Refusal::RebuiltWithoutRecord, |m| {
+        m.rebuild == RebuildTime::AtOnce && m.bookkeeping != Bookkeeping::Ledger
+    }),
     (Refusal::NothingToHijackLater, |m| {
         let is_visited = m.bookkeeping != Bookkeeping::Ledger || m.rebuild == RebuildTime::AtOnce;
         m.density == HijackDensity::Sparse && (!m.hijacks() || is_visited)
@@ -116,7 +120,5 @@ pub(super) const RULES: &[Rule] = &[
 
 /// The values that nothing is built for.
 fn unbuilt(m: &Mechanism) -> bool {
-    let frames = matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck);
-    let rebuild = m.rebuild != RebuildTime::AtLanding;
-    frames || rebuild
+    matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck)
 }
