@@ -133,7 +133,7 @@ fn call_current(n: u64) -> u64 {
 fn scan() {
     with_reclaimer(|reclaimer| {
         if reclaimer.strategy() == Strategy::Scan {
-            let census = census(reclaimer.waiting());
+            let census = census(&reclaimer.waiting());
             reclaimer.scan(&census);
         }
     });

@@ -37,13 +37,19 @@ impl Barriers {
         mut swap: impl FnMut(ReturnSlot) -> ReturnPc,
     ) {
         let known = self.0.len();
+        // Further out than the first new one all stays as it is.
+        let mut first = known;
         for (slot, ticket) in ends.rev() {
             match self.0[..known].binary_search_by(|barrier| slot.cmp(&barrier.slot)) {
                 Ok(position) => self.0[position].ticket = Some(ticket),
-                Err(_) => self.0.push(Barrier { slot, original: swap(slot), ticket: Some(ticket) }),
+                Err(position) => {
+                    first = first.min(position);
+                    self.0.push(Barrier { slot, original: swap(slot), ticket: Some(ticket) });
+                }
             }
         }
-        self.0.sort_by_key(|barrier| std::cmp::Reverse(barrier.slot));
+        // Two runs that are in order: one pass.
+        self.0[first..].sort_by_key(|barrier| std::cmp::Reverse(barrier.slot));
     }
 
     /// Takes the barrier of `slot` out, which must be the innermost.

@@ -40,7 +40,7 @@
 //! assert_eq!(reclaimer.take_drained().count(), 0, "a frame is inside");
 //!
 //! // The frame has returned.
-//! reclaimer.scan(&Census::of(reclaimer.waiting(), stack.into_iter().skip(1)));
+//! reclaimer.scan(&Census::of(&reclaimer.waiting(), stack.into_iter().skip(1)));
 //! let drained: Vec<_> = reclaimer.take_drained().map(|drained| drained.code).collect();
 //! assert_eq!(drained, ["free me"]);
 //! ```

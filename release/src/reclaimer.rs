@@ -1,5 +1,6 @@
 //! The reclaimer: code that waits to be freed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use osr_stackwalk::{ReturnPc, ReturnSlot};
@@ -37,8 +38,8 @@ pub struct Drained<C> {
 /// Code that waits.
 #[derive(Debug)]
 struct Waiting<C> {
-    ticket: u64,
     code: C,
+    range: CodeRange,
     retired: Instant,
     /// When it was retired.
     epoch: Epoch,
@@ -50,10 +51,10 @@ struct Waiting<C> {
 #[derive(Debug)]
 pub struct Reclaimer<C> {
     strategy: Strategy,
-    /// By ascending ticket.
-    waiting: Vec<Waiting<C>>,
-    /// Where each of those is.
-    ranges: Vec<CodeRange>,
+    /// By ticket.
+    waiting: BTreeMap<u64, Waiting<C>>,
+    /// By the start of the code, the ticket.
+    starts: BTreeMap<u64, u64>,
     drained: Vec<Drained<C>>,
     tickets: u64,
     epochs: Epochs,
@@ -86,8 +87,8 @@ impl<C> Reclaimer<C> {
     fn make(strategy: Strategy, stub: ReturnPc) -> Reclaimer<C> {
         Reclaimer {
             strategy,
-            waiting: Vec::new(),
-            ranges: Vec::new(),
+            waiting: BTreeMap::new(),
+            starts: BTreeMap::new(),
             drained: Vec::new(),
             tickets: 0,
             epochs: Epochs::default(),
@@ -114,8 +115,8 @@ impl<C> Reclaimer<C> {
             let is_unknown = matches!(self.strategy, Strategy::Epoch | Strategy::Scan | Strategy::Residence)
                 && census.pieces() == 0;
             let frames = if is_unknown { u64::MAX } else { census.count(piece) };
-            self.waiting.push(Waiting { ticket: self.tickets, code, retired, epoch, frames });
-            self.ranges.push(range);
+            self.waiting.insert(self.tickets, Waiting { code, range, retired, epoch, frames });
+            self.starts.insert(range.start(), self.tickets);
             self.tickets += 1;
         }
         if self.strategy == Strategy::Barrier {
@@ -136,8 +137,14 @@ impl<C> Reclaimer<C> {
 
     /// Where the code is that waits: of this a census is to be taken for [`Self::scan`].
     #[must_use]
-    pub fn waiting(&self) -> &[CodeRange] {
-        &self.ranges
+    pub fn waiting(&self) -> Vec<CodeRange> {
+        self.waiting.values().map(|waiting| waiting.range).collect()
+    }
+
+    /// Whether any code waits.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// With [`Strategy::Scan`]: what has no frame in `census`, which is of what [waits](Self::waiting), is drained.
@@ -146,7 +153,7 @@ impl<C> Reclaimer<C> {
     /// If the census is of something else.
     pub fn scan(&mut self, census: &Census) {
         assert_eq!(census.pieces(), self.waiting.len(), "a census of what waits");
-        for (piece, waiting) in self.waiting.iter_mut().enumerate() {
+        for (piece, waiting) in self.waiting.values_mut().enumerate() {
             waiting.frames = census.count(piece);
         }
         self.drain();
@@ -154,7 +161,7 @@ impl<C> Reclaimer<C> {
 
     /// With [`Strategy::Residence`]: what `is_empty` says has no activations is drained.
     pub fn look(&mut self, is_empty: impl Fn(&C) -> bool) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| is_empty(&waiting.code)) {
+        for waiting in self.waiting.values_mut().filter(|waiting| is_empty(&waiting.code)) {
             waiting.frames = 0;
         }
         self.drain();
@@ -162,8 +169,9 @@ impl<C> Reclaimer<C> {
 
     /// With [`Strategy::Count`]: a frame that a census has found at `pc` has ended, or was replaced.
     pub fn frame_ended(&mut self, pc: ReturnPc) {
-        if let Some(position) = self.ranges.iter().position(|range| range.holds(pc)) {
-            self.count_down(self.waiting[position].ticket);
+        let before = self.starts.range(..=pc.lookup_address()).next_back();
+        if let Some((_, &ticket)) = before.filter(|(_, ticket)| self.waiting[ticket].range.holds(pc)) {
+            self.count_down(ticket);
         }
     }
 
@@ -223,34 +231,26 @@ impl<C> Reclaimer<C> {
     }
 
     fn count_down(&mut self, ticket: u64) {
-        let Ok(position) = self.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) else {
-            return;
-        };
-        let waiting = &mut self.waiting[position];
+        let Some(waiting) = self.waiting.get_mut(&ticket) else { return };
         waiting.frames = waiting.frames.saturating_sub(1);
         if waiting.frames == 0 {
-            self.drain_at(position);
+            let waiting = self.waiting.remove(&ticket).expect("it is there");
+            self.drained(waiting);
         }
     }
 
     fn drain(&mut self) {
-        let is_over = |reclaimer: &Reclaimer<C>, waiting: &Waiting<C>| match reclaimer.strategy {
-            Strategy::Epoch => reclaimer.epochs.is_past(waiting.epoch),
+        let (strategy, epochs) = (self.strategy, &self.epochs);
+        let is_over = |_: &u64, waiting: &mut Waiting<C>| match strategy {
+            Strategy::Epoch => epochs.is_past(waiting.epoch),
             _ => waiting.frames == 0,
         };
-        let mut position = 0;
-        while let Some(waiting) = self.waiting.get(position) {
-            if is_over(self, waiting) {
-                self.drain_at(position);
-            } else {
-                position += 1;
-            }
-        }
+        let over: Vec<_> = self.waiting.extract_if(.., is_over).collect();
+        over.into_iter().for_each(|(_, waiting)| self.drained(waiting));
     }
 
-    fn drain_at(&mut self, position: usize) {
-        let (Waiting { code, retired, .. }, range) =
-            (self.waiting.remove(position), self.ranges.remove(position));
+    fn drained(&mut self, Waiting { code, range, retired, .. }: Waiting<C>) {
+        self.starts.remove(&range.start());
         self.drained.push(Drained { code, range, latency: retired.elapsed() });
     }
 }

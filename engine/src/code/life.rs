@@ -46,6 +46,8 @@ struct Times {
     retired: Option<Instant>,
     /// From retirement to drained.
     latency: Option<Duration>,
+    /// Native threads that wait: without any, nobody has to be woken, which is a system call.
+    waiters: usize,
 }
 
 impl Life {
@@ -77,7 +79,7 @@ impl Life {
         self.enter(VersionState::Drained);
         let latency = times.retired.expect("what is drained was retired").elapsed();
         times.latency = Some(latency);
-        self.changed.notify_all();
+        self.wake(&times);
         latency
     }
 
@@ -89,9 +91,15 @@ impl Life {
 
     /// The instance is gone, and with it the code, wherever in its life the version was.
     pub(crate) fn end(&self) {
-        let _no_reader = self.times();
+        let times = self.times();
         self.state.store(VersionState::Released as u8, Ordering::Release);
-        self.changed.notify_all();
+        self.wake(&times);
+    }
+
+    fn wake(&self, times: &Times) {
+        if times.waiters > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// What `read` returns, during which the code stays in memory; `None` if it is gone.
@@ -109,8 +117,12 @@ impl Life {
     /// will.
     pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
         let is_active = |_: &mut Times| self.state() < VersionState::Drained;
-        let waited = self.changed.wait_timeout_while(self.times(), timeout, is_active);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let mut times = self.times();
+        times.waiters += 1;
+        let waited = self.changed.wait_timeout_while(times, timeout, is_active);
+        let (mut times, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        times.waiters -= 1;
+        !outcome.timed_out()
     }
 
     /// Goes to `next`, which must follow. The caller holds the lock.

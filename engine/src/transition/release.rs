@@ -69,6 +69,13 @@ impl Thread {
                 self.release_when_landed(versions, cause);
                 Ok(())
             }
+            CodeRelease::StackScan if mechanism.hijacks() => {
+                // The walk that hijacks was the first scan.
+                let (pending, drained): (Vec<_>, Vec<_>) =
+                    versions.iter().cloned().partition(|version| version.has_pending_frames());
+                self.release(&drained, cause);
+                self.wait_for(&pending, cause)
+            }
             CodeRelease::StackScan
             | CodeRelease::Epoch
             | CodeRelease::FrameCount
@@ -113,9 +120,14 @@ impl Thread {
             let version = Arc::clone(version);
             (range(&version), Retired { version, cause })
         });
+        let nothing_waited = !waiting.has_waiting();
         waiting.retire(retired, &census);
         drop(waiting);
-        self.scan()?;
+        if !self.instance().settings().mechanism.hijacks() {
+            self.scan()?;
+        } else if nothing_waited {
+            self.reclaim().patience.set(self.hijacked_slots() as u64 / FRAMES_PER_ARRIVAL);
+        }
         self.free_drained();
         Ok(())
     }
@@ -147,10 +159,10 @@ impl Thread {
                 waiting.look(is_empty);
                 return Ok(());
             }
-            if waiting.strategy() != Strategy::Scan || waiting.waiting().is_empty() {
+            if waiting.strategy() != Strategy::Scan || !waiting.has_waiting() {
                 return Ok(());
             }
-            waiting.waiting().to_vec()
+            waiting.waiting()
         };
         let census = self.census(Census::begin(&ranges))?;
         self.reclaim().patience.set(census.visited() / FRAMES_PER_ARRIVAL);
@@ -183,7 +195,7 @@ impl Thread {
         let waiting = self.reclaim().waiting().borrow();
         let is_looked_at =
             matches!(waiting.strategy(), Strategy::Scan | Strategy::Residence | Strategy::Epoch);
-        self.agenda().set_waiting(is_looked_at && !waiting.waiting().is_empty());
+        self.agenda().set_waiting(is_looked_at && waiting.has_waiting());
         freed
     }
 

@@ -19,7 +19,7 @@ fn what_has_no_frame_is_drained_at_once() {
         let census = Census::of(&[OLD], [frame(0x3000, 0x10)]);
         reclaimer.retire([(OLD, 1)], &census);
         assert_eq!(drained(&mut reclaimer), [1], "{strategy:?}");
-        assert!(reclaimer.waiting().is_empty());
+        assert!(!reclaimer.has_waiting());
     }
 }
 
