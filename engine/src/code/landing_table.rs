@@ -33,12 +33,12 @@ impl LandingTable {
         code_bytes: usize,
         kept: Option<i32>,
     ) -> Option<LandingTable> {
-        let offset = code_bytes as u32 + 1;
-        match bookkeeping {
-            Bookkeeping::Ledger => None,
-            Bookkeeping::FrameSlot => kept.is_some().then_some(LandingTable { offset, kept }),
-            Bookkeeping::PcsInMap => Some(LandingTable { offset, kept: None }),
-        }
+        let kept = match bookkeeping {
+            Bookkeeping::Ledger => return None,
+            Bookkeeping::FrameSlot => Some(kept.expect("code was compiled to keep return PCs")),
+            Bookkeeping::PcsInMap => None,
+        };
+        Some(LandingTable { offset: code_bytes as u32 + 1, kept })
     }
 
     /// What follows the code of a version with so many sites.

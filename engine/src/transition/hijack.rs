@@ -32,7 +32,8 @@ impl Thread {
     /// # Errors
     /// If the thread is in no [phase](crate::Phase) for it, the stack cannot be walked, or compiled code is not
     /// ready; then, and if `choose` panics, nothing is hijacked. Not so if an observer
-    /// [panicked](TransitionError::Panicked).
+    /// [panicked](TransitionError::Panicked), or frames are to be rebuilt at once and native code between them cannot be
+    /// unwound: then they are rebuilt when they land.
     pub fn hijack(&self, choose: impl Fn(&CodeVersion) -> bool) -> Result<Hijacked, TransitionError> {
         self.on_demand(|| {
             if !self.instance().registry().has_landing_tables() {

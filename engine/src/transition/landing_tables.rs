@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use osr_ir::Point;
-use osr_stackwalk::{ReturnPc, ReturnSlot};
+use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 use osr_stubs::LandingRegisters;
 
 use crate::code::landing_table::kept_at;
@@ -54,27 +54,31 @@ impl Thread {
     ) -> Result<Hijacked, TransitionError> {
         let mut swaps = Vec::new();
         let mut decisions = PcCache::new(Decision::Left);
-        let (mut hijacked, mut seen) = (Hijacked::default(), Vec::new());
-        let walked = self.walk(self.held_pcs()).visit(|frame| {
-            let held = frame.pc;
-            match decisions.get(held, |held| self.decide_on(held, frame.frame_base, &choose, &mut swaps)) {
-                Decision::Left => {}
-                Decision::Again => hijacked.again += 1,
-                Decision::Swapped(number) => {
-                    let swap: &mut Swap = &mut swaps[number];
-                    swap.frames += 1;
-                    // SAFETY: the slot of a frame of the version, on this thread's stack, and a word of that frame; the
-                    // entry is there as long as a slot leads to it, for the frame counts at the version.
-                    unsafe {
-                        if let Some(kept) = swap.kept {
-                            *kept_at(frame.frame_base, kept) = held.address();
-                        }
-                        frame.return_slot.store(swap.entry);
+        let (mut hijacked, mut seen, is_observed) = (Hijacked::default(), Vec::new(), self.is_observed());
+        let walked = self.walk(self.held_pcs()).visit_runs(|frame, others| {
+            let Frame { pc: held, frame_base, .. } = frame;
+            let number =
+                match decisions.get(held, |held| self.decide_on(held, frame_base, &choose, &mut swaps)) {
+                    Decision::Left => return while others.next_frame().is_some() {},
+                    Decision::Again => return hijacked.again += 1,
+                    Decision::Swapped(number) => number,
+                };
+            let swap: &mut Swap = &mut swaps[number];
+            let mut next = Some(frame);
+            while let Some(Frame { return_slot, frame_base, .. }) = next {
+                swap.frames += 1;
+                // SAFETY: the slot of a frame of the version, on this thread's stack, and a word of that frame; the
+                // entry is there as long as a slot leads to it, for the frame counts at the version.
+                unsafe {
+                    if let Some(kept) = swap.kept {
+                        *kept_at(frame_base, kept) = held.address();
                     }
-                    if self.is_observed() {
-                        seen.push((frame.return_slot, number));
-                    }
+                    return_slot.store(swap.entry);
                 }
+                if is_observed {
+                    seen.push((return_slot, number));
+                }
+                next = others.next_frame();
             }
         });
         for swap in &swaps {
