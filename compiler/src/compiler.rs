@@ -14,10 +14,9 @@ use cranelift_codegen::entity::PrimaryMap;
 use cranelift_codegen::ir::{self, StackSlotData, StackSlotKind};
 use cranelift_codegen::isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
-use cranelift_codegen::isa::unwind::systemv::UnwindInfo;
 use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use gimli::write::CommonInformationEntry;
+use gimli::write::{Address, CommonInformationEntry, FrameDescriptionEntry};
 use osr_ir::FunctionIndex;
 use thiserror::Error;
 
@@ -28,7 +27,8 @@ use crate::frame_map::FrameMaps;
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
-use crate::settings::{CompiledTier, StateRecording};
+use crate::settings::{BaselineCompiler, CompiledTier, StateRecording};
+use crate::single_pass::{Buffers, SinglePass};
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
 
@@ -53,8 +53,8 @@ pub struct CompiledBody {
     pub residence: Option<Box<ResidenceCount>>,
     /// Where its frames have a word for the return PC that leads into them, if they were to: bytes from the frame base.
     pub kept_return_pc: Option<i32>,
-    /// Unwind rows.
-    pub unwind: UnwindInfo,
+    /// Unwind rows, of code that begins at address 0.
+    pub unwind: FrameDescriptionEntry,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
 }
@@ -105,19 +105,26 @@ pub struct Compiler {
     /// By tier.
     isas: [OwnedTargetIsa; 2],
     common_unwind: CommonInformationEntry,
+    /// The other compiler of baseline code, or why this machine cannot have it.
+    single_pass: Result<SinglePass, &'static str>,
     /// What compilations leave to the next.
     scratch: Mutex<Vec<Scratch>>,
 }
 
 /// Memory that a compilation needs.
 struct Scratch {
+    single_pass: Buffers,
     cranelift: Cranelift,
     builder_context: FunctionBuilderContext,
 }
 
 impl Scratch {
     fn new() -> Scratch {
-        Scratch { cranelift: Cranelift::new(), builder_context: FunctionBuilderContext::new() }
+        Scratch {
+            single_pass: Buffers::default(),
+            cranelift: Cranelift::new(),
+            builder_context: FunctionBuilderContext::new(),
+        }
     }
 }
 
@@ -132,7 +139,7 @@ impl Compiler {
     pub fn native() -> Compiler {
         let isas = CompiledTier::ALL.map(isa);
         let common_unwind = isas[0].create_systemv_cie().expect("x86-64 has System V unwind information");
-        Compiler { isas, common_unwind, scratch: Mutex::default() }
+        Compiler { isas, common_unwind, single_pass: SinglePass::native(), scratch: Mutex::default() }
     }
 
     /// The common part of all versions' unwind rows.
@@ -158,6 +165,14 @@ impl Compiler {
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
         let mut others = others.into_iter().filter(|&other| is_optimized && other != recording);
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
+        if unit.key.tier == CompiledTier::Baseline
+            && unit.settings.baseline == BaselineCompiler::SinglePass
+            && let Ok(single_pass) = &self.single_pass
+            && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
+        {
+            self.scratch().push(scratch);
+            return Ok(CompiledBody { residence, ..compiled });
+        }
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
                 Ok(compiled) => break Ok(CompiledBody { residence, ..compiled }),
@@ -183,7 +198,7 @@ impl Compiler {
         let body = linked.body(key.function);
         let points = &analysis.points;
         let isa = &*self.isas[key.tier as usize];
-        let Scratch { cranelift, builder_context } = scratch;
+        let Scratch { cranelift, builder_context, .. } = scratch;
         cranelift.clear();
         // Which leaves these: they would grow with each compilation.
         cranelift.func.dfg.exception_tables.clear();
@@ -199,7 +214,7 @@ impl Compiler {
         let names = cranelift.func.params.user_named_funcs();
         check_frame(compiled, settings.frame_limit)?;
         let unwind = match compiled.create_unwind_info(isa) {
-            Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info,
+            Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info.to_fde(Address::Constant(0)),
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         let maps = safepoint::maps(body, points, &safepoints, compiled)?;

@@ -17,7 +17,7 @@
 //! register of the body is then.
 //!
 //! ```
-//! use osr_compiler::{Analysis, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
+//! use osr_compiler::{Analysis, BaselineCompiler, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
 //! use osr_compiler::{CallBinding, StateRecording};
 //! use osr_ir::FunctionIndex;
 //!
@@ -34,6 +34,7 @@
 //!     key: VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function },
 //!     analysis: &analysis,
 //!     settings: CodeSettings {
+//!         baseline: BaselineCompiler::default(),
 //!         recording: StateRecording::Locations,
 //!         binding: CallBinding::Cell,
 //!         poll: Poll::StackLimit,
@@ -84,6 +85,7 @@ mod residence;
 mod runtime_operation;
 mod safepoint;
 mod settings;
+mod single_pass;
 mod state;
 mod translate;
 mod trap_site;
@@ -97,6 +99,6 @@ pub use pad_sites::{PadRange, PadSites, Reference};
 pub use poll_sites::{PollSite, PollSites};
 pub use residence::ResidenceCount;
 pub use runtime_operation::RuntimeOperation;
-pub use settings::{CallBinding, CodeSettings, CompiledTier, Poll, StateRecording};
+pub use settings::{BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, StateRecording};
 pub use trap_site::TrapSite;
 pub use unit::{EntryPoint, Unit, VersionKey};

@@ -20,6 +20,18 @@ impl CompiledTier {
 }
 
 listed! {
+    /// What makes baseline code.
+    pub enum BaselineCompiler {
+        /// This crate's own: one pass over the body, straight to machine code. Functions that it refuses are compiled
+        /// by Cranelift.
+        #[default]
+        SinglePass = "single-pass",
+        /// Cranelift without optimizations, and with its register allocator that makes a single pass.
+        Cranelift = "cranelift",
+    }
+}
+
+listed! {
     /// How optimized code makes the frame state known at its calls. Baseline code always uses slots, and so do polls
     /// at entries; where a frame leaves at a poll of a loop, slots or the allocator's locations say it.
     pub enum StateRecording {
@@ -128,6 +140,8 @@ impl Poll {
 /// Everything that a [unit](crate::Unit) says about code besides the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeSettings {
+    /// What makes baseline code.
+    pub baseline: BaselineCompiler,
     /// How optimized code makes its frame states known.
     pub recording: StateRecording,
     /// How optimized code calls other functions of the module.

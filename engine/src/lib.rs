@@ -193,7 +193,9 @@ pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transiti
 pub use observers::{explain, trace};
 pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
-pub use osr_compiler::{CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite};
+pub use osr_compiler::{
+    BaselineCompiler, CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite,
+};
 pub use phase::{NotNow, Phase};
 pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;

@@ -108,7 +108,7 @@ fn step_backward(instruction: &Instruction, live: &mut RegisterSet) {
 }
 
 /// A set of registers of one body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegisterSet {
     words: Vec<u64>,
 }

@@ -30,26 +30,22 @@
 ;;! maps fib --tier baseline
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
+;;=     r0: i32 = [rbp-24]
+;;=     r1: i64 = [rbp-32]
 ;;=     r5: i64 = rax
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-80]
+;;=     r0: i32 = [rbp-24]
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
+;;=     r0: i32 = [rbp-24]
+;;=     r1: i64 = [rbp-32]
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
+;;=     r0: i32 = [rbp-24]
+;;=     r1: i64 = [rbp-32]
 ;;=     r5: i64 = rax
-;;=   site 1: p2 (after call, b1:2)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
-;;=     r5: i64 = rax
-;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
+;;=   site 1: p1 (loop header, b1:0)
+;;=     r0: i32 = [rbp-24]
+;;=     r1: i64 = [rbp-32]
 ;;! maps fib --state-recording pads
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)

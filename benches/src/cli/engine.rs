@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use osr_engine::{CodeMemory, CompiledTier, PlantedDefect, Settings, StateRecording, Tiers};
+use osr_engine::{
+    BaselineCompiler, CodeMemory, CompiledTier, PlantedDefect, Settings, StateRecording, Tiers,
+};
 
 use super::mechanism::MechanismOptions;
 use super::size::Size;
@@ -29,6 +31,9 @@ pub(crate) struct EngineOptions {
     /// What compiled code is kept in.
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = CodeMemoryName::Arena)]
     code_memory: CodeMemoryName,
+    /// What makes baseline code.
+    #[arg(long, value_name = "COMPILER", value_enum, default_value_t = BaselineName::default())]
+    baseline: BaselineName,
     /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
@@ -100,6 +105,7 @@ impl EngineOptions {
             threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
             optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
             mechanism: self.mechanism.mechanism()?,
+            baseline: self.baseline.compiler(),
             code_memory: self.code_memory.memory(),
             unrolling: self.unrolling,
             points: self.points,
@@ -163,6 +169,33 @@ impl TierName {
             TierName::Baseline => "baseline",
             TierName::Optimized => "optimized",
             TierName::Auto => "auto",
+        }
+    }
+}
+
+/// Names of [`BaselineCompiler`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BaselineName {
+    /// The engine's own: one pass over the function, straight to machine code.
+    SinglePass,
+    /// Cranelift without optimizations.
+    Cranelift,
+}
+
+impl BaselineName {
+    fn compiler(self) -> BaselineCompiler {
+        match self {
+            BaselineName::SinglePass => BaselineCompiler::SinglePass,
+            BaselineName::Cranelift => BaselineCompiler::Cranelift,
+        }
+    }
+}
+
+impl Default for BaselineName {
+    fn default() -> BaselineName {
+        match BaselineCompiler::default() {
+            BaselineCompiler::SinglePass => BaselineName::SinglePass,
+            BaselineCompiler::Cranelift => BaselineName::Cranelift,
         }
     }
 }

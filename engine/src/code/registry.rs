@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gimli::write::{Address, CommonInformationEntry};
+use gimli::write::CommonInformationEntry;
 use osr_compiler::{CompileError, CompiledBody, VersionKey};
 use osr_ir::Point;
 use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
@@ -188,7 +188,7 @@ impl Registry {
         mut body: CompiledBody,
         padding: usize,
     ) -> Result<Arc<CodeVersion>, CompileError> {
-        let rows = CfiRows::new(&self.common_unwind, body.unwind.to_fde(Address::Constant(0)))
+        let rows = CfiRows::new(&self.common_unwind, body.unwind)
             .map_err(|error| CompileError::Cranelift(error.to_string()))?;
         let unwind = CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;

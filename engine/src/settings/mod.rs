@@ -7,7 +7,7 @@ pub(crate) mod planted;
 pub(crate) mod stress;
 pub(crate) mod tier;
 
-pub(crate) use osr_compiler::{CompiledTier, StateRecording};
+pub(crate) use osr_compiler::{BaselineCompiler, CompiledTier, StateRecording};
 use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub landing: Destination,
     /// How active code is replaced, and what code carries for it.
     pub mechanism: Mechanism,
+    /// What makes baseline code.
+    pub baseline: BaselineCompiler,
     /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
     /// to a poll. 0 and 1, or with [`Settings::points`]: not at all.
     pub unrolling: u8,
@@ -129,6 +131,7 @@ impl Default for Settings {
             optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
             landing: Destination::default(),
             mechanism: Mechanism::default(),
+            baseline: BaselineCompiler::default(),
             unrolling: Settings::DEFAULT_UNROLLING,
             points: false,
             placement: None,
@@ -184,6 +187,7 @@ mod tests {
                     recording: StateRecording::CrossChecked,
                     ..Mechanism::BARE
                 },
+                baseline: BaselineCompiler::Cranelift,
                 unrolling: 9,
                 points: true,
                 placement: Some(5),

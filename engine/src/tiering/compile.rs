@@ -45,6 +45,7 @@ fn unit(instance: &Instance, key: VersionKey) -> Unit<'_> {
 fn code_settings(instance: &Instance) -> CodeSettings {
     let settings = instance.settings();
     CodeSettings {
+        baseline: settings.baseline,
         recording: settings.mechanism.recording,
         binding: settings.mechanism.binding,
         poll: settings.mechanism.poll,

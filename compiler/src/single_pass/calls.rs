@@ -1,0 +1,271 @@
+//! Calls: of guest code, and of the runtime.
+//!
+//! Before a call everything that is live after it is put into its slot: that is the frame state. After it nothing is known
+//! to be in machine registers but the results.
+
+use std::mem::offset_of;
+
+use cranelift_assembler_x64::{GprMem, Scale};
+use osr_ir::{FunctionIndex, Instruction, Point, Register, SignatureIndex, TableIndex, TrapKind};
+use osr_stubs::Context;
+
+use super::Pass;
+use super::assembler::emit;
+use super::integer::{Arithmetic, Right};
+use super::machine::{
+    self, ARGUMENTS, CONTEXT, Condition, FLOAT_SCRATCH, MachineRegister, PROFILE, R8, R9, RAX, RDI, RESULTS,
+    RSP, SCRATCH, Width, Xmm,
+};
+use super::memory::context_field;
+use crate::calling_convention::Place;
+use crate::profile::IndirectCallWord;
+use crate::reference::signature_half;
+use crate::runtime_operation::RuntimeOperation;
+use crate::settings::CallBinding;
+
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+enum Callee {
+    /// A function of the module, by its place.
+    Direct(FunctionIndex),
+    /// Whatever the call cell of the function with that number holds.
+    Cell(u32),
+    /// The same, with the number in `rax`.
+    CellInRax,
+    /// A stub whose address the context has.
+    Stub(usize),
+}
+
+impl Pass<'_> {
+    /// An instruction that calls.
+    pub(super) fn call(&mut self, instruction: &Instruction, point: Point) {
+        use Instruction as I;
+        use RuntimeOperation as R;
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        match instruction {
+            I::Call { function, arguments, results } => {
+                let callee = self.callee(*function);
+                let signature = self.unit.linked.module().function(*function).signature;
+                self.save_state(point, results);
+                self.guest_call((callee, signature), arguments, results, point);
+            }
+            I::CallIndirect { table, signature, index, arguments, results } => {
+                self.save_state(point, results);
+                self.checked_callee(*table, *signature, *index);
+                self.count_indirect_call(point);
+                self.guest_call((Callee::CellInRax, *signature), arguments, results, point);
+            }
+            I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
+            I::MemoryFill { address, value, length } => {
+                self.runtime_call(R::MemoryFill, &[*address, *value, *length], 0, None, point);
+            }
+            I::MemoryCopy { destination, source, length } => {
+                self.runtime_call(R::MemoryCopy, &[*destination, *source, *length], 0, None, point);
+            }
+            I::MemoryInit { segment, destination, source, length } => {
+                let operands = [*destination, *source, *length];
+                self.runtime_call(R::MemoryInit, &operands, segment.as_u32().into(), None, point);
+            }
+            I::DataDrop { segment } => {
+                self.runtime_call(R::DataDrop, &[], segment.as_u32().into(), None, point)
+            }
+            I::TableGrow { table, dst, value, delta } => {
+                self.runtime_call(R::TableGrow, &[*value, *delta], table.as_u32().into(), Some(*dst), point);
+            }
+            I::TableFill { table, index, value, length } => {
+                let operands = [*index, *value, *length];
+                self.runtime_call(R::TableFill, &operands, table.as_u32().into(), None, point);
+            }
+            I::TableCopy { destination_table, source_table, destination, source, length } => {
+                let tables = pair(destination_table.as_u32(), source_table.as_u32());
+                self.runtime_call(R::TableCopy, &[*destination, *source, *length], tables, None, point);
+            }
+            I::TableInit { table, segment, destination, source, length } => {
+                let both = pair(table.as_u32(), segment.as_u32());
+                self.runtime_call(R::TableInit, &[*destination, *source, *length], both, None, point);
+            }
+            I::ElementDrop { segment } => {
+                self.runtime_call(R::ElementDrop, &[], segment.as_u32().into(), None, point);
+            }
+            _ => unreachable!("not a call: {instruction:?}"),
+        }
+    }
+
+    /// How `function` is called. Functions of the host and of other instances have no place in code memory.
+    fn callee(&self, function: FunctionIndex) -> Callee {
+        let is_defined = self.unit.linked.module().function(function).is_defined();
+        match self.unit.settings.binding == CallBinding::Cell || !is_defined {
+            true => Callee::Cell(self.unit.linked.number(function)),
+            false => Callee::Direct(function),
+        }
+    }
+
+    /// Puts what is live at `point`, after a call with `results`, into its slots.
+    fn save_state(&mut self, point: Point, results: &[Register]) {
+        let live = self.analysis.liveness.at(point);
+        self.flush(|register| live.binary_search(&register).is_ok() && !results.contains(&register));
+    }
+
+    /// A call of guest code. The state is saved.
+    fn guest_call(
+        &mut self,
+        (callee, signature): (Callee, SignatureIndex),
+        arguments: &[Register],
+        results: &[Register],
+        point: Point,
+    ) {
+        let layout = self.unit.linked.layout(signature);
+        for (&argument, &place) in arguments.iter().zip(&layout.parameters) {
+            if let Place::Memory(n) = place {
+                self.pass_on_stack(argument, n as i32 * 8);
+            }
+        }
+        for (&argument, &place) in arguments.iter().zip(&layout.parameters) {
+            match place {
+                Place::Integer(n) => {
+                    self.want(argument, MachineRegister::General(ARGUMENTS[usize::from(n)]));
+                }
+                Place::Float(n) => self.want(argument, MachineRegister::Vector(Xmm(n))),
+                Place::Memory(_) => {}
+            }
+        }
+        self.move_wanted();
+        self.transfer(callee, point, results, &layout.results);
+    }
+
+    fn pass_on_stack(&mut self, argument: Register, offset: i32) {
+        let (width, place) = (self.width(argument), machine::at(RSP, offset));
+        match self.buffers.cache.home(argument) {
+            Some(MachineRegister::General(source)) => self.assembler.store_gpr(width, place, source),
+            Some(MachineRegister::Vector(source)) => self.assembler.store_xmm(width, place, source),
+            None if self.ty(argument).is_float() => {
+                self.fetch(argument, MachineRegister::Vector(FLOAT_SCRATCH));
+                self.assembler.store_xmm(width, place, FLOAT_SCRATCH);
+            }
+            None => {
+                self.fetch(argument, MachineRegister::General(SCRATCH));
+                self.assembler.store_gpr(width, place, SCRATCH);
+            }
+        }
+    }
+
+    /// Calls `callee`, whose arguments are where it expects them, and takes its results.
+    fn transfer(&mut self, callee: Callee, point: Point, results: &[Register], places: &[Place]) {
+        self.assembler.move_gpr(Width::Bits64, RDI, CONTEXT);
+        match callee {
+            Callee::Direct(function) => self.assembler.call(function),
+            Callee::Cell(number) => {
+                self.load_context(SCRATCH, offset_of!(Context, cells));
+                let offset = i32::try_from(u64::from(number) * 8).expect("cells are addressable");
+                emit!(self.assembler, callq_m(machine::at(SCRATCH, offset)));
+            }
+            Callee::CellInRax => {
+                self.load_context(SCRATCH, offset_of!(Context, cells));
+                emit!(self.assembler, callq_m(machine::at_index(SCRATCH, RAX, Scale::Eight, 0)));
+            }
+            Callee::Stub(field) => emit!(self.assembler, callq_m(context_field(field))),
+        }
+        self.site(point, results, places);
+        self.buffers.cache.forget_all();
+        self.take_results(point, results, places);
+    }
+
+    /// The results that are used are where the call has left them.
+    fn take_results(&mut self, point: Point, results: &[Register], places: &[Place]) {
+        let live = self.analysis.liveness.at(point);
+        let taken = || {
+            let used = results.iter().zip(places);
+            used.filter(|(register, _)| live.binary_search(register).is_ok())
+                .map(|(&register, &place)| (register, place))
+        };
+        for (register, place) in taken() {
+            let machine = match place {
+                Place::Integer(n) => MachineRegister::General(RESULTS[usize::from(n)]),
+                Place::Float(n) => MachineRegister::Vector(Xmm(n)),
+                Place::Memory(_) => continue,
+            };
+            self.define(register, machine);
+            self.buffers.cache.set_unextended(machine, true);
+        }
+        if !taken().any(|(_, place)| matches!(place, Place::Memory(_))) {
+            return;
+        }
+        self.load_context(SCRATCH, offset_of!(Context, results));
+        for (register, place) in taken() {
+            let Place::Memory(n) = place else { continue };
+            let (width, word) = (self.width(register), machine::at(SCRATCH, n as i32 * 8));
+            if self.ty(register).is_float() {
+                let target = self.new_xmm();
+                self.assembler.load_xmm(width, target, word);
+                self.define_xmm(register, target);
+            } else {
+                let target = self.new_gpr();
+                self.assembler.load_gpr(width, target, word);
+                self.define_gpr(register, target);
+            }
+            self.buffers.cache.unlock_all();
+        }
+    }
+
+    /// The number of the function that `table[index]` refers to, in `rax`; traps if there is none of that signature.
+    fn checked_callee(&mut self, table: TableIndex, signature: SignatureIndex, index: Register) {
+        let entry = self.table_entry(table, index, TrapKind::UndefinedElement);
+        // What is in `rax` may be the index itself: it stays there until it is overwritten.
+        self.buffers.cache.unlock_all();
+        self.claim(RAX);
+        self.assembler.load_gpr(Width::Bits64, RAX, entry);
+        let expected = signature_half(self.unit.linked.signature_number(signature));
+        self.assembler.move_gpr(Width::Bits64, SCRATCH, RAX);
+        emit!(self.assembler, shrq_mi(SCRATCH, 32));
+        self.arithmetic(
+            Arithmetic::Compare,
+            Width::Bits32,
+            GprMem::Gpr(SCRATCH),
+            Right::Number(expected as i32),
+        );
+        self.mismatch_if(Condition::NotEqual);
+        self.assembler.move_gpr(Width::Bits32, RAX, RAX);
+    }
+
+    /// Counts that the indirect call before `point` calls the function whose number is in `rax`.
+    fn count_indirect_call(&mut self, point: Point) {
+        let Some(profile) = self.unit.profile else { return };
+        let first = profile.indirect_call(point);
+        let word = |word: IndirectCallWord| machine::at(PROFILE, (first + word as u32) as i32 * 4);
+        emit!(self.assembler, addl_mi_sxb(word(IndirectCallWord::Calls), 1));
+        emit!(self.assembler, leal_rm(SCRATCH, machine::at(RAX, 1)));
+        let differs = self.assembler.label();
+        emit!(self.assembler, cmpl_rm(SCRATCH, word(IndirectCallWord::Last)));
+        self.assembler.jump_near_if(Condition::NotEqual, differs);
+        emit!(self.assembler, addl_mi_sxb(word(IndirectCallWord::Repeated), 1));
+        self.assembler.bind(differs);
+        emit!(self.assembler, movl_mr(word(IndirectCallWord::Last), SCRATCH));
+    }
+
+    /// A call of the runtime.
+    fn runtime_call(
+        &mut self,
+        operation: RuntimeOperation,
+        operands: &[Register],
+        immediate: u64,
+        result: Option<Register>,
+        point: Point,
+    ) {
+        let results = result.as_slice();
+        self.save_state(point, results);
+        for (&operand, &machine) in operands.iter().zip(&ARGUMENTS) {
+            debug_assert!(!self.ty(operand).is_float());
+            if self.buffers.cache.home(operand).is_some() && !self.width(operand).is_wide() {
+                self.extended_gpr(operand);
+            }
+            self.want(operand, MachineRegister::General(machine));
+        }
+        self.move_wanted();
+        for &unused in &ARGUMENTS[operands.len()..3] {
+            emit!(self.assembler, xorl_rm(unused, unused));
+        }
+        self.assembler.set(R8, immediate);
+        self.assembler.set(R9, operation as u64);
+        self.transfer(Callee::Stub(offset_of!(Context, runtime_stub)), point, results, &[Place::Integer(0)]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Constants: what registers are known to hold. They are folded into operands, and stored only where the frame state or
+//! another block wants them.
+
+use osr_ir::Register;
+
+/// The known constants.
+#[derive(Debug, Default)]
+pub(super) struct Constants {
+    /// Per register, the constant that it holds wherever it is live: nothing ever stores that.
+    pub(super) everywhere: Vec<Option<u64>>,
+    /// Per register, the constant that it holds here, and whether its slot does, too.
+    here: Vec<Option<Known>>,
+    /// The registers that are known here.
+    known: Vec<Register>,
+    /// Those whose slot may not hold the constant.
+    pub(super) unstored: Vec<Register>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    bits: u64,
+    is_stored: bool,
+}
+
+impl Constants {
+    /// Forgets everything; `everywhere` are the registers that hold one constant.
+    pub(super) fn reset(&mut self, everywhere: Vec<Option<u64>>) {
+        self.here.clear();
+        self.here.resize(everywhere.len(), None);
+        self.known.clear();
+        self.unstored.clear();
+        self.everywhere = everywhere;
+    }
+
+    /// The constant that `register` holds.
+    pub(super) fn get(&self, register: Register) -> Option<u64> {
+        let here = || self.here[register.index()].map(|known| known.bits);
+        self.everywhere[register.index()].or_else(here)
+    }
+
+    /// `register` holds `bits` from here on.
+    pub(super) fn define(&mut self, register: Register, bits: u64) {
+        if self.everywhere[register.index()].is_none() {
+            self.here[register.index()] = Some(Known { bits, is_stored: false });
+            self.known.push(register);
+            self.unstored.push(register);
+        }
+    }
+
+    /// `register` holds something else.
+    pub(super) fn undefine(&mut self, register: Register) {
+        self.here[register.index()] = None;
+    }
+
+    /// The constant that `register` holds and its slot does not.
+    pub(super) fn unstored(&self, register: Register) -> Option<u64> {
+        self.here[register.index()].filter(|known| !known.is_stored).map(|known| known.bits)
+    }
+
+    /// Its slot does as well.
+    pub(super) fn stored(&mut self, register: Register) {
+        if let Some(known) = &mut self.here[register.index()] {
+            known.is_stored = true;
+        }
+    }
+
+    /// Nothing is known but what holds everywhere.
+    pub(super) fn forget(&mut self) {
+        self.known.drain(..).for_each(|register| self.here[register.index()] = None);
+        self.unstored.clear();
+    }
+}
