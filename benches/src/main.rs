@@ -10,6 +10,7 @@
 //!                 thread, sweep > trials, in processes of their own ──> the answer, results
 //!                 report, compare <── results
 //!                 recording ──> compile ──> counts and bytes of frame states
+//!                 compilation > compile ──> time and bytes for each instruction
 //!   guest/        what both run: programs, their host functions, calls, sessions
 //!   cli/          the command line, and the options that commands share
 //! ```
@@ -34,7 +35,9 @@ use std::process::ExitCode;
 use cli::Command;
 use commands::{maps, run, shrink, soak};
 use error::Error;
-use laboratory::{compare, list, main_job, measuring, readiness, recording, report, steady, sweep, thread};
+use laboratory::{
+    compare, compilation, list, main_job, measuring, readiness, recording, report, steady, sweep, thread,
+};
 
 fn main() -> ExitCode {
     let cli = cli::parse();
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Shrink(options)) => shrink::run(options),
         Some(Command::Maps(options)) => maps::run(options),
         Some(Command::Recording(options)) => recording::run(options),
+        Some(Command::Compilation(options)) => compilation::run(options),
         Some(Command::Steady(options)) => steady::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Sweep(options)) => sweep::run(options),

@@ -175,7 +175,7 @@ impl TierName {
 
 /// Names of [`BaselineCompiler`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum BaselineName {
+pub(crate) enum BaselineName {
     /// The engine's own: one pass over the function, straight to machine code.
     SinglePass,
     /// Cranelift without optimizations.
@@ -183,7 +183,8 @@ enum BaselineName {
 }
 
 impl BaselineName {
-    fn compiler(self) -> BaselineCompiler {
+    /// What the engine calls it.
+    pub(crate) fn compiler(self) -> BaselineCompiler {
         match self {
             BaselineName::SinglePass => BaselineCompiler::SinglePass,
             BaselineName::Cranelift => BaselineCompiler::Cranelift,

@@ -15,6 +15,7 @@ use crate::commands::run::RunOptions;
 use crate::commands::shrink::ShrinkOptions;
 use crate::commands::soak::SoakOptions;
 use crate::laboratory::compare::CompareOptions;
+use crate::laboratory::compilation::CompilationOptions;
 use crate::laboratory::list::ListOptions;
 use crate::laboratory::main_job::MainJobOptions;
 use crate::laboratory::readiness::ReadinessOptions;
@@ -25,7 +26,7 @@ use crate::laboratory::sweep::SweepOptions;
 use crate::laboratory::thread::ThreadOptions;
 
 pub(crate) use call::CallOptions;
-pub(crate) use engine::CompiledTierName;
+pub(crate) use engine::{BaselineName, CompiledTierName};
 pub(crate) use mechanism::MechanismOptions;
 pub(crate) use size::Size;
 
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Maps(MapsOptions),
     /// Report what it takes to know the frame states of optimized code, with each state recording.
     Recording(RecordingOptions),
+    /// Measure what each compiler takes for a program, and the bytes that it makes.
+    Compilation(CompilationOptions),
     /// Run random modules and the bundled programs under random schedules, until something differs.
     Soak(SoakOptions),
     /// Measure programs in every tier, and in other engines, in the steady state.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{HostError, Imports, Instance, Mechanism, Settings};
+use osr_engine::{HostError, Imports, Instance, Settings};
 use osr_ir::{FunctionIndex, FunctionKind, GlobalInitial, Module, Value};
 
 use super::load::Program;
@@ -14,7 +14,7 @@ pub(crate) fn defined_functions(module: &Module) -> impl Iterator<Item = Functio
 }
 
 /// An instance that is only compiled, never entered: its imports are stand-ins.
-pub(crate) fn instantiate(program: &Program, mechanism: Mechanism) -> Result<Arc<Instance>, Error> {
+pub(crate) fn instantiate(program: &Program, settings: Settings) -> Result<Arc<Instance>, Error> {
     let module = &program.module;
     let mut imports = Imports::new();
     for function in &module.functions {
@@ -30,7 +30,7 @@ pub(crate) fn instantiate(program: &Program, mechanism: Mechanism) -> Result<Arc
             imports.global(&name.module, &name.name, Value::zero(global.ty));
         }
     }
-    let settings = Settings { checked: false, mechanism, ..Settings::default() };
+    let settings = Settings { checked: false, ..settings };
     Instance::new(settings, module.clone(), &imports)
         .map_err(|source| Error::Instantiate { path: program.path.clone(), source })
 }

@@ -7,9 +7,11 @@
 //!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
+//!   compilation what each compiler takes, and what it makes
 //! ```
 
 pub(crate) mod compare;
+pub(crate) mod compilation;
 mod kernels;
 pub(crate) mod list;
 pub(crate) mod main_job;

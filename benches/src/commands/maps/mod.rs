@@ -13,10 +13,10 @@ mod listing;
 use std::path::PathBuf;
 
 use clap::Args;
-use osr_engine::{CompiledTier, EntryPoint, Instance};
+use osr_engine::{CompiledTier, EntryPoint, Instance, Settings};
 use osr_ir::{ExportItem, FunctionIndex, PointKind, Points};
 
-use crate::cli::{CompiledTierName, MechanismOptions};
+use crate::cli::{BaselineName, CompiledTierName, MechanismOptions};
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::{Program, load};
@@ -44,6 +44,9 @@ pub(crate) struct MapsOptions {
     /// The tier that compiles.
     #[arg(long, value_enum, default_value_t = CompiledTierName::Optimized)]
     pub(crate) tier: CompiledTierName,
+    /// What makes baseline code.
+    #[arg(long, value_name = "COMPILER", value_enum, default_value_t = BaselineName::default())]
+    pub(crate) baseline: BaselineName,
     /// What the code carries for replacements.
     #[command(flatten)]
     pub(crate) mechanism: MechanismOptions,
@@ -62,7 +65,8 @@ pub(crate) struct MapsOptions {
 pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
     let functions = functions(&program, options.function.as_deref())?;
-    let instance = instantiate(&program, options.mechanism.mechanism()?)?;
+    let (mechanism, baseline) = (options.mechanism.mechanism()?, options.baseline.compiler());
+    let instance = instantiate(&program, Settings { mechanism, baseline, ..Settings::default() })?;
     let mut listings = Vec::new();
     for function in functions {
         for entry in entries(&program, function, options.continuations) {

@@ -22,7 +22,7 @@ mod wasmtime;
 use std::sync::Arc;
 
 use clap::Args;
-use osr_engine::{CodeVersion, CompiledTier, EntryPoint, Instance, Mechanism, StateRecording};
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, Instance, Mechanism, Settings, StateRecording};
 use osr_ir::FunctionIndex;
 use serde::Serialize;
 
@@ -145,7 +145,8 @@ pub(crate) fn run(options: &RecordingOptions) -> Result<(), Error> {
 fn report(program: &Program, origin: &Origin, compiled: &mut dyn FnMut()) -> Result<Report, Error> {
     let mut instances = Vec::new();
     for recording in RECORDINGS {
-        instances.push(instantiate(program, Mechanism::recorded_by(recording))?);
+        let mechanism = Mechanism::recorded_by(recording);
+        instances.push(instantiate(program, Settings { mechanism, ..Settings::default() })?);
     }
     let (peer, no_wasmtime) = match by_wasmtime(origin) {
         Ok(peer) => (peer, None),
