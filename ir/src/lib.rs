@@ -82,6 +82,7 @@ pub mod liveness;
 pub mod module;
 pub mod operation;
 pub mod point;
+mod shown;
 pub mod text;
 pub mod trap;
 pub mod value;
@@ -95,11 +96,12 @@ pub use index::{
 pub use lazy_body::LazyBody;
 pub use liveness::Liveness;
 pub use module::{
-    ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
-    GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
 };
 pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 pub use point::{Point, PointKind, Points, Position};
+pub use shown::Shown;
 pub use trap::TrapKind;
 pub use value::{Type, Value};
 pub use verifier::VerifiedModule;

@@ -3,6 +3,7 @@
 use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
 use crate::lazy_body::LazyBody;
+use crate::operation::BinaryOp;
 use crate::value::{Type, Value};
 
 /// A program: functions and the state that they share.
@@ -56,6 +57,26 @@ impl Module {
     /// What is exported under `name`.
     pub fn export(&self, name: &str) -> Option<ExportItem> {
         self.exports.iter().find(|export| export.name == name).map(|export| export.item)
+    }
+
+    /// Everything that the module imports: functions, tables, the memory, globals.
+    pub fn imports(&self) -> impl Iterator<Item = (&ImportName, ExportItem)> {
+        let functions = self.functions.iter().zip(self.function_indices());
+        let functions = functions.filter_map(|(function, index)| match &function.kind {
+            FunctionKind::Import(name) => Some((name, ExportItem::Function(index))),
+            FunctionKind::Defined(_) => None,
+        });
+        let tables = self.tables.iter().enumerate().filter_map(|(number, table)| {
+            Some((table.import.as_ref()?, ExportItem::Table(TableIndex::new(number))))
+        });
+        let memory =
+            self.memory.iter().filter_map(|memory| Some((memory.import.as_ref()?, ExportItem::Memory)));
+        let globals = self.globals.iter().enumerate();
+        let globals = globals.filter_map(|(number, global)| match &global.initial {
+            GlobalInitial::Import(name) => Some((name, ExportItem::Global(GlobalIndex::new(number)))),
+            GlobalInitial::Expression(_) => None,
+        });
+        functions.chain(tables).chain(memory).chain(globals)
     }
 
     /// The indices of all functions.
@@ -156,6 +177,76 @@ pub enum ConstantExpression {
     Global(GlobalIndex),
     /// A reference to a function.
     Function(FunctionIndex),
+    /// Arithmetic on integers, in postfix order: each operation after its operands, however deep they nest.
+    Arithmetic(Box<[ConstantStep]>),
+}
+
+/// A step of arithmetic in an initializer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConstantStep {
+    /// A constant.
+    Value(Value),
+    /// The value of an earlier immutable global.
+    Global(GlobalIndex),
+    /// Takes the two last values, and leaves one: addition, subtraction, or multiplication of `i32` or `i64`.
+    Operation(BinaryOp),
+}
+
+impl ConstantStep {
+    /// The operations that an initializer may use.
+    pub const OPERATIONS: [BinaryOp; 6] = [
+        BinaryOp::I32Add,
+        BinaryOp::I32Sub,
+        BinaryOp::I32Mul,
+        BinaryOp::I64Add,
+        BinaryOp::I64Sub,
+        BinaryOp::I64Mul,
+    ];
+}
+
+impl ConstantExpression {
+    /// The word that a verified expression evaluates to, where `global` and `function` know the words of globals and
+    /// of references to functions.
+    pub fn evaluate(
+        &self,
+        global: impl Fn(GlobalIndex) -> u64,
+        function: impl Fn(FunctionIndex) -> u64,
+    ) -> u64 {
+        match self {
+            ConstantExpression::Value(value) => value.to_bits(),
+            ConstantExpression::Global(index) => global(*index),
+            ConstantExpression::Function(index) => function(*index),
+            ConstantExpression::Arithmetic(steps) => {
+                let mut words = Vec::new();
+                for step in steps {
+                    let word = match *step {
+                        ConstantStep::Value(value) => value.to_bits(),
+                        ConstantStep::Global(index) => global(index),
+                        ConstantStep::Operation(operation) => {
+                            let right = words.pop().expect("verified");
+                            compute(operation, words.pop().expect("verified"), right)
+                        }
+                    };
+                    words.push(word);
+                }
+                words.pop().expect("verified")
+            }
+        }
+    }
+}
+
+/// One of [`ConstantStep::OPERATIONS`], on words.
+fn compute(operation: BinaryOp, left: u64, right: u64) -> u64 {
+    let low = |word: u64| u64::from(word as u32);
+    match operation {
+        BinaryOp::I32Add => low(left.wrapping_add(right)),
+        BinaryOp::I32Sub => low(left.wrapping_sub(right)),
+        BinaryOp::I32Mul => low(left.wrapping_mul(right)),
+        BinaryOp::I64Add => left.wrapping_add(right),
+        BinaryOp::I64Sub => left.wrapping_sub(right),
+        BinaryOp::I64Mul => left.wrapping_mul(right),
+        other => unreachable!("{} in a verified initializer", other.name()),
+    }
 }
 
 /// A table of function references.
@@ -228,7 +319,7 @@ pub struct Export {
     pub item: ExportItem,
 }
 
-/// What an export names.
+/// What an export names; also, what is behind a name that is imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportItem {
     /// A function.

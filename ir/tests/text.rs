@@ -160,6 +160,23 @@ fn constant(ty: &str, literal: &str) -> Value {
 }
 
 #[test]
+fn initializers_compute_in_postfix_order() {
+    let source = "global g0: i32 = 7\nglobal g1: i32 = (g0 2 i32.sub g0 i32.mul)\n\
+                  global g2: i64 = (1 -2 i64.sub 3 i64.add)\nglobal g3: i32 = (0 1 i32.sub)\n";
+    let module = parse(source);
+    assert_eq!(text::print(&module), source);
+    osr_ir::verifier::verify(&module).expect("it is valid");
+    let value = |number: usize| match &module.globals[number].initial {
+        GlobalInitial::Expression(expression) => expression.evaluate(|_| 7, |_| unreachable!()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([value(1), value(2), value(3)], [35, 6, 0xffff_ffff]);
+    // As deep as it likes.
+    let deep = format!("global g0: i32 = (1{})", " 1 i32.add".repeat(200_000));
+    assert!(osr_ir::verifier::verify(&parse(&deep)).is_ok());
+}
+
+#[test]
 fn numbers_are_read_as_in_webassembly() {
     assert_eq!(constant("i32", "0xffffffff"), Value::I32(-1));
     assert_eq!(constant("i32", "4294967295"), Value::I32(-1));

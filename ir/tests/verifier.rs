@@ -79,6 +79,14 @@ fn initializers() {
     check("global g0: i32 = null", "global g0: the initializer has type funcref, not i32");
     let mutable = "global g0: mut i32 = 0 global g1: i32 = g0";
     check(mutable, "global g1: the initializer reads g0, which is mutable");
+    check("global g0: i32 = (1 i32.add)", "global g0: the initializer's operations do not leave one value");
+    check("global g0: i32 = (1 2)", "global g0: the initializer's operations do not leave one value");
+    check("global g0: i32 = ()", "global g0: the initializer's operations do not leave one value");
+    check("global g0: i32 = (1 2 i64.add)", "global g0: the initializer has type i32, not i64");
+    check(
+        "global g0: i64 = 1 global g1: i32 = (g0 g0 i64.mul)",
+        "global g1: the initializer has type i64, not i32",
+    );
     check("global g0: i32 = g0", "global g0: the initializer reads g0, which is not an earlier global");
     let later = "global g0: i32 = g1 global g1: i32 = 0";
     check(later, "global g0: the initializer reads g1, which is not an earlier global");

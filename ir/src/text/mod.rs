@@ -10,7 +10,7 @@
 //! ```text
 //! signature s0 (i32) -> (i32)         ; optional: fixes the order of the module's signatures
 //! memory 1 16                         ; pages: minimum, maximum; or: memory import "env" "mem" 1
-//! global g0: i32 = 1024               ; a constant, `null`, an earlier global, or a function
+//! global g0: i32 = 1024               ; a constant, `null`, an earlier global, a function, or (g0 8 i32.add)
 //! global g1: mut f64 = import "env" "x"
 //! table t0: 10 20                     ; or: table t0: import "env" "table" 10
 //! data d0 at g0 "bytes\00"            ; or: data d0 passive "one string" "and one more"
@@ -61,7 +61,8 @@
 //! register    = rN ":" type
 //! origin      = "import" string string
 //! size        = number number?
-//! constant    = number | "null" | gN | name
+//! constant    = number | "null" | gN | name | "(" step+ ")"
+//! step        = number | gN | ("i32" | "i64") "." ("add" | "sub" | "mul")
 //! block       = bN ":" instruction* terminator
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
 //!             | "switch" rN "," "[" bN,* "]" "," bN

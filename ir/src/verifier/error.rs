@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
+use crate::operation::BinaryOp;
 use crate::point::Position;
 use crate::value::Type;
 
@@ -115,6 +116,20 @@ pub enum VerifyError {
         expected: Type,
         /// The type it gets.
         found: Type,
+    },
+    /// An operation of an initializer has too few operands, or something is left over.
+    #[error("{of}: the initializer's operations do not leave one value")]
+    InitializerUnbalanced {
+        /// What is initialized.
+        of: Item,
+    },
+    /// An initializer computes what initializers cannot.
+    #[error("{of}: an initializer adds, subtracts or multiplies integers, but does no `{}`", operation.name())]
+    InitializerOperation {
+        /// What is initialized.
+        of: Item,
+        /// What it computes.
+        operation: BinaryOp,
     },
     /// An initializer reads a global that may have changed.
     #[error("{of}: the initializer reads {global}, which is mutable")]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::shown::Shown;
+
 /// Why a WebAssembly module is not imported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
@@ -49,7 +51,8 @@ impl ImportError {
 
 impl From<wasmparser::Error> for ImportError {
     fn from(error: wasmparser::Error) -> ImportError {
-        ImportError::Malformed { message: error.message().to_owned(), offset: error.offset() }
+        // It may quote names.
+        ImportError::Malformed { message: Shown(error.message()).to_string(), offset: error.offset() }
     }
 }
 
@@ -87,8 +90,6 @@ features! {
     LegacyExceptions "legacy-exception-handling",
     /// Memories and tables of 64-bit size.
     Memory64 "memory64",
-    /// Arithmetic in initializers.
-    ExtendedConst "extended-const",
     /// References with a function type, or that are never null.
     FunctionReferences "function-references",
     /// References to values of the host.

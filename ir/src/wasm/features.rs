@@ -17,17 +17,17 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::MULTI_VALUE)
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::BULK_MEMORY_OPT)
+    .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::FLOATS);
 
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 21] = [
+const UNSUPPORTED: [(WasmFeatures, Feature); 20] = [
     (WasmFeatures::SIMD, Feature::Simd),
     (WasmFeatures::RELAXED_SIMD, Feature::RelaxedSimd),
     (WasmFeatures::THREADS, Feature::Threads),
     (WasmFeatures::TAIL_CALL, Feature::TailCall),
     (WasmFeatures::MULTI_MEMORY, Feature::MultiMemory),
     (WasmFeatures::MEMORY64, Feature::Memory64),
-    (WasmFeatures::EXTENDED_CONST, Feature::ExtendedConst),
     (WasmFeatures::EXCEPTIONS, Feature::Exceptions),
     (WasmFeatures::LEGACY_EXCEPTIONS, Feature::LegacyExceptions),
     (WasmFeatures::FUNCTION_REFERENCES, Feature::FunctionReferences),

@@ -17,9 +17,10 @@ use crate::body_source::{BodySource, UnmadeBody};
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
 use crate::lazy_body::LazyBody;
 use crate::module::{
-    ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
-    GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
 };
+use crate::operation::BinaryOp;
 use crate::value::{Type, Value};
 
 type Result<T, E = ImportError> = std::result::Result<T, E>;
@@ -252,20 +253,38 @@ fn element_segment(element: Element<'_>) -> Result<ElementSegment> {
     Ok(ElementSegment { mode, items })
 }
 
-/// An initializer: one operator and `end`, since arithmetic in initializers is refused.
+/// An initializer: one operator and `end`, or several, which are arithmetic.
 fn constant(expression: &ConstExpr<'_>) -> Result<ConstantExpression> {
     let mut operators = expression.get_operators_reader();
-    let (operator, offset) = operators.read_with_offset()?;
-    Ok(match operator {
-        Operator::I32Const { value } => ConstantExpression::Value(Value::I32(value)),
-        Operator::I64Const { value } => ConstantExpression::Value(Value::I64(value)),
-        Operator::F32Const { value } => ConstantExpression::Value(Value::F32(value.bits())),
-        Operator::F64Const { value } => ConstantExpression::Value(Value::F64(value.bits())),
-        Operator::RefNull { .. } => ConstantExpression::Value(Value::NullFuncref),
-        Operator::RefFunc { function_index: index } => ConstantExpression::Function(function_index(index)),
-        Operator::GlobalGet { global_index } => {
-            ConstantExpression::Global(GlobalIndex::new(global_index as usize))
-        }
-        _ => return Err(ImportError::Unsupported { feature: Feature::ExtendedConst, offset }),
+    let mut steps = Vec::new();
+    loop {
+        let operator = operators.read()?;
+        let step = match operator {
+            Operator::End => break,
+            Operator::RefFunc { function_index: index } => {
+                return Ok(ConstantExpression::Function(function_index(index)));
+            }
+            Operator::I32Const { value } => ConstantStep::Value(Value::I32(value)),
+            Operator::I64Const { value } => ConstantStep::Value(Value::I64(value)),
+            Operator::F32Const { value } => ConstantStep::Value(Value::F32(value.bits())),
+            Operator::F64Const { value } => ConstantStep::Value(Value::F64(value.bits())),
+            Operator::RefNull { .. } => ConstantStep::Value(Value::NullFuncref),
+            Operator::GlobalGet { global_index } => {
+                ConstantStep::Global(GlobalIndex::new(global_index as usize))
+            }
+            Operator::I32Add => ConstantStep::Operation(BinaryOp::I32Add),
+            Operator::I32Sub => ConstantStep::Operation(BinaryOp::I32Sub),
+            Operator::I32Mul => ConstantStep::Operation(BinaryOp::I32Mul),
+            Operator::I64Add => ConstantStep::Operation(BinaryOp::I64Add),
+            Operator::I64Sub => ConstantStep::Operation(BinaryOp::I64Sub),
+            Operator::I64Mul => ConstantStep::Operation(BinaryOp::I64Mul),
+            other => unreachable!("validation refuses {other:?} in an initializer"),
+        };
+        steps.push(step);
+    }
+    Ok(match *steps {
+        [ConstantStep::Value(value)] => ConstantExpression::Value(value),
+        [ConstantStep::Global(global)] => ConstantExpression::Global(global),
+        _ => ConstantExpression::Arithmetic(steps.into()),
     })
 }

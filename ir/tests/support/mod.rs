@@ -6,9 +6,9 @@
 mod code;
 
 use osr_ir::{
-    ConstantExpression, DataIndex, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionIndex,
-    FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature,
-    SignatureIndex, Table, TableIndex, Type, Value,
+    BinaryOp, ConstantExpression, ConstantStep, DataIndex, DataSegment, ElementSegment, Export, ExportItem,
+    Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory, Module,
+    SegmentMode, Signature, SignatureIndex, Table, TableIndex, Type, Value,
 };
 
 /// What may be relied on in a generated module.
@@ -187,7 +187,8 @@ impl Generator<'_> {
         let globals = self.module.globals.iter().enumerate();
         let readable: Vec<usize> =
             globals.filter(|(_, g)| wild || (g.ty == ty && !g.mutable)).map(|(i, _)| i).collect();
-        match self.tape.below(3) {
+        match self.tape.below(4) {
+            3 if wild || matches!(ty, Type::I32 | Type::I64) => self.arithmetic(ty, wild),
             1 if !readable.is_empty() => {
                 ConstantExpression::Global(GlobalIndex::new(self.tape.pick(&readable)))
             }
@@ -197,6 +198,20 @@ impl Generator<'_> {
             }
             _ => ConstantExpression::Value(self.value(ty)),
         }
+    }
+
+    /// Arithmetic of type `ty`; of `wild` operations and any shape, if strays are wanted.
+    fn arithmetic(&mut self, ty: Type, wild: bool) -> ConstantExpression {
+        let of_type = |operation: &&BinaryOp| wild || operation.result() == ty;
+        let operations: Vec<BinaryOp> = ConstantStep::OPERATIONS.iter().filter(of_type).copied().collect();
+        let mut steps = vec![ConstantStep::Value(self.value(ty))];
+        for _ in 0..self.tape.below(4) {
+            if !(wild && self.tape.below(8) == 0) {
+                steps.push(ConstantStep::Value(self.value(ty)));
+            }
+            steps.push(ConstantStep::Operation(self.tape.pick(&operations)));
+        }
+        ConstantExpression::Arithmetic(steps.into())
     }
 
     fn segments(&mut self) {

@@ -23,7 +23,7 @@ fn config(has_reference_types: bool) -> Config {
         min_types: 5,
         compact_imports_enabled: false,
         exceptions_enabled: false,
-        extended_const_enabled: false,
+        extended_const_enabled: true,
         gc_enabled: false,
         memory64_enabled: false,
         reference_types_enabled: has_reference_types,

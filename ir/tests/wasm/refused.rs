@@ -35,7 +35,6 @@ fn unsupported_features_are_named() {
         (r#"(module (import "m" "n" (memory 1)) (memory 1))"#, Feature::MultiMemory),
         ("(module (memory i64 1))", Feature::Memory64),
         ("(module (table i64 1 funcref))", Feature::Memory64),
-        ("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", Feature::ExtendedConst),
         ("(module (tag))", Feature::Exceptions),
         (r#"(module (import "m" "t" (tag)))"#, Feature::Exceptions),
         ("(module (func (try_table)))", Feature::Exceptions),

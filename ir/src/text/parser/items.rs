@@ -7,8 +7,8 @@ use super::Parser;
 use super::code::Code;
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
 use crate::module::{
-    ConstantExpression, DataSegment, ElementSegment, Export, ExportItem, Function, FunctionKind, Global,
-    GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
 };
 use crate::value::{Type, Value};
 
@@ -245,10 +245,37 @@ impl Parser<'_> {
         if self.peek_index('g').is_some() {
             return Ok(ConstantExpression::Global(self.global()?));
         }
+        if self.accept("(")? {
+            return self.arithmetic(ty);
+        }
         if !matches!(self.token, Token::Word(_) | Token::Bytes(_)) {
             return Err(self.unexpected("a constant"));
         }
         Ok(ConstantExpression::Function(self.function()?))
+    }
+
+    /// The steps of arithmetic, and what closes them.
+    fn arithmetic(&mut self, ty: Type) -> Result<ConstantExpression, Failure> {
+        let mut steps = Vec::new();
+        while !self.accept(")")? {
+            let step = match self.token {
+                Token::Number(text) => {
+                    let (_, span) = self.advance()?;
+                    ConstantStep::Value(literal::read_value(text, ty).map_err(|kind| span.error(kind))?)
+                }
+                Token::Word(_) if self.peek_index('g').is_some() => ConstantStep::Global(self.global()?),
+                Token::Word(name) => {
+                    let known =
+                        ConstantStep::OPERATIONS.into_iter().find(|operation| operation.name() == name);
+                    let operation = known.ok_or_else(|| self.unexpected("an operation such as `i32.add`"))?;
+                    self.advance()?;
+                    ConstantStep::Operation(operation)
+                }
+                _ => return Err(self.unexpected("a constant or an operation")),
+            };
+            steps.push(step);
+        }
+        Ok(ConstantExpression::Arithmetic(steps.into()))
     }
 
     /// A mention of a function; the index is provisional.

@@ -15,8 +15,8 @@ use crate::body::{Body, Instruction};
 use crate::index::{FunctionIndex, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::{
-    ConstantExpression, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module, SegmentMode,
-    Signature,
+    ConstantExpression, ConstantStep, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module,
+    SegmentMode, Signature,
 };
 use crate::point::Points;
 use crate::value::Type;
@@ -287,6 +287,17 @@ fn write_constant(out: &mut impl Write, module: &Module, expression: &ConstantEx
         ConstantExpression::Value(value) => write_value(out, *value),
         ConstantExpression::Global(global) => write!(out, "{global}"),
         ConstantExpression::Function(function) => write_function_reference(out, module, *function),
+        ConstantExpression::Arithmetic(steps) => {
+            for (position, step) in steps.iter().enumerate() {
+                out.write_char(if position == 0 { '(' } else { ' ' })?;
+                match step {
+                    ConstantStep::Value(value) => write_value(out, *value)?,
+                    ConstantStep::Global(global) => write!(out, "{global}")?,
+                    ConstantStep::Operation(operation) => out.write_str(operation.name())?,
+                }
+            }
+            out.write_char(')')
+        }
     }
 }
 

@@ -82,11 +82,8 @@ impl<'m> Instance<'m> {
     }
 
     fn constant(&self, expression: &ConstantExpression) -> u64 {
-        match expression {
-            ConstantExpression::Value(value) => value.to_bits(),
-            ConstantExpression::Global(global) => self.globals[global.index()],
-            ConstantExpression::Function(function) => u64::from(function.as_u32()) + 1,
-        }
+        let reference = |function: FunctionIndex| u64::from(function.as_u32()) + 1;
+        expression.evaluate(|global| self.globals[global.index()], reference)
     }
 
     fn write_segments(&mut self) -> Result<(), TrapKind> {
