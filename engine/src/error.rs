@@ -1,6 +1,10 @@
 //! How guest code, and asking for it, can fail.
 
-use osr_ir::{FunctionIndex, ImportName, Point, TrapKind, Type};
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use osr_ir::{FunctionIndex, ImportName, Point, Shown, TrapKind, Type};
 use thiserror::Error;
 
 use crate::phase::NotNow;
@@ -8,7 +12,7 @@ use crate::settings::mechanism::Refusal;
 
 /// Guest code stopped without returning.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("trap: {kind} in {function_name} at {point}")]
+#[error("trap: {kind} in {} at {point}", Shown(function_name))]
 pub struct Trap {
     /// Why.
     pub kind: TrapKind,
@@ -20,6 +24,61 @@ pub struct Trap {
     pub point: Point,
     /// What the host says about it, for [`TrapKind::HostError`].
     pub message: Option<String>,
+    /// The error of the embedder's own that a host function returned, if that is why.
+    pub cause: Option<EmbedderError>,
+}
+
+impl Trap {
+    /// The error of the embedder's own that a host function returned, if it is a `T`: an exit code, for instance.
+    pub fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+        self.cause.as_ref()?.downcast_ref()
+    }
+}
+
+/// An error of the embedder's own. A host function returns it, the guest's call ends with it, and it is in the
+/// [`Trap`] of that call. Two are equal if they say the same.
+#[derive(Clone)]
+pub struct EmbedderError(Arc<dyn StdError + Send + Sync>);
+
+impl EmbedderError {
+    /// Wraps `error`.
+    pub fn new(error: impl StdError + Send + Sync + 'static) -> EmbedderError {
+        EmbedderError(Arc::new(error))
+    }
+
+    /// The error, if it is a `T`.
+    pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for EmbedderError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Display for EmbedderError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl PartialEq for EmbedderError {
+    fn eq(&self, other: &EmbedderError) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for EmbedderError {}
+
+/// `module.name`.
+struct ShownImport<'a>(&'a ImportName);
+
+impl fmt::Display for ShownImport<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", Shown(&self.0.module), Shown(&self.0.name))
+    }
 }
 
 /// A module could not be made into an instance.
@@ -29,7 +88,7 @@ pub enum InstantiationError {
     #[error("the module is not valid: {0}")]
     Invalid(String),
     /// Nothing is provided under that name.
-    #[error("import {}.{} is not provided as {expected}", name.module, name.name)]
+    #[error("import {} is not provided as {expected}", ShownImport(name))]
     MissingImport {
         /// The import.
         name: ImportName,
@@ -37,7 +96,7 @@ pub enum InstantiationError {
         expected: String,
     },
     /// What is provided under that name is of another type.
-    #[error("import {}.{} must be {expected}, and {found} is provided", name.module, name.name)]
+    #[error("import {} must be {expected}, and {found} is provided", ShownImport(name))]
     IncompatibleImport {
         /// The import.
         name: ImportName,
@@ -47,7 +106,7 @@ pub enum InstantiationError {
         found: String,
     },
     /// What is provided under that name belongs to an instance of another [`Store`](crate::Store).
-    #[error("import {}.{} is of an instance that is in another store", name.module, name.name)]
+    #[error("import {} is of an instance that is in another store", ShownImport(name))]
     OtherStore {
         /// The import.
         name: ImportName,
@@ -67,7 +126,7 @@ pub enum InstantiationError {
         limit: u32,
     },
     /// A function has more of something than the engine has room for.
-    #[error("function `{function}` has {count} {what}, and {limit} is the limit")]
+    #[error("function `{}` has {count} {what}, and {limit} is the limit", Shown(function))]
     FunctionTooLarge {
         /// Its name.
         function: String,
@@ -131,7 +190,7 @@ pub enum InstantiationError {
     )]
     OnlyOptimized,
     /// All code was to be made with the instance.
-    #[error("function `{function}` cannot be compiled: {source}")]
+    #[error("function `{}` cannot be compiled: {source}", Shown(function))]
     Compile {
         /// Its name.
         function: String,
@@ -207,15 +266,15 @@ pub enum ThreadError {
 #[derive(Debug, Error)]
 pub enum InvokeError {
     /// No exported function has that name.
-    #[error("there is no exported function `{name}` (exported: {available})")]
+    #[error("there is no exported function `{}` (exported: {available})", Shown(name))]
     NoSuchFunction {
         /// The name asked for.
         name: String,
-        /// The names that are there.
+        /// The names that are there, or some of them.
         available: String,
     },
     /// Wrong number of arguments.
-    #[error("`{function}` takes {expected} argument(s), {given} given")]
+    #[error("`{}` takes {expected} argument(s), {given} given", Shown(function))]
     ArgumentCount {
         /// The function.
         function: String,
@@ -225,7 +284,7 @@ pub enum InvokeError {
         given: usize,
     },
     /// An argument of the wrong type.
-    #[error("argument {position} of `{function}` must be {expected}, not {given}")]
+    #[error("argument {position} of `{}` must be {expected}, not {given}", Shown(function))]
     ArgumentType {
         /// The function.
         function: String,
@@ -237,7 +296,7 @@ pub enum InvokeError {
         given: Type,
     },
     /// A word that is to be a function reference is none.
-    #[error("argument {position} of `{function}` is no reference to a function of the store")]
+    #[error("argument {position} of `{}` is no reference to a function of the store", Shown(function))]
     ForgedReference {
         /// The function.
         function: String,

@@ -180,7 +180,7 @@ mod tiering;
 mod transition;
 
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
-pub use error::{InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
+pub use error::{EmbedderError, InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Continuation, Event, FrameState, Replacement};

@@ -28,6 +28,8 @@ pub enum Phase {
     Replacing,
     /// An observer is told of an event.
     Observing,
+    /// A host function [accesses](crate::HostCall::with_memory) a memory of the store.
+    MemoryLent,
 }
 
 impl fmt::Display for Phase {
@@ -38,6 +40,7 @@ impl fmt::Display for Phase {
             Phase::Landing => "a frame lands",
             Phase::Replacing => "frames are being replaced",
             Phase::Observing => "an observer is told of an event",
+            Phase::MemoryLent => "a host function accesses memory",
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use osr_ir::{ExportItem, FunctionIndex, ImportName, Signature, Value};
 use thiserror::Error;
 
-use crate::error::{InvokeError, Trap};
+use crate::error::{EmbedderError, InvokeError, Trap};
 use crate::instance::Instance;
 use crate::memory::linear_memory::LinearMemory;
 use crate::thread::Thread;
@@ -17,9 +17,19 @@ pub enum HostError {
     /// It failed, for this reason: the guest traps with [`osr_ir::TrapKind::HostError`].
     #[error("{0}")]
     Failed(String),
+    /// It ends the guest's call with an error of the embedder's own, which [`Trap::cause`] returns.
+    #[error("{0}")]
+    Embedder(EmbedderError),
     /// Guest code that it called back trapped: the trap passes through it.
     #[error(transparent)]
     Trap(#[from] Trap),
+}
+
+impl HostError {
+    /// Ends the guest's call with `error`.
+    pub fn embedder(error: impl std::error::Error + Send + Sync + 'static) -> HostError {
+        HostError::Embedder(EmbedderError::new(error))
+    }
 }
 
 impl From<InvokeError> for HostError {
@@ -70,6 +80,19 @@ impl<'a> HostCall<'a> {
     /// The guest's memory, if it has one.
     pub fn memory(&self) -> Option<&'a LinearMemory> {
         self.thread.instance().memory()
+    }
+
+    /// Lets `access` read and write the guest's memory in place; `None` if it has none. The slice ends where the
+    /// memory did before.
+    ///
+    /// Nothing else reaches the memory meanwhile: in `access` guest code cannot be called nor frames be walked or
+    /// replaced ([`NotNow`](crate::NotNow)), in no instance of the store.
+    ///
+    /// # Panics
+    /// If the memory is in use by an outer `access`. What else reads or writes memories or tables of the store in
+    /// `access` panics, too.
+    pub fn with_memory<T>(&self, access: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
+        Some(self.memory()?.lend(access))
     }
 
     /// Calls back into the guest.
@@ -140,6 +163,19 @@ impl Imports {
     fn provide(&mut self, module: &str, name: &str, provided: Provided) -> &mut Imports {
         self.provided.insert(ImportName { module: module.into(), name: name.into() }, provided);
         self
+    }
+
+    /// Whether anything is provided under `name`.
+    pub fn provides(&self, name: &ImportName) -> bool {
+        self.provided.contains_key(name)
+    }
+
+    /// The host function that is provided under `name`.
+    pub fn host_function(&self, name: &ImportName) -> Option<&HostFunction> {
+        match self.provided.get(name)? {
+            Provided::Host(function) => Some(function),
+            _ => None,
+        }
     }
 
     pub(crate) fn find(&self, name: &ImportName) -> Option<&Provided> {

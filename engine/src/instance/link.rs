@@ -42,18 +42,14 @@ pub(crate) struct Tables {
     pub(crate) views: Arc<[TableView]>,
 }
 
-/// The word that an initializer evaluates to, where the globals it may refer to are `globals`.
+/// The word that an initializer evaluates to, where the globals it may refer to are `globals`: immutable ones, whose
+/// words are values.
 pub(crate) fn evaluate(
     expression: &ConstantExpression,
     globals: &[AtomicU64],
     reference: impl Fn(FunctionIndex) -> u64,
 ) -> u64 {
-    match expression {
-        ConstantExpression::Value(value) => value.to_bits(),
-        // Only immutable globals can be referred to, whose words are values.
-        ConstantExpression::Global(global) => globals[global.index()].load(Ordering::Relaxed),
-        ConstantExpression::Function(function) => reference(*function),
-    }
+    expression.evaluate(|global| globals[global.index()].load(Ordering::Relaxed), reference)
 }
 
 /// Resolves the imports of one module.

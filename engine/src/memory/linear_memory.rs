@@ -135,6 +135,18 @@ impl LinearMemory {
         Some(self.occupancy.exclusively(copy))
     }
 
+    /// Hands `access` all of memory.
+    ///
+    /// # Panics
+    /// If it is handed out already.
+    pub(crate) fn lend<T>(&self, access: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.occupancy.lend(|| {
+            // SAFETY: the accessible prefix, which stays accessible. Until `access` returns nothing else refers to
+            // it: it is handed out once, and the store's guest code, observers and accessors are refused.
+            access(unsafe { std::slice::from_raw_parts_mut(self.base(), self.bytes() as usize) })
+        })
+    }
+
     /// Fills `bytes` from memory at `address`; false if they are not all in bounds.
     pub(crate) fn read_into(&self, address: u64, bytes: &mut [u8]) -> bool {
         let Some(source) = self.range(address, bytes.len() as u64) else { return false };

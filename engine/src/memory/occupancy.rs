@@ -3,12 +3,17 @@
 //! Guest code accesses both without any synchronization. So what lets other native threads look at them looks
 //! while none executes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 /// The native thread that executes a store's instances, if there is one.
 #[derive(Debug, Default)]
-pub(crate) struct Occupancy(Mutex<Claims>);
+pub(crate) struct Occupancy {
+    claims: Mutex<Claims>,
+    /// Whether a host function has a memory in its hands.
+    lent: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Claims {
@@ -25,10 +30,10 @@ impl Claims {
 }
 
 impl Occupancy {
-    /// Claims the store for the current native thread; `None` if another one has it.
+    /// Claims the store for the current native thread; `None` if another one has it, or a memory is lent.
     pub(crate) fn claim(self: &Arc<Occupancy>) -> Option<Claim> {
         let mut claims = self.claims();
-        if claims.are_of_another() {
+        if claims.are_of_another() || self.is_lent() {
             return None;
         }
         *claims = Claims { native_thread: Some(thread::current().id()), count: claims.count + 1 };
@@ -38,15 +43,40 @@ impl Occupancy {
     /// Does `access` while no other native thread executes, nor accesses. It must not claim the store.
     ///
     /// # Panics
-    /// If another native thread executes.
+    /// If another native thread executes, or a memory is lent.
     pub(crate) fn exclusively<T>(&self, access: impl FnOnce() -> T) -> T {
         let claims = self.claims();
         assert!(!claims.are_of_another(), "another native thread executes instances of the store");
+        assert!(!self.is_lent(), "a host function accesses a memory of the store");
         access()
     }
 
+    /// Does `access` while nothing else reaches the store's memories. The caller's native thread executes.
+    ///
+    /// # Panics
+    /// If a memory is lent already.
+    pub(crate) fn lend<T>(&self, access: impl FnOnce() -> T) -> T {
+        assert!(!self.lent.swap(true, Ordering::Relaxed), "a host function accesses a memory of the store");
+        let _lent = Lent(&self.lent);
+        access()
+    }
+
+    /// Whether a memory is lent. Meaningful to the native thread that executes.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
+    }
+
     fn claims(&self) -> MutexGuard<'_, Claims> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the memory back, also if its borrower panics.
+struct Lent<'o>(&'o AtomicBool);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use osr_compiler::calling_convention::canonical;
-use osr_ir::{FunctionIndex, Points, TrapKind, Type, Value};
+use osr_ir::{FunctionIndex, Points, Shown, TrapKind, Type, Value};
 use osr_stubs::{Context, NativeArguments, NativeCall, NativeResults, x86_64 as stubs};
 
 use crate::code::ledger::Record;
@@ -13,6 +13,9 @@ use crate::error::{InvokeError, Trap};
 use crate::event::Event;
 use crate::thread::Thread;
 use crate::thread::phase::{Phase, PhaseGuard};
+
+/// Names that an error lists, at most.
+const SHOWN_NAMES: usize = 20;
 
 impl Thread {
     /// Runs the module's start function, if it has one.
@@ -51,7 +54,13 @@ impl Thread {
         let exports = &self.instance.module().exports;
         let functions =
             exports.iter().filter(|export| matches!(export.item, osr_ir::ExportItem::Function(_)));
-        let available = functions.map(|export| export.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut names: Vec<String> = functions.map(|export| Shown(&export.name).to_string()).collect();
+        let more = names.len().saturating_sub(SHOWN_NAMES);
+        names.truncate(SHOWN_NAMES);
+        if more > 0 {
+            names.push(format!("and {more} more"));
+        }
+        let available = names.join(", ");
         InvokeError::NoSuchFunction { name: name.to_owned(), available }
     }
 
@@ -65,7 +74,7 @@ impl Thread {
         if !self.instance.store().process().is_current() {
             return Err(InvokeError::Forked);
         }
-        self.phase.check_outside()?;
+        self.check_outside()?;
         let words = arguments.len().max(signature.results.len());
         self.check_arguments(function, arguments)?;
         let window = self.values.top();

@@ -27,7 +27,7 @@ impl Thread {
             Some(trap) => Err(trap),
             None => self
                 .call_imported(function, &arguments, &mut results)
-                .map_err(|error| self.trap_of(function, error)),
+                .map_err(|error| trap_of(&self.instance, function, error)),
         };
         if outcome.is_ok() {
             // SAFETY: the window has room for the results.
@@ -136,27 +136,27 @@ impl Thread {
                 unsafe { write_words(&signature.results, &results, window) };
                 true
             }
-            Err(HostError::Trap(trap)) => {
-                self.trap.replace(Some(trap));
-                false
-            }
-            Err(HostError::Failed(message)) => {
-                let function_name = instance.module().function(function).name.clone();
-                let (kind, point, message) = (TrapKind::HostError, Points::entry(), Some(message));
-                self.trap.replace(Some(Trap { kind, function, function_name, point, message }));
+            Err(error) => {
+                self.trap.replace(Some(trap_of(instance, function, error)));
                 false
             }
         }
     }
+}
 
-    /// What the failure of the host's `function` is to the guest.
-    fn trap_of(&self, function: FunctionIndex, error: HostError) -> Trap {
-        match error {
-            HostError::Trap(trap) => trap,
-            HostError::Failed(message) => {
-                let trap = self.trap_at(TrapKind::HostError, function, Points::entry());
-                Trap { message: Some(message), ..trap }
-            }
-        }
+/// What the failure of `function`, which `instance` imports or another calls, is to the guest.
+fn trap_of(instance: &Instance, function: FunctionIndex, error: HostError) -> Trap {
+    let (message, cause) = match error {
+        HostError::Trap(trap) => return trap,
+        HostError::Failed(message) => (message, None),
+        HostError::Embedder(error) => (error.to_string(), Some(error)),
+    };
+    Trap {
+        kind: TrapKind::HostError,
+        function,
+        function_name: instance.module().function(function).name.clone(),
+        point: Points::entry(),
+        message: Some(message),
+        cause,
     }
 }

@@ -43,7 +43,7 @@ use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
 use crate::thread::draining::Draining;
 use crate::thread::pending::{Front, Landed, PendingPad, PollExit};
-use crate::thread::phase::{CurrentPhase, Phase};
+use crate::thread::phase::{CurrentPhase, NotNow, Phase};
 use crate::thread::rebuilt::Rebuilt;
 use crate::thread::reclaim::Reclaim;
 use crate::thread::trap::Fault;
@@ -282,6 +282,15 @@ impl Thread {
     #[inline(always)]
     pub(crate) fn watches_landings(&self) -> bool {
         self.watches_landings
+    }
+
+    /// Refuses what can only be done while the embedder has control, and no memory of the store in its hands.
+    pub(crate) fn check_outside(&self) -> Result<(), NotNow> {
+        self.phase.check_outside()?;
+        match self.instance.store().occupancy().is_lent() {
+            true => Err(NotNow { phase: Phase::MemoryLent }),
+            false => Ok(()),
+        }
     }
 
     /// The phase that it is in.

@@ -39,7 +39,7 @@ impl Thread {
 
     pub(super) fn trap_at(&self, kind: TrapKind, function: FunctionIndex, point: Point) -> Trap {
         let function_name = self.instance.module().function(function).name.clone();
-        Trap { kind, function, function_name, point, message: None }
+        Trap { kind, function, function_name, point, message: None, cause: None }
     }
 
     /// Whether code of the embedder has panicked: that is pending now as a trap, at `point` of `function`.

@@ -81,7 +81,7 @@ impl Thread {
     /// # Errors
     /// If the thread is in no [phase](crate::Phase) for it, or the stack cannot be walked: a broken invariant.
     pub fn count_compiled_frames(&self) -> Result<usize, TransitionError> {
-        self.phase().check_outside()?;
+        self.check_outside()?;
         let ledger = self.ledger().borrow();
         let pcs = LedgerPcs::new(&ledger);
         let mut frames = 0;
@@ -109,7 +109,7 @@ impl Thread {
     /// read. It never guesses. Compiled frames of other instances, which called this one, have none here.
     #[inline(never)]
     pub fn native_frames(&self) -> Result<Vec<Frame>, TransitionError> {
-        self.phase().check_outside()?;
+        self.check_outside()?;
         let mut visit = Visit { thread: self, frames: Ok(Vec::new()) };
         // SAFETY: the visitor is called once, with this data, and does not unwind.
         unsafe { visit_here(Visit::visit, (&raw mut visit).cast()) };
@@ -141,7 +141,7 @@ impl Thread {
     /// # Errors
     /// If the thread is in no [phase](crate::Phase) for it, or the stack cannot be walked: a broken invariant.
     pub fn compiled_frames(&self) -> Result<Vec<CompiledFrame>, TransitionError> {
-        self.phase().check_outside()?;
+        self.check_outside()?;
         self.list_frames()
     }
 

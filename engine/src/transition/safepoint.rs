@@ -44,7 +44,7 @@ impl Thread {
         &self,
         act: impl FnOnce() -> Result<T, TransitionError>,
     ) -> Result<T, TransitionError> {
-        self.phase().check_outside()?;
+        self.check_outside()?;
         let outcome = act();
         self.carry_out_requests();
         match self.agenda().take_panic() {

@@ -1,6 +1,7 @@
 //! What code of the embedder does from inside the engine's hooks: observers, policies, choices, host functions.
 //! Whatever they ask for or however they panic, the guest's result is right, or an error says what was wrong.
 
+mod hosts;
 mod panics;
 mod refusals;
 mod requests;

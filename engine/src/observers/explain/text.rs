@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use osr_ir::Shown;
+
 use super::{DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FramesGone, Gone};
 use crate::settings::Tier;
 
@@ -28,7 +30,13 @@ impl Display for Explanation {
 
 impl Display for ExplainedFunction {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
-        writeln!(out, "{} (function {}): {} versions", self.function, self.index, self.versions.len())?;
+        writeln!(
+            out,
+            "{} (function {}): {} versions",
+            Shown(&self.function),
+            self.index,
+            self.versions.len()
+        )?;
         for refusal in &self.refused {
             writeln!(out, "  the compiler refused: {refusal}")?;
         }
@@ -98,7 +106,9 @@ impl Display for DeoptimizationLoop {
         writeln!(
             out,
             "deoptimization loop: {} in {tier} code entered at {entry}: made {} times in {time}, retired {} times",
-            self.function, self.made, self.retired
+            Shown(&self.function),
+            self.made,
+            self.retired
         )
     }
 }

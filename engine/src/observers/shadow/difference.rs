@@ -1,6 +1,6 @@
 //! Differences between an execution and the shadow interpreter's.
 
-use osr_ir::{FunctionIndex, GlobalIndex, Point, Register, TableIndex};
+use osr_ir::{FunctionIndex, GlobalIndex, Point, Register, Shown, TableIndex};
 use thiserror::Error;
 
 use crate::code::VersionId;
@@ -106,7 +106,7 @@ pub enum Disagreement {
 
 fn site(name: &str, point: &Option<Point>) -> String {
     match point {
-        Some(point) => format!("{point} of `{name}`"),
+        Some(point) => format!("{point} of `{}`", Shown(name)),
         None => "rest".to_owned(),
     }
 }

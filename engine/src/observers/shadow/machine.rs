@@ -270,7 +270,7 @@ impl Machine {
     fn trap(&mut self, kind: TrapKind) {
         let (function, point) = (self.frame().function, self.point());
         let function_name = self.instance.module().function(function).name.clone();
-        self.finish(Err(Trap { kind, function, function_name, point, message: None }));
+        self.finish(Err(Trap { kind, function, function_name, point, message: None, cause: None }));
     }
 
     /// The point of the instruction at which the innermost frame stands.
