@@ -7,6 +7,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, So
 use osr_engine::{InstantiationError, Refusal, ThreadError, Trap};
 use osr_ir::Type;
 use osr_ir::wasm::ImportError;
+use osr_wasi::ContextError;
 use thiserror::Error as ThisError;
 
 use crate::cli::Size;
@@ -40,9 +41,26 @@ pub(crate) enum Error {
     #[diagnostic(help("`function, bB:I` is instruction I, from 0, of block bB; the terminator is the last"))]
     Verify { path: PathBuf, message: String },
     /// A module imports what nobody provides.
-    #[error("{}: import {import} of type {ty} is not provided", path.display())]
-    #[diagnostic(help("provided are {provided}"))]
-    UnknownImport { path: PathBuf, import: String, ty: String, provided: String },
+    #[error("{}: {missing} of {imports} imports are not provided ({kind}):{list}", path.display())]
+    #[diagnostic(help(
+        "--imports stub supplies functions that return zeros, and globals that are zero, --imports trap functions \
+         that trap, --imports replay:FILE what they did in a recorded run; always provided are {provided}, and WASI preview 1"
+    ))]
+    MissingImports {
+        path: PathBuf,
+        kind: &'static str,
+        missing: usize,
+        imports: usize,
+        list: String,
+        provided: String,
+    },
+    /// A WASI program cannot be given what it is to be given.
+    #[error("{0}")]
+    #[diagnostic(help("directories are given by --dir HOST::GUEST, variables by --env NAME=VALUE"))]
+    Wasi(ContextError),
+    /// The guest has ended itself, with this exit code.
+    #[error("exit code {0}")]
+    Exited(u8),
     /// A module cannot be made into an instance.
     #[error("{}: {source}", path.display())]
     Instantiate { path: PathBuf, source: InstantiationError },
@@ -57,6 +75,18 @@ pub(crate) enum Error {
     #[error("{}: there is no exported function `run`, `_start` or `main`", path.display())]
     #[diagnostic(help("name one with --invoke; exported are {exported}"))]
     NoDefaultExport { path: PathBuf, exported: String },
+    /// A function is to set a module up, and has parameters or results.
+    #[error("--init {name}: its type is {signature}")]
+    #[diagnostic(help("it must be () -> (); what takes arguments is called by --invoke NAME=ARG,.."))]
+    NoInitializer { name: String, signature: String },
+    /// What is to be written does not fit memory.
+    #[error("--write: {bytes} bytes at {address:#x} do not fit into a memory of {size} bytes")]
+    #[diagnostic(help("memory is as large as the module asks for when it is written to"))]
+    WriteOutOfBounds { address: u64, bytes: usize, size: u64 },
+    /// There is more than a call to be made small.
+    #[error("`shrink` takes one call of a program that imports nothing but `env`")]
+    #[diagnostic(help("leave out --init, --write and all --invoke but one; a host is not shrunk"))]
+    NotOneCall,
     /// The number of arguments is wrong.
     #[error("`{function}` takes {expected} argument(s), {given} given")]
     #[diagnostic(help("its type is {signature}"))]
@@ -111,6 +141,14 @@ pub(crate) enum Error {
     #[error("the replay is another run: {reached}, and the recorded one {recorded}")]
     #[diagnostic(help("was it recorded by this build of osr-bench, for a program that is deterministic?"))]
     ReplayDiverged { recorded: Reached, reached: Reached },
+    /// A file does not hold what host functions did.
+    #[error("{}:{line}: {problem}", path.display())]
+    #[diagnostic(help("records are written by `osr-bench run PROGRAM .. --record-imports FILE`"))]
+    Record { path: PathBuf, line: usize, problem: String },
+    /// A run made other host calls than the recorded one.
+    #[error("the run differs from the recorded one: {0}")]
+    #[diagnostic(help("was it recorded with the same arguments, --init and --invoke?"))]
+    HostDiverged(String),
     /// The interpreter alone does something else.
     #[error("differs from the interpreter alone: {what} {given}, not {expected}")]
     #[diagnostic(help("`osr-bench shrink` with the same options makes the failure small"))]
@@ -243,6 +281,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::OutputClosed => 0,
+            Error::Exited(code) => *code,
             Error::Trap(_) | Error::ResultsDiffer(_) | Error::ShadowDiffers => 1,
             #[cfg(feature = "soak")]
             Error::Soak(error) => error.exit_code(),
@@ -255,6 +294,7 @@ impl Error {
     /// Shows it on standard error.
     pub(crate) fn show(&self) {
         match self {
+            Error::Exited(_) => {}
             Error::Trap(trap) => show_trap(trap),
             other => crate::output::to_stderr(format_args!("{}", other.rendered())),
         }

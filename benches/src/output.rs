@@ -22,6 +22,17 @@ pub(crate) fn to_stderr(text: Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
+/// Items of a list, separated by commas: the first ones, and how many more there are.
+pub(crate) fn join_some(mut items: impl Iterator<Item = String>) -> String {
+    const LISTED: usize = 20;
+    let mut listed: Vec<String> = items.by_ref().take(LISTED).collect();
+    match items.count() {
+        0 => {}
+        more => listed.push(format!("and {more} more")),
+    }
+    listed.join(", ")
+}
+
 /// Writes `value` as JSON to standard output.
 pub(crate) fn json_to_stdout(value: &impl serde::Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).expect("our data has string keys");

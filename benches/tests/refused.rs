@@ -79,8 +79,6 @@ fn imports_that_nobody_provides() {
     ]);
     let ty = import("(import \"env\" \"invalidate\" (func (param i32)))");
     osr_bench(&["run", &ty]).refused(&["env.invalidate", "(i32) -> ()", "env.invalidate () -> ()"]);
-    osr_bench(&["run", &import("(import \"env\" \"m\" (memory 1))")])
-        .refused(&["env.m", "a memory of at least 1 pages"]);
     osr_bench(&["run", &import("(import \"env\" \"g\" (global i32))")]).refused(&["env.g", "i32"]);
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::engine::EngineOptions;
+use crate::guest::step::WriteOption;
 
 /// Options that choose what is called, and how.
 #[derive(Debug, Args)]
@@ -14,9 +15,17 @@ pub(crate) struct CallOptions {
     /// Arguments of the function.
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
-    /// The exported function to call [default: `run`, else `_start`, else `main`, else the only one].
+    /// The exported function to call [default: `run`, else `_start`, else `main`, else the only one; `_start` first
+    /// in a WASI program]. May be repeated: what is called before the last one has its arguments here, too.
+    #[arg(long, value_name = "NAME[=ARG,..]")]
+    pub(crate) invoke: Vec<String>,
+    /// The exported function that sets the module up, before anything else is called [default: `_initialize`, else
+    /// `__wasm_call_ctors`, if there is one of type () -> (), and `_start` is not called].
     #[arg(long, value_name = "NAME")]
-    pub(crate) invoke: Option<String>,
+    pub(crate) init: Option<String>,
+    /// Write the contents of FILE to memory at ADDRESS, before the functions are called; may be repeated.
+    #[arg(long, value_name = "ADDRESS=FILE")]
+    pub(crate) write: Vec<WriteOption>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its
     /// arguments and all options that decide where safepoints are must be the same.
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,7 @@
 
 mod call;
 mod engine;
+mod host;
 pub(crate) mod mechanism;
 mod size;
 mod stress;
@@ -27,6 +28,7 @@ use crate::laboratory::thread::ThreadOptions;
 
 pub(crate) use call::CallOptions;
 pub(crate) use engine::{BaselineName, CompiledTierName};
+pub(crate) use host::{Directory, HostOptions, ImportPolicy, Variable};
 pub(crate) use mechanism::MechanismOptions;
 pub(crate) use size::Size;
 
@@ -102,7 +104,12 @@ pub(crate) enum Command {
 
 /// Reads the command line; exits if it is not understood.
 pub(crate) fn parse() -> Cli {
-    Cli::parse_from(std::env::args_os().map(protect_number))
+    let mut options_end = false;
+    let protect = |argument: OsString| {
+        options_end |= argument == "--";
+        if options_end { argument } else { protect_number(argument) }
+    };
+    Cli::parse_from(std::env::args_os().map(protect))
 }
 
 /// Numbers that the parser would take for options (`-inf`, `-0x1`) get a real minus sign, U+2212, which

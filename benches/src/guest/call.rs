@@ -6,11 +6,12 @@ use osr_engine::{Delegates, Imports, Settings, Stress};
 use osr_ir::{FunctionIndex, Signature, Value};
 
 use super::entry;
-use super::host;
-use super::load::{Program, load, read};
+use super::host::Host;
+use super::load::{Program, load};
 use super::schedule_file::{self, Reached, ScheduledRun};
 use super::session::Session;
-use crate::cli::CallOptions;
+use super::step::Step;
+use crate::cli::{CallOptions, HostOptions};
 use crate::error::Error;
 use crate::number::{read_arguments, show_all};
 
@@ -19,6 +20,10 @@ use crate::number::{read_arguments, show_all};
 pub(crate) struct Call {
     /// The program.
     pub(crate) program: Program,
+    /// What it is given.
+    pub(crate) host: Host,
+    /// What is done before the call.
+    pub(crate) steps: Vec<Step>,
     /// The function's exported name.
     pub(crate) invoke: String,
     /// The function.
@@ -33,21 +38,47 @@ pub(crate) struct Call {
     pub(crate) reached: Option<Reached>,
 }
 
+/// What `options` ask for before `invoke` is called: `before` are calls.
+fn steps(
+    program: &Program,
+    options: &CallOptions,
+    invoke: &str,
+    before: &[String],
+) -> Result<Vec<Step>, Error> {
+    let initialization = Step::initialization(program, options.init.as_deref(), invoke)?.map(Ok);
+    let writes = options.write.iter().map(Step::write);
+    let calls = before.iter().map(|text| Step::call(program, text));
+    initialization.into_iter().chain(writes).chain(calls).collect()
+}
+
 impl Call {
-    /// What `options` ask for. With `points`, these are safepoints, whatever the options say.
-    pub(crate) fn of(options: &CallOptions, points: bool) -> Result<Call, Error> {
+    /// What `options` ask for, with what `host` gives. With `points`, these are safepoints, whatever the options
+    /// say.
+    pub(crate) fn of(options: &CallOptions, host: &HostOptions, points: bool) -> Result<Call, Error> {
         let mut settings = options.engine.settings()?;
         settings.points |= points;
-        let program = load(&options.program)?;
-        let (invoke, function) = entry::find(&program, options.invoke.as_deref())?;
+        let mut program = load(&options.program)?;
+        let mut host = Host::of(host, &mut program)?;
+        let (last, before) = match options.invoke.split_last() {
+            Some((last, before)) => (Some(&**last), before),
+            None => (None, &[][..]),
+        };
+        let (invoke, function) = entry::find(&program, last)?;
         let invoke = invoke.to_owned();
+        let steps = steps(&program, options, &invoke, before)?;
         let signature = program.module.signature_of(function);
-        let arguments = read_arguments(&invoke, signature, &options.arguments)?;
-        host::check_imports(&program)?;
-        let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
-        let shown = show_all(&signature.parameters, &words);
+        let (arguments, shown) = if host.is_wasi() && entry::is_command(&invoke, signature) {
+            host.set_arguments(&options.arguments);
+            (Vec::new(), options.arguments.clone())
+        } else {
+            let arguments = read_arguments(&invoke, signature, &options.arguments)?;
+            let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+            let shown = show_all(&signature.parameters, &words);
+            (arguments, shown)
+        };
         let stack_bytes = options.engine.stack_size.bytes();
-        let run = ScheduledRun::new(&read(&options.program)?, &invoke, shown, &settings, stack_bytes);
+        let mut run = ScheduledRun::new(program.hash.clone(), &invoke, shown, &settings, stack_bytes);
+        run.steps = steps.iter().flat_map(Step::options).cloned().collect();
         let mut reached = None;
         if let Some(path) = &options.replay {
             if !options.engine.stress.is_empty() {
@@ -57,7 +88,7 @@ impl Call {
             settings.stress = Stress::Replay(Arc::new(recorded.schedule));
             reached = recorded.reached;
         }
-        Ok(Call { program, invoke, function, arguments, settings, run, reached })
+        Ok(Call { program, host, steps, invoke, function, arguments, settings, run, reached })
     }
 
     /// The type of the function.
@@ -69,6 +100,7 @@ impl Call {
     pub(crate) fn session<'c>(&'c self, settings: &'c Settings, imports: Imports) -> Session<'c> {
         Session {
             program: &self.program,
+            steps: &self.steps,
             function: self.function,
             arguments: &self.arguments,
             settings,

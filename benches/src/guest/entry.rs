@@ -1,13 +1,30 @@
 //! Which exported function to call.
 
-use osr_ir::{ExportItem, FunctionIndex};
+use osr_ir::{ExportItem, FunctionIndex, Shown, Signature};
 
+use super::host::wasi;
 use super::load::Program;
 use crate::error::Error;
 use crate::number::show_signature;
+use crate::output;
 
-/// The names that are tried if none is given.
+/// The names that are tried if none is given; in a module that imports WASI after `_start`.
 const DEFAULTS: [&str; 3] = ["run", "_start", "main"];
+
+/// The names that are tried for `program`.
+fn defaults(program: &Program) -> impl Iterator<Item = &'static str> {
+    let start = wasi::is_imported(&program.module).then_some(START);
+    start.into_iter().chain(DEFAULTS)
+}
+
+/// The function by which WASI starts a program.
+pub(crate) const START: &str = "_start";
+
+/// Whether the exported function of that name and type is a program's own start, in WASI: the program's arguments
+/// are not its.
+pub(crate) fn is_command(name: &str, signature: &Signature) -> bool {
+    name == START && *signature == Signature::default()
+}
 
 /// The exported function `name` of `program`; without a name, the one that is meant.
 pub(crate) fn find<'p>(
@@ -24,9 +41,8 @@ pub(crate) fn find<'p>(
             exported: list(program),
         }),
         (None, [only]) => Ok(*only),
-        (None, _) => DEFAULTS
-            .iter()
-            .find_map(|name| named(name))
+        (None, _) => defaults(program)
+            .find_map(named)
             .ok_or_else(|| Error::NoDefaultExport { path: path(), exported: list(program) }),
     }
 }
@@ -42,12 +58,12 @@ fn exported_functions(program: &Program) -> Vec<(&str, FunctionIndex)> {
 
 fn list(program: &Program) -> String {
     let show = |&(name, function): &(&str, FunctionIndex)| {
-        format!("`{name}` {}", show_signature(program.module.signature_of(function)))
+        format!("`{}` {}", Shown(name), show_signature(program.module.signature_of(function)))
     };
     let functions = exported_functions(program);
     if functions.is_empty() {
         "no functions".to_owned()
     } else {
-        functions.iter().map(show).collect::<Vec<_>>().join(", ")
+        output::join_some(functions.iter().map(show))
     }
 }

@@ -7,6 +7,8 @@ use miette::NamedSource;
 use osr_ir::Module;
 use osr_ir::wasm::ImportError;
 
+use super::host::adopted::adopt_memories_and_tables;
+use super::schedule_file;
 use crate::error::{Error, TextError};
 
 /// A program: a verified module with the file it is from.
@@ -14,14 +16,17 @@ use crate::error::{Error, TextError};
 pub(crate) struct Program {
     /// The file.
     pub(crate) path: PathBuf,
+    /// Of what it holds: 16 hexadecimal digits.
+    pub(crate) hash: String,
     /// What is in it.
     pub(crate) module: Module,
 }
 
-/// Reads, imports and verifies the program at `path`.
+/// Reads, imports and verifies the program at `path`. Memories and tables that it imports are its own here.
 pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     let bytes = read(path)?;
-    let module = match path.extension().and_then(|extension| extension.to_str()) {
+    let hash = schedule_file::program_hash(&bytes);
+    let mut module = match path.extension().and_then(|extension| extension.to_str()) {
         Some("wasm") => import(path, &bytes)?,
         Some("wat") => parse_wat(path, text_of(path, bytes)?)?,
         Some("ir") => parse_ir(path, text_of(path, bytes)?)?,
@@ -30,7 +35,8 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     };
     osr_ir::verifier::verify_lazily(&module)
         .map_err(|error| Error::Verify { path: path.to_owned(), message: error.to_string() })?;
-    Ok(Program { path: path.to_owned(), module })
+    adopt_memories_and_tables(&mut module);
+    Ok(Program { path: path.to_owned(), hash, module })
 }
 
 /// The WebAssembly module at `path`, which has been loaded before; none if that is textual IR.

@@ -8,4 +8,5 @@ pub(crate) mod load;
 mod native_stack;
 pub(crate) mod schedule_file;
 pub(crate) mod session;
+pub(crate) mod step;
 pub(crate) mod suite;

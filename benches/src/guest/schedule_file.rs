@@ -54,6 +54,9 @@ pub(crate) struct ScheduledRun {
     pub(crate) invoke: String,
     /// Its arguments, as they are printed.
     pub(crate) arguments: Vec<String>,
+    /// The options that say what is done before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) steps: Vec<String>,
     /// Bytes of native stack.
     pub(crate) stack_bytes: usize,
     /// The engine's settings, without those that only force, record, check or count, and defects.
@@ -92,18 +95,19 @@ const OPTIONS: [(&str, &str); 6] = [
 ];
 
 impl ScheduledRun {
-    /// The run of `program` (the contents of its file) that calls `invoke`.
+    /// The run of the program whose file has that hash, that calls `invoke`.
     pub(crate) fn new(
-        program: &[u8],
+        program_hash: String,
         invoke: &str,
         arguments: Vec<String>,
         settings: &Settings,
         stack_bytes: usize,
     ) -> ScheduledRun {
         ScheduledRun {
-            program_hash: format!("{:016x}", hash(program)),
+            program_hash,
             invoke: invoke.to_owned(),
             arguments,
+            steps: Vec::new(),
             stack_bytes,
             settings: Settings {
                 stress: Stress::None,
@@ -118,7 +122,7 @@ impl ScheduledRun {
 
     /// The options of `osr-bench run` that make such a run.
     pub(crate) fn options(&self) -> Vec<String> {
-        let mut options = self.arguments.clone();
+        let mut options = [&self.arguments[..], &self.steps].concat();
         let mut option = |name: &str, value: &dyn fmt::Display| {
             options.extend([name.to_owned(), value.to_string()]);
         };
@@ -158,6 +162,7 @@ impl ScheduledRun {
             part("a program of hash", self.program_hash.clone()),
             part("--invoke", self.invoke.clone()),
             part("arguments", format!("({})", self.arguments.join(", "))),
+            part("what is done before", self.steps.join(" ")),
             part("--stack-size", self.stack_bytes.to_string()),
         ];
         let settings = serde_json::json!(self.settings);
@@ -173,6 +178,11 @@ impl ScheduledRun {
 /// A value without quotation marks.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The hash of a program's file: 16 hexadecimal digits.
+pub(crate) fn program_hash(program: &[u8]) -> String {
+    format!("{:016x}", hash(program))
 }
 
 /// 64-bit FNV-1a: to tell files apart that are not made to be mistaken for each other.

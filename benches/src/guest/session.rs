@@ -11,6 +11,7 @@ use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
 use super::load::Program;
 use super::native_stack;
+use super::step::Step;
 use crate::error::Error;
 
 /// What to call, and how.
@@ -18,6 +19,8 @@ use crate::error::Error;
 pub(crate) struct Session<'p> {
     /// The program.
     pub(crate) program: &'p Program,
+    /// What is done before the call.
+    pub(crate) steps: &'p [Step],
     /// One of its functions.
     pub(crate) function: FunctionIndex,
     /// Its arguments, of the right number and types.
@@ -37,6 +40,8 @@ pub(crate) struct Session<'p> {
 /// What a call gave and took.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
+    /// What the steps before have shown: a line for each result.
+    pub(crate) shown: Vec<String>,
     /// The words of the results, or why there are none.
     pub(crate) result: Result<Vec<u64>, Trap>,
     /// The time of the call, compilation included; without instantiation and the start function.
@@ -62,7 +67,7 @@ pub(crate) struct Outcome {
 }
 
 impl Session<'_> {
-    /// Makes an instance, runs its start function, and makes the call.
+    /// Makes an instance, runs its start function, takes the steps, and makes the call.
     pub(crate) fn run(&self) -> Result<Outcome, Error> {
         on_thread(self.stack_bytes, || self.run_here())?
     }
@@ -79,11 +84,13 @@ impl Session<'_> {
             let result = trap_of(thread.call(self.function, &words));
             (result, begin.elapsed())
         };
-        let (result, wall) = match trap_of(thread.start()) {
+        let mut shown = Vec::new();
+        let (result, wall) = match self.prepare(&thread, &mut shown)? {
             Ok(()) => call(),
             Err(trap) => (Err(trap), Duration::ZERO),
         };
         let outcome = Outcome {
+            shown,
             result,
             wall,
             again: None,
@@ -100,6 +107,22 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Runs the start function and takes the steps.
+    fn prepare(&self, thread: &Thread, shown: &mut Vec<String>) -> Result<Result<(), Trap>, Error> {
+        if let Err(trap) = trap_of(thread.start()) {
+            return Ok(Err(trap));
+        }
+        for step in self.steps {
+            match step.take(thread)? {
+                Ok(lines) => shown.extend(lines),
+                Err(trap) => return Ok(Err(trap)),
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
 fn globals(instance: &Instance) -> Vec<u64> {
     let globals = instance.module().globals.iter().enumerate();
     let values = globals.filter(|(_, global)| global.ty != Type::Funcref);
@@ -107,7 +130,7 @@ fn globals(instance: &Instance) -> Vec<u64> {
 }
 
 /// Calls of a function that is there, with the right arguments, fail only by trapping.
-fn trap_of<T>(called: Result<T, InvokeError>) -> Result<T, Trap> {
+pub(super) fn trap_of<T>(called: Result<T, InvokeError>) -> Result<T, Trap> {
     called.map_err(|error| match error {
         InvokeError::Trap(trap) => trap,
         other => unreachable!("{other}"),

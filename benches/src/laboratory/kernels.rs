@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::guest::load::Program;
+use crate::guest::schedule_file::program_hash;
 
 /// Calls: Fibonacci numbers, by recursion.
 const CALLS: &str = r#"(module (func $fib (export "run") (param i32) (result i32)
@@ -45,7 +46,7 @@ pub(crate) fn load(name: &str) -> Result<Program, Error> {
     let path = PathBuf::from(format!("{name}.wat"));
     let module =
         osr_ir::wasm::import_text(text).map_err(|source| Error::Wasm { path: path.clone(), source })?;
-    Ok(Program { path, module })
+    Ok(Program { path, hash: program_hash(text.as_bytes()), module })
 }
 
 /// Whether it is the name of a kernel.

@@ -107,12 +107,13 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
     let (name, function) = entry::find(&program, options.invoke.as_deref())?;
     let signature = program.module.signature_of(function);
     let arguments: Vec<Value> = read_arguments(name, signature, &options.argument)?;
-    host::check_imports(&program)?;
+    host::missing::check(&program, &host::env::imports(true))?;
     let settings =
         Settings { tiers: Tiers::Interpreter, value_stack_bytes: STACK_BYTES, ..Settings::default() };
-    let (imports, again) = (host::imports(true), false);
+    let (imports, again) = (host::env::imports(true), false);
     let session = Session {
         program: &program,
+        steps: &[],
         function,
         arguments: &arguments,
         settings: &settings,

@@ -1,8 +1,9 @@
 //! Running the binary, and files to run it on.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What the binary did.
 pub(crate) struct Done {
@@ -18,6 +19,20 @@ pub(crate) struct Done {
 pub(crate) fn osr_bench(arguments: &[&str]) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_osr-bench"));
     let Output { status, stdout, stderr } = command.args(arguments).output().expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("output is text");
+    Done { code: status.code().expect("no signal ends it"), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// The same, with this on standard input.
+pub(crate) fn osr_bench_reading(arguments: &[&str], input: &[u8]) -> Done {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_osr-bench"));
+    let streams = [Stdio::piped(), Stdio::piped(), Stdio::piped()];
+    let [stdin, stdout, stderr] = streams;
+    let spawned = command.args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).spawn();
+    let mut child = spawned.expect("the binary starts");
+    // It need not read everything.
+    let _ = child.stdin.take().expect("it is a pipe").write_all(input);
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("output is text");
     Done { code: status.code().expect("no signal ends it"), stdout: text(stdout), stderr: text(stderr) }
 }

@@ -2,7 +2,7 @@
 
 use osr_engine::{HostCall, HostError, Imports, InvokeError, NotNow, Phase, TransitionError, Trap};
 use osr_ir::{FunctionIndex, Signature, TrapKind};
-use osr_tests::guest::{acting, imports};
+use osr_tests::guest::acting;
 
 use crate::{call, f_of, reached, start, various};
 
@@ -13,7 +13,7 @@ struct Enough(u32);
 
 /// Imports whose `act` may fail.
 fn failing(act: impl Fn(&HostCall<'_>) -> Result<(), HostError> + Send + Sync + 'static) -> Imports {
-    let mut imports = imports();
+    let mut imports = acting(|_| {});
     imports.function("env", "act", Signature::default(), move |call, _, _| act(call));
     imports
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Location, Site};
-use osr_ir::{Body, Module, Points};
+use osr_engine::{CodeVersion, CompileError, EntryPoint, FrameMapEntry, Location, Site};
+use osr_ir::{Body, FunctionIndex, Module, Points, Shown};
 use serde::Serialize;
 
 use super::disassembly::disassemble;
@@ -17,6 +17,9 @@ pub(super) struct Listing {
     signature: String,
     /// `function`, or the point where a continuation is entered.
     entry: String,
+    /// Why it cannot be compiled; then there is nothing more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     code_bytes: u32,
     frame_map_bytes: u64,
     unwind_bytes: u64,
@@ -66,12 +69,6 @@ impl Listing {
         let function = module.function(version.function);
         let view = View { body: function.body().expect("versions are of defined functions"), version };
         let points = Points::of(view.body);
-        let entry = match version.entry {
-            EntryPoint::Function => "function".to_owned(),
-            EntryPoint::Continuation(point) => {
-                format!("{point}, loop header {}", points.position(point).block)
-            }
-        };
         let code = version.code().expect("a version that nothing enters is not released");
         let line = |piece: super::disassembly::Piece| Line {
             offset: piece.offset,
@@ -83,7 +80,8 @@ impl Listing {
             function: function.name.clone(),
             index: version.function.as_u32(),
             signature: show_signature(module.signature(function.signature)),
-            entry,
+            entry: show_entry(version.entry, &points),
+            refused: None,
             code_bytes: version.code_bytes,
             frame_map_bytes: version.frame_map_bytes(),
             unwind_bytes: version.unwind_bytes(),
@@ -91,22 +89,82 @@ impl Listing {
         }
     }
 
-    /// How much there is of `listings` in all, in a line.
-    pub(super) fn sum(listings: &[Listing]) -> String {
-        let sum = |of: fn(&Listing) -> u64| listings.iter().map(of).sum::<u64>();
-        let code = sum(|listing| u64::from(listing.code_bytes));
-        let share = |bytes: u64| format!("{bytes} ({:.1}%)", 100.0 * bytes as f64 / code.max(1) as f64);
-        let (maps, unwind) = (sum(|listing| listing.frame_map_bytes), sum(|listing| listing.unwind_bytes));
-        format!(
-            "in all {} versions, {code} bytes of code, {} of frame maps, {} of unwind rows\n",
-            listings.len(),
-            share(maps),
-            share(unwind)
-        )
+    /// What is shown of a version of `function` that the compiler refuses.
+    pub(super) fn refused(
+        module: &Module,
+        function: FunctionIndex,
+        entry: EntryPoint,
+        error: &CompileError,
+    ) -> Listing {
+        let defined = module.function(function);
+        Listing {
+            function: defined.name.clone(),
+            index: function.as_u32(),
+            signature: show_signature(module.signature(defined.signature)),
+            entry: show_entry(
+                entry,
+                &Points::of(defined.body().expect("only those with bodies are compiled")),
+            ),
+            refused: Some(error.to_string()),
+            code_bytes: 0,
+            frame_map_bytes: 0,
+            unwind_bytes: 0,
+            instructions: Vec::new(),
+        }
     }
 
     fn sites(&self) -> usize {
         self.instructions.iter().filter(|line| line.frame_map.is_some()).count()
+    }
+}
+
+fn show_entry(entry: EntryPoint, points: &Points) -> String {
+    match entry {
+        EntryPoint::Function => "function".to_owned(),
+        EntryPoint::Continuation(point) => {
+            format!("{point}, loop header {}", points.position(point).block)
+        }
+    }
+}
+
+/// How much there is of several versions.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    versions: usize,
+    code_bytes: u64,
+    frame_map_bytes: u64,
+    unwind_bytes: u64,
+}
+
+impl Sum {
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.versions == 0
+    }
+
+    /// How many versions were added.
+    pub(super) fn versions(&self) -> usize {
+        self.versions
+    }
+
+    /// Adds a version.
+    pub(super) fn add(&mut self, listing: &Listing) {
+        self.versions += 1;
+        self.code_bytes += u64::from(listing.code_bytes);
+        self.frame_map_bytes += listing.frame_map_bytes;
+        self.unwind_bytes += listing.unwind_bytes;
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sum { versions, code_bytes: code, .. } = self;
+        let share = |bytes: u64| format!("{bytes} ({:.1}%)", 100.0 * bytes as f64 / (*code).max(1) as f64);
+        let (maps, unwind) = (share(self.frame_map_bytes), share(self.unwind_bytes));
+        writeln!(
+            formatter,
+            "in all {versions} versions, {code} bytes of code, {maps} of frame maps, {unwind} of unwind rows"
+        )
     }
 }
 
@@ -156,7 +214,10 @@ impl fmt::Display for Listing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Listing { function, index, signature, entry, code_bytes, frame_map_bytes, unwind_bytes, .. } =
             self;
-        writeln!(formatter, "{function} (f{index}) {signature}, entered at: {entry}")?;
+        writeln!(formatter, "{} (f{index}) {signature}, entered at: {entry}", Shown(function))?;
+        if let Some(why) = &self.refused {
+            return writeln!(formatter, "cannot be compiled: {why}");
+        }
         writeln!(
             formatter,
             "{code_bytes} bytes of code, {} sites, {frame_map_bytes} bytes of frame maps, {unwind_bytes} of unwind rows",

@@ -5,7 +5,8 @@
 //!                                       └─ frame maps, trap sites ────┴─> listing ──> text or JSON
 //! ```
 //!
-//! Offsets are from the start of the version's code; there are no addresses, so listings can be compared.
+//! Offsets are from the start of the version's code; there are no addresses, so listings can be compared. Each is
+//! written when it is made.
 
 mod disassembly;
 mod listing;
@@ -13,15 +14,15 @@ mod listing;
 use std::path::PathBuf;
 
 use clap::Args;
-use osr_engine::{CompiledTier, EntryPoint, Instance, Settings};
-use osr_ir::{ExportItem, FunctionIndex, PointKind, Points};
+use osr_engine::{CompileError, EntryPoint, Instance, Settings};
+use osr_ir::{ExportItem, FunctionIndex, PointKind, Shown};
 
 use crate::cli::{BaselineName, CompiledTierName, MechanismOptions};
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::{Program, load};
 use crate::output;
-use listing::Listing;
+use listing::{Listing, Sum};
 
 const MAPS_EXAMPLES: &str = "\
 Each instruction is printed with its offset in the version's code. Where control returns from a call, the \
@@ -61,42 +62,67 @@ pub(crate) struct MapsOptions {
     pub(crate) json: bool,
 }
 
-/// Shows what `options` ask for.
+/// Bytes of code after which functions are compiled in another instance, so that memory is bounded: an instance
+/// keeps code, frame maps and bodies.
+const BYTES_PER_INSTANCE: u64 = 4 << 20;
+
+/// Shows what `options` ask for, version by version.
 pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
     let functions = functions(&program, options.function.as_deref())?;
     let (mechanism, baseline) = (options.mechanism.mechanism()?, options.baseline.compiler());
-    let instance = instantiate(&program, Settings { mechanism, baseline, ..Settings::default() })?;
-    let mut listings = Vec::new();
+    let settings = Settings { mechanism, baseline, ..Settings::default() };
+    let mut instance = instantiate(&program, settings.clone())?;
+    let mut printer = Printer { json: options.json, sum: Sum::default() };
+    let mut bytes = 0;
     for function in functions {
-        for entry in entries(&program, function, options.continuations) {
-            listings.push(compile(&program, &instance, function, options.tier.into(), entry)?);
+        if bytes > BYTES_PER_INSTANCE {
+            (instance, bytes) = (instantiate(&program, settings.clone())?, 0);
+        }
+        for entry in entries(&instance, function, options.continuations) {
+            match instance.compile(function, options.tier.into(), entry) {
+                Ok(version) => {
+                    bytes += u64::from(version.code_bytes);
+                    printer.print(&Listing::of(instance.module(), &version))?;
+                }
+                Err(error) if options.function.is_some() => return Err(refused(&program, function, &error)),
+                Err(error) => printer.print(&Listing::refused(instance.module(), function, entry, &error))?,
+            }
         }
     }
-    if options.json {
-        return output::json_to_stdout(&listings);
-    }
-    let mut texts: Vec<String> = listings.iter().map(Listing::to_string).collect();
-    if listings.len() > 1 {
-        texts.push(Listing::sum(&listings));
-    }
-    output::to_stdout(&texts.join("\n"))
+    printer.finish()
 }
 
-fn compile(
-    program: &Program,
-    instance: &Instance,
-    function: FunctionIndex,
-    tier: CompiledTier,
-    entry: EntryPoint,
-) -> Result<Listing, Error> {
-    let refused = |message: String| Error::Compile {
-        path: program.path.clone(),
-        function: program.module.function(function).name.clone(),
-        message,
-    };
-    let version = instance.compile(function, tier, entry).map_err(|error| refused(error.to_string()))?;
-    Ok(Listing::of(&program.module, &version))
+fn refused(program: &Program, function: FunctionIndex, error: &CompileError) -> Error {
+    let function = Shown(&program.module.function(function).name).to_string();
+    Error::Compile { path: program.path.clone(), function, message: error.to_string() }
+}
+
+/// Writes listings to standard output, one at a time.
+struct Printer {
+    json: bool,
+    sum: Sum,
+}
+
+impl Printer {
+    fn print(&mut self, listing: &Listing) -> Result<(), Error> {
+        let is_first = self.sum.is_empty();
+        self.sum.add(listing);
+        if self.json {
+            let text = serde_json::to_string_pretty(listing).expect("our data has string keys");
+            return output::to_stdout(&format!("{}{text}", if is_first { "[\n" } else { ",\n" }));
+        }
+        output::to_stdout(&format!("{}{listing}", if is_first { "" } else { "\n" }))
+    }
+
+    fn finish(&self) -> Result<(), Error> {
+        match (self.json, self.sum.versions()) {
+            (true, 0) => output::to_stdout("[]\n"),
+            (true, _) => output::to_stdout("\n]\n"),
+            (false, 0 | 1) => Ok(()),
+            (false, _) => output::to_stdout(&format!("\n{}", self.sum)),
+        }
+    }
 }
 
 /// The functions with bodies that are meant: all, or the one of that name, export name or index.
@@ -113,17 +139,16 @@ fn functions(program: &Program, name: Option<&str>) -> Result<Vec<FunctionIndex>
         .or_else(|| by(&|function| Some(function) == exported))
         .or_else(|| by(&|function| function.index().to_string() == name));
     found.map(|function| vec![function]).ok_or_else(|| {
-        let name_of = |&function: &FunctionIndex| format!("`{}`", module.function(function).name);
-        let functions = defined.iter().map(name_of).collect::<Vec<_>>().join(", ");
+        let name_of = |&function: &FunctionIndex| format!("`{}`", Shown(&module.function(function).name));
+        let functions = output::join_some(defined.iter().map(name_of));
         Error::NoSuchFunction { path: program.path.clone(), name: name.to_owned(), functions }
     })
 }
 
 /// Where versions of `function` are entered.
-fn entries(program: &Program, function: FunctionIndex, continuations: bool) -> Vec<EntryPoint> {
-    let body = program.module.function(function).body().expect("only functions with bodies are asked for");
-    let points = Points::of(body);
-    let headers = points.iter().filter(|(_, kind, _)| continuations && *kind == PointKind::LoopHeader);
+fn entries(instance: &Instance, function: FunctionIndex, continuations: bool) -> Vec<EntryPoint> {
+    let points = instance.points(function).iter();
+    let headers = points.filter(|(_, kind, _)| continuations && *kind == PointKind::LoopHeader);
     let headers = headers.map(|(point, _, _)| EntryPoint::Continuation(point));
     std::iter::once(EntryPoint::Function).chain(headers).collect()
 }

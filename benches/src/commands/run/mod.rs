@@ -12,12 +12,15 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use osr_engine::explain::Explain;
 use osr_engine::trace::Trace;
-use osr_engine::{Compared, Delegates, Difference, Observer, Observers, Settings, Shadow};
+use osr_engine::{Compared, Delegates, Difference, Observer, Observers, Settings, Shadow, Trap};
+use osr_wasi::Exit;
 
-use crate::cli::CallOptions;
+use crate::cli::{CallOptions, HostOptions};
 use crate::error::Error;
 use crate::guest::call::Call;
-use crate::guest::host;
+use crate::guest::compiled::stand_ins;
+use crate::guest::host::Output;
+use crate::guest::host::record::{self, Record, Recorder};
 use crate::guest::load::Program;
 use crate::guest::schedule_file::{self, Reached};
 use crate::guest::session::{Outcome, Session};
@@ -50,6 +53,9 @@ pub(crate) struct RunOptions {
     /// What is called.
     #[command(flatten)]
     pub(crate) call: CallOptions,
+    /// What it is given.
+    #[command(flatten)]
+    pub(crate) host: HostOptions,
     /// Write statistics as JSON to FILE, which is replaced at once or not at all; `-` means stderr.
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
@@ -91,25 +97,50 @@ pub(crate) enum ExplainFormat {
 
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
-    let call = Call::of(&options.call, options.shadow)?;
+    let call = Call::of(&options.call, &options.host, options.shadow)?;
     let outputs = Outputs::open(options)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let observers = [outputs.observer(), shadow.clone().map(|shadow| shadow as Arc<dyn Observer>)];
     let observer = Observers::join(observers.into_iter().flatten().collect());
     let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
-    let session = call.session(&settings, host::imports(options.quiet));
+    let output = if options.quiet { Output::Dropped } else { Output::Shown };
+    let mut imports = call.host.imports(&call.program, output)?;
+    let records = options.verify || options.host.record_imports.is_some();
+    let recorder = records.then(|| Recorder::wrap(&call.program.module, &mut imports, call.host.has_stubs()));
+    let session = call.session(&settings, imports);
     let outcome = Session { delegates: Delegates { observer, policy: None }, ..session }.run()?;
-    let written = outputs.write(&call, &outcome);
+    let record = recorder.map(|recorder| recorder.record()).unwrap_or_default();
+    let written = outputs.write(&call, &outcome, &record);
+    if !options.quiet {
+        output::to_stderr(format_args!("{}", call.host.report(&call.program)));
+    }
+    call.host.check_replay()?;
     shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;
     if options.verify {
-        verify(&call, &outcome)?;
+        verify(&call, &outcome, record)?;
     }
     check_replay(&call, &outcome)?;
-    let words = outcome.result.map_err(Error::Trap)?;
-    let types = &call.signature().results;
-    let lines: String = show_all(types, &words).into_iter().map(|line| line + "\n").collect();
-    output::to_stdout(&lines)?;
+    let mut lines = outcome.shown;
+    let end = match outcome.result {
+        Ok(words) => {
+            lines.extend(show_all(&call.signature().results, &words));
+            Ok(())
+        }
+        Err(trap) => end_of(trap),
+    };
+    output::to_stdout(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
+    end?;
     written
+}
+
+/// How a run ends that has trapped: that is also how a program exits.
+fn end_of(trap: Trap) -> Result<(), Error> {
+    match Exit::of(&trap) {
+        Some(Exit { code: 0 }) => Ok(()),
+        // As the system has it.
+        Some(Exit { code }) => Err(Error::Exited(code as u8)),
+        None => Err(Error::Trap(trap)),
+    }
 }
 
 /// A replay reaches as many safepoints and landings as the recorded run did, or it was another run.
@@ -134,6 +165,7 @@ fn open_trace(path: &Path) -> Result<(NewFile, Arc<TraceFile>), Error> {
 struct Outputs {
     stats: Option<Destination>,
     schedule: Option<NewFile>,
+    imports: Option<NewFile>,
     trace: Option<(NewFile, Arc<TraceFile>)>,
     explain: Option<(ExplainFormat, Arc<Explain>)>,
 }
@@ -143,6 +175,7 @@ impl Outputs {
         Ok(Outputs {
             stats: options.stats.as_deref().map(Destination::open).transpose()?,
             schedule: options.record.as_deref().map(NewFile::create).transpose()?,
+            imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
             trace: options.trace.as_deref().map(open_trace).transpose()?,
             explain: options.explain.map(|format| (format, Arc::default())),
         })
@@ -154,13 +187,16 @@ impl Outputs {
         Observers::join(trace.chain(explain).collect())
     }
 
-    fn write(self, call: &Call, outcome: &Outcome) -> Result<(), Error> {
+    fn write(self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
         if let Some((file, trace)) = self.trace {
             trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
             file.commit()?;
         }
         if let Some(file) = self.schedule {
             schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
+        }
+        if let Some(file) = self.imports {
+            record::file::write(file, &call.program.hash, record)?;
         }
         if let Some((format, explain)) = self.explain {
             let explanation = explain.explanation();
@@ -179,7 +215,7 @@ impl Outputs {
 /// A shadow interpreter of `program`. It says at once if it finds a difference: who knows whether the program
 /// ends after that.
 fn shadow_of(program: &Program) -> Result<Arc<Shadow>, Error> {
-    let shadow = Shadow::new(&program.module, &host::imports(true));
+    let shadow = Shadow::new(&program.module, &stand_ins(&program.module));
     let shadow = shadow.map_err(|source| Error::Instantiate { path: program.path.clone(), source })?;
     let say = |difference: &Difference| output::to_stderr(format_args!("shadow: {difference}\n"));
     Ok(Arc::new(shadow.on_difference(say)))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use osr_engine::{CodeStatistics, CodeTimes, Transitions, Trap};
 use osr_ir::Type;
+use osr_wasi::Exit;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -17,6 +18,9 @@ use crate::output;
 pub(crate) struct Stats {
     /// As they are printed: text, since JSON numbers lose 64-bit integers and have no infinities.
     results: Vec<String>,
+    /// Only if the program has exited by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
     /// Only if the program trapped.
     #[serde(skip_serializing_if = "Option::is_none")]
     trap: Option<TrapStats>,
@@ -50,9 +54,11 @@ impl Stats {
     /// The statistics of `outcome`, whose results have the types `types`.
     pub(crate) fn of(outcome: &Outcome, types: &[Type]) -> Stats {
         let (native, value) = (outcome.native_stack_bytes, outcome.value_stack_bytes);
+        let exit = outcome.result.as_ref().err().and_then(Exit::of);
         Stats {
             results: outcome.result.as_ref().map(|words| show_all(types, words)).unwrap_or_default(),
-            trap: outcome.result.as_ref().err().map(TrapStats::of),
+            exit_code: exit.map(|exit| exit.code),
+            trap: outcome.result.as_ref().err().filter(|_| exit.is_none()).map(TrapStats::of),
             wall_ns: outcome.wall.as_nanos() as u64,
             memory_hash: outcome.memory_hash.map(|hash| format!("{hash:016x}")),
             transitions: outcome.transitions,

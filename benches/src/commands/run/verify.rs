@@ -2,23 +2,35 @@
 //!
 //! Compared are results, trap and place, memory, and globals. Exempt is where the stack is exhausted, and, since
 //! results are compared as they are printed, the payloads of NaNs that are returned.
+//!
+//! Host functions are called once. The interpreter is given what they did, and has to call them as they were called.
 
 use osr_engine::{Settings, Stress, Tiers, Trap};
 use osr_ir::{TrapKind, Type};
+use osr_wasi::Exit;
 
 use crate::error::Error;
 use crate::guest::call::Call;
-use crate::guest::host;
+use crate::guest::host::Host;
+use crate::guest::host::record::Record;
 use crate::guest::session::Outcome;
 use crate::number::show_all;
 
-/// Runs `call` in the interpreter alone, and compares with `outcome`.
-pub(crate) fn verify(call: &Call, outcome: &Outcome) -> Result<(), Error> {
+/// Runs `call` in the interpreter alone, and compares with `outcome`. Host functions do what is in `record`.
+pub(crate) fn verify(call: &Call, outcome: &Outcome, record: Record) -> Result<(), Error> {
     let settings =
         Settings { tiers: Tiers::Interpreter, stress: Stress::None, record: false, ..call.settings.clone() };
-    let expected = call.session(&settings, host::imports(true)).run()?;
+    let (imports, replayer) = Host::repeat(&call.program, record);
+    let expected = call.session(&settings, imports).run()?;
     if is_exhausted(outcome) || is_exhausted(&expected) {
         return Ok(());
+    }
+    if let Some(how) = replayer.divergence() {
+        return Err(Error::Differs {
+            what: "a host call is",
+            given: how,
+            expected: "as recorded".to_owned(),
+        });
     }
     let types = &call.signature().results;
     let same = |what, given: String, expected: String| {
@@ -38,6 +50,9 @@ fn is_exhausted(outcome: &Outcome) -> bool {
 fn show(outcome: &Outcome, types: &[Type]) -> String {
     match &outcome.result {
         Ok(words) => format!("({})", show_all(types, words).join(", ")),
-        Err(trap) => trap.to_string(),
+        Err(trap) => match Exit::of(trap) {
+            Some(exit) => exit.to_string(),
+            None => trap.to_string(),
+        },
     }
 }

@@ -13,7 +13,7 @@ use osr_engine::{Schedule, Stress};
 use reduction::{Candidate, Trial, shrink};
 use serde_json::json;
 
-use crate::cli::CallOptions;
+use crate::cli::{CallOptions, HostOptions};
 use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::schedule_file::{self, ScheduledRun};
@@ -63,7 +63,10 @@ const LENGTHS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// Shrinks what `options` say.
 pub(crate) fn run(options: &ShrinkOptions) -> Result<(), Error> {
-    let call = Call::of(&options.call, false)?;
+    let call = Call::of(&options.call, &HostOptions::default(), false)?;
+    if !call.steps.is_empty() || call.host.is_wasi() {
+        return Err(Error::NotOneCall);
+    }
     let stem = options.output.clone().unwrap_or_else(|| default_stem(&options.call.program));
     let [program_file, schedule_file] = ["ir", "json"].map(|extension| stem.with_extension(extension));
     // Opened now, so that the work is not in vain.
@@ -153,7 +156,13 @@ fn scheduled_run(call: &Call, candidate: &Candidate, program: &[u8]) -> Schedule
     let types: Vec<osr_ir::Type> = candidate.arguments.iter().map(|value| value.ty()).collect();
     let words: Vec<u64> = candidate.arguments.iter().map(|value| value.to_bits()).collect();
     let shown = crate::number::show_all(&types, &words);
-    ScheduledRun::new(program, &candidate.invoke, shown, &call.settings, call.run.stack_bytes)
+    ScheduledRun::new(
+        schedule_file::program_hash(program),
+        &candidate.invoke,
+        shown,
+        &call.settings,
+        call.run.stack_bytes,
+    )
 }
 
 /// Beside nothing of the user's: in the current directory.

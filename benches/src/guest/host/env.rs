@@ -1,4 +1,4 @@
-//! What programs may import: the module `env` of the test programs.
+//! The module `env`, which the test programs import from.
 //!
 //! | import | type | what |
 //! |---|---|---|
@@ -7,14 +7,12 @@
 //! | `call_back` | (i32) -> i32 | calls that element of the export `table`; its trap passes through |
 
 use osr_engine::{HostCall, HostError, Imports};
-use osr_ir::{ExportItem, FunctionKind, Signature, Type};
+use osr_ir::{ExportItem, Signature, Type};
 
-use super::load::Program;
-use crate::error::Error;
 use crate::number::{show, show_signature};
 use crate::output;
 
-/// Everything that programs may import. If `quiet`, what they print is dropped.
+/// The functions of the module. If `quiet`, what they print is dropped.
 pub(crate) fn imports(quiet: bool) -> Imports {
     let mut imports = Imports::new();
     for (name, ty) in PRINTED {
@@ -73,22 +71,8 @@ fn provided() -> Vec<(String, Signature)> {
     print.into_iter().chain(others).collect()
 }
 
-/// Checks that all functions that `program` imports are provided.
-pub(crate) fn check_imports(program: &Program) -> Result<(), Error> {
-    let provided = provided();
-    for function in &program.module.functions {
-        let FunctionKind::Import(name) = &function.kind else { continue };
-        let ty = program.module.signature(function.signature);
-        let import = format!("{}.{}", name.module, name.name);
-        if !provided.iter().any(|(known, signature)| *known == import && signature == ty) {
-            let show = |(name, ty): &(String, Signature)| format!("{name} {}", show_signature(ty));
-            return Err(Error::UnknownImport {
-                path: program.path.clone(),
-                import,
-                ty: show_signature(ty),
-                provided: provided.iter().map(show).collect::<Vec<_>>().join(", "),
-            });
-        }
-    }
-    Ok(())
+/// All functions that are provided, with their types.
+pub(super) fn provided_list() -> String {
+    let show = |(name, ty): (String, Signature)| format!("{name} {}", show_signature(&ty));
+    provided().into_iter().map(show).collect::<Vec<_>>().join(", ")
 }

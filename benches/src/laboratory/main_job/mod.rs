@@ -152,10 +152,11 @@ fn sample(program: &Program, recorded: &Recorded, settings: &Settings) -> Result
     let arguments: Vec<Value> = read_arguments(name, signature, &texts)?;
     let mut best: Option<Outcome> = None;
     for _ in 0..ROUNDS {
-        let imports = host::imports(true);
+        let imports = host::env::imports(true);
         let arguments = &arguments;
         let session = Session {
             program,
+            steps: &[],
             function,
             arguments,
             settings,

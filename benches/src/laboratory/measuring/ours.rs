@@ -25,7 +25,7 @@ impl Ours {
     /// Makes an instance and runs its start function.
     pub(super) fn open(settings: Settings, subject: &Subject, program: &Program) -> Result<Ours, String> {
         let call = Call::of(subject, program)?;
-        let instance = Instance::new(settings, program.module.clone(), &host::imports(true));
+        let instance = Instance::new(settings, program.module.clone(), &host::env::imports(true));
         let instance: Arc<Instance> = instance.map_err(|error| error.to_string())?;
         let thread = Thread::new(&instance).map_err(|error| error.to_string())?;
         thread.start().map_err(|error| error.to_string())?;

@@ -37,7 +37,7 @@ fn at_rest(trial: &Trial, name: &str) -> Result<[Finding; 3], String> {
         ..Settings::default()
     };
     let instance =
-        Instance::new(settings, module, &host::imports(true)).map_err(|error| error.to_string())?;
+        Instance::new(settings, module, &host::env::imports(true)).map_err(|error| error.to_string())?;
     let code: u64 = instance.versions().iter().map(|version| u64::from(version.code_bytes)).sum();
     let statistics = instance.code_statistics();
     let bytes = |metric, count: u64| Finding::new(name, metric, "bytes", vec![count as f64]);

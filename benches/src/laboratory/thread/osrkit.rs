@@ -72,7 +72,7 @@ fn timed(trial: &Trial, name: &str, every: u64) -> Result<Timed, String> {
     };
     let compiled = Arc::new(Continuations::default());
     let delegates = Delegates { observer: Some(compiled.clone()), policy: None };
-    let instance = Instance::with_delegates(settings, delegates, module, &host::imports(true));
+    let instance = Instance::with_delegates(settings, delegates, module, &host::env::imports(true));
     let thread =
         Thread::new(&instance.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
     let function =

@@ -1,0 +1,148 @@
+//! Steps before the call that a run is about: what a host of the program would do first.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use osr_engine::{Thread, Trap};
+use osr_ir::{FunctionIndex, Signature, Value};
+
+use super::entry;
+use super::load::{Program, read};
+use super::session::trap_of;
+use crate::error::Error;
+use crate::number::{read_arguments, show_all};
+
+/// A step.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    kind: Kind,
+    /// How it is given on the command line.
+    options: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A call whose results are not shown.
+    Initialize(FunctionIndex),
+    /// A call.
+    Call(FunctionIndex, Vec<Value>),
+    /// Bytes for memory.
+    Write(u64, Vec<u8>),
+}
+
+/// What is to be written where: `ADDR=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WriteOption {
+    address: u64,
+    file: PathBuf,
+}
+
+impl FromStr for WriteOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<WriteOption, String> {
+        let parts = text.split_once('=').filter(|(_, file)| !file.is_empty());
+        let (address, file) = parts.ok_or("write ADDRESS=FILE: 0x400=input.bin")?;
+        let address = match address.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => address.parse(),
+        };
+        let address = address.map_err(|_| "the address is a decimal, or 0x and hexadecimal digits")?;
+        Ok(WriteOption { address, file: PathBuf::from(file) })
+    }
+}
+
+/// Names of functions that set up a module before anything else is called: WASI's, and that of emscripten, which the
+/// program that embeds a module calls.
+const INITIALIZERS: [&str; 2] = ["_initialize", "__wasm_call_ctors"];
+
+impl Step {
+    /// The call by which `program` is set up: of the function `given`, or else of the one that is known to be for that,
+    /// unless the program is started by `invoke` instead.
+    pub(crate) fn initialization(
+        program: &Program,
+        given: Option<&str>,
+        invoke: &str,
+    ) -> Result<Option<Step>, Error> {
+        let is_called = |name: &&&str| {
+            let is_there = entry::find(program, Some(name));
+            let fits = is_there.is_ok_and(|(_, function)| is_procedure(program, function));
+            fits && **name != invoke && invoke != entry::START
+        };
+        let Some(name) = given.or_else(|| INITIALIZERS.iter().find(is_called).copied()) else {
+            return Ok(None);
+        };
+        let (_, function) = entry::find(program, Some(name))?;
+        if !is_procedure(program, function) {
+            let signature = crate::number::show_signature(program.module.signature_of(function));
+            return Err(Error::NoInitializer { name: name.to_owned(), signature });
+        }
+        let options = vec!["--init".to_owned(), name.to_owned()];
+        Ok(Some(Step { kind: Kind::Initialize(function), options }))
+    }
+
+    /// The call that `text` asks for: `NAME`, or `NAME=ARG,ARG..`. A function may have such a name, too.
+    pub(crate) fn call(program: &Program, text: &str) -> Result<Step, Error> {
+        let (name, arguments) = match text.rsplit_once('=') {
+            Some((name, arguments)) if entry::find(program, Some(text)).is_err() => (name, arguments),
+            _ => (text, ""),
+        };
+        let (name, function) = entry::find(program, Some(name))?;
+        let texts: Vec<String> =
+            arguments.split(',').filter(|text| !text.is_empty()).map(|text| text.trim().to_owned()).collect();
+        let values = read_arguments(name, program.module.signature_of(function), &texts)?;
+        let options = vec!["--invoke".to_owned(), text.to_owned()];
+        Ok(Step { kind: Kind::Call(function, values), options })
+    }
+
+    /// The write that `option` asks for. The file is read now.
+    pub(crate) fn write(option: &WriteOption) -> Result<Step, Error> {
+        let options = vec!["--write".to_owned(), format!("{:#x}={}", option.address, option.file.display())];
+        Ok(Step { kind: Kind::Write(option.address, read(&option.file)?), options })
+    }
+
+    /// How it is given on the command line.
+    pub(crate) fn options(&self) -> &[String] {
+        &self.options
+    }
+
+    /// Takes the step; returns what is to be shown of it.
+    pub(crate) fn take(&self, thread: &Thread) -> Result<Result<Vec<String>, Trap>, Error> {
+        let called = |function: FunctionIndex, words: &[u64]| trap_of(thread.call(function, words));
+        Ok(match &self.kind {
+            Kind::Initialize(function) => called(*function, &[]).map(|_| Vec::new()),
+            Kind::Call(function, arguments) => {
+                let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+                let types = &thread.instance().module().signature_of(*function).results;
+                called(*function, &words).map(|words| show_all(types, &words))
+            }
+            Kind::Write(address, bytes) => {
+                let memory = thread.instance().memory();
+                if !memory.is_some_and(|memory| memory.write(*address, bytes)) {
+                    let (size, bytes) = (memory.map_or(0, |memory| memory.bytes()), bytes.len());
+                    return Err(Error::WriteOutOfBounds { address: *address, bytes, size });
+                }
+                Ok(Vec::new())
+            }
+        })
+    }
+}
+
+fn is_procedure(program: &Program, function: FunctionIndex) -> bool {
+    *program.module.signature_of(function) == Signature::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WriteOption;
+
+    #[test]
+    fn writes_are_an_address_and_a_file() {
+        let read = |text: &str| text.parse::<WriteOption>().ok().map(|option| option.address);
+        assert_eq!(read("16=a"), Some(16));
+        assert_eq!(read("0x400=a=b"), Some(1024));
+        for text in ["", "=a", "1", "1=", "x=a", "-1=a", "0x=a"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
