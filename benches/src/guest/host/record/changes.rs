@@ -28,7 +28,8 @@ impl Before {
                 false => stubs.then(Vec::new),
             };
             let anywhere = ranges.is_none();
-            let ranges = ranges.unwrap_or_else(|| vec![0..memory.len() as u64]);
+            let everything = || std::iter::once(0..memory.len() as u64).collect();
+            let ranges = ranges.unwrap_or_else(everything);
             let part = |range: Range<u64>| {
                 let end = range.end.min(memory.len() as u64);
                 let bytes = memory.get(range.start as usize..end as usize).unwrap_or_default();
