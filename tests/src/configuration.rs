@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Preset, RebuildTime, Settings,
-    StateRecording, Stress, Thread, Tier, Tiers,
+    BaselineCompiler, CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Preset, RebuildTime,
+    Settings, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, Module, Value};
 
@@ -55,6 +55,13 @@ impl Configuration {
         self
     }
 
+    /// The same with baseline code by another compiler.
+    #[must_use]
+    pub fn baseline(mut self, baseline: BaselineCompiler) -> Configuration {
+        self.settings.baseline = baseline;
+        self
+    }
+
     /// The same with another mechanism.
     #[must_use]
     pub fn mechanism(mut self, mechanism: Mechanism) -> Configuration {
@@ -88,6 +95,12 @@ impl Configuration {
             Configuration::stress("auto, invalidate=1000", threshold, 1000),
             Configuration::new("baseline, invalidate, land=baseline", Baseline, invalidate(baseline)),
             Configuration::new("baseline, invalidate, land=optimized", Baseline, invalidate(optimized)),
+            Configuration::new(
+                "baseline by cranelift, invalidate, land=baseline",
+                Baseline,
+                invalidate(baseline),
+            )
+            .baseline(BaselineCompiler::Cranelift),
             Configuration::new(
                 "optimized, cross-checked, invalidate, land=optimized",
                 Optimized,

@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use osr_engine::{
-    CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Instance, Location, MachineRegister,
-    Mechanism, Settings, StateRecording,
+    BaselineCompiler, CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Instance, Location,
+    MachineRegister, Mechanism, Settings, StateRecording,
 };
 use osr_ir::module::GlobalInitial;
 use osr_ir::point::reverse_postorder;
@@ -38,6 +38,16 @@ fn entry_points(body: &Body) -> Vec<EntryPoint> {
     std::iter::once(EntryPoint::Function).chain(continuations).collect()
 }
 
+/// Which compiler's baseline code is checked beside optimized code with `recording`: it is the same with any, so each is
+/// checked once.
+fn baseline_beside(recording: StateRecording) -> Option<BaselineCompiler> {
+    match recording {
+        StateRecording::Slots => Some(BaselineCompiler::SinglePass),
+        StateRecording::Locations => Some(BaselineCompiler::Cranelift),
+        _ => None,
+    }
+}
+
 fn instantiate(name: &str, module: &Module, recording: StateRecording) -> Arc<Instance> {
     let mut imports = Imports::new();
     for function in &module.functions {
@@ -46,7 +56,8 @@ fn instantiate(name: &str, module: &Module, recording: StateRecording) -> Arc<In
             imports.function(&import.module, &import.name, signature, |_, _, _| Ok(()));
         }
     }
-    let settings = Settings { mechanism: Mechanism::recorded_by(recording), ..Settings::default() };
+    let baseline = baseline_beside(recording).unwrap_or_default();
+    let settings = Settings { mechanism: Mechanism::recorded_by(recording), baseline, ..Settings::default() };
     Instance::new(settings, module.clone(), &imports).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -61,9 +72,7 @@ fn each_version(
     for function in module.function_indices() {
         let Some(body) = module.function(function).body() else { continue };
         let entries = entry_points(body);
-        // Baseline code is the same with any.
-        let tiers =
-            if recording == StateRecording::Slots { &CompiledTier::ALL[..] } else { &CompiledTier::ALL[1..] };
+        let tiers = &CompiledTier::ALL[usize::from(baseline_beside(recording).is_none())..];
         for (tier, &entry) in tiers.iter().flat_map(|tier| entries.iter().map(move |e| (tier, e))) {
             let name = format!("{name}: {}, {tier:?}, {entry:?}", module.function(function).name);
             match instance.compile(function, *tier, entry) {

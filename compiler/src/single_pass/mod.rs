@@ -28,6 +28,8 @@ mod machine;
 mod memory;
 mod moves;
 mod polls;
+#[cfg(test)]
+mod tests;
 mod truncation;
 mod uses;
 mod values;
