@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
 use osr_engine::{InstantiationError, Refusal, ThreadError, Trap};
 use osr_ir::Type;
-use osr_ir::wasm::ImportError;
+use osr_ir::wasm::{Feature, ImportError};
 use osr_wasi::ContextError;
 use thiserror::Error as ThisError;
 
@@ -32,6 +32,10 @@ pub(crate) enum Error {
     #[error("{}: {source}", path.display())]
     #[diagnostic(help("{}", wasm_help(source)))]
     Wasm { path: PathBuf, source: ImportError },
+    /// A WebAssembly module uses what is not supported.
+    #[error("{}: {}", path.display(), show_features(features))]
+    #[diagnostic(help("{}", without_features(features)))]
+    Unsupported { path: PathBuf, features: Vec<(Feature, u64)> },
     /// A text does not parse.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -54,10 +58,22 @@ pub(crate) enum Error {
         list: String,
         provided: String,
     },
+    /// A global that is given is not imported.
+    #[error("--global {name}: the program imports no such global")]
+    #[diagnostic(help("write MODULE.NAME=VALUE: env.__memory_base=1024"))]
+    NoSuchGlobal { name: String },
+    /// The value of a global is none.
+    #[error("--global {name}: `{text}` {problem} {ty}")]
+    #[diagnostic(help("{}", crate::number::how_to_write(*ty)))]
+    GlobalValue { name: String, text: String, problem: &'static str, ty: Type },
     /// A WASI program cannot be given what it is to be given.
     #[error("{0}")]
     #[diagnostic(help("directories are given by --dir HOST::GUEST, variables by --env NAME=VALUE"))]
     Wasi(ContextError),
+    /// Something of WASI's is given to a program that does not use it.
+    #[error("--dir or --env: {} does not import WASI preview 1", path.display())]
+    #[diagnostic(help("leave them out: the program cannot see them"))]
+    NotWasi { path: PathBuf },
     /// The guest has ended itself, with this exit code.
     #[error("exit code {0}")]
     Exited(u8),
@@ -83,6 +99,10 @@ pub(crate) enum Error {
     #[error("--write: {bytes} bytes at {address:#x} do not fit into a memory of {size} bytes")]
     #[diagnostic(help("memory is as large as the module asks for when it is written to"))]
     WriteOutOfBounds { address: u64, bytes: usize, size: u64 },
+    /// What is to be shown is not in memory.
+    #[error("--read: {length} bytes at {address:#x} are not all in a memory of {size} bytes")]
+    #[diagnostic(help("the memory is as large as it is at the end"))]
+    ReadOutOfBounds { address: u64, length: u64, size: u64 },
     /// There is more than a call to be made small.
     #[error("`shrink` takes one call of a program that imports nothing but `env`")]
     #[diagnostic(help("leave out --init, --write and all --invoke but one; a host is not shrunk"))]
@@ -321,6 +341,23 @@ fn show_trap(trap: &Trap) {
     crate::output::to_stderr(format_args!("{trap}\n"));
     if let Some(message) = &trap.message {
         crate::output::to_stderr(format_args!("  the host says: {message}\n"));
+    }
+}
+
+/// What is not supported, and where it is used first.
+fn show_features(features: &[(Feature, u64)]) -> String {
+    let one = |(feature, offset): &(Feature, u64)| format!("{feature} (at offset {offset:#x})");
+    let list = features.iter().map(one).collect::<Vec<_>>().join(", ");
+    format!("{list} {} not supported", if features.len() == 1 { "is" } else { "are" })
+}
+
+/// How to build a program that does without.
+fn without_features(features: &[(Feature, u64)]) -> String {
+    let option = |(feature, _): &(Feature, u64)| Some(format!("{feature}: {}", feature.clang_option()?));
+    let options: Vec<String> = features.iter().filter_map(option).collect();
+    match options.is_empty() {
+        true => "build the program without this WebAssembly feature".to_owned(),
+        false => format!("build the program without; options of clang: {}", options.join("; ")),
     }
 }
 

@@ -3,6 +3,7 @@
 use osr_engine::Trap;
 use osr_ir::{Signature, Type, Value};
 
+use crate::cli::Variable;
 use crate::error::Error;
 
 /// Reads the arguments of `function`, whose type is `signature`.
@@ -26,6 +27,16 @@ pub(crate) fn read_arguments(
         })
     };
     signature.parameters.iter().zip(texts).enumerate().map(read_argument).collect()
+}
+
+/// Reads the value of a global of type `ty`.
+pub(crate) fn read_global(given: &Variable, ty: Type) -> Result<Value, Error> {
+    read(ty, &given.value).map_err(|problem| Error::GlobalValue {
+        name: given.name.clone(),
+        text: given.value.clone(),
+        problem,
+        ty,
+    })
 }
 
 const NOT: &str = "is not a value of type";

@@ -52,6 +52,20 @@ fn stubs_return_zeros_and_are_reported() {
 }
 
 #[test]
+fn globals_are_given_one_by_one() {
+    let scratch = Scratch::new("imports-globals");
+    let wat = r#"(module (import "env" "__stack_pointer" (global $s (mut i32))) (import "a.b" "c" (global $c f64))
+        (memory 2) (func (export "run") (result i32 f64) (global.get $s) (global.get $c)))"#;
+    let module = scratch.file("globals.wat", wat);
+    let run = |options: &[&str]| osr_bench(&[&["run", &module], options].concat());
+    run(&["--imports", "stub"]).prints("98304\n0\n");
+    run(&["--global", "a.b.c=1.5", "--global", "env.__stack_pointer=-8"]).prints("-8\n1.5\n");
+    run(&["--global", "a.b.c=1.5"]).refused(&["1 of 1 imports", "mutable global env.__stack_pointer: i32"]);
+    run(&["--global", "a.c=1.5"]).refused(&["--global a.c", "imports no such global"]);
+    run(&["--global", "env.__stack_pointer=1.5"]).refused(&["`1.5` is not a value of type i32"]);
+}
+
+#[test]
 fn a_trap_in_place_of_an_import_names_it() {
     let scratch = Scratch::new("imports-trap");
     let hosted = scratch.file("hosted.wat", HOSTED);
@@ -83,6 +97,26 @@ fn a_record_repeats_a_run_without_its_host() {
     osr_bench(&["run", &program("wasi/sort.wasm"), "--imports", &replay]).refused(&["of a program of hash"]);
     osr_bench(&["run", &echo, "--imports", "replay:"]).refused(&["replay:FILE"]);
     osr_bench(&["run", &echo, "--imports", "replay:/no/such/file"]).refused(&["cannot read"]);
+}
+
+#[test]
+fn calls_with_pointers_out_of_bounds_are_recorded_too() {
+    let scratch = Scratch::new("imports-bounds");
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 16) "\ff\ff\ff\ff\ff\ff\ff\ff\f0\ff\00\00\20\00\00\00")
+        (func (export "run") (param i32 i32 i32) (result i32)
+            (call $read (i32.const 0) (local.get 0) (local.get 1) (local.get 2))))"#;
+    let module = scratch.file("bounds.wat", wat);
+    for arguments in
+        [["16", "1", "0"], ["24", "1", "0"], ["-4", "1", "0"], ["16", "0", "-2"], ["16", "-1", "65534"]]
+    {
+        let done =
+            osr_bench(&[&["run", &module, "--verify", "--invoke", "run", "--"], &arguments[..]].concat());
+        let is_told = done.code == 0 || done.stderr.starts_with("trap: host error in read at p0\n");
+        assert!(is_told, "{arguments:?}: {} {}", done.code, done.stderr);
+    }
 }
 
 #[test]

@@ -38,6 +38,19 @@ fn a_library_is_set_up_and_called_more_than_once() {
 }
 
 #[test]
+fn memory_is_shown_afterwards() {
+    let scratch = Scratch::new("steps-read");
+    let library = scratch.file("library.wat", LIBRARY);
+    let write = format!("8={}", scratch.file("bytes", [1, 2, 250]));
+    let run = |reads: &[&str]| {
+        osr_bench(&[&["run", &library, "--write", &write, "--invoke", "sum", "8", "3"], reads].concat())
+    };
+    run(&["--read", "7=5", "--read", "0xfffe=2"]).prints("1253\n000102fa00\n0000\n");
+    run(&["--read", "0xffff=2"]).refused(&["2 bytes at 0xffff", "65536 bytes"]);
+    run(&["--read", "1"]).refused(&["ADDRESS=LENGTH"]);
+}
+
+#[test]
 fn steps_that_cannot_be_taken_say_why() {
     let scratch = Scratch::new("steps-refused");
     let library = scratch.file("library.wat", LIBRARY);

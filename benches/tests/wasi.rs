@@ -52,6 +52,7 @@ fn what_is_not_given_is_not_there() {
     ]);
     osr_bench(&["run", &program("wasi/echo.wasm"), "--dir", "::/data"]).refused(&["write HOST"]);
     osr_bench(&["run", &program("wasi/echo.wasm"), "--env", "WHO"]).refused(&["NAME=VALUE"]);
+    osr_bench(&["run", &program("wasm/fib.wasm"), "5", "--env", "A=1"]).refused(&["does not import WASI"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::engine::EngineOptions;
-use crate::guest::step::WriteOption;
+use crate::guest::step::{ReadOption, WriteOption};
 
 /// Options that choose what is called, and how.
 #[derive(Debug, Args)]
@@ -26,6 +26,9 @@ pub(crate) struct CallOptions {
     /// Write the contents of FILE to memory at ADDRESS, before the functions are called; may be repeated.
     #[arg(long, value_name = "ADDRESS=FILE")]
     pub(crate) write: Vec<WriteOption>,
+    /// Print so many bytes at ADDRESS of memory afterwards, as hexadecimal digits; may be repeated.
+    #[arg(long, value_name = "ADDRESS=LENGTH")]
+    pub(crate) read: Vec<ReadOption>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its
     /// arguments and all options that decide where safepoints are must be the same.
     #[arg(long, value_name = "FILE")]

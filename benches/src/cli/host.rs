@@ -12,9 +12,13 @@ pub(crate) struct HostOptions {
     /// What supplies imports. `wasi`: WASI preview 1, and what the test programs import from `env` [default].
     /// `stub`: those, and functions that return zeros, which are reported. `trap`: those, and functions that trap
     /// when they are called. `replay:FILE`: what they did in the run that --record-imports has written to FILE;
-    /// with other calls the run fails. Memories and tables are always supplied, globals by the last three, as zero.
+    /// with other calls the run fails. Memories and tables are always supplied, globals by the last three, and by --global.
     #[arg(long, value_name = "POLICY")]
     pub(crate) imports: Option<ImportPolicy>,
+    /// Give an imported global this value; may be repeated. Those of `stub`, `trap` and `replay` are zero otherwise,
+    /// but for `__stack_pointer`, which is the end of memory.
+    #[arg(long, value_name = "MODULE.NAME=VALUE")]
+    pub(crate) global: Vec<Variable>,
     /// Write what imported functions returned, and what they changed in memory, to FILE, for `--imports
     /// replay:FILE`, which then needs no directories, streams or clocks.
     #[arg(long, value_name = "FILE")]
@@ -77,7 +81,7 @@ impl FromStr for Directory {
     }
 }
 
-/// A variable of the environment.
+/// A variable of the environment, or a global.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
     /// Its name.

@@ -10,7 +10,7 @@ use super::host::Host;
 use super::load::{Program, load};
 use super::schedule_file::{self, Reached, ScheduledRun};
 use super::session::Session;
-use super::step::Step;
+use super::step::{ReadOption, Step};
 use crate::cli::{CallOptions, HostOptions};
 use crate::error::Error;
 use crate::number::{read_arguments, show_all};
@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) host: Host,
     /// What is done before the call.
     pub(crate) steps: Vec<Step>,
+    /// What is shown of memory after it.
+    pub(crate) reads: Vec<ReadOption>,
     /// The function's exported name.
     pub(crate) invoke: String,
     /// The function.
@@ -88,7 +90,8 @@ impl Call {
             settings.stress = Stress::Replay(Arc::new(recorded.schedule));
             reached = recorded.reached;
         }
-        Ok(Call { program, host, steps, invoke, function, arguments, settings, run, reached })
+        let reads = options.read.clone();
+        Ok(Call { program, host, steps, reads, invoke, function, arguments, settings, run, reached })
     }
 
     /// The type of the function.
@@ -101,6 +104,7 @@ impl Call {
         Session {
             program: &self.program,
             steps: &self.steps,
+            reads: &self.reads,
             function: self.function,
             arguments: &self.arguments,
             settings,

@@ -38,7 +38,7 @@ pub(crate) fn stand_ins(module: &Module) -> Imports {
 /// An instance that is only compiled, never entered: its imports are stand-ins.
 pub(crate) fn instantiate(program: &Program, settings: Settings) -> Result<Arc<Instance>, Error> {
     let mut module = program.module.clone();
-    adopt_globals(&mut module);
+    adopt_globals(&mut module, &[], true)?;
     let settings = Settings { checked: false, ..settings };
     let imports = stand_ins(&module);
     Instance::new(settings, module, &imports)

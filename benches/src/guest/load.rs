@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use miette::NamedSource;
 use osr_ir::Module;
-use osr_ir::wasm::ImportError;
+use osr_ir::wasm::{ImportError, unsupported_features};
 
 use super::host::adopted::adopt_memories_and_tables;
 use super::schedule_file;
@@ -59,7 +59,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
-    osr_ir::wasm::import(bytes).map_err(|source| Error::Wasm { path: path.to_owned(), source })
+    osr_ir::wasm::import(bytes).map_err(|source| match source {
+        ImportError::Unsupported { feature, offset } => {
+            let mut features = unsupported_features(bytes);
+            if features.is_empty() {
+                features.push((feature, offset));
+            }
+            Error::Unsupported { path: path.to_owned(), features }
+        }
+        source => Error::Wasm { path: path.to_owned(), source },
+    })
 }
 
 fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {

@@ -11,7 +11,7 @@ use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
 use super::load::Program;
 use super::native_stack;
-use super::step::Step;
+use super::step::{ReadOption, Step};
 use crate::error::Error;
 
 /// What to call, and how.
@@ -21,6 +21,8 @@ pub(crate) struct Session<'p> {
     pub(crate) program: &'p Program,
     /// What is done before the call.
     pub(crate) steps: &'p [Step],
+    /// What is shown of memory after it.
+    pub(crate) reads: &'p [ReadOption],
     /// One of its functions.
     pub(crate) function: FunctionIndex,
     /// Its arguments, of the right number and types.
@@ -42,6 +44,8 @@ pub(crate) struct Session<'p> {
 pub(crate) struct Outcome {
     /// What the steps before have shown: a line for each result.
     pub(crate) shown: Vec<String>,
+    /// What is shown of memory afterwards.
+    pub(crate) memory: Vec<String>,
     /// The words of the results, or why there are none.
     pub(crate) result: Result<Vec<u64>, Trap>,
     /// The time of the call, compilation included; without instantiation and the start function.
@@ -89,8 +93,10 @@ impl Session<'_> {
             Ok(()) => call(),
             Err(trap) => (Err(trap), Duration::ZERO),
         };
+        let memory = self.reads.iter().map(|read| read.show(&instance)).collect::<Result<_, _>>()?;
         let outcome = Outcome {
             shown,
+            memory,
             result,
             wall,
             again: None,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use osr_engine::{Thread, Trap};
+use osr_engine::{Instance, Thread, Trap};
 use osr_ir::{FunctionIndex, Signature, Value};
 
 use super::entry;
@@ -43,12 +43,45 @@ impl FromStr for WriteOption {
     fn from_str(text: &str) -> Result<WriteOption, String> {
         let parts = text.split_once('=').filter(|(_, file)| !file.is_empty());
         let (address, file) = parts.ok_or("write ADDRESS=FILE: 0x400=input.bin")?;
-        let address = match address.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => address.parse(),
-        };
-        let address = address.map_err(|_| "the address is a decimal, or 0x and hexadecimal digits")?;
+        let address = number(address).ok_or("the address is a decimal, or 0x and hexadecimal digits")?;
         Ok(WriteOption { address, file: PathBuf::from(file) })
+    }
+}
+
+/// What is to be shown of memory: `ADDRESS=LENGTH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadOption {
+    address: u64,
+    length: u64,
+}
+
+impl FromStr for ReadOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ReadOption, String> {
+        let parts =
+            text.split_once('=').and_then(|(address, length)| Some((number(address)?, number(length)?)));
+        let (address, length) = parts.ok_or("write ADDRESS=LENGTH, in decimal or as 0x..: 0x400=32")?;
+        Ok(ReadOption { address, length })
+    }
+}
+
+impl ReadOption {
+    /// The bytes as hexadecimal digits.
+    pub(crate) fn show(&self, instance: &Instance) -> Result<String, Error> {
+        let ReadOption { address, length } = *self;
+        let bytes = instance.memory().and_then(|memory| memory.read(address, length));
+        let size = instance.memory().map_or(0, |memory| memory.bytes());
+        let bytes = bytes.ok_or(Error::ReadOutOfBounds { address, length, size })?;
+        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A decimal, or `0x` and hexadecimal digits.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
     }
 }
 

@@ -114,6 +114,7 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
     let session = Session {
         program: &program,
         steps: &[],
+        reads: &[],
         function,
         arguments: &arguments,
         settings: &settings,

@@ -118,6 +118,25 @@ features! {
     Unknown "an unknown feature",
 }
 
+impl Feature {
+    /// How clang is told to make code without the feature, where that takes an option; others are not its default.
+    pub fn clang_option(self) -> Option<&'static str> {
+        match self {
+            Feature::Simd => Some("-mno-simd128"),
+            Feature::RelaxedSimd => Some("-mno-relaxed-simd"),
+            Feature::Threads => Some("-mno-atomics, without -pthread"),
+            Feature::TailCall => Some("-mno-tail-call"),
+            Feature::MultiMemory => Some("-mno-multimemory"),
+            Feature::Exceptions | Feature::LegacyExceptions => {
+                Some("-fno-exceptions, or -fignore-exceptions")
+            }
+            Feature::Memory64 => Some("--target=wasm32"),
+            Feature::ExternalReferences => Some("-mno-reference-types"),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Feature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())

@@ -48,8 +48,8 @@ const UNSUPPORTED: [(WasmFeatures, Feature); 20] = [
 pub(super) fn validate(bytes: &[u8]) -> Result<(), ImportError> {
     refuse_component(bytes)?;
     let Err(error) = check(bytes, SUPPORTED) else { return Ok(()) };
-    match missing_feature(bytes, &error) {
-        Some(feature) => Err(ImportError::Unsupported { feature, offset: error.offset() }),
+    match missing_feature(bytes, &error, SUPPORTED) {
+        Some((_, feature)) => Err(ImportError::Unsupported { feature, offset: error.offset() }),
         None => Err(error.into()),
     }
 }
@@ -68,21 +68,44 @@ fn refuse_component(bytes: &[u8]) -> Result<(), ImportError> {
     }
 }
 
-/// The feature without which validation ends in `error`, if that is why it does.
-fn missing_feature(bytes: &[u8], error: &Error) -> Option<Feature> {
+/// All features that the module uses and that are not supported, in the order in which validation meets them, each
+/// with the offset in the module where it does so first. Where one type needs `externref` and another feature, only
+/// the other is listed. Empty if the module is supported, or is no valid one at all.
+pub fn unsupported_features(bytes: &[u8]) -> Vec<(Feature, u64)> {
+    if let Err(ImportError::Unsupported { feature, offset }) = refuse_component(bytes) {
+        return vec![(feature, offset)];
+    }
+    let (mut allowed, mut found) = (SUPPORTED, Vec::new());
+    while let Err(error) = check(bytes, allowed) {
+        let Some((flags, feature)) = missing_feature(bytes, &error, allowed) else { break };
+        if allowed.contains(flags) {
+            break;
+        }
+        allowed = allowed.union(flags);
+        if !found.iter().any(|&(known, _)| known == feature) {
+            found.push((feature, error.offset()));
+        }
+    }
+    found
+}
+
+/// The feature without which validation with those that are `allowed` ends in `error`, if that is why it does, and
+/// what allows it.
+fn missing_feature(bytes: &[u8], error: &Error, allowed: WasmFeatures) -> Option<(WasmFeatures, Feature)> {
     if let Some(named) = error.missing_wasm_feature().filter(|&flag| flag != WasmFeatures::GC_TYPES) {
         let known = UNSUPPORTED.iter().find(|(flag, _)| named.contains(*flag));
-        return Some(known.map_or(Feature::Unknown, |&(_, feature)| feature));
+        return Some(known.map_or((named, Feature::Unknown), |&(flag, feature)| (flag, feature)));
     }
-    let every = UNSUPPORTED.iter().fold(SUPPORTED, |all, (flag, _)| all.union(*flag));
-    let helps = |features| check(bytes, features).err().is_none_or(|e| e.offset() != error.offset());
+    let every = UNSUPPORTED.iter().fold(allowed, |all, (flag, _)| all.union(*flag));
+    let helps = |flags| check(bytes, allowed.union(flags)).err().is_none_or(|e| e.offset() != error.offset());
     if !helps(every) {
         return None;
     }
-    let alone = UNSUPPORTED.iter().find(|(flag, _)| helps(SUPPORTED.union(*flag)));
-    let helped = alone.or_else(|| {
-        // Types of garbage-collected references are guarded twice in this validator.
-        UNSUPPORTED.iter().find(|(flag, _)| helps(SUPPORTED.union(WasmFeatures::GC_TYPES).union(*flag)))
+    // Types of garbage-collected references are guarded twice in this validator.
+    let ways = [WasmFeatures::empty(), WasmFeatures::GC_TYPES];
+    let found = ways.into_iter().find_map(|more| {
+        let (flag, feature) = UNSUPPORTED.iter().find(|(flag, _)| helps(more.union(*flag)))?;
+        Some((more.union(*flag), *feature))
     });
-    Some(helped.map_or(Feature::Unknown, |&(_, feature)| feature))
+    Some(found.unwrap_or((every, Feature::Unknown)))
 }

@@ -34,6 +34,7 @@ mod sections;
 mod source;
 
 pub use error::{Feature, ImportError};
+pub use features::unsupported_features;
 
 use crate::module::Module;
 

@@ -91,6 +91,22 @@ fn ill_typed_code_is_malformed_even_beside_newer_features() {
 }
 
 #[test]
+fn all_unsupported_features_are_listed_once() {
+    let features = |source: &str| {
+        let bytes = wat::parse_str(source).expect("text");
+        let all = osr_ir::wasm::unsupported_features(&bytes);
+        assert!(all.iter().all(|&(_, offset)| offset < bytes.len() as u64), "{all:?}");
+        all.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>()
+    };
+    use Feature::{ExternalReferences, Simd, TailCall, Threads};
+    let many = "(module (memory 1 2 shared) (func (param externref)) (func (param v128)) (func (param v128))
+        (func return_call 3) (func return_call 3))";
+    assert_eq!(features(many), [ExternalReferences, Simd, Threads, TailCall]);
+    assert_eq!(features("(module (func (param v128)) (func i32.const 1))"), [Simd]);
+    assert_eq!(features("(module)"), []);
+}
+
+#[test]
 fn text_errors_have_a_line_and_a_column() {
     let error = refusal("(module\n  (func\n    i32.bogus))");
     let ImportError::Text { line, column, message } = error else { panic!("{error}") };

@@ -121,6 +121,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     }
     check_replay(&call, &outcome)?;
     let mut lines = outcome.shown;
+    let memory = outcome.memory;
     let end = match outcome.result {
         Ok(words) => {
             lines.extend(show_all(&call.signature().results, &words));
@@ -128,6 +129,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
         }
         Err(trap) => end_of(trap),
     };
+    lines.extend(memory);
     output::to_stdout(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
     end?;
     written

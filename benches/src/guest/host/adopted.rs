@@ -1,8 +1,12 @@
 //! Memories, tables and globals that are imported become the module's own. A program runs alone: what it imports
 //! of these nobody else has, so that it makes no difference who made it.
 
-use osr_ir::module::GlobalInitial;
-use osr_ir::{ConstantExpression, Module, Value};
+use osr_ir::module::{GlobalInitial, PAGE_BYTES};
+use osr_ir::{ConstantExpression, Module, Type, Value};
+
+use crate::cli::Variable;
+use crate::error::Error;
+use crate::number::read_global;
 
 /// Makes imported memories and tables the module's own: of the least size that it asks for.
 pub(crate) fn adopt_memories_and_tables(module: &mut Module) {
@@ -14,11 +18,32 @@ pub(crate) fn adopt_memories_and_tables(module: &mut Module) {
     }
 }
 
-/// Makes imported globals the module's own: zero.
-pub(crate) fn adopt_globals(module: &mut Module) {
+/// Makes imported globals the module's own: those that are `given`, and, if `all` are to be, the others, too.
+pub(crate) fn adopt_globals(module: &mut Module, given: &[Variable], all: bool) -> Result<(), Error> {
+    let mut used = vec![false; given.len()];
+    let end = module.memory.as_ref().map_or(0, |memory| u64::from(memory.minimum) * PAGE_BYTES);
     for global in &mut module.globals {
-        if let GlobalInitial::Import(_) = global.initial {
-            global.initial = GlobalInitial::Expression(ConstantExpression::Value(Value::zero(global.ty)));
-        }
+        let GlobalInitial::Import(name) = &global.initial else { continue };
+        let is_it = |variable: &Variable| {
+            variable.name.strip_prefix(&name.module).and_then(|rest| rest.strip_prefix('.'))
+                == Some(&name.name)
+        };
+        let value = match given.iter().position(is_it) {
+            Some(position) => {
+                used[position] = true;
+                read_global(&given[position], global.ty)?
+            }
+            None if !all => continue,
+            // It grows towards lower addresses. Half a page is left for what is above a stack pointer.
+            None if name.name == "__stack_pointer" && global.ty == Type::I32 => {
+                Value::I32(end.saturating_sub(PAGE_BYTES / 2) as i32)
+            }
+            None => Value::zero(global.ty),
+        };
+        global.initial = GlobalInitial::Expression(ConstantExpression::Value(value));
+    }
+    match used.iter().position(|used| !used) {
+        Some(position) => Err(Error::NoSuchGlobal { name: given[position].name.clone() }),
+        None => Ok(()),
     }
 }

@@ -50,14 +50,16 @@ impl Host {
             _ => None,
         };
         let wasi = wasi::is_imported(&program.module).then(|| Wasi::of(options, &program.path));
+        if wasi.is_none() && !(options.dir.is_empty() && options.env.is_empty()) {
+            return Err(Error::NotWasi { path: program.path.clone() });
+        }
         let stubs = match options.imports {
             None | Some(ImportPolicy::Wasi | ImportPolicy::Replay(_)) => None,
             Some(ImportPolicy::Stub) => Some(Arc::new(Stubs::returning_zeros())),
             Some(ImportPolicy::Trap) => Some(Arc::new(Stubs::trapping())),
         };
-        if stubs.is_some() || replayer.is_some() {
-            adopted::adopt_globals(&mut program.module);
-        }
+        let all_globals = stubs.is_some() || replayer.is_some();
+        adopted::adopt_globals(&mut program.module, &options.global, all_globals)?;
         let host = Host { wasi, stubs, replayer };
         missing::check(program, &host.imports(program, Output::Dropped)?)?;
         Ok(host)

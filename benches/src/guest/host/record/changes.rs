@@ -46,8 +46,10 @@ impl Before {
         let mut writes = Vec::new();
         call.with_memory(|memory| {
             for (address, old) in &self.parts {
+                // A part that is out of bounds is empty.
                 let start = *address as usize;
-                compare(*address, old, &memory[start..start + old.len()], &mut writes);
+                let new = memory.get(start..start + old.len()).unwrap_or_default();
+                compare(*address, old, new, &mut writes);
             }
             if self.anywhere {
                 let old: usize = self.parts.iter().map(|(_, bytes)| bytes.len()).sum();
