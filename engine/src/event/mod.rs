@@ -190,7 +190,8 @@ pub enum Event<'a> {
         /// Why.
         cause: Cause,
     },
-    /// A hijacked frame will not continue: a trap has jumped over it, or its landing has exhausted the stack.
+    /// A hijacked frame will not continue: a trap has jumped over it, or its landing has exhausted the stack. Of slots
+    /// without records (`bookkeeping` other than `ledger`) only the latter is told.
     Dropped {
         /// The version that the frame was of.
         version: &'a CodeVersion,

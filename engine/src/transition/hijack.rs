@@ -80,7 +80,7 @@ impl Thread {
         let ledger = self.ledger().borrow();
         let landing = ReturnPc::new(osr_stubs::x86_64::landing_pc());
         let pcs = LedgerPcs::new(&ledger);
-        // Survives the change from site to site: in machine registers.
+        // Survives the change from site to site. In a run it is in machine registers.
         let mut writer = hijacking.batch.writer();
         self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
@@ -94,15 +94,17 @@ impl Thread {
                 while others.next_frame().is_some() {}
                 return;
             }
+            let mut run = writer;
             let mut next = Some(frame);
             while let Some(Frame { return_slot, .. }) = next {
-                if writer.is_full() {
-                    hijacking.batch.keep_written(writer, site);
-                    writer = hijacking.batch.writer();
+                if run.is_full() {
+                    hijacking.batch.keep_written(run, site);
+                    run = hijacking.batch.writer();
                 }
-                hijack_slot(&mut writer, return_slot, site, landing);
+                hijack_slot(&mut run, return_slot, site, landing);
                 next = others.next_frame();
             }
+            writer = run;
             hijacking.batch.keep_written(writer, site);
         })?;
         let batch = hijacking.keep();
@@ -253,7 +255,7 @@ impl<'i> Hijacking<'i> {
         })
     }
 
-    pub(super) fn keep(mut self) -> Batch {
+    pub(super) fn keep(&mut self) -> Batch {
         std::mem::take(&mut self.batch)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use osr_stackwalk::ReturnPc;
 
-/// A few return PCs with what is known of them, each at one of two places.
+/// A few return PCs with what is known of them, each at one of [`WAYS`] places.
 pub(super) struct PcCache<T> {
     pcs: [ReturnPc; ENTRIES],
     values: [T; ENTRIES],
@@ -13,7 +13,9 @@ pub(super) struct PcCache<T> {
     evicted: HashMap<ReturnPc, T>,
 }
 
-const ENTRIES: usize = 64;
+const ENTRIES: usize = 32;
+
+const WAYS: usize = 4;
 
 impl<T: Copy> PcCache<T> {
     /// Nothing is known. `unused` is any value.
@@ -26,21 +28,20 @@ impl<T: Copy> PcCache<T> {
     pub(super) fn get(&mut self, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> T {
         // Return PCs differ in all bits; the product spreads them.
         let first = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.ilog2())) as usize;
-        let second = first ^ 1;
-        if self.pcs[first] == pc {
-            self.values[first]
-        } else if self.pcs[second] == pc {
-            self.values[second]
-        } else {
-            self.fill(first, pc, meet)
+        for way in 0..WAYS {
+            if self.pcs[first ^ way] == pc {
+                return self.values[first ^ way];
+            }
         }
+        self.fill(first, pc, meet)
     }
 
     #[cold]
     #[inline(never)]
     fn fill(&mut self, first: usize, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> T {
-        let entry = if self.pcs[first].is_null() { first } else { first ^ 1 };
-        if !self.pcs[entry].is_null() {
+        let free = (0..WAYS).map(|way| first ^ way).find(|&entry| self.pcs[entry].is_null());
+        let entry = free.unwrap_or(first);
+        if free.is_none() {
             self.evicted.insert(self.pcs[entry], self.values[entry]);
         }
         let known = self.evicted.get(&pc).copied();

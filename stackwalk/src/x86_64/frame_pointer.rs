@@ -47,6 +47,7 @@ impl ExitRecord {
         }
         // The saved rbp is at the base, and the return slot in the word above.
         let caller = memory.word(frame_base)?;
+        memory.expect(frame_base);
         Ok(ExitRecord { return_slot: ReturnSlot::new(frame_base.wrapping_add(8)), frame_base: caller })
     }
 
