@@ -12,7 +12,7 @@ use crate::guest::step::{ReadOption, WriteOption};
 pub(crate) struct CallOptions {
     /// The program: a .wasm, .wat or .ir file.
     pub(crate) program: PathBuf,
-    /// Arguments of the function.
+    /// Arguments of the function; of a WASI program, after `--`, its own.
     #[arg(value_name = "ARG", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
     /// The exported function to call [default: `run`, else `_start`, else `main`, else the only one; `_start` first

@@ -7,7 +7,6 @@ use clap::Args;
 
 /// Options that choose what a program imports.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "What the program is given")]
 pub(crate) struct HostOptions {
     /// What supplies imports. `wasi`: WASI preview 1, and what the test programs import from `env` [default].
     /// `stub`: those, and functions that return zeros, which are reported. `trap`: those, and functions that trap

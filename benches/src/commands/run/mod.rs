@@ -43,8 +43,10 @@ Examples:
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
   osr-bench run richards.wasm 100 --stress random=3 --record r.json
   osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
+  osr-bench run tool.wasm --dir ./data::/data --env LANG=C -- --fast /data/input < more
+  osr-bench run library.wasm --imports stub --write 0x400=in --invoke setup=3 --invoke work 1024 5 --read 0x400=16
 
-Exit codes: 0; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference.";
+Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference.";
 
 /// Options of `run`.
 #[derive(Debug, Args)]
