@@ -125,6 +125,7 @@ impl Translator<'_, '_> {
             self.write(register, value);
         }
         debug_assert!(places.iter().filter(|place| !is_memory(**place)).count() >= results.len().min(1));
+        self.check_return(point);
     }
 
     /// The number of the function that `table[index]` refers to; traps if there is none of that signature.
@@ -171,6 +172,7 @@ impl Translator<'_, '_> {
         if let Some(register) = result {
             self.write(register, returned[0]);
         }
+        self.check_return(point);
     }
 
     fn table_field(

@@ -22,12 +22,12 @@ use thiserror::Error;
 
 use super::isa::isa;
 use super::trap_site::trap_sites;
-use super::{pad, safepoint, translate};
+use super::{invalidation_point, pad, safepoint, translate};
 use crate::frame_map::FrameMaps;
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
-use crate::settings::{BaselineCompiler, CompiledTier, StateRecording};
+use crate::settings::{BaselineCompiler, CompiledTier, ReturnSites, StateRecording};
 use crate::single_pass::{Buffers, SinglePass};
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
@@ -90,6 +90,9 @@ pub enum CompileError {
         /// What there is.
         available: usize,
     },
+    /// No jump could be written behind one of its calls.
+    #[error("two of its calls are too near to one another to be invalidation points")]
+    NoRoom,
     /// The frame would not fit the stack reserve.
     #[error("its frame of {bytes} bytes exceeds the limit of {limit}")]
     FrameTooLarge {
@@ -167,6 +170,7 @@ impl Compiler {
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
         if unit.key.tier == CompiledTier::Baseline
             && unit.settings.baseline == BaselineCompiler::SinglePass
+            && unit.settings.return_sites == ReturnSites::Plain
             && let Ok(single_pass) = &self.single_pass
             && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
         {
@@ -183,6 +187,14 @@ impl Compiler {
                 Err(Failure::Refused(error)) => break Err(error),
                 Err(Failure::TrapWithoutPoint) => request.load_merging = request.load_merging.prevent(),
                 Err(Failure::ImmovablePad) => request.recording = StateRecording::Slots,
+                // Where pads or ways out are in the way, they are elsewhere with another recording.
+                Err(Failure::NoRoom) => match request.recording {
+                    StateRecording::Pads | StateRecording::CrossChecked => {
+                        request.recording = StateRecording::Locations;
+                    }
+                    StateRecording::Locations if is_optimized => request.recording = StateRecording::Slots,
+                    _ => break Err(CompileError::NoRoom),
+                },
             }
         };
         self.scratch().push(scratch);
@@ -218,9 +230,13 @@ impl Compiler {
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         let maps = safepoint::maps(body, points, &safepoints, compiled)?;
+        let mut code = compiled.code_buffer().to_vec();
+        if settings.return_sites == ReturnSites::Overwritable {
+            invalidation_point::make_room(&mut code, &maps)?;
+        }
         let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         Ok(CompiledBody {
-            code: compiled.code_buffer().into(),
+            code: code.into(),
             frame_maps: maps.frame_maps,
             trap_sites: trap_sites(body, points, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?,
             recording: request.recording,
@@ -268,6 +284,14 @@ enum Failure {
     TrapWithoutPoint,
     /// A pad could not outlive its code.
     ImmovablePad,
+    /// A call could not be an invalidation point.
+    NoRoom,
+}
+
+impl From<invalidation_point::NoRoom> for Failure {
+    fn from(_: invalidation_point::NoRoom) -> Self {
+        Failure::NoRoom
+    }
 }
 
 impl From<pad::Immovable> for Failure {

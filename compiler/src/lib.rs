@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use osr_compiler::{Analysis, BaselineCompiler, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
-//! use osr_compiler::{CallBinding, StateRecording};
+//! use osr_compiler::{CallBinding, ReturnSites, StateRecording};
 //! use osr_ir::FunctionIndex;
 //!
 //! let module = osr_ir::wasm::import_text(
@@ -40,6 +40,7 @@
 //!         poll: Poll::StackLimit,
 //!         counts_residents: false,
 //!         keeps_return_pc: false,
+//!         return_sites: ReturnSites::Plain,
 //!         unrolling: 1,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,
@@ -68,6 +69,7 @@ mod call;
 pub mod calling_convention;
 mod compiler;
 pub mod frame_map;
+mod invalidation_point;
 mod isa;
 mod linked_module;
 mod listed;
@@ -82,6 +84,7 @@ mod recording;
 pub mod reference;
 mod registers;
 mod residence;
+mod return_check;
 mod runtime_operation;
 mod safepoint;
 mod settings;
@@ -94,11 +97,14 @@ mod unrolling;
 
 pub use analysis::Analysis;
 pub use compiler::{CompileError, CompiledBody, Compiler, DirectCall};
+pub use invalidation_point::POINT_BYTES;
 pub use linked_module::{LinkedModule, is_elsewhere};
 pub use pad_sites::{PadRange, PadSites, Reference};
 pub use poll_sites::{PollSite, PollSites};
 pub use residence::ResidenceCount;
 pub use runtime_operation::RuntimeOperation;
-pub use settings::{BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, StateRecording};
+pub use settings::{
+    BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, ReturnSites, StateRecording,
+};
 pub use trap_site::TrapSite;
 pub use unit::{EntryPoint, Unit, VersionKey};

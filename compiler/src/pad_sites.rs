@@ -1,6 +1,7 @@
 //! Where the pads of compiled code are, and what they refer to: enough to execute them elsewhere.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Where a pad is, in bytes from the start of the version's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ impl PadSites {
     #[inline(always)]
     pub fn range(&self, site: u32) -> Option<PadRange> {
         self.ranges[site as usize]
+    }
+
+    /// All bytes that pads execute or load from the version's code.
+    pub(super) fn executed(&self) -> impl Iterator<Item = Range<u32>> {
+        let pads = self.ranges.iter().flatten().map(|range| range.start..range.end);
+        pads.chain(
+            self.references.iter().map(|reference| reference.target..reference.target + reference.bytes),
+        )
     }
 
     /// Bytes of code.

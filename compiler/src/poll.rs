@@ -71,14 +71,23 @@ impl Translator<'_, '_> {
         let wanted =
             if is_checked_by_limit { self.is_below_limit() } else { self.compare_request(IntCC::Equal) };
         self.builder.ins().brif(wanted, cold, &[], next, &[]);
+        if self.checks_returns() {
+            self.fill_poll(cold, point, next);
+            return self.continue_at(next);
+        }
         self.builder.switch_to_block(cold);
         let slots_current = self.slots_current.clone();
         let state = self.store_state(Resumption { point, results: &[], places: &[] });
         let call = self.call_poll();
         self.record_safepoint(call, Safepoint { state, ..Safepoint::new(point) });
         self.builder.ins().jump(next, &[]);
-        self.builder.switch_to_block(next);
         self.slots_current = slots_current;
+        self.continue_at(next);
+    }
+
+    /// What follows is in `next`, and knows what is known here.
+    pub(super) fn continue_at(&mut self, next: ir::Block) {
+        self.builder.switch_to_block(next);
         if self.has_slots() {
             // Whatever is needed again is cheaper made again than carried over.
             self.block_local.clear();
@@ -148,7 +157,7 @@ impl Translator<'_, '_> {
         self.at(Some(point));
     }
 
-    fn cold_block(&mut self) -> ir::Block {
+    pub(super) fn cold_block(&mut self) -> ir::Block {
         let block = self.builder.create_block();
         self.builder.set_cold_block(block);
         block
@@ -164,6 +173,10 @@ impl Translator<'_, '_> {
             self.builder.ins().jump(next, &[]);
             return;
         }
+        if self.checks_returns() {
+            self.record_safepoint(call, Safepoint::new(point));
+            return self.leave_where_returning(point, next);
+        }
         let leave = self.cold_block();
         let leaving = self.context_word(offset_of!(Context, leaving));
         self.builder.ins().brif(leaving, leave, &[], next, &[]);
@@ -174,7 +187,14 @@ impl Translator<'_, '_> {
 
     /// Leaves the frame that has called `poll`, the safepoint at `point`. Its state is what it is here.
     fn leave(&mut self, poll: ir::Inst, point: Point) {
-        let stub = Callee::At(self.context_word(offset_of!(Context, left_poll_stub)));
+        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_poll_stub), point);
+        let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
+        self.builder.func.set_srcloc(call, Origin::Leave(number).location());
+    }
+
+    /// Calls the stub that the context has at `stub`, which does not return: the frame continues at `point` elsewhere.
+    pub(super) fn call_for_good(&mut self, stub: usize, point: Point) -> (ir::Inst, Safepoint) {
+        let stub = Callee::At(self.context_word(stub));
         let mut signature = ir::Signature::new(CallConv::SystemV);
         signature.params.push(AbiParam::new(types::I64));
         let signature = self.builder.import_signature(signature);
@@ -183,10 +203,9 @@ impl Translator<'_, '_> {
         let keeping = Keeping::where_left(self.recording);
         let (call, safepoint, _) =
             self.call_with_state(signature, (stub, &[self.context]), resumption, keeping);
-        let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
-        self.builder.func.set_srcloc(call, Origin::Leave(number).location());
         self.builder.ins().trap(never_trap_code());
         self.slots_current = slots_current;
+        (call, safepoint)
     }
 
     /// Calls the stub, which preserves every register.
@@ -199,7 +218,7 @@ impl Translator<'_, '_> {
     }
 
     /// A word of the context, now.
-    fn context_word(&mut self, offset: usize) -> ir::Value {
+    pub(super) fn context_word(&mut self, offset: usize) -> ir::Value {
         self.builder.ins().load(types::I64, MemFlagsData::trusted(), self.context, offset as i32)
     }
 

@@ -65,6 +65,8 @@ pub(super) struct CompiledMaps {
     pub(super) slots: Option<FrameMaps>,
     /// Pads, if there are any.
     pub(super) pads: Option<PadSites>,
+    /// By site, if the frame leaves by another call, where that ends.
+    pub(super) exits: Vec<Option<u32>>,
 }
 
 /// A call in machine code.
@@ -75,6 +77,8 @@ struct Call<'c> {
     contexts: &'c [Handler],
     /// Where its pad begins.
     pad: Option<u32>,
+    /// Where the call ends by which the frame is left, if that is another.
+    exit: Option<u32>,
 }
 
 /// The frame maps of a compiled body.
@@ -97,7 +101,8 @@ pub(super) fn maps(
     let starts: Vec<Option<u32>> = calls.iter().map(|call| call.pad).collect();
     let has_pads = starts.iter().any(Option::is_some);
     let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
-    Ok(CompiledMaps { frame_maps, slots, pads })
+    let exits = calls.iter().map(|call| call.exit).collect();
+    Ok(CompiledMaps { frame_maps, slots, pads, exits })
 }
 
 /// The layout of a compiled body's frames.
@@ -124,16 +129,18 @@ fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode) -> Vec<Cal
         match origins.at(call.ret_addr - 1) {
             Some(Origin::Safepoint(number)) => {
                 let safepoint = &safepoints[number];
-                calls.push((number, Call { safepoint, return_offset: call.ret_addr, contexts, pad }));
+                let call = Call { safepoint, return_offset: call.ret_addr, contexts, pad, exit: None };
+                calls.push((number, call));
             }
-            Some(Origin::Leave(number)) => _ = leaves.insert(number, contexts),
+            Some(Origin::Leave(number)) => _ = leaves.insert(number, (call.ret_addr, contexts)),
             // Of a pad.
             _ => {}
         }
     }
     for (number, call) in &mut calls {
         if call.safepoint.exits_apart {
-            call.contexts = leaves[number];
+            let (exit, contexts) = leaves[number];
+            (call.exit, call.contexts) = (Some(exit), contexts);
         }
         assert_eq!(call.pad.is_some(), call.safepoint.has_pad, "what was asked for is there");
     }

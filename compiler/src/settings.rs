@@ -23,7 +23,7 @@ listed! {
     /// What makes baseline code.
     pub enum BaselineCompiler {
         /// This crate's own: one pass over the body, straight to machine code. Functions that it refuses are compiled
-        /// by Cranelift.
+        /// by Cranelift, and so are all whose return sites are more than plain.
         #[default]
         SinglePass = "single-pass",
         /// Cranelift without optimizations, and with its register allocator that makes a single pass.
@@ -137,6 +137,19 @@ impl Poll {
     }
 }
 
+/// What has to be so where calls return to: how frames of retired code leave it, as far as that is the code's own business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReturnSites {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// A jump fits behind each call, over code that nothing else executes once the code is retired.
+    Overwritable,
+    /// After each call the code compares, and leaves if the frame is to. Only there does optimized code make its state
+    /// known, and so do polls.
+    Checked,
+}
+
 /// Everything that a [unit](crate::Unit) says about code besides the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeSettings {
@@ -152,6 +165,8 @@ pub struct CodeSettings {
     pub counts_residents: bool,
     /// Whether each frame has a word for the return PC that leads into it, for when that is swapped.
     pub keeps_return_pc: bool,
+    /// What has to be so where calls return to.
+    pub return_sites: ReturnSites,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,

@@ -63,6 +63,9 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
+    /// Where the state is not known.
+    const NOTHING: Keeping = Keeping { stores: false, locates: false, has_pad: false };
+
     /// How a call does that at which `live` registers are live.
     fn at_call(recording: StateRecording, live: usize) -> Keeping {
         let is_small = live <= MOST_PAD_VALUES || recording == StateRecording::CrossChecked;
@@ -97,9 +100,13 @@ impl Translator<'_, '_> {
         arguments: &[ir::Value],
         resumption: Resumption<'_>,
     ) -> Vec<ir::Value> {
-        let keeping = Keeping::at_call(self.recording, self.analysis.liveness.at(resumption.point).len());
+        let keeping = match self.checks_returns() && self.tier == CompiledTier::Optimized {
+            true => Keeping::NOTHING,
+            false => Keeping::at_call(self.recording, self.analysis.liveness.at(resumption.point).len()),
+        };
         let (call, safepoint, returned) =
             self.call_with_state(signature, (callee, arguments), resumption, keeping);
+        self.forget_values();
         self.record_safepoint(call, safepoint);
         returned
     }
@@ -112,9 +119,10 @@ impl Translator<'_, '_> {
         resumption: Resumption<'_>,
         keeping: Keeping,
     ) -> (ir::Inst, Safepoint, Vec<ir::Value>) {
-        let (state, kept) = match keeping.has_values() {
-            true => self.keep_state(resumption, keeping),
-            false => (self.store_state(resumption), Vec::new()),
+        let (state, kept) = match keeping {
+            _ if keeping.has_values() => self.keep_state(resumption, keeping),
+            Keeping { stores: true, .. } => (self.store_state(resumption), Vec::new()),
+            _ => (State::new(), Vec::new()),
         };
         let safepoint = Safepoint { state, ..Safepoint::new(resumption.point) };
         if kept.is_empty() {
@@ -122,7 +130,6 @@ impl Translator<'_, '_> {
                 Callee::At(address) => self.builder.ins().call_indirect(signature, address, arguments),
                 Callee::Named(function) => self.builder.ins().call(function, arguments),
             };
-            self.forget_values();
             return (call, safepoint, self.builder.inst_results(call).to_vec());
         }
         let stored = keeping.stores.then(|| self.store_state(resumption));

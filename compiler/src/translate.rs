@@ -27,7 +27,7 @@ use crate::analysis::Analysis;
 use crate::calling_convention::Place;
 use crate::linked_module::LinkedModule;
 use crate::profile::Profile;
-use crate::settings::{CallBinding, CompiledTier, Poll, StateRecording};
+use crate::settings::{CallBinding, CompiledTier, Poll, ReturnSites, StateRecording};
 use crate::unit::{EntryPoint, Unit, VersionKey};
 
 /// The state of translating one body.
@@ -119,7 +119,8 @@ pub(super) fn translate<'b>(
     let context = builder.block_params(start)[0];
     let parameters = linked.module().signature_of(function).parameters.len();
     let constants_everywhere = constant_registers(body, parameters);
-    let stores = recording.stores() && tier == CompiledTier::Optimized;
+    let calls_store = recording.stores() && settings.return_sites != ReturnSites::Checked;
+    let stores = calls_store && tier == CompiledTier::Optimized;
     let stores = stores.then(|| Stores::of(body, analysis, entry, &constants_everywhere));
     let copies = match tier {
         CompiledTier::Baseline => 1,

@@ -160,9 +160,12 @@ pub enum InstantiationError {
         /// What cannot be done.
         what: &'static str,
     },
+    /// Hijacks are to be forced, and the mechanism's frames leave by themselves.
+    #[error("the mechanism swaps no return PC, so no hijack can be forced: force invalidations only")]
+    NothingIsHijacked,
     /// Calls are bound to distances, and code memory is larger than those reach.
     #[error(
-        "with {bytes} bytes of code memory calls do not reach all code: use {limit} at most, or the call binding `cell`"
+        "with {bytes} bytes of code memory calls do not reach all code: use {limit} at most, or the call binding `cell` without invalidation points"
     )]
     FarCalls {
         /// What the settings say.
@@ -226,6 +229,12 @@ pub enum TransitionError {
     /// [`ActiveFrames::ReturnBarrier`](crate::ActiveFrames::ReturnBarrier).
     #[error("the mechanism lets active frames run out, so none can be replaced")]
     FramesRunOut,
+    /// The instance was made with [`ActiveFrames::InvalidationPoint`](crate::ActiveFrames::InvalidationPoint) or
+    /// [`ActiveFrames::ReturnCheck`](crate::ActiveFrames::ReturnCheck).
+    #[error(
+        "the mechanism swaps no return PC: frames leave code that is invalidated, and none leaves code that is not"
+    )]
+    NothingIsHijacked,
     /// The instance was made with calls that are bound for good, or without polls.
     #[error("the mechanism compiles all code once, when the instance is made, so none can be replaced")]
     CodeIsFinal,

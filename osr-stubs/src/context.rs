@@ -43,11 +43,15 @@ pub struct Context {
     pub exit_slot: u64,
     /// The frame base (`rbp`) of that frame.
     pub exit_frame: u64,
-    /// The nearest entry from Rust into compiled code; null if there is none.
-    pub entry: *const EntryRecord,
-
+    /// Frames whose code checks its returns leave it where their `rsp` is above this: the return slot that leads into the
+    /// innermost frame of retired code; [`u64::MAX`] if there is none.
+    pub return_limit: u64,
     /// Not 0: code that polls by a flag takes its slow path. The same request as [`POLL_REQUEST`].
     pub poll_flag: AtomicU64,
+    /// The nearest entry from Rust into compiled code; null if there is none.
+    pub entry: *const EntryRecord,
+    /// Address of the `left_return` stub.
+    pub left_return_stub: *const u8,
 
     /// What the landing stub saves and restores.
     pub landing: LandingRegisters,
@@ -167,6 +171,9 @@ pub struct LandingRegisters {
     pub pad: u64,
     /// On arrival through a landing table, the PC of the entry that was returned to. The runtime clears it.
     pub table_entry: u64,
+    /// Where a frame has left its code by itself: the return PC of the call at which its frame map holds. On arrival
+    /// only.
+    pub pc: u64,
 }
 
 /// The functions of the runtime that the stubs call. None of them may unwind.
@@ -182,6 +189,8 @@ pub struct Hooks {
     pub land: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A pad has stored what the frame map does not say; the landing goes on. Gives the code to jump to.
     pub land_from_pad: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// A frame has left its code by itself, at [`LandingRegisters::pc`]. Gives the code to jump to.
+    pub leave: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A frame ended by `slot`, where a barrier stood. Gives the PC to continue at.
     pub ended: unsafe extern "C" fn(context: *mut Context, slot: u64) -> u64,
     /// A frame that was hijacked at a poll has stored its state: nothing executes its code any more.

@@ -18,6 +18,8 @@
 //! | [`runtime_call`](x86_64::runtime_call) | an operation that compiled code leaves to the runtime | the runtime, and back |
 //! | [`enter_interpreter`](x86_64::enter_interpreter) | a call of a function without code | the interpreter, or code that was just made |
 //! | landing, at [`landing_pc`](x86_64::landing_pc) | a return through a hijacked slot | what the hook `land` returns |
+//! | invalidated, at [`invalidated_pc`](x86_64::invalidated_pc) | a return to a call whose code was overwritten | a landing |
+//! | [`left_return`](x86_64::left_return) | a frame whose code has found out that it is retired | a landing |
 //! | barrier, at [`barrier_pc`](x86_64::barrier_pc) | the end of a frame that is counted | where it would have returned to |
 //! | [`run_pad`](x86_64::run_pad) | a landing whose state a pad stores | that pad, and the landing again |
 //! | [`resume_interpreter`](x86_64::resume_interpreter) | a landing in the interpreter | the interpreter, which returns to the popped frame's caller |
@@ -26,8 +28,9 @@
 //! # The context
 //!
 //! The machine-visible part of a thread is [`Context`]: stack limit, memory base, call cells, the addresses of the stubs.
-//! Compiled code and every stub have it in `rdi`, except the landing stub, which is *returned into* by code that
-//! knows nothing of it, and so finds it in thread-local storage ([`current`](x86_64::current())).
+//! Compiled code and every stub have it in `rdi`, except the stubs that are *returned into*, or jumped to from where
+//! code was returned into: by code that knows nothing of them. They find it in thread-local storage
+//! ([`current`](x86_64::current())).
 //!
 //! Field offsets are `offset_of!` operands of the assembly; nothing is kept in step by hand:
 //!

@@ -147,7 +147,9 @@ impl<C> Reclaimer<C> {
         !self.waiting.is_empty()
     }
 
-    /// With [`Strategy::Scan`]: what has no frame in `census`, which is of what [waits](Self::waiting), is drained.
+    /// With [`Strategy::Scan`]: what has no frame in `census`, which is of what [waits](Self::waiting), is drained. With
+    /// [`Strategy::Count`]: so it is, and the frames in the census are those that have not ended: for when frames have
+    /// ended that nobody has told of.
     ///
     /// # Panics
     /// If the census is of something else.
@@ -167,7 +169,8 @@ impl<C> Reclaimer<C> {
         self.drain();
     }
 
-    /// With [`Strategy::Count`]: a frame that a census has found at `pc` has ended, or was replaced.
+    /// With [`Strategy::Count`]: a frame that a census has found at `pc`, or elsewhere in the same code, has ended, or was
+    /// replaced.
     pub fn frame_ended(&mut self, pc: ReturnPc) {
         let before = self.starts.range(..=pc.lookup_address()).next_back();
         if let Some((_, &ticket)) = before.filter(|(_, ticket)| self.waiting[ticket].range.holds(pc)) {

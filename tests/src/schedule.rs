@@ -45,9 +45,13 @@ pub fn under(mechanism: Mechanism, settings: Settings) -> Settings {
     let is_final = mechanism.is_final();
     let stress = match settings.stress {
         _ if is_final => Stress::None,
-        stress if mechanism.replaces_frames() => stress,
-        Stress::Periodic(Periodic { invalidate, .. }) => {
-            Stress::Periodic(Periodic { invalidate, hijack: None, land: None })
+        stress if mechanism.hijacks() => stress,
+        Stress::Periodic(Periodic { invalidate, land, .. }) => {
+            let land = land.filter(|_| mechanism.replaces_frames());
+            Stress::Periodic(Periodic { invalidate, hijack: None, land })
+        }
+        Stress::Random(seed) if mechanism.replaces_frames() => {
+            Stress::invalidate(1 + seed % 8).landing(Land::Random(seed))
         }
         Stress::Random(seed) => Stress::invalidate(1 + seed % 8),
         other => other,

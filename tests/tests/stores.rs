@@ -10,13 +10,16 @@ use osr_ir::{TrapKind, Value};
 use osr_tests::configuration::on_large_stack;
 use osr_tests::guest::{acting, eager, interpreted, parse};
 
-fn settings() -> [Settings; 4] {
+fn settings() -> [Settings; 6] {
+    let return_checks = "frames=return-check,release=frame-count".parse().expect("a mechanism");
     let hijacked = |land| Settings { stress: Stress::invalidate(1).landing(land), ..eager() };
     [
         interpreted(),
         Settings { tiers: Tiers::Baseline, ..eager() },
         hijacked(Land::In(Tier::Interpreter)),
         hijacked(Land::Random(1)),
+        Settings { mechanism: "jsc".parse().expect("a preset"), ..hijacked(Land::Random(2)) },
+        Settings { mechanism: return_checks, ..hijacked(Land::Random(3)) },
     ]
 }
 

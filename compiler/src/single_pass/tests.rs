@@ -4,7 +4,9 @@
 use osr_ir::FunctionIndex;
 
 use super::{Buffers, Features, SinglePass};
-use crate::settings::{BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, StateRecording};
+use crate::settings::{
+    BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, ReturnSites, StateRecording,
+};
 use crate::unit::{EntryPoint, Unit, VersionKey};
 use crate::{Analysis, LinkedModule};
 
@@ -57,6 +59,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         poll: Poll::StackLimit,
         counts_residents: false,
         keeps_return_pc: false,
+        return_sites: ReturnSites::Plain,
         unrolling: 1,
         shows_arrivals: false,
         frame_limit: 1 << 16,

@@ -11,6 +11,7 @@ use crate::settings::mechanism::{Bookkeeping, Mechanism, RebuildTime};
 use crate::thread::Thread;
 use crate::tiering;
 use crate::transition::landing::{land, land_from_table, land_rebuilt};
+use crate::transition::leave::leave;
 use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
 
@@ -21,7 +22,7 @@ pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
         (Bookkeeping::Ledger, RebuildTime::AtLanding) => land,
         (Bookkeeping::Ledger, RebuildTime::AtOnce) => land_rebuilt,
     };
-    Hooks { call, resume, land, land_from_pad, ended, left_poll, poll, runtime }
+    Hooks { call, resume, land, land_from_pad, leave, ended, left_poll, poll, runtime }
 }
 
 /// # Safety
@@ -76,7 +77,7 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
     } else {
         Outcome::Trap
     };
-    leave(thread, function, outcome, window, call)
+    hand_over(thread, function, outcome, window, call)
 }
 
 /// Calls a function of another instance, through a table.
@@ -120,12 +121,12 @@ unsafe extern "C" fn resume(context: *mut Context, call: *mut NativeCall) -> Exi
     let landed = thread.take_landed();
     let window = thread.values().top();
     let outcome = interpreter::run(thread, landed.function, Start::Point(landed.point), window);
-    leave(thread, landed.function, outcome, window, call)
+    hand_over(thread, landed.function, outcome, window, call)
 }
 
 /// Hands the outcome of an activation to the thunk that it was called from.
 #[inline(always)]
-fn leave(
+fn hand_over(
     thread: &Thread,
     function: FunctionIndex,
     outcome: Outcome,

@@ -152,8 +152,8 @@ pub(crate) struct TakenRecord {
 }
 
 impl TakenRecord {
-    /// Of a slot without a record, which led into the landing table of the version of `site`.
-    pub(crate) fn of_table(slot: ReturnSlot, site: PendingSite) -> TakenRecord {
+    /// Of a slot that is not in the ledger. The frame counts as pending at the version of `site`.
+    pub(crate) fn unrecorded(slot: ReturnSlot, site: PendingSite) -> TakenRecord {
         TakenRecord { slot, site, others: 0, unfinished: Unfinished }
     }
 

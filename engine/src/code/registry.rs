@@ -7,6 +7,7 @@
 //! the *awaited* while ledger records name the version.
 
 mod landings;
+mod points;
 mod polls;
 
 use std::collections::HashMap;
@@ -33,7 +34,8 @@ use super::version::{CodeVersion, VersionId};
 use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
-use crate::settings::mechanism::{Bookkeeping, Placement};
+use crate::settings::mechanism::{ActiveFrames, Bookkeeping, Placement};
+use points::PointTarget;
 use polls::PollsInCode;
 
 /// All code versions of an instance.
@@ -50,6 +52,8 @@ pub(crate) struct Registry {
     inner: Mutex<Inner>,
     polls: PollsInCode,
     bookkeeping: Bookkeeping,
+    /// Where retired code leads, if it is overwritten.
+    points: Option<PointTarget>,
     epoch: AtomicU64,
     install_ns: AtomicU64,
     release_ns: AtomicU64,
@@ -125,6 +129,8 @@ impl Registry {
     pub(crate) fn new(settings: &Settings, common_unwind: &CommonInformationEntry) -> io::Result<Registry> {
         let mut memory = Memory::new(settings.code_memory, settings.code_bytes, settings.checked)?;
         let polls = PollsInCode::new(settings.mechanism.poll, &mut memory)?;
+        let writes_points = settings.mechanism.frames == ActiveFrames::InvalidationPoint;
+        let points = writes_points.then(|| PointTarget::new(&mut memory)).transpose()?;
         let range = memory.range();
         let bytes = range.end - range.start;
         let granules = bytes as usize / GRANULE;
@@ -156,6 +162,7 @@ impl Registry {
             }),
             polls,
             bookkeeping: settings.mechanism.bookkeeping,
+            points,
             epoch: AtomicU64::new(0),
             install_ns: AtomicU64::new(0),
             release_ns: AtomicU64::new(0),

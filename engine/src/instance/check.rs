@@ -3,6 +3,7 @@
 use osr_compiler::CallBinding;
 
 use crate::error::InstantiationError;
+use crate::settings::mechanism::ActiveFrames;
 use crate::settings::stress::Stress;
 use crate::settings::{Settings, Tiers};
 
@@ -21,13 +22,18 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         return Err(InstantiationError::UnorderedSchedule);
     }
     settings.mechanism.check()?;
-    if settings.mechanism.binding != CallBinding::Cell && settings.code_bytes > NEAR_BYTES {
+    let is_near = settings.mechanism.binding != CallBinding::Cell
+        || settings.mechanism.frames == ActiveFrames::InvalidationPoint;
+    if is_near && settings.code_bytes > NEAR_BYTES {
         return Err(InstantiationError::FarCalls { bytes: settings.code_bytes, limit: NEAR_BYTES });
     }
-    let can_be_forced = settings.mechanism.replaces_frames()
+    let can_be_forced = settings.mechanism.hijacks()
         || (!settings.mechanism.is_final() && settings.stress.only_invalidates());
     if !can_be_forced && settings.stress.wants_safepoints() {
-        return Err(InstantiationError::FramesRunOut { what: "transitions cannot be forced" });
+        return Err(match settings.mechanism.replaces_frames() {
+            true => InstantiationError::NothingIsHijacked,
+            false => InstantiationError::FramesRunOut { what: "transitions cannot be forced" },
+        });
     }
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
         return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });

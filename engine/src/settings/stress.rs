@@ -162,7 +162,13 @@ impl Stress {
 
     /// Whether nothing is forced but invalidations: that can be done where frames run out, too.
     pub(crate) fn only_invalidates(&self) -> bool {
-        matches!(self, Stress::Periodic(Periodic { hijack: None, .. }))
+        match self {
+            Stress::None | Stress::Periodic(Periodic { hijack: None, .. }) => true,
+            Stress::Replay(schedule) => {
+                schedule.safepoints.iter().all(|&(_, action)| action == Action::Invalidate)
+            }
+            Stress::Periodic(_) | Stress::Random(_) | Stress::Uncovered => false,
+        }
     }
 
     /// What is done at the `safepoint`th safepoint.

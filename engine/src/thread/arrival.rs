@@ -98,11 +98,14 @@ impl Thread {
         }
     }
 
-    /// Whether frames of compiled code can be replaced at all.
+    /// Whether frames of compiled code can be hijacked at all.
     pub(crate) fn check_ready(&self) -> Result<(), TransitionError> {
         self.check_process()?;
-        let replaces = self.instance().settings().mechanism.replaces_frames();
-        if replaces { Ok(()) } else { Err(TransitionError::FramesRunOut) }
+        match self.instance().settings().mechanism {
+            mechanism if mechanism.hijacks() => Ok(()),
+            mechanism if mechanism.replaces_frames() => Err(TransitionError::NothingIsHijacked),
+            _ => Err(TransitionError::FramesRunOut),
+        }
     }
 
     /// Whether versions can be retired at all.

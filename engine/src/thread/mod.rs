@@ -42,7 +42,7 @@ use crate::settings::Tier;
 use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
 use crate::thread::draining::Draining;
-use crate::thread::pending::{Front, Landed, PendingPad, PollExit};
+use crate::thread::pending::{Front, Landed, PendingPad, PollExit, TierUp};
 use crate::thread::phase::{CurrentPhase, NotNow, Phase};
 use crate::thread::rebuilt::Rebuilt;
 use crate::thread::reclaim::Reclaim;
@@ -76,6 +76,7 @@ pub struct Thread {
     landed: Cell<Option<Landed>>,
     pending_pad: RefCell<Option<PendingPad>>,
     poll_exit: Cell<PollExit>,
+    tier_up: Cell<Option<TierUp>>,
     draining: Draining,
     front: Cell<Option<Front>>,
     trap: RefCell<Option<Trap>>,
@@ -141,8 +142,10 @@ impl Thread {
             interpreter_stub: stubs::enter_interpreter as *const u8,
             exit_slot: 0,
             exit_frame: 0,
-            entry: ptr::null(),
+            return_limit: u64::MAX,
             poll_flag: AtomicU64::new(0),
+            entry: ptr::null(),
+            left_return_stub: stubs::left_return as *const u8,
             landing: LandingRegisters::default(),
             hooks: hooks.stubs,
         };
@@ -164,6 +167,7 @@ impl Thread {
             landed: Cell::new(None),
             pending_pad: RefCell::new(None),
             poll_exit: Cell::default(),
+            tier_up: Cell::new(None),
             draining: Draining::default(),
             front: Cell::new(None),
             trap: RefCell::new(None),
@@ -306,6 +310,11 @@ impl Thread {
     /// The frame at a poll that it leaves apart.
     pub(crate) fn poll_exit(&self) -> &Cell<PollExit> {
         &self.poll_exit
+    }
+
+    /// The frame at a poll that its next return check has leave current code.
+    pub(crate) fn tier_up(&self) -> &Cell<Option<TierUp>> {
+        &self.tier_up
     }
 
     /// The retired versions that are not drained.

@@ -6,6 +6,7 @@ use osr_stackwalk::ReturnPc;
 use crate::code::VersionId;
 use crate::code::ledger::TakenRecord;
 use crate::event::Cause;
+use crate::settings::CompiledTier;
 
 /// A landed frame that waits to be resumed.
 #[derive(Clone, Copy, Debug)]
@@ -44,4 +45,13 @@ pub(crate) struct PollExit {
     pub(crate) landing: ReturnPc,
     /// The start of that version's code, if it is to be released, and why.
     pub(crate) release: Option<(u64, Cause)>,
+}
+
+/// The frame at a poll, if its next return check has it leave code that is current.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TierUp {
+    /// The tier that it continues in.
+    pub(crate) tier: CompiledTier,
+    /// The return limit of the frames further out.
+    pub(crate) limit: u64,
 }

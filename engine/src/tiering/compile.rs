@@ -51,6 +51,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         poll: settings.mechanism.poll,
         counts_residents: settings.mechanism.release == CodeRelease::ResidenceCount,
         keeps_return_pc: settings.mechanism.bookkeeping == Bookkeeping::FrameSlot,
+        return_sites: settings.mechanism.return_sites(),
         unrolling: settings.copies(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

@@ -11,7 +11,7 @@ use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
 use crate::instance::Instance;
 use crate::settings::CompiledTier;
-use crate::settings::mechanism::RebuildTime;
+use crate::settings::mechanism::{ActiveFrames, RebuildTime};
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
 use crate::transition::pc_cache::PcCache;
@@ -137,33 +137,40 @@ impl Thread {
         });
     }
 
-    /// Hijacks the frame that has called the runtime, `site` of `version`: it lands in `tier` as soon as
-    /// that call returns.
-    pub(crate) fn hijack_innermost(
-        &self,
-        version: &CodeVersion,
-        site: u32,
-        tier: CompiledTier,
-        cause: Cause,
-    ) {
+    /// The frame that has called the runtime, at `site` of `version`, which polls, lands in `tier` as soon as that call
+    /// returns. It is hijacked; if its code checks its returns, that has it leave.
+    pub(crate) fn leave_innermost(&self, version: &CodeVersion, site: u32, tier: CompiledTier, cause: Cause) {
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let (slot, frame) = unsafe { ((*self.context()).exit_slot, (*self.context()).exit_frame) };
         let slot = ReturnSlot::new(slot);
+        if self.instance().settings().mechanism.frames == ActiveFrames::ReturnCheck {
+            return self.limit_returns_for(tier, slot);
+        }
+        let pending = self.pending_site(version, site).landing_in(tier);
+        self.record_innermost(pending);
+        // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
+        unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
+        self.count(|statistics| statistics.hijacked_frames += 1);
+        self.observe_hijack(slot, version, pending.point(), cause);
+        self.frame_replaced(version, ReturnSlot::new(frame + 8));
+    }
+
+    /// Adds the record of the frame that has called the runtime, which is pending at `site`.
+    pub(crate) fn record_innermost(&self, site: PendingSite) {
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        let slot = ReturnSlot::new(unsafe { (*self.context()).exit_slot });
         let mut ledger = self.ledger().borrow_mut();
         let mut batch = ledger.batch(slot.address());
-        let registers = self.instance().body(version.function).registers.len();
-        let pending = PendingSite::new(version, site, registers).landing_in(tier);
-        let site = batch.add_site(pending);
+        let site = batch.add_site(site);
         let mut writer = batch.writer();
         writer.write(slot, site);
         batch.keep_written(writer, site);
         ledger.add(batch);
-        // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
-        unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
-        drop(ledger);
-        self.count(|statistics| statistics.hijacked_frames += 1);
-        self.observe_hijack(slot, version, pending.point(), cause);
-        self.frame_replaced(version, ReturnSlot::new(frame + 8));
+    }
+
+    /// Site `number` of `version`, where a frame is pending.
+    pub(crate) fn pending_site(&self, version: &CodeVersion, number: u32) -> PendingSite {
+        PendingSite::new(version, number, self.instance().body(version.function).registers.len())
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.
@@ -178,13 +185,6 @@ impl Thread {
         let replaced = replace();
         self.observe(|| Event::ReplacementEnded);
         replaced
-    }
-
-    /// A trap has jumped over the frames that are deeper in the stack than `depth`, whose records are dropped.
-    pub(crate) fn frames_dropped(&self, depth: u64) {
-        self.front_dropped(depth);
-        self.rebuilt().borrow_mut().drop_deeper(depth);
-        self.count_table_landings();
     }
 
     /// Puts the original return PCs back where the code they lead into is still current. Returns the number of

@@ -6,7 +6,9 @@
 //! 3. *release* the code, at once or [when the mechanism says](crate::transition::release). Frame maps and unwind rows
 //!    stay until the last record is gone.
 //!
-//! Where frames run out, nothing is hijacked: an invalidation retires.
+//! Where frames run out, nothing is hijacked: an invalidation retires. Where they leave by themselves, the second step
+//! comes last, and has the code that is left [overwritten](super::invalidation_point), or [looked
+//! for](super::return_check).
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
+use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
 use crate::thread::walk::Walk;
 use crate::transition::pc_cache::PcCache;
@@ -26,7 +29,7 @@ pub struct Invalidated {
     /// Versions that were retired. Unless the release is [`OnHijack`](crate::CodeRelease::OnHijack), their code may be
     /// freed later.
     pub versions: u64,
-    /// Frames that were hijacked.
+    /// Frames that were hijacked. Those that [leave by themselves](crate::Mechanism::frames_leave) are not counted here.
     pub frames: u64,
     /// Bytes of their code.
     pub code_bytes: u64,
@@ -102,13 +105,16 @@ impl Thread {
         let retired: Vec<Arc<CodeVersion>> =
             versions.iter().filter(|version| self.instance().retire(version)).cloned().collect();
         retired.iter().for_each(|version| self.observe(|| Event::Retired { version, cause }));
-        let frames = if self.instance().settings().mechanism.replaces_frames() {
-            self.hijack_retired(cause)?.frames
-        } else {
-            0
-        };
+        let mechanism = self.instance().settings().mechanism;
+        let frames = if mechanism.hijacks() { self.hijack_retired(cause)?.frames } else { 0 };
         let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
-        self.reclaim_retired(&retired, cause)?;
+        let reclaimed = self.reclaim_retired(&retired, cause);
+        match mechanism.frames {
+            ActiveFrames::InvalidationPoint => self.write_points(&retired),
+            ActiveFrames::ReturnCheck => self.limit_returns()?,
+            _ => {}
+        }
+        reclaimed?;
         Ok(Invalidated { versions: retired.len() as u64, frames, code_bytes })
     }
 

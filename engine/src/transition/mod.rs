@@ -1,13 +1,17 @@
 //! Transitions: how frames of compiled code are replaced while they are active.
 
+pub(crate) mod dropped;
 pub(crate) mod hijack;
 pub(crate) mod invalidation;
+pub(crate) mod invalidation_point;
 pub(crate) mod landing;
 pub(crate) mod landing_tables;
+pub(crate) mod leave;
 mod pc_cache;
 pub(crate) mod poll_exit;
 mod rebuild;
 pub(crate) mod release;
+pub(crate) mod return_check;
 pub(crate) mod safepoint;
 pub(crate) mod sparse;
 pub(crate) mod stack_scan;

@@ -1,4 +1,4 @@
-//! PollExit a frame at a poll of optimized code.
+//! Leaving a frame at a poll of optimized code.
 //!
 //! ```text
 //!   compiled code:   poll ────────────┐      ┌──> leave: keep the frame state ──> left_poll ──> landing
@@ -10,21 +10,32 @@
 //! Where a loop polls, optimized code makes the frame state known only where the frame is really left, at a call in a
 //! cold block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
+//!
+//! A frame whose code has [invalidation points](crate::transition::invalidation_point) leaves a poll in the same way; its
+//! slot is hijacked only until the poll returns, and has a record until the frame lands.
 
-use crate::code::CodeVersion;
+use osr_stackwalk::ReturnPc;
+
+use crate::code::{CodeVersion, VersionState};
 use crate::event::Cause;
+use crate::settings::mechanism::ActiveFrames;
 use crate::thread::Thread;
 use crate::thread::pending::PollExit;
 
 impl Thread {
     /// Compiled code is at a poll, at `site` of `version`; `act` does what is to be done there.
     pub(crate) fn at_poll(&self, version: &CodeVersion, site: u32, act: impl FnOnce()) {
-        if !version.exits_apart(site) {
+        let mechanism = self.instance().settings().mechanism;
+        if !version.exits_apart(site) || mechanism.frames == ActiveFrames::ReturnCheck {
             return act();
         }
         let pc = self.exit_pc();
         self.poll_exit().set(PollExit { version: Some(version.id), ..PollExit::default() });
         act();
+        if mechanism.frames_leave() && version.state() != VersionState::Current {
+            self.record_innermost(self.pending_site(version, site));
+            self.set_exit_pc(ReturnPc::new(osr_stubs::x86_64::landing_pc()));
+        }
         let is_left = self.exit_is_hijacked();
         if is_left {
             // Not yet: the record is kept, and the stub behind the poll's cold block lands.

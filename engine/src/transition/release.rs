@@ -8,7 +8,8 @@
 //!                    the runtime, when the outermost call ends, and on request
 //!   epoch            when the outermost call ends that was under way
 //!   residence-count  when its own count of its activations is zero: looked at as the stack is for a scan
-//!   frame-count      when each of the frames that it had has ended, at a barrier, or has landed
+//!   frame-count      when each of the frames that it had has ended, at a barrier, or has landed; after a trap those
+//!                    that are left are counted anew, unless they are known one by one
 //!   never            with its instance
 //! ```
 //!
@@ -17,14 +18,14 @@
 use std::sync::Arc;
 
 use osr_release::{Census, CodeRange, Strategy};
-use osr_stackwalk::ReturnSlot;
+use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::Context;
 
 use crate::code::CodeVersion;
 use crate::code::ledger::LedgerPcs;
 use crate::error::TransitionError;
 use crate::event::{Cause, Event};
-use crate::settings::mechanism::{CodeRelease, HijackDensity};
+use crate::settings::mechanism::{ActiveFrames, CodeRelease, HijackDensity};
 use crate::thread::Thread;
 use crate::thread::reclaim::Retired;
 
@@ -94,13 +95,46 @@ impl Thread {
         }
     }
 
-    /// No frame of `version`, which is not current, is pending any more. If that was what its code waited for, it is
-    /// released.
+    /// No frame of `version`, which is not current, is pending any more; where frames leave by themselves, one has left it.
+    /// If that was what its code waited for, it is released.
     pub(crate) fn emptied(&self, version: &Arc<CodeVersion>) {
-        let counts = self.instance().settings().mechanism.release == CodeRelease::FrameCount;
+        let mechanism = self.instance().settings().mechanism;
+        if mechanism.frames_leave() {
+            return self.frame_left(version);
+        }
+        let counts = mechanism.release == CodeRelease::FrameCount;
         if counts && let Some((version, cause)) = self.draining().remove(version.id) {
             self.release(&[version], cause);
         }
+    }
+
+    /// A frame of `version`, which is retired, has left it, and is popped.
+    fn frame_left(&self, version: &CodeVersion) {
+        let mechanism = self.instance().settings().mechanism;
+        if mechanism.frames == ActiveFrames::ReturnCheck {
+            self.limit_returns().expect("a stack of compiled frames can be walked");
+        }
+        if mechanism.release == CodeRelease::FrameCount {
+            let inside = ReturnPc::new(version.start + u64::from(version.code_bytes));
+            self.reclaim().waiting().borrow_mut().frame_ended(inside);
+            self.free_drained();
+        }
+    }
+
+    /// Counts the frames anew of all that waits for theirs to end. What drains by that is freed at the next safepoint, or
+    /// when the call ends.
+    pub(crate) fn count_frames(&self) -> Result<(), TransitionError> {
+        let ranges = self.reclaim().waiting().borrow().waiting().to_vec();
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let census = self.census(Census::begin(&ranges))?;
+        let mut waiting = self.reclaim().waiting().borrow_mut();
+        waiting.scan(&census);
+        if waiting.has_drained() {
+            self.agenda().set_waiting(true);
+        }
+        Ok(())
     }
 
     /// Lets `versions` wait until they have drained.

@@ -2,7 +2,7 @@
 
 use osr_ir::Point;
 
-use crate::code::{CodeVersion, SiteRef};
+use crate::code::{CodeVersion, SiteRef, VersionState};
 use crate::error::TransitionError;
 use crate::event::Cause;
 use crate::settings::stress::Action;
@@ -77,13 +77,14 @@ impl Thread {
     /// A frame of `version`, which profiles, has counted down at `site`, where it polls.
     #[cold]
     fn counter_expired(&self, version: &CodeVersion, site: u32, point: Point) {
-        if self.exit_is_hijacked() {
+        let is_retired = version.state() != VersionState::Current;
+        if self.exit_is_hijacked() || is_retired && self.instance().settings().mechanism.frames_leave() {
             // It leaves anyway; other frames of the function count on.
             let threshold = self.instance().threshold(Tier::Baseline);
             self.instance().profile(version.function).reset_countdown(threshold);
         } else if let Some(tier) = tiering::baseline(self, version, point) {
             let place = tiering::place_of(self, version.function, point);
-            self.hijack_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
+            self.leave_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
         }
     }
 

@@ -114,7 +114,7 @@ impl Thread {
         self.front().get().is_some_and(|front| front.slot == slot.address())
     }
 
-    /// A trap has jumped over frames, the last of which are gone. If the front was among them, it moves on.
+    /// A trap has jumped over frames deeper than `depth`. If the front was among them, it moves on.
     pub(super) fn front_dropped(&self, depth: u64) {
         if self.front().get().is_some_and(|front| front.slot < depth) {
             self.pass_front();

@@ -65,7 +65,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use super::macros::{in_compiled_frame, in_frame, load_current_context, store_results};
+use super::macros::{in_compiled_frame, in_frame, load_current_context, store_callee_saved, store_results};
 use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResults};
 
 /// See the module's description. Never called: returned into, at [`landing_pc`].
@@ -93,17 +93,13 @@ pub unsafe extern "C" fn landing() {
         load_current_context!("rdi"),
         // 1. Save all that the old frame's values may be in.
         store_results!("rdi"),
-        "mov qword ptr [rdi + {rbx}], rbx",
-        "mov qword ptr [rdi + {r12}], r12",
-        "mov qword ptr [rdi + {r13}], r13",
-        "mov qword ptr [rdi + {r14}], r14",
-        "mov qword ptr [rdi + {r15}], r15",
-        "mov qword ptr [rdi + {rbp}], rbp",
+        store_callee_saved!("rdi"),
         "mov qword ptr [rdi + {stack_pointer}], rsp",
         // 2. rsp is a multiple of 16 here, as after every return into compiled code, so the call below
         // is aligned; it overwrites the popped slot and what lies below, all of it dead.
         "mov rax, qword ptr [rdi + {land_hook}]",
-        // A pad comes back here, with the same registers and another hook: rdi is the context, rax the hook.
+        // A pad comes back here, and a frame that leaves by itself arrives, with the same registers and another hook:
+        // rdi is the context, rax the hook.
         ".globl osr_landing_call_hook",
         ".hidden osr_landing_call_hook",
         "osr_landing_call_hook:",

@@ -178,6 +178,33 @@ macro_rules! store_results {
     };
 }
 
+/// Stores the callee-saved registers into the [`CalleeSaved`](crate::CalleeSaved) within what register `$base` points
+/// to. `{rbx}`, `{r12}` to `{r15}` and `{rbp}` are the offsets.
+macro_rules! store_callee_saved {
+    ($base:literal) => {
+        concat!(
+            "mov qword ptr [",
+            $base,
+            " + {rbx}], rbx\n",
+            "mov qword ptr [",
+            $base,
+            " + {r12}], r12\n",
+            "mov qword ptr [",
+            $base,
+            " + {r13}], r13\n",
+            "mov qword ptr [",
+            $base,
+            " + {r14}], r14\n",
+            "mov qword ptr [",
+            $base,
+            " + {r15}], r15\n",
+            "mov qword ptr [",
+            $base,
+            " + {rbp}], rbp\n",
+        )
+    };
+}
+
 /// Loads the current context into `$register`, from thread-local storage: the offset of the variable from `fs`
 /// is in the global offset table (the initial-exec model), so this calls nothing and is safe in signal handlers.
 macro_rules! load_current_context {
@@ -197,5 +224,5 @@ macro_rules! load_current_context {
 
 pub(super) use {
     each_xmm, each_xmm_argument, exit_stub, frame, in_compiled_frame, in_frame, load_arguments,
-    load_current_context, load_results, store_arguments, store_results,
+    load_current_context, load_results, store_arguments, store_callee_saved, store_results,
 };

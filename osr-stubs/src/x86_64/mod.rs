@@ -11,6 +11,7 @@
 //! | [`mod@enter`] | Rust into compiled code, and out again by return or by trap |
 //! | [`mod@interpret`] | compiled code calls an interpreted function; a landed frame resumes there |
 //! | [`mod@landing`] | a hijacked return arrives |
+//! | [`mod@leave`] | a frame arrives that leaves retired code by itself |
 //! | [`mod@barrier`] | a frame ends that is counted |
 //! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
@@ -24,6 +25,7 @@ pub mod exit;
 pub mod here;
 pub mod interpret;
 pub mod landing;
+pub mod leave;
 mod macros;
 pub mod pad;
 
@@ -34,4 +36,5 @@ pub use exit::{left_poll, poll, runtime_call};
 pub use here::{Here, registers_here, visit_here};
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::{landing_from_table, landing_pc};
+pub use leave::{invalidated_pc, left_return};
 pub use pad::run_pad;

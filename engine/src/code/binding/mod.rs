@@ -125,6 +125,13 @@ impl Binding {
         }
     }
 
+    /// The calls of `version` are not executed any more, and not written: something else may be there.
+    pub(super) fn retire_calls(&mut self, version: &CodeVersion) {
+        if let Binding::Patchpoints(sites) = self {
+            sites.remove(version);
+        }
+    }
+
     /// The calls of `version` are about to go with its code.
     pub(super) fn unbind(&mut self, memory: &mut Memory, version: &CodeVersion) {
         match self {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use osr_compiler::Poll;
 
 use super::Registry;
+use crate::code::life::VersionState;
 use crate::code::memory::{Memory, PAGE};
 use crate::code::version::CodeVersion;
 use crate::code::x86_64::entry_stub;
@@ -113,6 +114,10 @@ impl Registry {
 
     /// Has the loops of `version` compare, or not.
     fn patch_polls(&self, version: &CodeVersion, compare: bool) {
+        if self.writes_points() && version.state() != VersionState::Current {
+            // Nothing of it executes, and a jump may be where the poll was.
+            return;
+        }
         let Some(polls) = version.polls.as_ref().filter(|polls| polls.set_compare(compare)) else { return };
         let start = (version.start - self.base) as usize - version.allocation.offset;
         let patches = polls.bytes(compare).map(|(offset, bytes)| (start + offset as usize, bytes));

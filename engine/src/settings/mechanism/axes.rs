@@ -18,8 +18,9 @@ listed! {
 }
 
 listed! {
-    /// What becomes of old activations when their version is invalidated. The innermost frame, which has called the
-    /// runtime, is hijacked by all that replace frames: no return leads to it but that call's.
+    /// What becomes of old activations when their version is invalidated. A frame waits for a call, and a frame under a host
+    /// function is one of them: it is replaced when that returns. So is the innermost frame, which has called the runtime; at
+    /// a poll in a loop of optimized code its own code first stores the frame state. A trap jumps over frames, replaced or not.
     pub enum ActiveFrames {
         /// The return PCs that lead into them are swapped for the landing stub's; each continues where the tiering
         /// policy says when control returns to it.
@@ -33,10 +34,12 @@ listed! {
         /// The return PCs are swapped, and the exception edge of the call, in the old code, stores the frame state:
         /// what the thread of 2015 calls "very similar to throwing an exception".
         LandingPad = "landing-pad",
-        /// What follows each call in the old code is overwritten by a jump to the landing stub, into space that was
-        /// reserved for it (SpiderMonkey, JavaScriptCore).
+        /// What follows each call in the old code is overwritten by a jump to where frames land (SpiderMonkey,
+        /// JavaScriptCore). That takes a store for each call of the version, whatever the stack is, and running code
+        /// nothing. Frames are not visited, return PCs stay what they are.
         InvalidationPoint = "invalidation-point",
-        /// After each call the code loads a flag, and leaves if it is set.
+        /// After each call the code compares its stack pointer with a limit, and leaves if it is above: the limit is at the
+        /// innermost frame that is to leave. An invalidation looks for that frame, its landing for the next one.
         ReturnCheck = "return-check",
         /// They run to their end in the old code; the return PCs by which they end are swapped, so that each end is
         /// noticed.

@@ -25,7 +25,7 @@ mod preset;
 mod rules;
 mod text;
 
-use osr_compiler::{CallBinding, Poll, StateRecording};
+use osr_compiler::{CallBinding, Poll, ReturnSites, StateRecording};
 use serde::{Deserialize, Serialize};
 
 pub use axes::{ActiveFrames, Bookkeeping, CodeRelease, HijackDensity, Placement, RebuildTime};
@@ -115,6 +115,21 @@ impl Mechanism {
     pub fn hijacks(&self) -> bool {
         use ActiveFrames as F;
         matches!(self.frames, F::Hijack | F::HijackToInterpreter | F::HijackToVersion | F::LandingPad)
+    }
+
+    /// Whether old activations leave their code by themselves: no return PC is swapped, what is returned into does not
+    /// continue.
+    pub fn frames_leave(&self) -> bool {
+        matches!(self.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck)
+    }
+
+    /// What has to be so where calls return to.
+    pub(crate) fn return_sites(&self) -> ReturnSites {
+        match self.frames {
+            ActiveFrames::InvalidationPoint => ReturnSites::Overwritable,
+            ActiveFrames::ReturnCheck => ReturnSites::Checked,
+            _ => ReturnSites::Plain,
+        }
     }
 
     /// Whether old activations continue in other code.

@@ -54,16 +54,19 @@ pub static PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "spidermonkey",
-        source: "SpiderMonkey's IonMonkey: invalidation points patched, an invalidation counts its frames",
+        source: "SpiderMonkey's IonMonkey: invalidation points (patched where frames are found there, in all retired code \
+                 here), an invalidation counts its frames, loops test the interrupt bits",
         mechanism: Mechanism {
             frames: ActiveFrames::InvalidationPoint,
             release: CodeRelease::FrameCount,
+            poll: Poll::Flag,
             ..DEFAULT
         },
     },
     Preset {
         name: "jsc",
-        source: "JavaScriptCore: jumps written at invalidation points, linked calls, a conservative stack scan",
+        source: "JavaScriptCore: jumps written at invalidation points, linked calls, traps patched into loops, a \
+                 conservative stack scan (of frames here)",
         mechanism: Mechanism {
             binding: CallBinding::Patchpoint,
             frames: ActiveFrames::InvalidationPoint,

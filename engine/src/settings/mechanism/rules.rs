@@ -28,6 +28,11 @@ pub enum Refusal {
     /// [`ActiveFrames::LandingPad`] without [`StateRecording::Pads`].
     #[error("landing pads are how the frame state is recorded: use the recording `pads`")]
     NoPads,
+    /// [`StateRecording::Pads`] with [`ActiveFrames::ReturnCheck`].
+    #[error(
+        "a frame that checks its returns stores its state where it leaves, not in a pad: use another recording"
+    )]
+    PadsNeverRun,
     /// [`CodeRelease::OnHijack`] where old code is still returned into, or its pads execute.
     #[error("code that still executes cannot be freed at once: use the release `frame-count` or `never`")]
     ReleaseUnderFrames,
@@ -72,9 +77,6 @@ pub enum Refusal {
         "the place of code that is never freed is never free: use another release, or the placement `elsewhere`"
     )]
     PlaceNeverFree,
-    /// A value that nothing is built for.
-    #[error("nothing is built for the frames `invalidation-point` and `return-check`")]
-    Unbuilt,
 }
 
 /// A rule: what it refuses, and whether a combination breaks it.
@@ -87,6 +89,7 @@ pub(super) const RULES: &[Rule] = &[
     (Refusal::NoPolls, |m| m.replaces_frames() && matches!(m.poll, Poll::None | Poll::StackCheck)),
     (Refusal::NoStateRecorded, |m| m.replaces_frames() && m.recording == StateRecording::None),
     (Refusal::NoPads, |m| m.frames == ActiveFrames::LandingPad && !m.recording.has_pads()),
+    (Refusal::PadsNeverRun, |m| m.frames == ActiveFrames::ReturnCheck && m.recording == StateRecording::Pads),
     (Refusal::ReleaseUnderFrames, |m| {
         m.release == CodeRelease::OnHijack && (!m.hijacks() || m.frames == ActiveFrames::LandingPad)
     }),
@@ -115,10 +118,4 @@ pub(super) const RULES: &[Rule] = &[
         m.bookkeeping != Bookkeeping::Ledger && m.release == CodeRelease::OnHijack
     }),
     (Refusal::PlaceNeverFree, |m| m.placement == Placement::SameAddress && m.release == CodeRelease::Never),
-    (Refusal::Unbuilt, unbuilt),
 ];
-
-/// The values that nothing is built for.
-fn unbuilt(m: &Mechanism) -> bool {
-    matches!(m.frames, ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck)
-}
