@@ -115,6 +115,7 @@ impl Pass<'_> {
         point: Point,
     ) {
         let layout = self.unit.linked.layout(signature);
+        self.extend_all(arguments);
         for (&argument, &place) in arguments.iter().zip(&layout.parameters) {
             if let Place::Memory(n) = place {
                 self.pass_on_stack(argument, n as i32 * 8);
@@ -133,10 +134,25 @@ impl Pass<'_> {
         self.transfer(callee, point, results, &layout.results);
     }
 
+    /// Integers of 32 bits travel zero-extended ([`calling_convention`](crate::calling_convention)): extends those of
+    /// `registers` that are in machine registers with an undefined high half. What is fetched from slots is extended by
+    /// that.
+    pub(super) fn extend_all(&mut self, registers: &[Register]) {
+        for &register in registers {
+            if !self.ty(register).is_float()
+                && !self.width(register).is_wide()
+                && let Some(MachineRegister::General(machine)) = self.buffers.cache.home(register)
+            {
+                self.extend(machine);
+            }
+        }
+    }
+
     fn pass_on_stack(&mut self, argument: Register, offset: i32) {
         let (width, place) = (self.width(argument), machine::at(RSP, offset));
         match self.buffers.cache.home(argument) {
-            Some(MachineRegister::General(source)) => self.assembler.store_gpr(width, place, source),
+            // The callee takes the whole word.
+            Some(MachineRegister::General(source)) => self.assembler.store_gpr(Width::Bits64, place, source),
             Some(MachineRegister::Vector(source)) => self.assembler.store_xmm(width, place, source),
             None if self.ty(argument).is_float() => {
                 self.fetch(argument, MachineRegister::Vector(FLOAT_SCRATCH));
@@ -144,7 +160,7 @@ impl Pass<'_> {
             }
             None => {
                 self.fetch(argument, MachineRegister::General(SCRATCH));
-                self.assembler.store_gpr(width, place, SCRATCH);
+                self.assembler.store_gpr(Width::Bits64, place, SCRATCH);
             }
         }
     }

@@ -302,6 +302,7 @@ impl Pass<'_> {
     fn return_values(&mut self, values: &[Register]) {
         self.kept_for = None;
         let places = &self.unit.linked.layout_of(self.unit.key.function).results;
+        self.extend_all(values);
         for (&register, &place) in values.iter().zip(places) {
             let Place::Memory(n) = place else { continue };
             let word = self.word(register);
