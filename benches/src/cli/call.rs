@@ -19,8 +19,8 @@ pub(crate) struct CallOptions {
     /// in a WASI program]. May be repeated: what is called before the last one has its arguments here, too.
     #[arg(long, value_name = "NAME[=ARG,..]")]
     pub(crate) invoke: Vec<String>,
-    /// The exported function that sets the module up, before anything else is called [default: `_initialize`, else
-    /// `__wasm_call_ctors`, if there is one of type () -> (), and `_start` is not called].
+    /// The exported function that sets the module up, before anything else is called (default: `_initialize`, else
+    /// `__wasm_call_ctors`, if there is one of type () -> (), and `_start` is not called).
     #[arg(long, value_name = "NAME")]
     pub(crate) init: Option<String>,
     /// Write the contents of FILE to memory at ADDRESS, before the functions are called; may be repeated.

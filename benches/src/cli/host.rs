@@ -8,7 +8,7 @@ use clap::Args;
 /// Options that choose what a program imports.
 #[derive(Debug, Default, Args)]
 pub(crate) struct HostOptions {
-    /// What supplies imports. `wasi`: WASI preview 1, and what the test programs import from `env` [default].
+    /// What supplies imports. `wasi`: WASI preview 1, and what the test programs import from `env` (default).
     /// `stub`: those, and functions that return zeros, which are reported. `trap`: those, and functions that trap
     /// when they are called. `replay:FILE`: what they did in the run that --record-imports has written to FILE;
     /// with other calls the run fails. Memories and tables are always supplied, globals by the last three, and by --global.
