@@ -15,14 +15,13 @@ use super::translate::{Translator, call_signature, is_memory, wide_type};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::reference::signature_half;
-use crate::runtime_operation::RuntimeOperation;
+use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.
     pub(super) fn call(&mut self, instruction: &Instruction, point: Point) {
         use Instruction as I;
-        use RuntimeOperation as R;
         match instruction {
             I::Call { function, arguments, results } => {
                 let signature = self.unit.linked.module().function(*function).signature;
@@ -38,44 +37,10 @@ impl Translator<'_, '_> {
                 let callee = self.in_cell(cell, 0);
                 self.guest_call(*signature, callee, arguments, results, point);
             }
-            I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
-            I::MemoryFill { address, value, length } => {
-                self.runtime_call(R::MemoryFill, &[*address, *value, *length], 0, None, point);
+            _ => {
+                let call = RuntimeCall::of(instruction).expect("nothing else calls");
+                self.runtime_call(call, point);
             }
-            I::MemoryCopy { destination, source, length } => {
-                self.runtime_call(R::MemoryCopy, &[*destination, *source, *length], 0, None, point);
-            }
-            I::MemoryInit { segment, destination, source, length } => {
-                let operands = [*destination, *source, *length];
-                self.runtime_call(R::MemoryInit, &operands, segment.as_u32().into(), None, point);
-            }
-            I::DataDrop { segment } => {
-                self.runtime_call(R::DataDrop, &[], segment.as_u32().into(), None, point)
-            }
-            I::TableGrow { table, dst, value, delta } => {
-                self.runtime_call(R::TableGrow, &[*value, *delta], table.as_u32().into(), Some(*dst), point);
-            }
-            I::TableFill { table, index, value, length } => {
-                self.runtime_call(
-                    R::TableFill,
-                    &[*index, *value, *length],
-                    table.as_u32().into(),
-                    None,
-                    point,
-                );
-            }
-            I::TableCopy { destination_table, source_table, destination, source, length } => {
-                let tables = u64::from(destination_table.as_u32()) << 32 | u64::from(source_table.as_u32());
-                self.runtime_call(R::TableCopy, &[*destination, *source, *length], tables, None, point);
-            }
-            I::TableInit { table, segment, destination, source, length } => {
-                let both = u64::from(table.as_u32()) << 32 | u64::from(segment.as_u32());
-                self.runtime_call(R::TableInit, &[*destination, *source, *length], both, None, point);
-            }
-            I::ElementDrop { segment } => {
-                self.runtime_call(R::ElementDrop, &[], segment.as_u32().into(), None, point);
-            }
-            _ => unreachable!("not a call: {instruction:?}"),
         }
     }
 
@@ -146,16 +111,10 @@ impl Translator<'_, '_> {
     }
 
     /// A call of the runtime.
-    fn runtime_call(
-        &mut self,
-        operation: RuntimeOperation,
-        operands: &[Register],
-        immediate: u64,
-        result: Option<Register>,
-        point: Point,
-    ) {
+    fn runtime_call(&mut self, call: RuntimeCall, point: Point) {
+        let RuntimeCall { operation, operands, immediate, result } = call;
         let mut values = vec![self.context];
-        for &operand in operands {
+        for operand in operands.into_iter().flatten() {
             values.push(self.read_wide(operand));
         }
         let zero = self.builder.ins().iconst(types::I64, 0);

@@ -1,5 +1,7 @@
 //! What compiled code asks of the runtime.
 
+use osr_ir::{Instruction, Register};
+
 /// The operations behind [`Hooks::runtime`](osr_stubs::Hooks::runtime). Operands `a`, `b`, `c` are in the order of the
 /// instruction's; the immediate is an index, or two of 32 bits, the first in the high half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,4 +43,57 @@ impl RuntimeOperation {
         RuntimeOperation::TableInit,
         RuntimeOperation::ElementDrop,
     ];
+}
+
+/// An instruction that the runtime carries out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RuntimeCall {
+    pub(crate) operation: RuntimeOperation,
+    /// `a`, `b`, `c`, as far as there are any.
+    pub(crate) operands: [Option<Register>; 3],
+    pub(crate) immediate: u64,
+    /// What takes the result.
+    pub(crate) result: Option<Register>,
+}
+
+impl RuntimeCall {
+    /// What `instruction` asks of the runtime; none if it does not.
+    pub(crate) fn of(instruction: &Instruction) -> Option<RuntimeCall> {
+        use Instruction as I;
+        use RuntimeOperation as R;
+        let call =
+            |operation, operands, immediate| RuntimeCall { operation, operands, immediate, result: None };
+        let three = |a: &Register, b: &Register, c: &Register| [Some(*a), Some(*b), Some(*c)];
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        Some(match instruction {
+            I::MemoryGrow { dst, delta } => {
+                RuntimeCall { result: Some(*dst), ..call(R::MemoryGrow, [Some(*delta), None, None], 0) }
+            }
+            I::MemoryFill { address, value, length } => call(R::MemoryFill, three(address, value, length), 0),
+            I::MemoryCopy { destination, source, length } => {
+                call(R::MemoryCopy, three(destination, source, length), 0)
+            }
+            I::MemoryInit { segment, destination, source, length } => {
+                call(R::MemoryInit, three(destination, source, length), segment.as_u32().into())
+            }
+            I::DataDrop { segment } => call(R::DataDrop, [None; 3], segment.as_u32().into()),
+            I::TableGrow { table, dst, value, delta } => {
+                let operands = [Some(*value), Some(*delta), None];
+                RuntimeCall { result: Some(*dst), ..call(R::TableGrow, operands, table.as_u32().into()) }
+            }
+            I::TableFill { table, index, value, length } => {
+                call(R::TableFill, three(index, value, length), table.as_u32().into())
+            }
+            I::TableCopy { destination_table, source_table, destination, source, length } => {
+                let tables = pair(destination_table.as_u32(), source_table.as_u32());
+                call(R::TableCopy, three(destination, source, length), tables)
+            }
+            I::TableInit { table, segment, destination, source, length } => {
+                let both = pair(table.as_u32(), segment.as_u32());
+                call(R::TableInit, three(destination, source, length), both)
+            }
+            I::ElementDrop { segment } => call(R::ElementDrop, [None; 3], segment.as_u32().into()),
+            _ => return None,
+        })
+    }
 }

@@ -20,7 +20,7 @@ use super::memory::context_field;
 use crate::calling_convention::Place;
 use crate::profile::IndirectCallWord;
 use crate::reference::signature_half;
-use crate::runtime_operation::RuntimeOperation;
+use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;
 
 /// What is called.
@@ -40,8 +40,6 @@ impl Pass<'_> {
     /// An instruction that calls.
     pub(super) fn call(&mut self, instruction: &Instruction, point: Point) {
         use Instruction as I;
-        use RuntimeOperation as R;
-        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
         match instruction {
             I::Call { function, arguments, results } => {
                 let callee = self.callee(*function);
@@ -55,39 +53,10 @@ impl Pass<'_> {
                 self.count_indirect_call(point);
                 self.guest_call((Callee::CellInRax, *signature), arguments, results, point);
             }
-            I::MemoryGrow { dst, delta } => self.runtime_call(R::MemoryGrow, &[*delta], 0, Some(*dst), point),
-            I::MemoryFill { address, value, length } => {
-                self.runtime_call(R::MemoryFill, &[*address, *value, *length], 0, None, point);
+            _ => {
+                let call = RuntimeCall::of(instruction).expect("nothing else calls");
+                self.runtime_call(call, point);
             }
-            I::MemoryCopy { destination, source, length } => {
-                self.runtime_call(R::MemoryCopy, &[*destination, *source, *length], 0, None, point);
-            }
-            I::MemoryInit { segment, destination, source, length } => {
-                let operands = [*destination, *source, *length];
-                self.runtime_call(R::MemoryInit, &operands, segment.as_u32().into(), None, point);
-            }
-            I::DataDrop { segment } => {
-                self.runtime_call(R::DataDrop, &[], segment.as_u32().into(), None, point)
-            }
-            I::TableGrow { table, dst, value, delta } => {
-                self.runtime_call(R::TableGrow, &[*value, *delta], table.as_u32().into(), Some(*dst), point);
-            }
-            I::TableFill { table, index, value, length } => {
-                let operands = [*index, *value, *length];
-                self.runtime_call(R::TableFill, &operands, table.as_u32().into(), None, point);
-            }
-            I::TableCopy { destination_table, source_table, destination, source, length } => {
-                let tables = pair(destination_table.as_u32(), source_table.as_u32());
-                self.runtime_call(R::TableCopy, &[*destination, *source, *length], tables, None, point);
-            }
-            I::TableInit { table, segment, destination, source, length } => {
-                let both = pair(table.as_u32(), segment.as_u32());
-                self.runtime_call(R::TableInit, &[*destination, *source, *length], both, None, point);
-            }
-            I::ElementDrop { segment } => {
-                self.runtime_call(R::ElementDrop, &[], segment.as_u32().into(), None, point);
-            }
-            _ => unreachable!("not a call: {instruction:?}"),
         }
     }
 
@@ -115,7 +84,6 @@ impl Pass<'_> {
         point: Point,
     ) {
         let layout = self.unit.linked.layout(signature);
-        self.extend_all(arguments);
         for (&argument, &place) in arguments.iter().zip(&layout.parameters) {
             if let Place::Memory(n) = place {
                 self.pass_on_stack(argument, n as i32 * 8);
@@ -134,25 +102,13 @@ impl Pass<'_> {
         self.transfer(callee, point, results, &layout.results);
     }
 
-    /// Integers of 32 bits travel zero-extended ([`calling_convention`](crate::calling_convention)): extends those of
-    /// `registers` that are in machine registers with an undefined high half. What is fetched from slots is extended by
-    /// that.
-    pub(super) fn extend_all(&mut self, registers: &[Register]) {
-        for &register in registers {
-            if !self.ty(register).is_float()
-                && !self.width(register).is_wide()
-                && let Some(MachineRegister::General(machine)) = self.buffers.cache.home(register)
-            {
-                self.extend(machine);
-            }
-        }
-    }
-
     fn pass_on_stack(&mut self, argument: Register, offset: i32) {
         let (width, place) = (self.width(argument), machine::at(RSP, offset));
         match self.buffers.cache.home(argument) {
-            // The callee takes the whole word.
-            Some(MachineRegister::General(source)) => self.assembler.store_gpr(Width::Bits64, place, source),
+            Some(MachineRegister::General(source)) => {
+                self.extend(source);
+                self.assembler.store_gpr(Width::Bits64, place, source);
+            }
             Some(MachineRegister::Vector(source)) => self.assembler.store_xmm(width, place, source),
             None if self.ty(argument).is_float() => {
                 self.fetch(argument, MachineRegister::Vector(FLOAT_SCRATCH));
@@ -201,7 +157,6 @@ impl Pass<'_> {
                 Place::Memory(_) => continue,
             };
             self.define(register, machine);
-            self.buffers.cache.set_unextended(machine, true);
         }
         if !taken().any(|(_, place)| matches!(place, Place::Memory(_))) {
             return;
@@ -259,25 +214,16 @@ impl Pass<'_> {
     }
 
     /// A call of the runtime.
-    fn runtime_call(
-        &mut self,
-        operation: RuntimeOperation,
-        operands: &[Register],
-        immediate: u64,
-        result: Option<Register>,
-        point: Point,
-    ) {
+    fn runtime_call(&mut self, call: RuntimeCall, point: Point) {
+        let RuntimeCall { operation, operands, immediate, result } = call;
         let results = result.as_slice();
         self.save_state(point, results);
-        for (&operand, &machine) in operands.iter().zip(&ARGUMENTS) {
+        for (operand, &machine) in operands.into_iter().flatten().zip(&ARGUMENTS) {
             debug_assert!(!self.ty(operand).is_float());
-            if self.buffers.cache.home(operand).is_some() && !self.width(operand).is_wide() {
-                self.extended_gpr(operand);
-            }
             self.want(operand, MachineRegister::General(machine));
         }
         self.move_wanted();
-        for &unused in &ARGUMENTS[operands.len()..3] {
+        for &unused in &ARGUMENTS[operands.iter().flatten().count()..3] {
             emit!(self.assembler, xorl_rm(unused, unused));
         }
         self.assembler.set(R8, immediate);

@@ -120,7 +120,6 @@ impl Pass<'_> {
                 }
             };
             self.define(register, machine);
-            self.buffers.cache.set_unextended(machine, true);
         }
         self.flush(|_| true);
         self.poll(Points::entry());
@@ -302,7 +301,6 @@ impl Pass<'_> {
     fn return_values(&mut self, values: &[Register]) {
         self.kept_for = None;
         let places = &self.unit.linked.layout_of(self.unit.key.function).results;
-        self.extend_all(values);
         for (&register, &place) in values.iter().zip(places) {
             let Place::Memory(n) = place else { continue };
             let word = self.word(register);

@@ -1,4 +1,7 @@
 //! Parallel moves: arguments and results to where they are wanted, all at once.
+//!
+//! Who takes them takes whole words ([`calling_convention`](crate::calling_convention)). A move of 32 bits makes the high
+//! half zero, as a load does; what is in its place already is extended there.
 
 use osr_ir::Register;
 
@@ -24,7 +27,12 @@ impl Pass<'_> {
     /// `register` is wanted in `to`.
     pub(super) fn want(&mut self, register: Register, to: MachineRegister) {
         let from = match self.buffers.cache.home(register) {
-            Some(home) => Source::Machine(home),
+            Some(home) => {
+                if let (MachineRegister::General(machine), true) = (home, home == to) {
+                    self.extend(machine);
+                }
+                Source::Machine(home)
+            }
             None => Source::Elsewhere(register),
         };
         self.buffers.moves.push(Move { to, from, width: self.width(register) });

@@ -12,7 +12,7 @@
 //!
 //! | stub | on entry | on return |
 //! |---|---|---|
-//! | [`runtime_call`] | `rdi` context, `rsi`, `rdx`, `rcx` operands, `r8` immediate, `r9` operation | `eax` result; caller-saved registers are clobbered |
+//! | [`runtime_call`] | `rdi` context, `rsi`, `rdx`, `rcx` operands, `r8` immediate, `r9` operation | `rax` result, a word; caller-saved registers are clobbered |
 //! | [`poll`] | `rdi` context | every register as on entry |
 //! | [`left_poll`] | `rdi` context | never: it lands |
 
@@ -22,7 +22,7 @@ use std::mem::offset_of;
 use super::macros::{each_xmm, exit_stub, frame};
 use crate::context::{Context, Hooks};
 
-/// Calls [`Hooks::runtime`]. Arguments as that takes them; the result in `eax`.
+/// Calls [`Hooks::runtime`]. Arguments as that takes them; the result, a word, in `rax`.
 ///
 /// # Safety
 /// Entered by a call from compiled code, with the context in `rdi`.
