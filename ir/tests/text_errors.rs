@@ -70,7 +70,8 @@ fn constants() {
     check("global g0: f32 = 1e39", "1:18: `1e39` does not fit f32");
     check("global g0: f32 = nan:0x800000", "1:18: `nan:0x800000` does not fit f32");
     check("global g0: f64 = nan:0x0", "1:18: `nan:0x0` does not fit f64");
-    check("global g0: i32 = (", "1:18: expected a constant, found `(`");
+    check("global g0: i32 = {", "1:18: expected a constant, found `{`");
+    check("global g0: i32 = (", "1:19: expected a constant or an operation, found the end of the file");
 }
 
 #[test]
