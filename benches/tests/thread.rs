@@ -6,8 +6,18 @@ use osr_engine::{Mechanism, PRESETS};
 use serde_json::Value;
 use support::{Scratch, osr_bench, program};
 
-const EXPERIMENTS: [&str; 7] =
-    ["steady", "update", "latency", "infinite-loop", "predictor", "osrkit", "memory"];
+const EXPERIMENTS: [&str; 10] = [
+    "steady",
+    "polls",
+    "update",
+    "latency",
+    "infinite-loop",
+    "sparse",
+    "code-writes",
+    "predictor",
+    "osrkit",
+    "memory",
+];
 
 fn lines(path: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("the file is there");
@@ -25,7 +35,19 @@ fn every_experiment_is_made_and_its_results_say_where_and_by_what() {
     let results = scratch.path("results.jsonl");
     let done = osr_bench(&["thread", "--tiny", "--mechanism", "default", "--seed", "7", "-o", &results]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    for part in ["mechanism", "steady", "update, a site", "memory after", "thread-2015", "cores"] {
+    for part in [
+        "mechanism",
+        "steady",
+        "update, a site",
+        "new call after",
+        "memory after",
+        "thread-2015",
+        "cores",
+        "What a poll costs",
+        "Sparse hijacks",
+        "unbind, jit-module",
+        "transition, CGO'16",
+    ] {
         assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
     }
     let lines = lines(&results);
@@ -47,9 +69,14 @@ fn every_experiment_is_made_and_its_results_say_where_and_by_what() {
             );
         }
     }
-    for (experiment, metric) in
-        [("update", "unbind"), ("update", "replace"), ("latency", "new code"), ("latency", "memory")]
-    {
+    for (experiment, metric) in [
+        ("update", "unbind"),
+        ("update", "replace"),
+        ("latency", "new call"),
+        ("latency", "new frame"),
+        ("latency", "memory"),
+        ("sparse", "total"),
+    ] {
         let samples = find(&lines, experiment, metric)["samples"].as_array().unwrap();
         assert!(!samples.is_empty() && samples.iter().all(|sample| sample.as_f64() > Some(0.0)), "{metric}");
     }
@@ -72,6 +99,34 @@ fn all_presets_have_a_line_and_refused_ones_say_why() {
             assert_eq!(answer["notes"][0], format!("refused: {refusal}"), "{answer}");
         }
     }
+}
+
+#[test]
+fn experiments_that_compare_the_values_of_an_axis_choose_their_mechanisms() {
+    let scratch = Scratch::new("thread-own");
+    let results = scratch.path("results.jsonl");
+    let done = osr_bench(&["thread", "sparse", "--tiny", "-o", &results]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let lines = lines(&results);
+    for density in ["every-frame", "sparse"] {
+        assert!(lines.iter().any(|line| line["settings"]["density"] == density), "{density}");
+        assert!(done.stdout.contains(&format!("total, {density}")), "{}", done.stdout);
+    }
+    assert!(!done.stdout.contains("new call after"), "they are not in the answer: {}", done.stdout);
+}
+
+#[test]
+fn a_run_that_was_ended_continues_with_its_seed() {
+    let scratch = Scratch::new("thread-continues");
+    let results = scratch.path("results.jsonl");
+    let thread = |mechanism: &str| {
+        let run = ["thread", "predictor", "--tiny", "--seed", "5", "--mechanism", mechanism, "-o", &results];
+        assert_eq!(osr_bench(&run).code, 0);
+        lines(&results).len()
+    };
+    let once = thread("default");
+    assert_eq!(thread("default"), once, "nothing is measured again");
+    assert_eq!(thread("recording=slots"), 2 * once, "what is missing is");
 }
 
 #[test]

@@ -32,8 +32,7 @@ listed! {
 }
 
 listed! {
-    /// How optimized code makes the frame state known at its calls. Baseline code always uses slots, and so do polls
-    /// at entries; where a frame leaves at a poll of a loop, slots or the allocator's locations say it.
+    /// How optimized code makes the frame state known at its calls. Baseline code and polls always use slots.
     pub enum StateRecording {
         /// Not at all: no active frame can be replaced, and whatever would do so is refused. Only good for
         /// measuring what the others cost.

@@ -74,11 +74,12 @@ impl Keeping {
         Keeping { stores: recording.stores(), locates, has_pad }
     }
 
-    /// How the call does that by which a poll leaves the frame. Code that stores at its calls has little left
-    /// to store here.
+    /// How the call does that by which a poll leaves the frame: it stores. The stores are executed where the frame is left
+    /// and nowhere else, and what the loop keeps in registers ends with them. A context would be a use behind the
+    /// call's clobbers: for that the allocator keeps the floats of a loop in memory, of which no call preserves any.
     pub(super) fn where_left(recording: StateRecording) -> Keeping {
-        let locates = !matches!(recording, StateRecording::None | StateRecording::Slots);
-        Keeping { stores: recording.stores(), locates, has_pad: false }
+        let locates = recording == StateRecording::CrossChecked;
+        Keeping { stores: recording != StateRecording::None, locates, has_pad: false }
     }
 
     /// Whether values are kept for it.

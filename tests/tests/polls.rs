@@ -178,7 +178,7 @@ fn compares(code: &[u8]) -> bool {
 
 #[test]
 fn an_idle_loop_does_not_compare_the_limit() {
-    let mut polls = 0;
+    let (mut polls, mut kept) = (0, 0);
     for program in programs() {
         for poll in polling() {
             let settings = with(poll, Settings { placement: Some(1), ..eager() });
@@ -188,20 +188,17 @@ fn an_idle_loop_does_not_compare_the_limit() {
                 let code = version.code().expect("it is in memory");
                 match version.overwritten_polls() {
                     Some((overwritten, others)) => {
-                        assert_eq!(
-                            others, 0,
-                            "{}, {poll:?}: all are of the shape that is known",
-                            program.name
-                        );
-                        assert!(!compares(&code), "{}, {poll:?}", program.name);
+                        assert!(others > 0 || !compares(&code), "{}, {poll:?}", program.name);
                         polls += overwritten;
+                        kept += others;
                     }
                     None => assert!(!poll.is_overwritten()),
                 }
             }
         }
     }
-    assert!(polls > 100, "{polls}");
+    // Where cold code follows a comparison at once, a load and a far jump are too long to be over it.
+    assert!(polls > 100 && kept * 100 < polls, "{polls} are overwritten, {kept} are not");
     let (instance, thread) = start(LOOPS, &eager(), &imports());
     thread.invoke("f", &[Value::I32(3)]).expect("it returns");
     let code = instance.versions().iter().filter_map(|version| version.code()).any(|code| compares(&code));

@@ -126,8 +126,8 @@ fn text(comparison: &Comparison) -> String {
             left(&change.program),
             left(&change.metric),
             Cell::new(change.size.map_or(String::new(), |size| size.to_string())),
-            Cell::new(value(change.before.median, &change.unit)),
-            Cell::new(value(change.after.median, &change.unit)),
+            Cell::new(value(&change.before, &change.unit)),
+            Cell::new(value(&change.after, &change.unit)),
             Cell::new(change.ratio.as_ref().map_or("?".to_owned(), relative)),
         ]);
     }
@@ -140,8 +140,19 @@ fn text(comparison: &Comparison) -> String {
     )
 }
 
-fn value(median: f64, unit: &str) -> String {
-    format!("{median:.4} {unit}")
+/// `812 ns (790 to 840)`
+fn value(estimate: &Estimate, unit: &str) -> String {
+    let [median, low, high] = [estimate.median, estimate.low, estimate.high].map(short);
+    format!("{median} {unit} ({low} to {high})")
+}
+
+/// A number with some four digits.
+fn short(number: f64) -> String {
+    match number.abs() {
+        1e3.. => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
+        _ => format!("{number:.3}"),
+    }
 }
 
 /// `+3.1% (2.8 to 3.3)`

@@ -10,17 +10,16 @@
 //! sites = [1, 100, 10000]
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use miette::NamedSource;
-use osr_engine::{Mechanism, PRESETS};
+use osr_engine::Mechanism;
 use serde::Deserialize;
 
-use super::results::{Appender, Record, read};
+use super::results::{Appender, read};
 use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, experiment};
 use crate::cli::mechanism;
 use crate::error::{Error, TextError};
@@ -35,9 +34,10 @@ FILE.toml:
   seed = 1
   patience = 600                                # seconds that a trial may take
   [sizes]                                       # each is --quick's, if it is not said
-  programs = [\"fib\", \"richards\"]                # bundled programs, for steady and memory
+  programs = [\"fib\", \"richards\"]                # bundled programs, for steady, polls and memory
   sites = [1, 100, 10000]
   frames = [1, 1000, 1000000]
+  depths = [10, 100000]
   updates = 25
   replacements = 1000
   depth = 100
@@ -100,11 +100,13 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     let planned = trials(&plan, &options.file)?;
     let mut appender = Appender::open(&options.output)?;
     let records = read(&options.output)?;
-    let missing: Vec<Planned> =
-        planned.iter().copied().filter(|trial| !is_done(&plan, trial, &records)).collect();
+    let campaign = Campaign::new(plan.sizes.clone(), plan.seed, Duration::from_secs(plan.patience));
+    let is_missing = |(repetition, experiment, mechanism): &Planned| {
+        !campaign.is_done(experiment, mechanism, *repetition, &records)
+    };
+    let missing: Vec<Planned> = planned.iter().copied().filter(is_missing).collect();
     let progress = output::progress(planned.len() as u64, options.quiet);
     progress.set_position((planned.len() - missing.len()) as u64);
-    let campaign = Campaign::new(plan.sizes.clone(), plan.seed, Duration::from_secs(plan.patience));
     let mut made = 0;
     for (repetition, experiment, mechanism) in missing.iter().take(options.trials.unwrap_or(usize::MAX)) {
         progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
@@ -146,26 +148,13 @@ fn trials(plan: &Plan, path: &Path) -> Result<Vec<Planned>, Error> {
         let problem = |error: osr_engine::MechanismError| error.to_string();
         text.parse().map_err(|error| Error::Plan { path: path.to_owned(), problem: problem(error) })
     };
-    let mut mechanisms: Vec<Mechanism> = plan.mechanisms.iter().map(mechanism).collect::<Result<_, _>>()?;
-    if mechanisms.is_empty() {
-        mechanisms = PRESETS.iter().map(|preset| preset.mechanism).collect();
-    }
+    let chosen: Vec<Mechanism> = plan.mechanisms.iter().map(mechanism).collect::<Result<_, _>>()?;
     let mut trials = Vec::new();
     for repetition in 1..=plan.repetitions {
         for &experiment in &experiments {
-            trials.extend(mechanisms.iter().map(|&mechanism| (repetition, experiment, mechanism)));
+            let mechanisms = experiment.mechanisms(&chosen);
+            trials.extend(mechanisms.into_iter().map(|mechanism| (repetition, experiment, mechanism)));
         }
     }
     Ok(trials)
-}
-
-/// Whether all lines of the trial are in `records`.
-fn is_done(plan: &Plan, (repetition, experiment, mechanism): &Planned, records: &[Record]) -> bool {
-    let seed = Campaign::seed(plan.seed, *repetition);
-    let mine = records.iter().filter(|record| {
-        (record.experiment == experiment.name, record.repetition, record.settings, record.seed)
-            == (true, *repetition, *mechanism, seed)
-    });
-    let parts: BTreeMap<usize, usize> = mine.map(|record| record.part).collect();
-    parts.values().next().is_some_and(|&all| parts.len() == all)
 }

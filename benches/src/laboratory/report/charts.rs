@@ -8,13 +8,15 @@ use plotters::prelude::*;
 pub(super) struct Line {
     /// What it is of.
     pub(super) name: String,
+    /// Which colour it has.
+    pub(super) position: usize,
     /// Its points, ascending; all positive.
     pub(super) points: Vec<(f64, f64)>,
 }
 
 /// Colours that can be told apart on light and on dark ground, also by the colour-blind (after Okabe and Ito).
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
+const COLOURS: [RGBColor; 12] = [
+    RGBColor(30, 125, 200),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
@@ -22,6 +24,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(148, 103, 189),
     RGBColor(140, 140, 140),
+    RGBColor(160, 120, 60),
+    RGBColor(227, 74, 97),
+    RGBColor(110, 160, 40),
+    RGBColor(60, 170, 180),
 ];
 
 /// Of axes, their texts, and the mesh, on any ground.
@@ -40,24 +46,28 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
         let (low, high) = points()
             .map(of)
             .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-        (low > 0.0 && high > 0.0).then_some((low * 0.8, high * 1.25))
+        (low > 0.0 && high > 0.0).then_some((low, high))
     };
-    let ((left, right), (bottom, top)) = (range(|point| point.0)?, range(|point| point.1)?);
+    let ((left, right), (low, high)) = (range(|point| point.0)?, range(|point| point.1)?);
+    let (left, right) = (left * 0.8, right * 1.25);
+    // Whole decades: their lines are the ones that have labels.
+    let decade = |time: f64, round: fn(f64) -> f64| 10.0_f64.powf(round(time.log10()));
+    let (bottom, top) = (decade(low, f64::floor), decade(high * 1.01, f64::ceil));
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (720, 400)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(44).y_label_area_size(96);
+        builder.margin(8).x_label_area_size(48).y_label_area_size(104);
         let mut chart =
             builder.build_cartesian_2d((left..right).log_scale(), (bottom..top).log_scale()).ok()?;
-        let style = ("sans-serif", 18).into_font().color(&GREY);
+        let style = ("sans-serif", 20).into_font().color(&GREY);
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(TRANSPARENT).bold_line_style(GREY.mix(0.25)).axis_style(GREY);
         mesh.label_style(style.clone()).axis_desc_style(style).x_desc(x).y_desc(y);
         mesh.x_label_formatter(&|count| count_text(*count)).y_label_formatter(&|time| time_text(*time));
         mesh.draw().ok()?;
-        for (position, line) in lines.iter().enumerate() {
-            let colour = COLOURS[position % COLOURS.len()];
+        for line in lines {
+            let colour = COLOURS[line.position % COLOURS.len()];
             chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2))).ok()?;
             let dots = line.points.iter().map(|&point| Circle::new(point, 3, colour.filled()));
             chart.draw_series(dots).ok()?;
@@ -80,11 +90,11 @@ pub(super) fn timeline(rows: &[(String, Vec<f64>)]) -> Option<String> {
         let height = 60 + 34 * rows.len() as u32;
         let area = SVGBackend::with_string(&mut svg, (720, height)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(44).y_label_area_size(96);
+        builder.margin(8).x_label_area_size(48).y_label_area_size(104);
         let vertical: std::ops::Range<f64> = -0.5..rows.len() as f64 - 0.5;
         let vertical: RangedCoordf64 = vertical.into();
         let mut chart = builder.build_cartesian_2d((low * 0.8..high * 1.25).log_scale(), vertical).ok()?;
-        let style = ("sans-serif", 18).into_font().color(&GREY);
+        let style = ("sans-serif", 20).into_font().color(&GREY);
         let name = |row: &f64| {
             let position = rows.len() as f64 - 1.0 - row;
             let is_row = position.fract() == 0.0 && position >= 0.0;
@@ -127,7 +137,12 @@ fn count_text(count: f64) -> String {
     }
 }
 
+/// Of a whole decade; the lines between have no label.
 fn time_text(time: f64) -> String {
+    let decade = time.log10();
+    if (decade - decade.round()).abs() > 1e-6 {
+        return String::new();
+    }
     match time {
         1e9.. => format!("{:.0} s", time / 1e9),
         1e6.. => format!("{:.0} ms", time / 1e6),

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use super::charts::{Line, colour, log_log, timeline};
 use crate::laboratory::results::Record;
 use crate::laboratory::statistics::estimate;
-use crate::laboratory::thread::{COLUMNS, LEGEND, answers};
+use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, tables};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--faint:#59636e;--line:#d1d9e0}
 @media(prefers-color-scheme:dark){:root{--ground:#11151a;--text:#e6e9ed;--faint:#9aa4af;--line:#343c45}}
 body{background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-serif;max-width:1100px;margin:0 auto;padding:1rem}
 h1{font-size:1.7rem;line-height:1.2}h2{margin-top:2.5rem}blockquote{border-left:3px solid var(--line);margin:1rem 0;padding-left:1rem;color:var(--faint)}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem}
+.wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.875rem}small{color:var(--faint)}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--ground)}
-figure{margin:1.5rem 0}figure svg{width:100%;min-width:600px;height:auto;display:block}figcaption,.faint{color:var(--faint);font-size:.875rem}
+figure{margin:1.5rem 0}figure svg{width:100%;max-width:760px;height:auto;display:block}figcaption,.faint{color:var(--faint);font-size:.875rem}
 code,pre{font:.8125rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere}pre{overflow-x:auto;white-space:pre}
 .key{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem}.key i{display:inline-block;width:1rem;height:.25rem;vertical-align:middle;margin-right:.35rem}";
 
@@ -94,6 +94,7 @@ pub(super) fn page(records: &[Record]) -> String {
     for plot in &PLOTS {
         body += &figure(records, plot).unwrap_or_default();
     }
+    body.extend(grids(records).iter().map(grid));
     body += &timelines(records);
     body += &format!(
         "<h2>A stack before and after</h2>\n<p>a calls b calls c; all three are frames of version v, and c has called the \
@@ -110,30 +111,53 @@ pub(super) fn page(records: &[Record]) -> String {
 /// The table.
 fn answer(records: &[Record]) -> String {
     let answers = answers(records);
-    let shown: Vec<_> =
-        COLUMNS.iter().filter(|(_, show)| answers.iter().any(|answer| show(answer).is_some())).collect();
-    let header: String = shown.iter().map(|(name, _)| format!("<th>{}</th>", escaped(name))).collect();
-    let mut rows = String::new();
-    let mut notes = String::new();
-    for answer in &answers {
-        let name = escaped(&answer.mechanism);
-        let cell =
-            |text: Option<String>| format!("<td>{}</td>", escaped(&text.unwrap_or_else(|| "-".to_owned())));
-        let cells: String = shown.iter().map(|(_, show)| cell(show(answer))).collect();
-        rows += &format!("<tr><td>{name}</td>{cells}</tr>\n");
-        notes.extend(answer.notes.iter().map(|note| format!("<li>{name}: {}</li>\n", escaped(note))));
-    }
+    let tables: String = tables(&answers)
+        .map(|(header, rows)| table("mechanism", header.iter().map(String::as_str), &rows) + "\n")
+        .collect();
+    let notes = answers.iter().flat_map(|answer| {
+        let note = |note: &String| format!("<li>{}: {}</li>\n", escaped(&answer.mechanism), escaped(note));
+        answer.notes.iter().map(note).collect::<Vec<_>>()
+    });
     format!(
-        "<h2>The answer</h2>\n<div class=\"wide\"><table><thead><tr><th>mechanism</th>{header}</tr></thead><tbody>\n{rows}\
-         </tbody></table></div>\n<p class=\"faint\">{}</p>\n<ul class=\"faint\">\n{notes}</ul>\n<p class=\"faint\">Made by \
-         <code>osr-bench thread</code></p>\n",
-        escaped(LEGEND)
+        "<h2>The answer</h2>\n{tables}<p class=\"faint\">{}</p>\n<details class=\"faint\"><summary>What was not \
+         found</summary>\n<ul>\n{}</ul></details>\n<p class=\"faint\">Made by <code>osr-bench thread</code></p>\n",
+        escaped(LEGEND),
+        notes.collect::<String>()
+    )
+}
+
+/// A table of named rows.
+fn table<'h>(corner: &str, header: impl Iterator<Item = &'h str>, rows: &[(String, Vec<Figure>)]) -> String {
+    let header: String = header.map(|name| format!("<th>{}</th>", escaped(name))).collect();
+    let cell = |Figure { figure, below }: &Figure| match &**below {
+        "" => format!("<td>{}</td>", escaped(figure)),
+        below => format!("<td>{}<br><small>{}</small></td>", escaped(figure), escaped(below)),
+    };
+    let row = |(name, figures): &(String, Vec<Figure>)| {
+        let cells: String = figures.iter().map(cell).collect();
+        format!("<tr><td>{}</td>{cells}</tr>\n", escaped(name))
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!(
+        "<div class=\"wide\"><table><thead><tr><th>{corner}</th>{header}</tr></thead><tbody>\n{rows}</tbody></table></div>"
+    )
+}
+
+/// A table of an experiment, with the command that makes it.
+fn grid(Grid { title, caption, corner, header, rows, command }: &Grid) -> String {
+    let table = table(corner, header.iter().map(String::as_str), rows);
+    format!(
+        "<h2>{}</h2>\n{table}\n<p class=\"faint\">{} Medians, and 95% intervals; ~ marks wide ones.<br>Made by <code>{}</code></p>\n",
+        escaped(title),
+        escaped(caption),
+        escaped(command)
     )
 }
 
 /// A plot with its key and the command that makes it; none if nothing was measured.
 fn figure(records: &[Record], plot: &Plot) -> Option<String> {
-    let mut curves: BTreeMap<&str, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+    let mechanisms = mechanisms(records);
+    let mut curves: BTreeMap<usize, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
     let mut command = None;
     for record in records {
         let found = &record.finding;
@@ -142,29 +166,51 @@ fn figure(records: &[Record], plot: &Plot) -> Option<String> {
             && found.metric == plot.metric;
         if let (true, Some(size)) = (is_it, found.size) {
             command = command.or(Some(&record.command));
-            curves.entry(&record.mechanism).or_default().entry(size).or_default().extend(&found.samples);
+            let position =
+                mechanisms.iter().position(|name| *name == record.mechanism).expect("they are all there");
+            curves.entry(position).or_default().entry(size).or_default().extend(&found.samples);
         }
     }
-    let line = |(name, sizes): (&str, BTreeMap<u64, Vec<f64>>)| {
+    let line = |(position, sizes): (usize, BTreeMap<u64, Vec<f64>>)| {
         let point = |(size, samples): (u64, Vec<f64>)| Some((size as f64, estimate(&samples)?.median));
         // A logarithmic axis has no 0.
         let points =
             sizes.into_iter().filter_map(point).filter(|point| point.0 > 0.0 && point.1 > 0.0).collect();
-        Line { name: name.to_owned(), points }
+        Line { name: mechanisms[position].to_owned(), position, points }
     };
     let lines: Vec<Line> = curves.into_iter().map(line).collect();
     let svg = log_log(&lines, plot.x, "time")?;
-    let key = |(position, line): (usize, &Line)| {
-        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(position), escaped(&line.name))
+    let key = |line: &Line| {
+        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(line.position), escaped(&line.name))
     };
-    let keys: String = lines.iter().enumerate().map(key).collect();
+    let keys: String = lines.iter().map(key).collect();
+    let names = lines.iter().map(|line| &*line.name);
     Some(format!(
         "<h2>{}</h2>\n<figure>\n<div class=\"key\">{keys}</div>\n{svg}\n<figcaption>{} Medians.<br>Made by \
          <code>{}</code></figcaption>\n</figure>\n",
         plot.title,
         plot.caption,
-        escaped(command?)
+        escaped(&with_mechanisms(command?, names))
     ))
+}
+
+/// The mechanisms of `records`, in the order in which they appear: each has its colour in all plots.
+fn mechanisms(records: &[Record]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for record in records {
+        if !names.contains(&&*record.mechanism) {
+            names.push(&record.mechanism);
+        }
+    }
+    names
+}
+
+/// `command`, which is of one mechanism, for all of them.
+fn with_mechanisms<'n>(command: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let (head, rest) = command.split_once(" --mechanism ").unwrap_or((command, ""));
+    let names: String = names.map(|name| format!(" --mechanism {name}")).collect();
+    let tail = rest.split_once(" --").map_or(String::new(), |(_, tail)| format!(" --{tail}"));
+    format!("{head}{names}{tail}")
 }
 
 /// The timeline of one replacement for each mechanism that has one.

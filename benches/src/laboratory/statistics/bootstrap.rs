@@ -40,8 +40,8 @@ pub(crate) fn ratio_of_medians(samples: &[f64], base: &[f64]) -> Option<Estimate
     estimate_of(&[samples, base], |medians| medians[0] / medians[1])
 }
 
-/// A function of the medians of several series, which are resampled apart.
-fn estimate_of(series: &[&[f64]], of: impl Fn(&[f64]) -> f64) -> Option<Estimate> {
+/// A function of the medians of several series, which are resampled apart; none if one of them is empty.
+pub(crate) fn estimate_of(series: &[&[f64]], of: impl Fn(&[f64]) -> f64) -> Option<Estimate> {
     let fewest = series.iter().map(|samples| samples.len()).min().filter(|&fewest| fewest > 0)?;
     let mut random = fastrand::Rng::with_seed(0);
     let medians: Vec<f64> = series.iter().map(|samples| median(samples)).collect();

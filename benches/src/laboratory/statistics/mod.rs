@@ -16,6 +16,6 @@ mod changes;
 mod interval;
 mod steadiness;
 
-pub(crate) use bootstrap::{Estimate, estimate, percentile, ratio_of_medians};
+pub(crate) use bootstrap::{Estimate, estimate, estimate_of, percentile, ratio_of_medians};
 pub(crate) use interval::{Interval, geometric_mean, median, ratio};
 pub(crate) use steadiness::{Steadiness, Steady, steadiness};

@@ -1,5 +1,10 @@
 //! How long a replacement takes: from the invalidation to the first instruction of new code, to the last of old code, and
 //! to the memory given back.
+//!
+//! New code begins in two ways, which are told apart. `new call`: a function is called that was invalidated, and has been
+//! compiled again: the same under every mechanism, compilation included. `new frame`: an old frame continues in other code,
+//! which is the interpreter, unless the mechanism says otherwise; nothing is compiled for that. It never happens where
+//! frames run out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -35,7 +40,8 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
         }
     };
     let mut findings = vec![
-        of("new code", Replacement::first_new),
+        of("new call", |replacement| replacement.first(Kind::Compiled)),
+        of("new frame", |replacement| replacement.first(Kind::Landed)),
         of("old code", |replacement| replacement.last_of_all(Kind::Drained)),
         of("memory", |replacement| replacement.last_of_all(Kind::Released)),
         of("call", |replacement| Some(replacement.ended)),
@@ -68,10 +74,9 @@ fn replace(guest: &Guest, stamps: &Stamps, depth: u64) -> Result<Replacement, St
 }
 
 impl Replacement {
-    /// The first time that a frame continues elsewhere, or new code is about to be entered.
-    fn first_new(&self) -> Option<f64> {
-        let new = self.events.iter().find(|(kind, _)| matches!(kind, Kind::Landed | Kind::Compiled));
-        new.map(|&(_, at)| at)
+    /// The first time that this happens.
+    fn first(&self, kind: Kind) -> Option<f64> {
+        self.events.iter().find(|(found, _)| *found == kind).map(|&(_, at)| at)
     }
 
     /// When the last of all retired versions got there; none if one did not.

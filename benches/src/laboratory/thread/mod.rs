@@ -9,18 +9,23 @@
 //! An experiment is a function from a [`Trial`] to findings, in a file of its own.
 
 mod answer;
+mod code_writes;
+mod grids;
 mod guest;
 mod infinite_loop;
 mod latency;
 mod memory;
 mod osrkit;
+mod polls;
 mod predictor;
 mod sizes;
+mod sparse;
 mod stamps;
 mod steady;
 mod trial;
 mod update;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,13 +34,14 @@ use osr_engine::{Mechanism, PRESETS};
 use serde::Serialize;
 
 use super::measuring::Machine;
-use super::results::{Appender, Finding, Record, Versions};
+use super::results::{Appender, Finding, Record, Versions, read};
 use crate::cli::mechanism;
 use crate::error::Error;
 use crate::output;
 
 use answer::text as answer_text;
-pub(crate) use answer::{COLUMNS, LEGEND, answers};
+pub(crate) use answer::{Figure, LEGEND, answers, tables};
+pub(crate) use grids::{Grid, grids};
 pub(crate) use sizes::Sizes;
 pub(crate) use trial::{Trial, make, work};
 
@@ -50,6 +56,9 @@ pub(crate) struct Experiment {
     pub(crate) question: &'static str,
     /// Who asks it.
     pub(crate) source: &'static str,
+    /// The mechanisms that it compares if none is named; none: all presets.
+    #[serde(skip)]
+    pub(crate) own_mechanisms: Option<fn() -> Vec<Mechanism>>,
     #[serde(skip)]
     run: fn(&Trial) -> Result<Vec<Finding>, String>,
 }
@@ -61,13 +70,23 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         measures: "time and code of kernels and programs against code that cannot be replaced; by call, by iteration",
         question: "What does being replaceable cost while nothing is replaced?",
         source: "Lin et al., \"Stop and Go\", ISMM 2015: polls cost 0.3 to 1.9 %; the thread: lower overhead of patchpoints?",
+        own_mechanisms: None,
         run: steady::run,
+    },
+    Experiment {
+        name: "polls",
+        measures: "what each poll adds to the stack check, in time and code, with loops unrolled and as they are",
+        question: "Which poll costs running code least?",
+        source: "Lin et al., \"Stop and Go\", ISMM 2015: conditional 1.9 %, load that traps 1.2 %, patched nop 0.3 %",
+        own_mechanisms: Some(polls::mechanisms),
+        run: polls::run,
     },
     Experiment {
         name: "update",
         measures: "the time of an update against call sites and against active frames",
         question: "How many call sites are truly huge? From how many frames on does an update hurt?",
         source: "llvm-dev, March 2015: \"unless you have a truly huge number of callsites to update?\"",
+        own_mechanisms: None,
         run: update::run,
     },
     Experiment {
@@ -75,6 +94,7 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         measures: "from an invalidation to the first new code, to the last old code, to the memory given back",
         question: "How long is old code in use, and in memory?",
         source: "LLVM, ReOptimizeLayer.h: old code must be kept until every invocation of it has ended",
+        own_mechanisms: None,
         run: latency::run,
     },
     Experiment {
@@ -82,13 +102,31 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         measures: "whether the code of a callee that loops for ever is released, and after how long",
         question: "What if the old function never returns?",
         source: "llvm-dev, March 2015: a callee in an infinite loop",
+        own_mechanisms: None,
         run: infinite_loop::run,
+    },
+    Experiment {
+        name: "sparse",
+        measures: "update, way back and both, by depth, with every frame hijacked and with sparse hijacks",
+        question: "From how deep a stack on is it cheaper to hijack frames as control gets there?",
+        source: "Go 1.5 to 1.8, runtime/mstkbar.go: stack barriers at every 2^k-th frame",
+        own_mechanisms: Some(sparse::mechanisms),
+        run: sparse::run,
+    },
+    Experiment {
+        name: "code-writes",
+        measures: "the same update with code memory that is mapped twice, and with pages that change their protection",
+        question: "What does W^X cost each mechanism that writes code?",
+        source: "no published figure",
+        own_mechanisms: Some(code_writes::mechanisms),
+        run: code_writes::run,
     },
     Experiment {
         name: "predictor",
         measures: "hijacked returns against plain ones, alone and in chains",
         question: "What do swapped return PCs cost the return predictor?",
         source: "no published figure",
+        own_mechanisms: None,
         run: predictor::run,
     },
     Experiment {
@@ -96,6 +134,7 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         measures: "(always firing - never firing) / fired, and how long a continuation takes to be compiled",
         question: "What does one transition cost?",
         source: "D'Elia and Demetrescu, \"Flexible On-Stack Replacement in LLVM\", CGO 2016, Tables 2 and 3",
+        own_mechanisms: None,
         run: osrkit::run,
     },
     Experiment {
@@ -103,6 +142,7 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         measures: "bytes of code, frame maps, unwind rows; of records by replaced frame",
         question: "What does a mechanism need memory for?",
         source: "HotSpot: scopes and PCs are 28 to 43 % of main code (JDK-8329433)",
+        own_mechanisms: None,
         run: memory::run,
     },
 ];
@@ -122,7 +162,7 @@ that are wide.
 
 Examples:
   osr-bench thread                                        all experiments, all presets
-  osr-bench thread --full -o results.jsonl                the data of a report
+  osr-bench thread --full --seed 1 -o results.jsonl       the data of a report; continues what was ended
   osr-bench thread update --mechanism orc --mechanism thread-2015
   osr-bench thread steady --mechanism poll=flag --mechanism poll=guard-page
   osr-bench report results.jsonl -o report.html
@@ -145,7 +185,8 @@ pub(crate) struct ThreadOptions {
     /// Measure as little as can be, for tests.
     #[arg(long, hide = true, conflicts_with_all = ["quick", "full"])]
     tiny: bool,
-    /// A mechanism; may be repeated. A preset, `AXIS=VALUE,..`, or a preset with changes [default: all presets].
+    /// A mechanism; may be repeated. A preset, `AXIS=VALUE,..`, or a preset with changes [default: all presets, but for
+    /// experiments that compare values of an axis].
     #[arg(long, value_name = "PRESET|AXIS=VALUE,..")]
     mechanism: Vec<Mechanism>,
     /// Processes for each experiment with each mechanism.
@@ -154,7 +195,8 @@ pub(crate) struct ThreadOptions {
     /// Seed of everything random [default: the clock].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Append what is found to FILE, as lines of JSON: for `report`, `compare`, and other tools.
+    /// Append what is found to FILE, as lines of JSON: for `report`, `compare`, and other tools. With the seed of what is
+    /// there already, trials are left out that were made, and their results are part of the answer.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the answer as JSON instead of a table.
@@ -163,6 +205,17 @@ pub(crate) struct ThreadOptions {
     /// Show no progress.
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl Experiment {
+    /// The mechanisms that it is made with, unless others are `chosen`.
+    pub(crate) fn mechanisms(&self, chosen: &[Mechanism]) -> Vec<Mechanism> {
+        match (chosen, self.own_mechanisms) {
+            ([], Some(own)) => own(),
+            ([], None) => PRESETS.iter().map(|preset| preset.mechanism).collect(),
+            (chosen, _) => chosen.to_vec(),
+        }
+    }
 }
 
 impl ThreadOptions {
@@ -176,7 +229,7 @@ impl ThreadOptions {
 
     /// How long a trial may take.
     fn patience(&self) -> Duration {
-        Duration::from_secs(if self.full { 3_600 } else { 60 })
+        Duration::from_secs(if self.full { 600 } else { 60 })
     }
 
     fn effort(&self) -> &'static str {
@@ -190,34 +243,44 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
         [] => EXPERIMENTS.iter().collect(),
         names => names.iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
     };
-    let mut mechanisms = options.mechanism.clone();
-    if mechanisms.is_empty() {
-        mechanisms = PRESETS.iter().map(|preset| preset.mechanism).collect();
-    }
     let mut appender = options.output.as_deref().map(Appender::open).transpose()?;
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let campaign = Campaign::new(options.sizes(), options.seed.unwrap_or_else(clock), options.patience());
-    let trials = experiments.len() * mechanisms.len() * options.repetitions as usize;
-    let progress = output::progress(trials as u64, options.quiet || options.json);
-    let mut records = Vec::new();
+    let mut records = match (&options.output, options.seed) {
+        (Some(path), Some(_)) => read(path)?,
+        _ => Vec::new(),
+    };
+    // What was measured less is measured again.
+    records.retain(|record| campaign.is_mine(record) && record.command.contains(options.effort()));
+    let mut trials = Vec::new();
     for repetition in 1..=options.repetitions {
-        for experiment in &experiments {
-            for mechanism in &mechanisms {
-                progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
-                let command = format!("osr-bench thread {} {}", experiment.name, options.effort());
-                let found = campaign.trial(experiment, *mechanism, repetition, &command);
-                appender.as_mut().map_or(Ok(()), |appender| appender.append(&found))?;
-                records.extend(found);
-                progress.inc(1);
-            }
+        for &experiment in &experiments {
+            let mechanisms = experiment.mechanisms(&options.mechanism);
+            trials.extend(mechanisms.into_iter().map(|mechanism| (repetition, experiment, mechanism)));
         }
+    }
+    let progress = output::progress(trials.len() as u64, options.quiet || options.json);
+    for (repetition, experiment, mechanism) in trials {
+        if !campaign.is_done(experiment, &mechanism, repetition, &records) {
+            progress.set_message(format!("{}, {}", experiment.name, mechanism::name(&mechanism)));
+            let command = format!("osr-bench thread {} {}", experiment.name, options.effort());
+            let found = campaign.trial(experiment, mechanism, repetition, &command);
+            appender.as_mut().map_or(Ok(()), |appender| appender.append(&found))?;
+            records.extend(found);
+        }
+        progress.inc(1);
     }
     progress.finish_and_clear();
     let answers = answers(&records);
     if options.json {
         return output::json_to_stdout(&answers);
     }
-    output::to_stdout(&format!("{}\n{}", answer_text(&answers), campaign.machine.line() + "\n"))
+    let mut text = answer_text(&answers);
+    for Grid { title, caption, corner, header, rows, .. } in grids(&records) {
+        let table = answer::table(corner, header.into_iter(), &rows);
+        text += &format!("\n{title}\n{table}\n{caption}\n");
+    }
+    output::to_stdout(&format!("{text}\n{}\n", campaign.machine.line()))
 }
 
 /// Trials that belong together.
@@ -240,6 +303,28 @@ impl Campaign {
     /// The seed of a repetition in a campaign with the seed `seed`.
     pub(crate) fn seed(seed: u64, repetition: u32) -> u64 {
         seed.wrapping_add(u64::from(repetition) << 32)
+    }
+
+    /// Whether `record` is of this campaign.
+    fn is_mine(&self, record: &Record) -> bool {
+        record.seed == Campaign::seed(self.seed, record.repetition)
+    }
+
+    /// Whether all lines of the trial are in `records`.
+    pub(crate) fn is_done(
+        &self,
+        experiment: &Experiment,
+        mechanism: &Mechanism,
+        repetition: u32,
+        records: &[Record],
+    ) -> bool {
+        let of = |record: &&Record| {
+            self.is_mine(record)
+                && (&*record.experiment, record.repetition, &record.settings)
+                    == (experiment.name, repetition, mechanism)
+        };
+        let parts: BTreeMap<usize, usize> = records.iter().filter(of).map(|record| record.part).collect();
+        parts.values().next().is_some_and(|&all| parts.len() == all)
     }
 
     /// Makes one trial.

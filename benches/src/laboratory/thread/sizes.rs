@@ -12,6 +12,8 @@ pub(crate) struct Sizes {
     pub(crate) sites: Vec<u64>,
     /// Frames on the stack at an update.
     pub(crate) frames: Vec<u64>,
+    /// Frames on the stack at sparse hijacks.
+    pub(crate) depths: Vec<u64>,
     /// Times that an update is measured.
     pub(crate) updates: usize,
     /// Replacements whose latency is measured.
@@ -35,6 +37,7 @@ impl Sizes {
             programs: vec!["fib".into()],
             sites: vec![1, 100],
             frames: vec![1, 20],
+            depths: vec![10, 100],
             updates: 2,
             replacements: 3,
             depth: 5,
@@ -51,6 +54,7 @@ impl Sizes {
             programs: ["fib", "richards", "spectral-norm", "fannkuch"].map(String::from).into(),
             sites: vec![1, 100, 10_000],
             frames: vec![1, 100, 10_000],
+            depths: vec![10, 1_000, 100_000],
             updates: 15,
             replacements: 200,
             depth: 100,
@@ -67,13 +71,14 @@ impl Sizes {
             programs: crate::guest::suite::all().into_iter().map(|program| program.name).collect(),
             sites: vec![1, 10, 100, 1_000, 10_000, 100_000],
             frames: vec![0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
+            depths: vec![10, 100, 1_000, 10_000, 100_000, 1_000_000],
             updates: 25,
             replacements: 1_000,
             depth: 100,
             loop_thousands: 10_000,
             processes: 10,
             rounds: 40,
-            milliseconds: 15_000,
+            milliseconds: 2_000,
         }
     }
 }

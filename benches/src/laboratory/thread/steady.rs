@@ -18,33 +18,40 @@ const KERNELS: [(&str, &str, &str, f64, &str); 3] = [
 
 /// Measures kernels, and the programs of the trial.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
+    let pair = [Mechanism::BARE, trial.mechanism];
     let mut findings = Vec::new();
     for (name, argument, expected, steps, step) in KERNELS {
         let (origin, arguments) = (Origin::Kernel(name.to_owned()), vec![argument.to_owned()]);
         let subject = Subject { origin, invoke: None, arguments, expected: expected.to_owned() };
         // Not unrolled: there is a poll in each iteration.
-        let measured = measure(&subject, trial, 1)?;
+        let measured = measure(&subject, trial, pair, 1)?;
         findings.extend(measured.findings(name));
         let by_step = measured.differences.iter().map(|nanoseconds| nanoseconds / steps).collect();
         findings.push(Finding::new(name, &format!("per {step}"), "ns", by_step));
     }
-    for name in &trial.sizes.programs {
-        let subject = subjects::bundled_by_name(name).map_err(|error| error.to_string())?;
-        findings.extend(measure(&subject, trial, Settings::DEFAULT_UNROLLING)?.findings(name));
+    for subject in subjects(trial)? {
+        let measured = measure(&subject, trial, pair, Settings::DEFAULT_UNROLLING)?;
+        findings.extend(measured.findings(&subject.name()));
     }
     Ok(findings)
 }
 
-/// What a mechanism costs a program, by process.
-struct Measured {
-    /// Its time relative to the bare code's.
-    ratios: Vec<f64>,
-    /// What is added to the bare code's, in nanoseconds.
+/// The programs of the trial.
+pub(super) fn subjects(trial: &Trial) -> Result<Vec<Subject>, String> {
+    let bundled = |name: &String| subjects::bundled_by_name(name).map_err(|error| error.to_string());
+    trial.sizes.programs.iter().map(bundled).collect()
+}
+
+/// What a mechanism costs a program, by process, against another.
+pub(super) struct Measured {
+    /// Its time relative to the other's.
+    pub(super) ratios: Vec<f64>,
+    /// What is added to the other's, in nanoseconds.
     differences: Vec<f64>,
-    /// Its bytes of code relative to the bare code's.
-    code: Option<f64>,
+    /// Its bytes of code relative to the other's.
+    pub(super) code: Option<f64>,
     /// What is to be known of the times.
-    note: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 impl Measured {
@@ -58,7 +65,13 @@ impl Measured {
     }
 }
 
-fn measure(subject: &Subject, trial: &Trial, unrolling: u8) -> Result<Measured, String> {
+/// What the second mechanism costs `subject` against the first, with loops unrolled so often.
+pub(super) fn measure(
+    subject: &Subject,
+    trial: &Trial,
+    pair: [Mechanism; 2],
+    unrolling: u8,
+) -> Result<Measured, String> {
     let sizes = &trial.sizes;
     let effort = Effort {
         processes: sizes.processes,
@@ -68,8 +81,7 @@ fn measure(subject: &Subject, trial: &Trial, unrolling: u8) -> Result<Measured, 
         clock: Clock::Wall,
         seed: Some(trial.seed),
     };
-    let code = |mechanism| Variant::Code(Code { mechanism, unrolling });
-    let variants = [code(Mechanism::BARE), code(trial.mechanism)];
+    let variants = pair.map(|mechanism| Variant::Code(Code { mechanism, unrolling }));
     let replies =
         measuring::measure(std::slice::from_ref(subject), &variants, &effort, &ProgressBar::hidden());
     let replies = replies.map_err(|error| error.to_string())?;

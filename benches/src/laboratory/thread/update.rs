@@ -14,7 +14,7 @@ use crate::laboratory::results::Finding;
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for &sites in &trial.sizes.sites {
-        findings.extend(by_sites(trial, sites)?);
+        findings.extend(by_sites(trial, sites, |settings| settings)?);
     }
     for &frames in &trial.sizes.frames {
         findings.extend(by_frames(trial, frames)?);
@@ -25,9 +25,13 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
 /// Replaces a function that has one active frame and `sites` call sites.
 ///
 /// `unbind` is the invalidation; `bind` is the installation of the version that comes after, without compilation.
-fn by_sites(trial: &Trial, sites: u64) -> Result<[Finding; 2], String> {
+pub(super) fn by_sites(
+    trial: &Trial,
+    sites: u64,
+    change: impl FnOnce(Settings) -> Settings,
+) -> Result<[Finding; 2], String> {
     // All call sites are compiled with the instance.
-    let placed = |settings| Settings { placement: Some(trial.seed), ..settings };
+    let placed = |settings| change(Settings { placement: Some(trial.seed), ..settings });
     let guest = Guest::new(&call_sites(sites), trial, None, placed)?;
     let took = Arc::new(Mutex::new(Duration::ZERO));
     let shared = Arc::clone(&took);
@@ -54,32 +58,51 @@ fn by_sites(trial: &Trial, sites: u64) -> Result<[Finding; 2], String> {
 
 /// Replaces a function that has `frames` frames, besides the innermost one.
 ///
-/// `replace` is the invalidation; `return` and `land` are the ways back, by frame, without and with one.
-fn by_frames(trial: &Trial, frames: u64) -> Result<Vec<Finding>, String> {
+/// `replace` is the invalidation; `return` and `land` are the ways back, without and with one.
+fn by_frames(trial: &Trial, frames: u64) -> Result<[Finding; 3], String> {
+    let Descents { plain, replaced } = descents(trial, frames)?;
+    let finding = |metric, descents: &[Descent], of: fn(&Descent) -> f64| {
+        Finding::new("frames", metric, "ns", descents.iter().map(of).collect()).at(frames)
+    };
+    Ok([
+        finding("replace", &replaced, |descent| descent.update),
+        finding("return", &plain, |descent| descent.back),
+        finding("land", &replaced, |descent| descent.back),
+    ])
+}
+
+/// A descent, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descent {
+    /// The invalidation at the bottom.
+    pub(super) update: f64,
+    /// From there to the end of the outermost call.
+    pub(super) back: f64,
+}
+
+/// Descents without an invalidation, and with one.
+pub(super) struct Descents {
+    plain: Vec<Descent>,
+    pub(super) replaced: Vec<Descent>,
+}
+
+/// Descends to so many frames besides the innermost one, again and again, and invalidates every second time.
+pub(super) fn descents(trial: &Trial, frames: u64) -> Result<Descents, String> {
     let guest = Guest::new(DESCENT, trial, None, |settings| settings)?;
-    let (mut replace, mut plain, mut landing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut descents = Descents { plain: Vec::new(), replaced: Vec::new() };
     // A million frames land for a while: fewer times is enough, since each is long.
     let updates = if frames >= 100_000 { trial.sizes.updates.min(5) } else { trial.sizes.updates };
     for _ in 0..updates {
-        // The first compiles what the round before has invalidated.
-        for (armed, kept) in [(false, false), (false, true), (true, true)] {
-            let (took, back) = descend(&guest, frames, armed)?;
-            match (armed, kept) {
-                (true, _) => {
-                    replace.push(took);
-                    landing.push(back);
-                }
-                (false, true) => plain.push(back),
-                (false, false) => {}
-            }
-        }
+        // Compiles what the round before has invalidated.
+        descend(&guest, frames, false)?;
+        descents.plain.push(descend(&guest, frames, false)?);
+        descents.replaced.push(descend(&guest, frames, true)?);
     }
-    let finding = |metric, samples| Finding::new("frames", metric, "ns", samples).at(frames);
-    Ok(vec![finding("replace", replace), finding("return", plain), finding("land", landing)])
+    Ok(descents)
 }
 
-/// One descent: the nanoseconds of the invalidation, if it is `armed`, and of the way back.
-fn descend(guest: &Guest, frames: u64, armed: bool) -> Result<(f64, f64), String> {
+/// One descent, with an invalidation if it is `armed`.
+fn descend(guest: &Guest, frames: u64, armed: bool) -> Result<Descent, String> {
     let noted = Arc::new(Mutex::new((Duration::ZERO, None)));
     let shared = Arc::clone(&noted);
     guest.on_probe(move |call| {
@@ -96,5 +119,5 @@ fn descend(guest: &Guest, frames: u64, armed: bool) -> Result<(f64, f64), String
     let end = Instant::now();
     let (took, left) = *noted.lock().unwrap_or_else(PoisonError::into_inner);
     let left = left.ok_or("the innermost frame did not call the probe")?;
-    Ok((took.as_nanos() as f64, (end - left).as_nanos() as f64))
+    Ok(Descent { update: took.as_nanos() as f64, back: (end - left).as_nanos() as f64 })
 }

@@ -1,0 +1,35 @@
+//! What the poll of a mechanism adds to the stack check while nobody requests one, over programs and kernels: the table of
+//! ["Stop and Go"](crate::laboratory::stop_and_go). Each is measured with loops unrolled, so that several iterations share
+//! a poll, and with loops as they are.
+
+use osr_engine::{Mechanism, Poll, Settings};
+
+use super::Trial;
+use super::steady::{self, Measured};
+use crate::laboratory::results::Finding;
+
+/// The code of every poll that stops loops, with nothing else.
+pub(super) fn mechanisms() -> Vec<Mechanism> {
+    let polls = Poll::ALL.iter().filter(|poll| poll.stops_loops());
+    polls.map(|&poll| Mechanism { poll, ..Mechanism::BARE }).collect()
+}
+
+/// Measures the poll of the trial's mechanism. The size of a finding is how often loops are unrolled.
+pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
+    let poll = trial.mechanism.poll;
+    if !poll.stops_loops() {
+        return Err("it does not poll".to_owned());
+    }
+    let pair = [Poll::StackCheck, poll].map(|poll| Mechanism { poll, ..Mechanism::BARE });
+    let mut findings = Vec::new();
+    for subject in steady::subjects(trial)? {
+        for unrolling in [Settings::DEFAULT_UNROLLING, 1] {
+            let Measured { ratios, code, note, .. } = steady::measure(&subject, trial, pair, unrolling)?;
+            let name = subject.name();
+            let time = Finding { note, ..Finding::new(&name, "time", "ratio", ratios) };
+            let code = Finding::new(&name, "code", "ratio", code.into_iter().collect());
+            findings.extend([time, code].map(|finding| finding.at(unrolling.into())));
+        }
+    }
+    Ok(findings)
+}
