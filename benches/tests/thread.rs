@@ -220,6 +220,7 @@ fn a_mechanism_is_an_option_of_run_and_maps() {
         .refused(&["recorded state", "osr-bench list"]);
     let maps = |mechanism: &str| osr_bench(&["maps", &fib, "--mechanism", mechanism]).stdout;
     assert_ne!(maps("recording=slots"), maps("default"));
+    assert!(maps("bare").contains("bytes of code"), "{}", maps("bare"));
     assert_eq!(maps("bare"), maps(&Mechanism::BARE.to_string()));
 }
 
@@ -243,7 +244,10 @@ fn a_report_is_one_page_that_loads_nothing() {
     let thread =
         ["thread", "update", "latency", "predictor", "--tiny", "--mechanism", "default", "-o", &results];
     assert_eq!(osr_bench(&thread).code, 0);
-    osr_bench(&["report", &results, "-o", &page]).prints("");
+    let plot = scratch.path("frames.svg");
+    osr_bench(&["report", &results, "-o", &page, "--plot", &plot]).prints("");
+    let svg = std::fs::read_to_string(&plot).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains(">thread-2015<") && svg.ends_with("</svg>\n"), "{svg}");
     let html = std::fs::read_to_string(&page).unwrap();
     for part in [
         "function bodies",

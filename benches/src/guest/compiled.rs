@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{HostError, Imports, Instance, Settings};
+use osr_engine::{HostError, Imports, Instance, Settings, Tiers};
 use osr_ir::{ExportItem, FunctionIndex, Module, Value};
 
 use super::host::adopted::adopt_globals;
@@ -39,7 +39,8 @@ pub(crate) fn stand_ins(module: &Module) -> Imports {
 pub(crate) fn instantiate(program: &Program, settings: Settings) -> Result<Arc<Instance>, Error> {
     let mut module = program.module.clone();
     adopt_globals(&mut module, &[], true)?;
-    let settings = Settings { checked: false, ..settings };
+    let tiers = if settings.mechanism.is_final() { Tiers::Optimized } else { settings.tiers };
+    let settings = Settings { checked: false, tiers, ..settings };
     let imports = stand_ins(&module);
     Instance::new(settings, module, &imports)
         .map_err(|source| Error::Instantiate { path: program.path.clone(), source })

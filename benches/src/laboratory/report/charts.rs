@@ -39,8 +39,28 @@ pub(super) fn colour(position: usize) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// A chart with both axes logarithmic; none where there is nothing to draw.
+/// A chart with both axes logarithmic, for a page that has the key; none where there is nothing to draw.
 pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
+    draw(lines, x, y).map(scalable)
+}
+
+/// The same as a file of its own, with its key.
+pub(super) fn standalone(lines: &[Line], x: &str, y: &str) -> Option<String> {
+    let key = |(row, line): (usize, &Line)| {
+        let (y, colour, name) = (24 + 18 * row, colour(line.position), &line.name);
+        format!(
+            "<circle cx=\"140\" cy=\"{y}\" r=\"4\" fill=\"{colour}\"/><text x=\"150\" y=\"{}\" \
+             font-family=\"sans-serif\" font-size=\"14\" fill=\"#808080\">{name}</text>\n",
+            y + 5
+        )
+    };
+    let keys: String = lines.iter().enumerate().map(key).collect();
+    let svg = draw(lines, x, y)?;
+    let body = svg.trim_end().strip_suffix("</svg>")?;
+    Some(format!("{body}{keys}</svg>\n"))
+}
+
+fn draw(lines: &[Line], x: &str, y: &str) -> Option<String> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let range = |of: fn(&(f64, f64)) -> f64| {
         let (low, high) = points()
@@ -50,14 +70,12 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
     };
     let ((left, right), (low, high)) = (range(|point| point.0)?, range(|point| point.1)?);
     let (left, right) = (left * 0.8, right * 1.25);
-    // Whole decades: their lines are the ones that have labels.
-    let decade = |time: f64, round: fn(f64) -> f64| 10.0_f64.powf(round(time.log10()));
-    let (bottom, top) = (decade(low, f64::floor), decade(high * 1.01, f64::ceil));
+    let (bottom, top) = decades(low, high);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (720, 400)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(48).y_label_area_size(104);
+        builder.margin(8).margin_right(40).x_label_area_size(48).y_label_area_size(104);
         let mut chart =
             builder.build_cartesian_2d((left..right).log_scale(), (bottom..top).log_scale()).ok()?;
         let style = ("sans-serif", 20).into_font().color(&GREY);
@@ -74,7 +92,13 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
         }
         area.present().ok()?;
     }
-    Some(scalable(svg))
+    Some(svg)
+}
+
+/// The whole decades around what is from `low` to `high`: their lines are the ones that have labels.
+fn decades(low: f64, high: f64) -> (f64, f64) {
+    let decade = |time: f64, round: fn(f64) -> f64| 10.0_f64.powf(round(time.log10()));
+    (decade(low, f64::floor), decade(high * 1.01, f64::ceil))
 }
 
 /// Events on a line of time, one row for each kind, logarithmic; none where nothing happened.
@@ -90,10 +114,11 @@ pub(super) fn timeline(rows: &[(String, Vec<f64>)]) -> Option<String> {
         let height = 60 + 34 * rows.len() as u32;
         let area = SVGBackend::with_string(&mut svg, (720, height)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
-        builder.margin(8).x_label_area_size(48).y_label_area_size(104);
+        builder.margin(8).margin_right(40).x_label_area_size(48).y_label_area_size(104);
         let vertical: std::ops::Range<f64> = -0.5..rows.len() as f64 - 0.5;
         let vertical: RangedCoordf64 = vertical.into();
-        let mut chart = builder.build_cartesian_2d((low * 0.8..high * 1.25).log_scale(), vertical).ok()?;
+        let (begin, end) = decades(low, high);
+        let mut chart = builder.build_cartesian_2d((begin..end).log_scale(), vertical).ok()?;
         let style = ("sans-serif", 20).into_font().color(&GREY);
         let name = |row: &f64| {
             let position = rows.len() as f64 - 1.0 - row;

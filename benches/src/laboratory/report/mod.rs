@@ -35,6 +35,9 @@ pub(crate) struct ReportOptions {
     /// The file to write [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write the plot of updates against active frames, as a picture of its own.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 /// Writes what `options` ask for.
@@ -45,6 +48,9 @@ pub(crate) fn run(options: &ReportOptions) -> Result<(), Error> {
         (_, true) => rebench(&records),
         _ => page::page(&records),
     };
+    if let (Some(path), Some(svg)) = (&options.plot, page::updates_by_frames(&records)) {
+        NewFile::create(path)?.replace(svg.as_bytes())?;
+    }
     match &options.output {
         Some(path) => NewFile::create(path)?.replace(text.as_bytes()),
         None => output::to_stdout(&text),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::charts::{Line, colour, log_log, timeline};
+use super::charts::{Line, colour, log_log, standalone, timeline};
 use crate::laboratory::results::Record;
 use crate::laboratory::statistics::estimate;
 use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, tables};
@@ -156,19 +156,44 @@ fn grid(Grid { title, caption, corner, header, rows, command }: &Grid) -> String
 
 /// A plot with its key and the command that makes it; none if nothing was measured.
 fn figure(records: &[Record], plot: &Plot) -> Option<String> {
+    let lines = lines(records, plot);
+    let svg = log_log(&lines, plot.x, "time")?;
+    let key = |line: &Line| {
+        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(line.position), escaped(&line.name))
+    };
+    let keys: String = lines.iter().map(key).collect();
+    let command = records.iter().find(|record| plot.shows(record)).map(|record| &record.command)?;
+    Some(format!(
+        "<h2>{}</h2>\n<figure>\n<div class=\"key\">{keys}</div>\n{svg}\n<figcaption>{} Medians.<br>Made by \
+         <code>{}</code></figcaption>\n</figure>\n",
+        plot.title,
+        plot.caption,
+        escaped(&with_mechanisms(command, lines.iter().map(|line| &*line.name)))
+    ))
+}
+
+/// The plot of updates against active frames, as a file of its own; none if nothing was measured.
+pub(super) fn updates_by_frames(records: &[Record]) -> Option<String> {
+    let plot = PLOTS.iter().find(|plot| plot.metric == "replace")?;
+    standalone(&lines(records, plot), plot.x, "time of an update")
+}
+
+impl Plot {
+    /// Whether it shows what `record` holds.
+    fn shows(&self, record: &Record) -> bool {
+        let found = &record.finding;
+        (&*record.experiment, &*found.program, &*found.metric) == (self.experiment, self.program, self.metric)
+    }
+}
+
+/// A line for each mechanism.
+fn lines(records: &[Record], plot: &Plot) -> Vec<Line> {
     let mechanisms = mechanisms(records);
     let mut curves: BTreeMap<usize, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
-    let mut command = None;
-    for record in records {
-        let found = &record.finding;
-        let is_it = record.experiment == plot.experiment
-            && found.program == plot.program
-            && found.metric == plot.metric;
-        if let (true, Some(size)) = (is_it, found.size) {
-            command = command.or(Some(&record.command));
-            let position =
-                mechanisms.iter().position(|name| *name == record.mechanism).expect("they are all there");
-            curves.entry(position).or_default().entry(size).or_default().extend(&found.samples);
+    for record in records.iter().filter(|record| plot.shows(record)) {
+        let position = mechanisms.iter().position(|name| *name == record.mechanism);
+        if let (Some(position), Some(size)) = (position, record.finding.size) {
+            curves.entry(position).or_default().entry(size).or_default().extend(&record.finding.samples);
         }
     }
     let line = |(position, sizes): (usize, BTreeMap<u64, Vec<f64>>)| {
@@ -178,20 +203,7 @@ fn figure(records: &[Record], plot: &Plot) -> Option<String> {
             sizes.into_iter().filter_map(point).filter(|point| point.0 > 0.0 && point.1 > 0.0).collect();
         Line { name: mechanisms[position].to_owned(), position, points }
     };
-    let lines: Vec<Line> = curves.into_iter().map(line).collect();
-    let svg = log_log(&lines, plot.x, "time")?;
-    let key = |line: &Line| {
-        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(line.position), escaped(&line.name))
-    };
-    let keys: String = lines.iter().map(key).collect();
-    let names = lines.iter().map(|line| &*line.name);
-    Some(format!(
-        "<h2>{}</h2>\n<figure>\n<div class=\"key\">{keys}</div>\n{svg}\n<figcaption>{} Medians.<br>Made by \
-         <code>{}</code></figcaption>\n</figure>\n",
-        plot.title,
-        plot.caption,
-        escaped(&with_mechanisms(command?, names))
-    ))
+    curves.into_iter().map(line).collect()
 }
 
 /// The mechanisms of `records`, in the order in which they appear: each has its colour in all plots.

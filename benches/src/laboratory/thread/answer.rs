@@ -78,7 +78,7 @@ impl Samples<'_> {
         self.series.get(found).filter(|samples| !samples.is_empty())
     }
 
-    /// The samples of the smallest and of the largest size, and by how much that is larger.
+    /// The smallest and the largest size, with their samples.
     fn ends(&self, experiment: &str, program: &str, metric: &str) -> Option<[(u64, &[f64]); 2]> {
         let is_it = |series: &Series| {
             (&*series.experiment, &*series.program, &*series.metric) == (experiment, program, metric)
@@ -93,18 +93,19 @@ impl Samples<'_> {
     /// What each of what the sizes count adds to the sum of `added` metrics less that of `taken` ones, from the smallest to
     /// the largest. Those of `added` that were not measured, but the first, count as nothing.
     fn slope(&self, program: &str, added: &[&str], taken: &[&str]) -> Option<Estimate> {
-        let ends = |metric: &&str| self.ends("update", program, metric);
-        let of = added.iter().map(|metric| (1.0, metric)).chain(taken.iter().map(|metric| (-1.0, metric)));
-        let found: Vec<_> = of.filter_map(|(sign, metric)| Some((sign, ends(metric)?))).collect();
+        let ends = |metric: &str| self.ends("update", program, metric);
         ends(added.first()?)?;
-        let series: Vec<&[f64]> =
-            found.iter().flat_map(|(_, ends)| ends.map(|(_, samples)| samples)).collect();
+        let of = added.iter().map(|metric| (1.0, metric)).chain(taken.iter().map(|metric| (-1.0, metric)));
+        let mut weights: Vec<f64> = Vec::new();
+        let mut series: Vec<&[f64]> = Vec::new();
+        for (sign, metric) in of {
+            let Some([(few, least), (many, most)]) = ends(metric) else { continue };
+            weights.push(sign / (many - few) as f64);
+            series.extend([least, most]);
+        }
         estimate_of(&series, |medians| {
-            let parts = found.iter().zip(medians.chunks(2));
-            let part = |((sign, [(few, _), (many, _)]), ends): (&(f64, [(u64, &[f64]); 2]), &[f64])| {
-                sign * (ends[1] - ends[0]) / (many - few) as f64
-            };
-            parts.map(part).sum()
+            let differences = medians.chunks(2).map(|ends| ends[1] - ends[0]);
+            differences.zip(&weights).map(|(difference, weight)| difference * weight).sum()
         })
     }
 
@@ -285,14 +286,21 @@ fn percent(ratio: f64) -> String {
     format!("{:+.1}%", (ratio - 1.0) * 100.0)
 }
 
+/// Three digits of a number below a thousand.
+fn digits(number: f64) -> String {
+    match number.abs() {
+        ..9.995 => format!("{number:.2}"),
+        ..99.95 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
 /// A time with a unit that suits it, and three digits.
 pub(crate) fn nanoseconds(time: f64) -> String {
     match time.abs() {
-        ..9.995 => format!("{time:.2} ns"),
-        ..99.95 => format!("{time:.1} ns"),
-        ..1e4 => format!("{time:.0} ns"),
-        ..1e7 => format!("{:.1} µs", time / 1e3),
-        _ => format!("{:.1} ms", time / 1e6),
+        ..999.5 => format!("{} ns", digits(time)),
+        ..999.5e3 => format!("{} µs", digits(time / 1e3)),
+        _ => format!("{} ms", digits(time / 1e6)),
     }
 }
 

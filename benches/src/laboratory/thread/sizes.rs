@@ -76,9 +76,9 @@ impl Sizes {
             replacements: 1_000,
             depth: 100,
             loop_thousands: 10_000,
-            processes: 10,
+            processes: 8,
             rounds: 40,
-            milliseconds: 2_000,
+            milliseconds: 1_500,
         }
     }
 }
