@@ -23,6 +23,7 @@ use thiserror::Error;
 use super::isa::isa;
 use super::trap_site::trap_sites;
 use super::{invalidation_point, pad, safepoint, translate};
+use crate::analysis::Analysis;
 use crate::frame_map::FrameMaps;
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
@@ -163,7 +164,7 @@ impl Compiler {
         let address = residence.as_ref().map(|count| count.address());
         let mut request =
             Request { unit: *unit, load_merging: LoadMerging::Allowed, recording, residence: address };
-        // Where the frame is too large with one recording, it may not be with another.
+        // Where the frame is too large with one recording, it may not be with another. Slots are never scattered.
         let others = [StateRecording::Locations, StateRecording::Slots];
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
         let mut others = others.into_iter().filter(|&other| is_optimized && other != recording);
@@ -186,7 +187,7 @@ impl Compiler {
                 },
                 Err(Failure::Refused(error)) => break Err(error),
                 Err(Failure::TrapWithoutPoint) => request.load_merging = request.load_merging.prevent(),
-                Err(Failure::ImmovablePad) => request.recording = StateRecording::Slots,
+                Err(Failure::ImmovablePad | Failure::Scattered) => request.recording = StateRecording::Slots,
                 // Where pads or ways out are in the way, they are elsewhere with another recording.
                 Err(Failure::NoRoom) => match request.recording {
                     StateRecording::Pads | StateRecording::CrossChecked => {
@@ -225,6 +226,10 @@ impl Compiler {
         let compiled = cranelift.compiled_code().expect("just compiled");
         let names = cranelift.func.params.user_named_funcs();
         check_frame(compiled, settings.frame_limit)?;
+        let is_in_place = matches!(request.recording, StateRecording::Locations | StateRecording::Pads);
+        if is_in_place && is_scattered(compiled, analysis) {
+            return Err(Failure::Scattered);
+        }
         let unwind = match compiled.create_unwind_info(isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info.to_fde(Address::Constant(0)),
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
@@ -284,6 +289,8 @@ enum Failure {
     TrapWithoutPoint,
     /// A pad could not outlive its code.
     ImmovablePad,
+    /// The versions of a register that frame states keep alive have slots of their own, and edges move them about.
+    Scattered,
     /// A call could not be an invalidation point.
     NoRoom,
 }
@@ -306,9 +313,27 @@ impl From<CompileError> for Failure {
     }
 }
 
+/// Whether the frame has several times as many words as there are values at once: then the allocator has failed to merge
+/// the versions of registers that values in place keep alive (`docs/live_ranges.md`), and slots take less code. In real
+/// modules the frames of such functions have 4 to 27 words for each value, those of others 1 to 3.
+fn is_scattered(compiled: &CompiledCode, analysis: &Analysis) -> bool {
+    const FRAME_BYTES: u32 = 1 << 10;
+    const WORDS_FOR_VALUE: usize = 4;
+    let most_values = || {
+        let live = analysis.points.iter().map(|(point, _, _)| analysis.liveness.at(point).len());
+        live.max().unwrap_or(0)
+    };
+    let bytes = frame_bytes(compiled);
+    bytes > FRAME_BYTES && bytes as usize / 8 > WORDS_FOR_VALUE * most_values()
+}
+
+fn frame_bytes(compiled: &CompiledCode) -> u32 {
+    compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset)
+}
+
 /// Refuses a frame that is too large.
 fn check_frame(compiled: &CompiledCode, limit: u32) -> Result<(), CompileError> {
-    let bytes = compiled.buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
+    let bytes = frame_bytes(compiled);
     if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
 }
 

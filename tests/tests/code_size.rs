@@ -2,8 +2,11 @@
 //! against the same code without recording (`compiler/docs/live_ranges.md`).
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use osr_engine::{CompiledTier, EntryPoint, Imports, Instance, Mechanism, Settings, StateRecording};
+use osr_engine::{
+    CodeVersion, CompiledTier, EntryPoint, Imports, Instance, Mechanism, Settings, StateRecording,
+};
 
 /// A generator of modules whose function 1 has `locals` locals and `steps` steps.
 type Shape = fn(locals: usize, steps: usize) -> String;
@@ -65,6 +68,36 @@ fn skipped_calls(locals: usize, steps: usize) -> String {
     module(locals, &(code + "(return (i32.const 0)))"))
 }
 
+/// A state machine: each arm reads half a dozen values, and calls for each that it can read.
+fn decoder(locals: usize, arms: usize) -> String {
+    let mut choose = chooser(locals);
+    let mut code = "(block $exit (loop $again".to_owned();
+    (0..arms).for_each(|arm| write!(code, "(block $arm{arm} ").expect("a string"));
+    code += "(br_table ";
+    (0..arms).for_each(|arm| write!(code, "$arm{arm} ").expect("a string"));
+    code += "$exit (local.get 0))";
+    for arm in 0..arms {
+        code += ")";
+        for read in 0..6 {
+            let (from, end, value) = (choose(), choose(), choose());
+            write!(
+                code,
+                "(block $next (br_if $next (i32.lt_u (local.get {from}) (local.get {end}))) \
+                 (local.set {value} (i32.load offset={} (local.get {from}))) \
+                 (br_if $exit (i32.eqz (local.get {value}))) \
+                 (local.set {from} (call $callee (local.get {value}))))",
+                read * 4
+            )
+            .expect("a string");
+        }
+        write!(code, "(local.set 0 (i32.const {}))", choose() % arms).expect("a string");
+        if arm % 8 == 7 {
+            code += "(br_if $again (local.get 1))";
+        }
+    }
+    module(locals, &(code + "))"))
+}
+
 /// A function that stores all its locals after `code`.
 fn module(locals: usize, code: &str) -> String {
     let mut text = format!(
@@ -89,14 +122,32 @@ fn chooser(locals: usize) -> impl FnMut() -> usize {
 }
 
 /// The bytes of optimized code of a shape.
-fn bytes((shape, locals, steps): (Shape, usize, usize), recording: StateRecording) -> f64 {
+fn bytes(shape: (Shape, usize, usize), recording: StateRecording) -> f64 {
+    f64::from(compiled(shape, recording).code_bytes)
+}
+
+/// Optimized code of a shape.
+fn compiled((shape, locals, steps): (Shape, usize, usize), recording: StateRecording) -> Arc<CodeVersion> {
     let module = osr_ir::wasm::import_text(&shape(locals, steps)).expect("a valid module");
     let function = module.function_indices().nth(1).expect("the function after its callee");
     let mechanism = Mechanism::recorded_by(recording);
     let settings = Settings { mechanism, checked: false, ..Settings::default() };
     let instance = Instance::new(settings, module, &Imports::new()).expect("it imports nothing");
     let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
-    f64::from(version.expect("it compiles").code_bytes)
+    version.expect("it compiles")
+}
+
+/// Where the allocator cannot merge what locations keep alive, slots hold it instead.
+#[test]
+fn scattered_values_are_stored_instead() {
+    let shape: (Shape, usize, usize) = (decoder, 20, 100);
+    for recording in [StateRecording::Locations, StateRecording::Pads] {
+        assert_eq!(compiled(shape, recording).recording, StateRecording::Slots, "{recording:?}");
+    }
+    let ratio = bytes(shape, StateRecording::Locations) / bytes(shape, StateRecording::None);
+    assert!(ratio < 2.0, "{ratio:.2} times the code");
+    let merged: (Shape, usize, usize) = (decoder, 20, 10);
+    assert_eq!(compiled(merged, StateRecording::Locations).recording, StateRecording::Locations);
 }
 
 const SHAPES: [(&str, Shape); 3] =

@@ -106,7 +106,8 @@ struct Function {
     findings: Findings,
 }
 
-/// A recording with which the frame would have been too large, or whose pads cannot be moved; and what the code has.
+/// A recording that a function cannot have: its frame would be too large, its values would be scattered over the frame, or
+/// its pads could not be moved. And what it has instead.
 #[derive(Debug, Serialize)]
 struct Instead {
     asked: StateRecording,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::cost::Cost;
-use super::{Findings, Function, Instead, Report};
+use super::{Findings, Function, Instead, RECORDINGS, Report};
 use crate::laboratory::show;
 
 const VALUES: &str = "\
@@ -24,6 +24,8 @@ Bytes of code, all functions.
 none        without recording; then what each recording adds, in percent
 of it pads  how much of the code with `pads` they are, in percent
 maps        frame maps, in percent of the code; by slots, locations, pads
+A function has slots instead where its frame would be too large with another
+recording, its values scattered over the frame, or its pads not movable.
 ";
 
 const BY_CODE: &str = "\
@@ -110,11 +112,22 @@ fn notes(text: &mut String, report: &Report) {
         writeln!(text, "{program}: `{function}` is left out: not compiled with {recording}: {message}")
             .expect("a string");
     }
-    for Function { name, instead, .. } in &report.functions {
-        for Instead { asked, used } in instead {
-            let (program, asked, used) = (&report.program, asked.name(), used.name());
-            writeln!(text, "{program}: `{name}` has {used} instead of {asked}: its frame would be too large, or its pads \
-                 cannot be moved").expect("a string");
+    for (asked, used) in RECORDINGS.into_iter().flat_map(|asked| RECORDINGS.map(|used| (asked, used))) {
+        let is_such = |instead: &Instead| (instead.asked, instead.used) == (asked, used);
+        let functions = report.functions.iter().filter(|function| function.instead.iter().any(is_such));
+        let names: Vec<String> = functions.map(|function| bounded(&function.name)).collect();
+        if !names.is_empty() {
+            let shown = names[..names.len().min(8)].join(", ");
+            writeln!(
+                text,
+                "{}: {} functions have {} instead of {}: {shown}{}",
+                report.program,
+                names.len(),
+                used.name(),
+                asked.name(),
+                if names.len() > 8 { ", .." } else { "" }
+            )
+            .expect("a string");
         }
     }
     if let Some(message) = &report.no_wasmtime {

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::code::{CodeVersion, VersionId};
 use crate::event::{Cause, Event};
-use crate::settings::{CompiledTier, Tier};
+use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
 
@@ -65,6 +65,8 @@ pub struct ExplainedVersion {
     pub entry: String,
     /// Bytes of code.
     pub code_bytes: u32,
+    /// How it makes its frame states known: not always as the settings ask, where that would make too large a frame.
+    pub recording: StateRecording,
     /// Why it was made.
     pub cause: Cause,
     /// When it was there.
@@ -281,6 +283,7 @@ impl State {
             tier: version.tier,
             entry: version.entry.to_string(),
             code_bytes: version.code_bytes,
+            recording: version.recording,
             cause,
             made,
             compile_ns: duration.as_nanos() as u64,

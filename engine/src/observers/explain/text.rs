@@ -58,7 +58,8 @@ impl Display for ExplainedFunction {
 impl Display for ExplainedVersion {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         let (tier, entry) = (Tier::from(self.tier).name(), entry(&self.entry));
-        writeln!(out, "  v{} {tier}, entered at {entry}, {} bytes", self.id, self.code_bytes)?;
+        let (bytes, recording) = (self.code_bytes, self.recording.name());
+        writeln!(out, "  v{} {tier}, entered at {entry}, {bytes} bytes, frame states: {recording}", self.id)?;
         let (at, took) = (microseconds(self.made.ns), microseconds(self.compile_ns));
         writeln!(out, "     made at {at} in {took}: {}", self.cause)?;
         let entered = self.entered;
