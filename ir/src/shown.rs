@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 /// use osr_ir::Shown;
 /// assert_eq!(Shown("f<é>").to_string(), "f<é>");
 /// assert_eq!(Shown("\u{1b}[2J\n").to_string(), r"\u{1b}[2J\n");
-/// assert_eq!(Shown(&"x".repeat(5_000)).to_string().len(), Shown::LIMIT + 13);
+/// assert!(Shown(&"x".repeat(5_000)).to_string().ends_with("xxx (+ 4000 more)"));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub &'a str);

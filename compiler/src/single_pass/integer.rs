@@ -283,7 +283,7 @@ impl Pass<'_> {
             self.claim(register);
         }
         match home {
-            // It is there still, whoever it belongs to by now.
+            // It is there still, whatever register it holds by now.
             Some(MachineRegister::General(RAX)) => {}
             Some(MachineRegister::General(home)) => self.assembler.move_gpr(width, RAX, home),
             _ => self.fetch(lhs, MachineRegister::General(RAX)),

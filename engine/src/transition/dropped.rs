@@ -1,4 +1,4 @@
-//! Frames that a trap has jumped over: they neither return nor land, and whoever waits for that is told here.
+//! Frames that a trap has jumped over: they neither return nor land, and what waits for that is told here.
 
 use osr_release::Strategy;
 

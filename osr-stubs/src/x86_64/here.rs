@@ -3,6 +3,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
+use super::macros::store_callee_saved;
 use crate::context::CalleeSaved;
 
 /// Calls `visit(data, return_slot, rbp)`, where `return_slot` holds the return PC into the caller of
@@ -52,12 +53,7 @@ pub struct Here {
 pub unsafe extern "C" fn registers_here(registers: *mut CalleeSaved) -> Here {
     naked_asm!(
         ".cfi_startproc",
-        "mov qword ptr [rdi + {rbx}], rbx",
-        "mov qword ptr [rdi + {r12}], r12",
-        "mov qword ptr [rdi + {r13}], r13",
-        "mov qword ptr [rdi + {r14}], r14",
-        "mov qword ptr [rdi + {r15}], r15",
-        "mov qword ptr [rdi + {rbp}], rbp",
+        store_callee_saved!("rdi"),
         // Two words are returned in rax and rdx.
         "mov rax, rsp",
         "mov rdx, qword ptr [rsp]",
