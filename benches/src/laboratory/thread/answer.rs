@@ -175,7 +175,7 @@ impl Samples<'_> {
 }
 
 /// The answers in `records`, in the order in which mechanisms appear there. Experiments that choose their own mechanisms have
-/// [tables](super::grids) of their own.
+/// [tables](mod@super::grids) of their own.
 pub(crate) fn answers(records: &[Record]) -> Vec<Answer> {
     let of_all = |record: &&Record| {
         EXPERIMENTS.iter().any(|known| known.name == record.experiment && known.own_mechanisms.is_none())
