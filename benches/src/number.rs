@@ -51,6 +51,8 @@ fn read(ty: Type, text: &str) -> Result<Value, &'static str> {
         Type::F32 => read_f32(text).map(|value| Value::F32(value.to_bits())),
         Type::F64 => read_f64(text).map(|value| Value::F64(value.to_bits())),
         Type::Funcref if text == "null" => Ok(Value::NullFuncref),
+        Type::Externref if text == "null" => Ok(Value::Externref(0)),
+        Type::Externref => read_integer(text, 64).map(|value| Value::Externref(value as u64)),
         Type::Funcref => Err(NOT),
     }
 }
@@ -90,19 +92,21 @@ pub(crate) fn how_to_write(ty: Type) -> &'static str {
             "write a decimal from -9223372036854775808 to 9223372036854775807, or 0x and up to 16 digits"
         }
         Type::F32 | Type::F64 => "write a decimal like 1.5 or -2e10, or inf, -inf, nan",
+        Type::Externref => "write null, or a number, which the program can only keep and hand back",
         Type::Funcref => "write null: a function cannot be given from outside",
     }
 }
 
 /// The text of a result: signed integers, floats as Rust prints them, references as `null` or the index
-/// of the function.
+/// of the function, or the host's number.
 pub(crate) fn show(ty: Type, word: u64) -> String {
     match ty {
         Type::I32 => (word as i32).to_string(),
         Type::I64 => (word as i64).to_string(),
         Type::F32 => f32::from_bits(word as u32).to_string(),
         Type::F64 => f64::from_bits(word).to_string(),
-        Type::Funcref if word == 0 => "null".to_owned(),
+        Type::Funcref | Type::Externref if word == 0 => "null".to_owned(),
+        Type::Externref => word.to_string(),
         Type::Funcref => (word as u32).to_string(),
     }
 }

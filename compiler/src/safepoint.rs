@@ -240,7 +240,7 @@ impl Maps<'_> {
                     Recorded::Allocated(number) => self.allocated(call.contexts[number]),
                     Recorded::Pad => Location::Pad,
                 };
-                let wide = matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref);
+                let wide = matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
                 FrameMapEntry { register, location, wide }
             })
             .collect();

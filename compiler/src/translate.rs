@@ -207,7 +207,7 @@ pub(super) fn wide_type(ty: Type) -> ir::Type {
 pub(super) fn clif_type(ty: Type) -> ir::Type {
     match ty {
         Type::I32 => types::I32,
-        Type::I64 | Type::Funcref => types::I64,
+        Type::I64 | Type::Funcref | Type::Externref => types::I64,
         Type::F32 => types::F32,
         Type::F64 => types::F64,
     }

@@ -186,6 +186,7 @@ pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Continuation, Event, FrameState, Replacement};
 pub use instance::Instance;
 pub use instance::delegates::Delegates;
+pub use instance::externals::External;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;

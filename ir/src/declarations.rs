@@ -16,10 +16,12 @@ pub(crate) struct Declarations {
     /// The type of each global, and whether it is mutable.
     globals: Vec<(Type, bool)>,
     has_memory: bool,
-    /// How many there are of each.
-    tables: usize,
+    /// The type of the entries of each table.
+    tables: Vec<Type>,
+    /// How many there are.
     data: usize,
-    elements: usize,
+    /// The type of each element segment.
+    elements: Vec<Type>,
 }
 
 impl Declarations {
@@ -29,9 +31,9 @@ impl Declarations {
             functions: module.functions.iter().map(|function| function.signature).collect(),
             globals: module.globals.iter().map(|global| (global.ty, global.mutable)).collect(),
             has_memory: module.memory.is_some(),
-            tables: module.tables.len(),
+            tables: module.tables.iter().map(|table| table.ty).collect(),
             data: module.data.len(),
-            elements: module.elements.len(),
+            elements: module.elements.iter().map(|segment| segment.ty).collect(),
         }
     }
 
@@ -43,6 +45,11 @@ impl Declarations {
     /// The signature of a function.
     pub(crate) fn signature_of(&self, function: FunctionIndex) -> SignatureIndex {
         self.functions[function.index()]
+    }
+
+    /// The type of the entries of a table.
+    pub(crate) fn table(&self, index: u32) -> Type {
+        self.tables[index as usize]
     }
 
     /// The type of a global.

@@ -15,7 +15,7 @@ pub struct Module {
     pub functions: Vec<Function>,
     /// Globals.
     pub globals: Vec<Global>,
-    /// Tables of function references.
+    /// Tables of references.
     pub tables: Vec<Table>,
     /// The linear memory, if any.
     pub memory: Option<Memory>,
@@ -249,9 +249,11 @@ fn compute(operation: BinaryOp, left: u64, right: u64) -> u64 {
     }
 }
 
-/// A table of function references.
+/// A table of references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
+    /// The type of the entries: [`Type::Funcref`] or [`Type::Externref`].
+    pub ty: Type,
     /// Entries at the start, all null before element segments are written.
     pub minimum: u32,
     /// The most entries it may grow to.
@@ -301,12 +303,14 @@ pub struct DataSegment {
     pub bytes: Vec<u8>,
 }
 
-/// Function references for a table.
+/// References for a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElementSegment {
     /// When it is written.
     pub mode: SegmentMode<TableIndex>,
-    /// What is written: functions, null (`Value(NullFuncref)`), or values of globals.
+    /// The type of the references.
+    pub ty: Type,
+    /// What is written: functions, null, or values of globals.
     pub items: Vec<ConstantExpression>,
 }
 

@@ -15,11 +15,14 @@ pub enum Type {
     F64,
     /// A reference to a function, or null.
     Funcref,
+    /// A reference to something of the host's, or null: a word that guest code can only keep and hand back.
+    Externref,
 }
 
 impl Type {
     /// Every type.
-    pub const ALL: [Type; 5] = [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref];
+    pub const ALL: [Type; 6] =
+        [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref, Type::Externref];
 
     /// The name in the textual form.
     pub fn name(self) -> &'static str {
@@ -29,12 +32,18 @@ impl Type {
             Type::F32 => "f32",
             Type::F64 => "f64",
             Type::Funcref => "funcref",
+            Type::Externref => "externref",
         }
     }
 
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<Type> {
         Type::ALL.into_iter().find(|t| t.name() == name)
+    }
+
+    /// Whether values are references: a table holds such.
+    pub fn is_reference(self) -> bool {
+        matches!(self, Type::Funcref | Type::Externref)
     }
 
     /// Whether values travel in floating-point registers of the machine.
@@ -62,6 +71,8 @@ pub enum Value {
     F64(u64),
     /// The null function reference.
     NullFuncref,
+    /// A reference of the host's, the word that stands for it; 0 is null.
+    Externref(u64),
 }
 
 impl Value {
@@ -73,7 +84,13 @@ impl Value {
             Type::F32 => Value::F32(0),
             Type::F64 => Value::F64(0),
             Type::Funcref => Value::NullFuncref,
+            Type::Externref => Value::Externref(0),
         }
+    }
+
+    /// The null of type `ty`; that of function references if `ty` has none.
+    pub(crate) fn null(ty: Type) -> Value {
+        if ty == Type::Externref { Value::Externref(0) } else { Value::NullFuncref }
     }
 
     /// The type of the constant.
@@ -84,6 +101,7 @@ impl Value {
             Value::F32(_) => Type::F32,
             Value::F64(_) => Type::F64,
             Value::NullFuncref => Type::Funcref,
+            Value::Externref(_) => Type::Externref,
         }
     }
 
@@ -95,6 +113,7 @@ impl Value {
             Value::F32(bits) => u64::from(bits),
             Value::F64(bits) => bits,
             Value::NullFuncref => 0,
+            Value::Externref(word) => word,
         }
     }
 }

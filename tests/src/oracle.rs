@@ -54,14 +54,14 @@ pub fn of_interpreter(bytes: &[u8], calls: &[Call]) -> Option<Opinion> {
     let mut outcomes = Vec::new();
     for call in calls {
         let results = &instance.module().signature_of(call.function).results;
-        let references: Vec<bool> = results.iter().map(|ty| *ty == osr_ir::Type::Funcref).collect();
+        let references: Vec<bool> = results.iter().map(|ty| ty.is_reference()).collect();
         outcomes.push(outcome(thread.call(call.function, &call.arguments), &references)?);
     }
     let memory =
         instance.memory().map_or(vec![], |memory| memory.read(0, memory.bytes()).expect("all of it"));
     let globals = instance.module().exports.iter().filter_map(|export| match export.item {
         ExportItem::Global(global) => {
-            let is_reference = instance.module().globals[global.index()].ty == osr_ir::Type::Funcref;
+            let is_reference = instance.module().globals[global.index()].ty.is_reference();
             let word = instance.global(global);
             Some((export.name.clone(), if is_reference { u64::from(word != 0) } else { word }))
         }
@@ -162,6 +162,7 @@ fn word(value: &Val) -> u64 {
         Val::F64(value) => value.to_bits(),
         Val::FuncRef(Nullable::Val(_)) => 1,
         Val::FuncRef(Nullable::Null) => 0,
+        Val::ExternRef(reference) => u64::from(!reference.is_null()),
         other => panic!("{other:?} is not asked for"),
     }
 }

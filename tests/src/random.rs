@@ -14,7 +14,7 @@
 
 use arbitrary::Unstructured;
 use osr_engine::{Land, Mechanism, Settings, StateRecording, Stress, Tier, Tiers};
-use osr_ir::wasm::{self, Feature, ImportError};
+use osr_ir::wasm;
 use osr_ir::{ExportItem, Module, Type};
 
 use crate::run::{Call, run};
@@ -51,7 +51,7 @@ pub fn seeds_asked_for() -> Option<std::ops::Range<u64>> {
     Some(from.parse().expect("a number")..to.parse().expect("a number"))
 }
 
-/// The module of `seed`; `None` if it makes none, or one with what is not supported.
+/// The module of `seed`; `None` if it makes none.
 ///
 /// # Panics
 /// If the importer refuses it for another reason.
@@ -65,12 +65,7 @@ pub fn random_module(seed: u64) -> Option<Module> {
 /// If the importer refuses it for another reason.
 pub fn module_of(seed: u64, entropy: &[u8]) -> Option<Module> {
     let bytes = wasm_of(seed, entropy)?;
-    match wasm::import(&bytes) {
-        Ok(module) => Some(module),
-        // The generator has one switch for all reference types.
-        Err(ImportError::Unsupported { feature: Feature::ExternalReferences, .. }) => None,
-        Err(error) => panic!("seed {seed}: {error}"),
-    }
+    Some(wasm::import(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}")))
 }
 
 /// The module of `seed`, as WebAssembly.
@@ -252,7 +247,7 @@ pub fn calls_of(module: &Module, seed: u64) -> Vec<Call> {
 fn argument(ty: Type, random: u64) -> u64 {
     let small = random >> 8 & 15;
     match ty {
-        Type::Funcref => 0,
+        Type::Funcref | Type::Externref => 0,
         Type::F32 if random & 1 == 0 => u64::from((small as f32).to_bits()),
         Type::F64 if random & 1 == 0 => (small as f64).to_bits(),
         Type::I32 | Type::I64 if random & 1 == 0 => small,

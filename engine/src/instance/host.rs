@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::error::{EmbedderError, InvokeError, Trap};
 use crate::instance::Instance;
+use crate::instance::externals::External;
 use crate::memory::linear_memory::LinearMemory;
 use crate::thread::Thread;
 
@@ -43,7 +44,7 @@ impl From<InvokeError> for HostError {
 
 /// The code of a host function: reads its arguments, writes its results (one word each, as
 /// [`osr_ir::Value::to_bits`] has them). A function reference is 0, or a word that came from the guest; the
-/// guest traps if a result that must be one is something else.
+/// guest traps if a result that must be one is something else. A reference of the host's is any word, 0 being null.
 pub type HostCode = dyn Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync;
 
 /// A function that the host provides.
@@ -93,6 +94,17 @@ impl<'a> HostCall<'a> {
     /// `access` panics, too.
     pub fn with_memory<T>(&self, access: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
         Some(self.memory()?.lend(access))
+    }
+
+    /// Keeps `value` in the guest's store; returns the word that refers to it, of type `externref`
+    /// ([`Store::refer_to`](crate::Store::refer_to)).
+    pub fn refer_to(&self, value: External) -> u64 {
+        self.thread.instance().store().externals().keep(value)
+    }
+
+    /// What a word of type `externref` refers to; `None` if that is nothing that the guest's store keeps.
+    pub fn external(&self, word: u64) -> Option<External> {
+        self.thread.instance().store().externals().get(word)
     }
 
     /// Calls back into the guest.

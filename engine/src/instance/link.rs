@@ -182,14 +182,14 @@ impl Linker<'_> {
 
     fn table(&self, table: &osr_ir::module::Table) -> Result<Arc<Table>, InstantiationError> {
         let Some(name) = &table.import else {
-            let new = Table::new(table.minimum, table.maximum);
+            let new = Table::new(table.ty, table.minimum, table.maximum);
             return new.map(Arc::new).map_err(out_of_memory("a table"));
         };
         let wanted = Limits { minimum: table.minimum, maximum: table.maximum };
-        let expected = || format!("a table of {wanted} entries");
+        let expected = || describe_table(table.ty, wanted);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Table(index))
-                if wanted.admit_table(instance.table(*index)) =>
+                if instance.table(*index).ty() == table.ty && wanted.admit_table(instance.table(*index)) =>
             {
                 Ok(Arc::clone(instance.table(*index)))
             }
@@ -278,7 +278,7 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
         ExportItem::Table(table) => {
             let table = instance.table(table);
             let now = Limits { minimum: table.length(), maximum: table.declared_maximum() };
-            format!("a table of {now} entries")
+            describe_table(table.ty(), now)
         }
     }
 }
@@ -286,6 +286,14 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
 fn describe_function(signature: &Signature) -> String {
     let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
     format!("a function ({}) -> ({})", list(&signature.parameters), list(&signature.results))
+}
+
+/// The entries are function references, unless it is said otherwise.
+fn describe_table(ty: Type, limits: Limits) -> String {
+    match ty {
+        Type::Funcref => format!("a table of {limits} entries"),
+        _ => format!("a table of {limits} entries of type {ty}"),
+    }
 }
 
 fn describe_global(ty: Type, mutable: bool) -> String {

@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 mod check;
 mod code;
 pub(crate) mod delegates;
+pub(crate) mod externals;
 pub(crate) mod function;
 pub(crate) mod host;
 pub(crate) mod link;

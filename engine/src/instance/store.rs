@@ -18,12 +18,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use osr_compiler::reference::referenced;
-use osr_ir::{FunctionIndex, Module, Signature};
+use osr_ir::{FunctionIndex, Module, Signature, Value};
 
 use crate::code::call_cells::MAXIMUM_FUNCTIONS;
 use crate::error::InstantiationError;
 use crate::instance::Instance;
 use crate::instance::delegates::Delegates;
+use crate::instance::externals::{External, Externals};
 use crate::instance::host::Imports;
 use crate::memory::occupancy::{Claim, Occupancy};
 use crate::memory::process::Process;
@@ -61,6 +62,37 @@ impl Store {
     /// A store without instances.
     pub fn new() -> Store {
         Store::default()
+    }
+
+    /// Keeps `value` until it is [taken back](Self::take_external), and returns a reference to it: an argument, or the
+    /// word of a result, of type `externref`. Nothing finds out whether guest code still has the reference.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use osr_engine::{Imports, Settings, Store, Thread};
+    /// let module = r#"(module (func (export "same") (param externref) (result externref) local.get 0))"#;
+    /// let module = osr_ir::wasm::import_text(module).unwrap();
+    /// let store = Store::new();
+    /// let instance = store.instantiate(Settings::default(), module, &Imports::new()).unwrap();
+    /// let reference = store.refer_to(Arc::new(String::from("of the host")));
+    /// let returned = Thread::new(&instance).unwrap().invoke("same", &[reference]).unwrap()[0];
+    /// let value = store.external(returned).unwrap().downcast::<String>().unwrap();
+    /// assert_eq!(*value, "of the host");
+    /// store.take_external(returned);
+    /// assert!(store.external(returned).is_none());
+    /// ```
+    pub fn refer_to(&self, value: External) -> Value {
+        Value::Externref(self.state.externals().keep(value))
+    }
+
+    /// What a word of type `externref` refers to; `None` if that is nothing that the store keeps.
+    pub fn external(&self, word: u64) -> Option<External> {
+        self.state.externals().get(word)
+    }
+
+    /// Takes back what a word of type `externref` refers to. The word refers to nothing from here on.
+    pub fn take_external(&self, word: u64) -> Option<External> {
+        self.state.externals().take(word)
     }
 
     /// Verifies `module`, resolves its imports, and writes its active segments. The start function is
@@ -114,6 +146,7 @@ impl Store {
 pub(crate) struct StoreState {
     signatures: Mutex<HashMap<Signature, u32>>,
     numbers: Mutex<Numbers>,
+    externals: Mutex<Externals>,
     occupancy: Arc<Occupancy>,
     process: Process,
 }
@@ -138,6 +171,11 @@ impl StoreState {
     /// The process whose threads execute the instances. A forked child is another.
     pub(crate) fn process(&self) -> Process {
         self.process
+    }
+
+    /// What references of the host's refer to.
+    pub(crate) fn externals(&self) -> MutexGuard<'_, Externals> {
+        lock(&self.externals)
     }
 
     /// The number of `signature`.

@@ -1,6 +1,5 @@
-//! Tables of function references.
-//!
-//! Entries are [references](osr_compiler::reference).
+//! Tables of references: to functions, each a [word](osr_compiler::reference) that compiled code relies on, or to
+//! what is the host's, words that mean nothing to the engine.
 //!
 //! Compiled code reads a table's place and length in an array of [`TableView`]s, of which each instance has
 //! one. A table that several instances have keeps all their views current.
@@ -9,6 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use osr_ir::Type;
 use osr_stubs::TableView;
 
 use crate::memory::reservation::Reservation;
@@ -19,6 +19,7 @@ pub(crate) const MAXIMUM_ENTRIES: u32 = 10_000_000;
 /// A table.
 #[derive(Debug)]
 pub(crate) struct Table {
+    ty: Type,
     reservation: Reservation,
     maximum: Option<u32>,
     length: AtomicU64,
@@ -27,8 +28,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Reserves a table and commits `minimum` null entries.
-    pub(crate) fn new(minimum: u32, maximum: Option<u32>) -> io::Result<Table> {
+    /// Reserves a table of entries of type `ty`, and commits `minimum` that are null.
+    pub(crate) fn new(ty: Type, minimum: u32, maximum: Option<u32>) -> io::Result<Table> {
         let most = maximum.unwrap_or(MAXIMUM_ENTRIES).min(MAXIMUM_ENTRIES);
         if minimum > most {
             return Err(io::Error::other("a table of more than 10,000,000 entries"));
@@ -36,7 +37,12 @@ impl Table {
         let reservation = Reservation::new(most as usize * 8)?;
         reservation.commit(minimum as usize * 8)?;
         let length = AtomicU64::new(u64::from(minimum));
-        Ok(Table { reservation, maximum, length, views: Mutex::default() })
+        Ok(Table { ty, reservation, maximum, length, views: Mutex::default() })
+    }
+
+    /// The type of the entries.
+    pub(crate) fn ty(&self) -> Type {
+        self.ty
     }
 
     /// Entries now.

@@ -88,7 +88,8 @@ pub(super) fn write_value(out: &mut impl Write, value: Value) -> fmt::Result {
                 write!(out, "{float:?}")
             }
         }
-        Value::NullFuncref => out.write_str("null"),
+        Value::NullFuncref | Value::Externref(0) => out.write_str("null"),
+        Value::Externref(word) => write!(out, "{word:#x}"),
     }
 }
 
@@ -102,6 +103,7 @@ pub(super) fn read_value(text: &str, ty: Type) -> Result<Value, ParseErrorKind> 
         Type::I64 => read_i64(text),
         Type::F32 => read_f32(text),
         Type::F64 => read_f64(text),
+        Type::Externref => read_i64(text).map(|value| Value::Externref(value.to_bits())),
         Type::Funcref => Err(Problem::Malformed),
     };
     value.map_err(|problem| match problem {

@@ -49,9 +49,9 @@
 //! item        = "signature" sN types
 //!             | "memory" origin? size
 //!             | "global" gN ":" "mut"? type "=" (origin | constant)
-//!             | "table" tN ":" origin? size
+//!             | "table" tN ":" "externref"? origin? size
 //!             | "data" dN ("at" constant | "passive") string+
-//!             | "element" eN (tN "at" constant | "passive" | "declared") "[" constant,* "]"
+//!             | "element" eN (tN "at" constant | "passive" | "declared") "externref"? "[" constant,* "]"
 //!             | "import" name types "=" string string
 //!             | "export" string ("function" name | "global" gN | "table" tN | "memory")
 //!             | "start" name
@@ -67,7 +67,7 @@
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
 //!             | "switch" rN "," "[" bN,* "]" "," bN
 //! instruction = (rN,* "=")? operation
-//! operation   = T ".const" number | "ref.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
+//! operation   = T ".const" number | "ref.null" | "extern.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
 //!             | unary rN | binary rN "," rN | load rN ("+" number)? | store rN ("+" number)? "," rN
 //!             | "global.get" gN | "global.set" gN "," rN
 //!             | "memory.size" | "memory.grow" rN | "memory.fill" rN "," rN "," rN
@@ -85,6 +85,8 @@
 //! - Everything that is numbered is defined in the order of the numbers, and may be used before.
 //!   Functions have names instead: a word (a letter, `_` or `$`, then also digits and dots), or a
 //!   string. `null`, `import` and `g0` must be quoted to name functions.
+//! - Tables and element segments are of function references unless they say `externref`; a constant of that type is
+//!   `null`, or the number that a host uses.
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
 //!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads
 //!   back as the same bits.

@@ -63,7 +63,7 @@ impl Checker<'_> {
                 self.call(self.function(function)?, arguments, results)
             }
             I::CallIndirect { table, signature, index, ref arguments, ref results } => {
-                self.table(table)?;
+                self.table_of(table, Funcref)?;
                 self.register(index, I32)?;
                 let callee = self.module.signatures.get(signature.index());
                 self.call(callee.ok_or(no(Item::Signature(signature)))?, arguments, results)
@@ -114,36 +114,36 @@ impl Checker<'_> {
         use Instruction as I;
         match *instruction {
             I::TableGet { table, dst, index } => {
-                self.table(table)?;
-                self.registers(&[dst, index], &[Funcref, I32])
+                let ty = self.table(table)?;
+                self.registers(&[dst, index], &[ty, I32])
             }
             I::TableSet { table, index, value } => {
-                self.table(table)?;
-                self.registers(&[index, value], &[I32, Funcref])
+                let ty = self.table(table)?;
+                self.registers(&[index, value], &[I32, ty])
             }
             I::TableSize { table, dst } => {
                 self.table(table)?;
                 self.register(dst, I32)
             }
             I::TableGrow { table, dst, value, delta } => {
-                self.table(table)?;
-                self.registers(&[dst, value, delta], &[I32, Funcref, I32])
+                let ty = self.table(table)?;
+                self.registers(&[dst, value, delta], &[I32, ty, I32])
             }
             I::TableFill { table, index, value, length } => {
-                self.table(table)?;
-                self.registers(&[index, value, length], &[I32, Funcref, I32])
+                let ty = self.table(table)?;
+                self.registers(&[index, value, length], &[I32, ty, I32])
             }
             I::TableCopy { destination_table, source_table, destination, source, length } => {
-                self.table(destination_table)?;
-                self.table(source_table)?;
+                let ty = self.table(destination_table)?;
+                self.table_of(source_table, ty)?;
                 self.registers(&[destination, source, length], &[I32, I32, I32])
             }
             I::TableInit { table, segment, destination, source, length } => {
-                self.table(table)?;
-                self.element(segment)?;
+                let ty = self.element(segment)?;
+                self.table_of(table, ty)?;
                 self.registers(&[destination, source, length], &[I32, I32, I32])
             }
-            I::ElementDrop { segment } => self.element(segment),
+            I::ElementDrop { segment } => self.element(segment).map(drop),
             _ => unreachable!("{instruction:?} is not about tables"),
         }
     }
@@ -213,16 +213,25 @@ impl Checker<'_> {
         self.module.globals.get(global.index()).ok_or(no(Item::Global(global)))
     }
 
-    fn table(&self, table: TableIndex) -> Result<(), CodeError> {
-        self.module.tables.get(table.index()).map(|_| ()).ok_or(no(Item::Table(table)))
+    /// The type of the table's entries.
+    fn table(&self, table: TableIndex) -> Result<Type, CodeError> {
+        self.module.tables.get(table.index()).map(|table| table.ty).ok_or(no(Item::Table(table)))
+    }
+
+    /// Checks that there is the table, and that its entries are of type `expected`.
+    fn table_of(&self, table: TableIndex, expected: Type) -> Result<(), CodeError> {
+        let found = self.table(table)?;
+        if found == expected { Ok(()) } else { Err(CodeError::TableType { table, expected, found }) }
     }
 
     fn data(&self, data: DataIndex) -> Result<(), CodeError> {
         self.module.data.get(data.index()).map(|_| ()).ok_or(no(Item::Data(data)))
     }
 
-    fn element(&self, element: ElementIndex) -> Result<(), CodeError> {
-        self.module.elements.get(element.index()).map(|_| ()).ok_or(no(Item::Element(element)))
+    /// The type of the segment's references.
+    fn element(&self, element: ElementIndex) -> Result<Type, CodeError> {
+        let segment = self.module.elements.get(element.index()).ok_or(no(Item::Element(element)))?;
+        Ok(segment.ty)
     }
 }
 

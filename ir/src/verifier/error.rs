@@ -107,6 +107,24 @@ pub enum VerifyError {
         /// The pages asked for.
         pages: u32,
     },
+    /// The type of a table or element segment is none of references.
+    #[error("{item}: values of type {ty} are no references")]
+    NoReferences {
+        /// The table or segment.
+        item: Item,
+        /// Its type.
+        ty: Type,
+    },
+    /// An element segment is for a table of another type.
+    #[error("element segment {element} has type {found}, not {expected} as its table")]
+    ElementType {
+        /// The segment.
+        element: ElementIndex,
+        /// The type of the table.
+        expected: Type,
+        /// The type of the segment.
+        found: Type,
+    },
     /// An initializer has another type than what it initializes.
     #[error("{of}: the initializer has type {found}, not {expected}")]
     InitializerType {
@@ -234,6 +252,16 @@ pub enum CodeError {
         /// The type that is needed.
         expected: Type,
         /// The type of the register.
+        found: Type,
+    },
+    /// A table has another type than the operation needs.
+    #[error("{table} has type {found}, not {expected}")]
+    TableType {
+        /// The table.
+        table: TableIndex,
+        /// The type that is needed.
+        expected: Type,
+        /// The type of the table.
         found: Type,
     },
     /// A list of registers has another length than the signature.

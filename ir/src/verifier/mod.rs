@@ -110,7 +110,11 @@ fn verify_memory(module: &Module) -> Result<(), VerifyError> {
 
 fn verify_tables(module: &Module) -> Result<(), VerifyError> {
     for (i, table) in module.tables.iter().enumerate() {
-        verify_size(Item::Table(TableIndex::new(i)), table.minimum, table.maximum)?;
+        let item = Item::Table(TableIndex::new(i));
+        if !table.ty.is_reference() {
+            return Err(VerifyError::NoReferences { item, ty: table.ty });
+        }
+        verify_size(item, table.minimum, table.maximum)?;
     }
     Ok(())
 }
@@ -150,11 +154,18 @@ fn verify_segments(module: &Module) -> Result<(), VerifyError> {
     for (i, element) in module.elements.iter().enumerate() {
         let index = ElementIndex::new(i);
         let initializer = Initializer { module, globals, of: &|| Item::Element(index) };
+        if !element.ty.is_reference() {
+            return Err(VerifyError::NoReferences { item: Item::Element(index), ty: element.ty });
+        }
         if let SegmentMode::Active { target, offset } = &element.mode {
             exists(module.tables.len(), target.index(), Item::Element(index), Item::Table(*target))?;
+            let expected = module.tables[target.index()].ty;
+            if element.ty != expected {
+                return Err(VerifyError::ElementType { element: index, expected, found: element.ty });
+            }
             initializer.verify(offset, Type::I32)?;
         }
-        element.items.iter().try_for_each(|item| initializer.verify(item, Type::Funcref))?;
+        element.items.iter().try_for_each(|item| initializer.verify(item, element.ty))?;
     }
     Ok(())
 }

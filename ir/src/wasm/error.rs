@@ -92,8 +92,6 @@ features! {
     Memory64 "memory64",
     /// References with a function type, or that are never null.
     FunctionReferences "function-references",
-    /// References to values of the host.
-    ExternalReferences "externref",
     /// Structures, arrays, subtypes.
     GarbageCollection "gc",
     /// Memory pages that are discarded or protected.
@@ -131,7 +129,6 @@ impl Feature {
                 Some("-fno-exceptions, or -fignore-exceptions")
             }
             Feature::Memory64 => Some("--target=wasm32"),
-            Feature::ExternalReferences => Some("-mno-reference-types"),
             _ => None,
         }
     }

@@ -8,11 +8,12 @@ use wasmparser::{Chunk, Encoding, Error, Parser, Payload, Validator, WasmFeature
 
 use super::error::{Feature, ImportError};
 
-/// What the importer translates. `GC_TYPES` stands for `externref` in this validator: it is absent.
+/// What the importer translates. `GC_TYPES` stands for `externref` in this validator.
 const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::CALL_INDIRECT_OVERLONG)
     .union(WasmFeatures::MULTI_VALUE)
     .union(WasmFeatures::BULK_MEMORY)
@@ -21,7 +22,7 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::FLOATS);
 
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 20] = [
+const UNSUPPORTED: [(WasmFeatures, Feature); 19] = [
     (WasmFeatures::SIMD, Feature::Simd),
     (WasmFeatures::RELAXED_SIMD, Feature::RelaxedSimd),
     (WasmFeatures::THREADS, Feature::Threads),
@@ -32,7 +33,6 @@ const UNSUPPORTED: [(WasmFeatures, Feature); 20] = [
     (WasmFeatures::LEGACY_EXCEPTIONS, Feature::LegacyExceptions),
     (WasmFeatures::FUNCTION_REFERENCES, Feature::FunctionReferences),
     (WasmFeatures::GC, Feature::GarbageCollection),
-    (WasmFeatures::GC_TYPES, Feature::ExternalReferences),
     (WasmFeatures::SHARED_EVERYTHING_THREADS, Feature::SharedEverythingThreads),
     (WasmFeatures::MEMORY_CONTROL, Feature::MemoryControl),
     (WasmFeatures::CUSTOM_PAGE_SIZES, Feature::CustomPageSizes),
@@ -69,8 +69,8 @@ fn refuse_component(bytes: &[u8]) -> Result<(), ImportError> {
 }
 
 /// All features that the module uses and that are not supported, in the order in which validation meets them, each
-/// with the offset in the module where it does so first. Where one type needs `externref` and another feature, only
-/// the other is listed. Empty if the module is supported, or is no valid one at all.
+/// with the offset in the module where it does so first. Empty if the
+/// module is supported, or is no valid one at all.
 pub fn unsupported_features(bytes: &[u8]) -> Vec<(Feature, u64)> {
     if let Err(ImportError::Unsupported { feature, offset }) = refuse_component(bytes) {
         return vec![(feature, offset)];
@@ -92,7 +92,7 @@ pub fn unsupported_features(bytes: &[u8]) -> Vec<(Feature, u64)> {
 /// The feature without which validation with those that are `allowed` ends in `error`, if that is why it does, and
 /// what allows it.
 fn missing_feature(bytes: &[u8], error: &Error, allowed: WasmFeatures) -> Option<(WasmFeatures, Feature)> {
-    if let Some(named) = error.missing_wasm_feature().filter(|&flag| flag != WasmFeatures::GC_TYPES) {
+    if let Some(named) = error.missing_wasm_feature() {
         let known = UNSUPPORTED.iter().find(|(flag, _)| named.contains(*flag));
         return Some(known.map_or((named, Feature::Unknown), |&(flag, feature)| (flag, feature)));
     }
@@ -101,11 +101,6 @@ fn missing_feature(bytes: &[u8], error: &Error, allowed: WasmFeatures) -> Option
     if !helps(every) {
         return None;
     }
-    // Types of garbage-collected references are guarded twice in this validator.
-    let ways = [WasmFeatures::empty(), WasmFeatures::GC_TYPES];
-    let found = ways.into_iter().find_map(|more| {
-        let (flag, feature) = UNSUPPORTED.iter().find(|(flag, _)| helps(more.union(*flag)))?;
-        Some((more.union(*flag), *feature))
-    });
-    Some(found.unwrap_or((every, Feature::Unknown)))
+    let found = UNSUPPORTED.iter().find(|(flag, _)| helps(*flag));
+    Some(found.map_or((every, Feature::Unknown), |&(flag, feature)| (flag, feature)))
 }

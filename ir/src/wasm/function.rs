@@ -13,12 +13,14 @@ use super::error::{Feature, ImportError};
 use super::locals::{self, Assignments};
 use super::operands::{Operand, Operands};
 use super::operators::{Computation, computation};
+use super::sections::null;
 use super::source::SourceModule;
 use crate::body::{Body, Instruction, Terminator};
 use crate::declarations::Declarations;
 use crate::index::{
     DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
+use crate::operation::UnaryOp;
 use crate::value::{Type, Value};
 
 /// Translates the body of `function`.
@@ -90,6 +92,10 @@ impl<'m> Translator<'m> {
             self.compute(&computation);
             return Ok(());
         }
+        if matches!(operator, Operator::RefIsNull) {
+            self.is_null();
+            return Ok(());
+        }
         if self.constant(operator)
             || self.transfer_operator(operator)?
             || self.variable(operator)
@@ -125,13 +131,20 @@ impl<'m> Translator<'m> {
         }
     }
 
+    /// The operator is one for references of both types.
+    fn is_null(&mut self) {
+        let is_function = self.operands.top_type() == Type::Funcref;
+        let op = if is_function { UnaryOp::RefIsNull } else { UnaryOp::ExternIsNull };
+        self.compute(&Computation::Unary(op));
+    }
+
     fn constant(&mut self, operator: &Operator<'_>) -> bool {
         self.operands.push(Operand::Constant(match *operator {
             Operator::I32Const { value } => Value::I32(value),
             Operator::I64Const { value } => Value::I64(value),
             Operator::F32Const { value } => Value::F32(value.bits()),
             Operator::F64Const { value } => Value::F64(value.bits()),
-            Operator::RefNull { .. } => Value::NullFuncref,
+            Operator::RefNull { hty } => null(hty),
             _ => return false,
         }));
         true
@@ -235,7 +248,7 @@ impl<'m> Translator<'m> {
 
     fn select(&mut self) {
         let condition = self.pop_condition();
-        let ty = self.operands.ty(self.operands.get(self.operands.height() - 1));
+        let ty = self.operands.top_type();
         let [first, second] = self.pop_registers();
         let dst = self.operands.push_temporary(ty);
         let (if_true, if_false) = condition.order(first, second);
@@ -282,7 +295,7 @@ impl<'m> Translator<'m> {
             },
             Operator::TableGet { table: of } => {
                 let index = self.pop_register();
-                let dst = self.operands.push_temporary(Type::Funcref);
+                let dst = self.operands.push_temporary(self.module.table(of));
                 Instruction::TableGet { table: table(of), dst, index }
             }
             Operator::TableSet { table: of } => {

@@ -70,6 +70,11 @@ impl Operands {
         }
     }
 
+    /// The type of the value of the top entry.
+    pub(super) fn top_type(&self) -> Type {
+        self.ty(self.entries[self.entries.len() - 1])
+    }
+
     /// The register for a temporary at `height`.
     pub(super) fn slot(&mut self, height: usize, ty: Type) -> Register {
         if self.slots.len() <= height {

@@ -50,7 +50,6 @@ computations! {
         F64ConvertI32S F64ConvertI32U F64ConvertI64S F64ConvertI64U
         F32DemoteF64 F64PromoteF32
         I32ReinterpretF32 I64ReinterpretF64 F32ReinterpretI32 F64ReinterpretI64
-        RefIsNull
     }
     binary {
         I32Add I32Sub I32Mul I32DivS I32DivU I32RemS I32RemU I32And I32Or I32Xor
@@ -108,6 +107,7 @@ mod tests {
             i32.const 0 ref.null func i32.const 0 table.fill
             i32.const 0 i32.const 0 table.get table.set 0
             ref.func 0 table.size table.grow drop
+            ref.null func ref.is_null drop
             i32.const 0))"#;
 
     macro_rules! simple {

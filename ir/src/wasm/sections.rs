@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wasmparser::{
-    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, Import, KnownCustom, MemoryType,
+    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType, Import, KnownCustom, MemoryType,
     Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
 };
 
@@ -60,9 +60,14 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
         ValType::F64 => Ok(Type::F64),
         ValType::FUNCREF => Ok(Type::Funcref),
         ValType::V128 => Err(ImportError::Unsupported { feature: Feature::Simd, offset }),
-        ValType::EXTERNREF => Err(ImportError::Unsupported { feature: Feature::ExternalReferences, offset }),
+        ValType::EXTERNREF => Ok(Type::Externref),
         ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
     }
+}
+
+/// The null reference to what `ty` says.
+pub(super) fn null(ty: HeapType) -> Value {
+    if ty == HeapType::EXTERN { Value::Externref(0) } else { Value::NullFuncref }
 }
 
 #[derive(Default)]
@@ -95,8 +100,9 @@ impl<'a> Reader<'a> {
                 }
             }
             Payload::TableSection(section) => {
-                for table in section {
-                    self.module.tables.push(table_of(&table?.ty, None));
+                for item in section.into_iter_with_offsets() {
+                    let (offset, table) = item?;
+                    self.module.tables.push(table_of(&table.ty, None, offset)?);
                 }
             }
             Payload::MemorySection(section) => {
@@ -119,8 +125,9 @@ impl<'a> Reader<'a> {
             }
             Payload::StartSection { func, .. } => self.module.start = Some(function_index(func)),
             Payload::ElementSection(section) => {
-                for element in section {
-                    self.module.elements.push(element_segment(element?)?);
+                for item in section.into_iter_with_offsets() {
+                    let (offset, element) = item?;
+                    self.module.elements.push(element_segment(element, offset)?);
                 }
             }
             Payload::DataSection(section) => {
@@ -163,7 +170,7 @@ impl<'a> Reader<'a> {
         let name = ImportName { module: import.module.to_owned(), name: import.name.to_owned() };
         match import.ty {
             TypeRef::Func(ty) => self.add_function(ty, FunctionKind::Import(name)),
-            TypeRef::Table(ty) => self.module.tables.push(table_of(&ty, Some(name))),
+            TypeRef::Table(ty) => self.module.tables.push(table_of(&ty, Some(name), offset)?),
             TypeRef::Memory(ty) => self.module.memory = Some(memory_of(&ty, Some(name))),
             TypeRef::Global(ty) => self.module.globals.push(Global {
                 ty: value_type(ty.content_type, offset)?,
@@ -224,15 +231,16 @@ fn size(of: u64) -> u32 {
     u32::try_from(of).expect("validated 32-bit limits")
 }
 
-fn table_of(ty: &TableType, import: Option<ImportName>) -> Table {
-    Table { minimum: size(ty.initial), maximum: ty.maximum.map(size), import }
+fn table_of(ty: &TableType, import: Option<ImportName>, offset: u64) -> Result<Table> {
+    let element = value_type(ValType::Ref(ty.element_type), offset)?;
+    Ok(Table { ty: element, minimum: size(ty.initial), maximum: ty.maximum.map(size), import })
 }
 
 fn memory_of(ty: &MemoryType, import: Option<ImportName>) -> Memory {
     Memory { minimum: size(ty.initial), maximum: ty.maximum.map(size), import }
 }
 
-fn element_segment(element: Element<'_>) -> Result<ElementSegment> {
+fn element_segment(element: Element<'_>, offset: u64) -> Result<ElementSegment> {
     let mode = match &element.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,
@@ -241,16 +249,17 @@ fn element_segment(element: Element<'_>) -> Result<ElementSegment> {
             offset: constant(offset_expr)?,
         },
     };
-    let items = match element.items {
-        ElementItems::Functions(functions) => functions
-            .into_iter()
-            .map(|function| Ok(ConstantExpression::Function(function_index(function?))))
-            .collect::<Result<_>>()?,
-        ElementItems::Expressions(_, expressions) => {
-            expressions.into_iter().map(|expression| constant(&expression?)).collect::<Result<_>>()?
+    let (ty, items) = match element.items {
+        ElementItems::Functions(functions) => {
+            let item = |function| Ok(ConstantExpression::Function(function_index(function?)));
+            (Type::Funcref, functions.into_iter().map(item).collect::<Result<_>>()?)
+        }
+        ElementItems::Expressions(ty, expressions) => {
+            let items = expressions.into_iter().map(|expression| constant(&expression?));
+            (value_type(ValType::Ref(ty), offset)?, items.collect::<Result<_>>()?)
         }
     };
-    Ok(ElementSegment { mode, items })
+    Ok(ElementSegment { mode, ty, items })
 }
 
 /// An initializer: one operator and `end`, or several, which are arithmetic.
@@ -268,7 +277,7 @@ fn constant(expression: &ConstExpr<'_>) -> Result<ConstantExpression> {
             Operator::I64Const { value } => ConstantStep::Value(Value::I64(value)),
             Operator::F32Const { value } => ConstantStep::Value(Value::F32(value.bits())),
             Operator::F64Const { value } => ConstantStep::Value(Value::F64(value.bits())),
-            Operator::RefNull { .. } => ConstantStep::Value(Value::NullFuncref),
+            Operator::RefNull { hty } => ConstantStep::Value(null(hty)),
             Operator::GlobalGet { global_index } => {
                 ConstantStep::Global(GlobalIndex::new(global_index as usize))
             }

@@ -184,9 +184,10 @@ impl Generator<'_> {
 
     fn table_instruction(&mut self, body: &Body) -> Option<Instruction> {
         let [a, b, c] = [Type::I32; 3].map(|ty| self.register(body, ty));
-        let reference = self.register(body, Type::Funcref);
         let tables = self.module.tables.len();
         let table = TableIndex::new(self.index(tables)?);
+        let reference = self.module.tables.get(table.index()).map_or(Type::Funcref, |table| table.ty);
+        let reference = self.register(body, reference);
         Some(match self.tape.below(8) {
             0 => Instruction::TableGet { table, dst: reference, index: a },
             1 => Instruction::TableSet { table, index: a, value: reference },

@@ -106,6 +106,10 @@ impl Generator<'_> {
         self.tape.pick(&Type::ALL)
     }
 
+    fn reference_type(&mut self) -> Type {
+        if self.strays() { self.ty() } else { self.tape.pick(&[Type::Funcref, Type::Externref]) }
+    }
+
     fn types(&mut self) -> Vec<Type> {
         (0..self.tape.below(4)).map(|_| self.ty()).collect()
     }
@@ -119,6 +123,7 @@ impl Generator<'_> {
             Type::F32 => Value::F32(bits as u32),
             Type::F64 => Value::F64(bits),
             Type::Funcref => Value::NullFuncref,
+            Type::Externref => Value::Externref(bits),
         }
     }
 
@@ -170,7 +175,8 @@ impl Generator<'_> {
         }
         for _ in 0..self.tape.below(3) {
             let ((minimum, maximum), import) = (self.size(), self.import());
-            self.module.tables.push(Table { minimum, maximum, import });
+            let ty = self.reference_type();
+            self.module.tables.push(Table { ty, minimum, maximum, import });
         }
         for _ in 0..self.tape.below(5) {
             let (ty, mutable) = (self.ty(), self.tape.flag());
@@ -227,15 +233,17 @@ impl Generator<'_> {
             self.module.data.push(DataSegment { mode, bytes });
         }
         for _ in 0..self.tape.below(3) {
-            let items = (0..self.tape.below(4)).map(|_| self.constant(Type::Funcref)).collect();
+            let mut ty = self.reference_type();
             let mode = match (self.tape.below(3), self.index(self.module.tables.len())) {
                 (1, _) => SegmentMode::Declared,
                 (2, Some(table)) => {
+                    ty = self.module.tables.get(table).map_or(ty, |table| table.ty);
                     SegmentMode::Active { target: TableIndex::new(table), offset: self.constant(Type::I32) }
                 }
                 _ => SegmentMode::Passive,
             };
-            self.module.elements.push(ElementSegment { mode, items });
+            let items = (0..self.tape.below(4)).map(|_| self.constant(ty)).collect();
+            self.module.elements.push(ElementSegment { mode, ty, items });
         }
     }
 

@@ -40,9 +40,6 @@ fn unsupported_features_are_named() {
         ("(module (func (try_table)))", Feature::Exceptions),
         ("(module (func (param exnref)))", Feature::Exceptions),
         ("(module (func try end))", Feature::LegacyExceptions),
-        ("(module (func (param externref)))", Feature::ExternalReferences),
-        ("(module (table 1 externref))", Feature::ExternalReferences),
-        ("(module (func (drop (ref.null extern))))", Feature::ExternalReferences),
         ("(module (func (param (ref func))))", Feature::FunctionReferences),
         ("(module (type $t (func)) (func (param (ref null $t))))", Feature::FunctionReferences),
         ("(module (type (struct)))", Feature::GarbageCollection),
@@ -98,10 +95,10 @@ fn all_unsupported_features_are_listed_once() {
         assert!(all.iter().all(|&(_, offset)| offset < bytes.len() as u64), "{all:?}");
         all.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>()
     };
-    use Feature::{ExternalReferences, Simd, TailCall, Threads};
-    let many = "(module (memory 1 2 shared) (func (param externref)) (func (param v128)) (func (param v128))
+    use Feature::{FunctionReferences, Simd, TailCall, Threads};
+    let many = "(module (memory 1 2 shared) (func (param (ref func))) (func (param v128)) (func (param v128))
         (func return_call 3) (func return_call 3))";
-    assert_eq!(features(many), [ExternalReferences, Simd, Threads, TailCall]);
+    assert_eq!(features(many), [FunctionReferences, Simd, Threads, TailCall]);
     assert_eq!(features("(module (func (param v128)) (func i32.const 1))"), [Simd]);
     assert_eq!(features("(module)"), []);
 }

@@ -10,6 +10,8 @@ pub fn parse_value(ty: Type, text: &str) -> Option<Value> {
         Type::F32 => text.parse::<f32>().ok().map(|float| Value::F32(float.to_bits())),
         Type::F64 => text.parse::<f64>().ok().map(|float| Value::F64(float.to_bits())),
         Type::Funcref => (text == "null").then_some(Value::NullFuncref),
+        Type::Externref if text == "null" => Some(Value::Externref(0)),
+        Type::Externref => text.parse().ok().map(Value::Externref),
     }
 }
 
@@ -20,6 +22,7 @@ pub fn print_word(ty: Type, word: u64) -> String {
         Type::I64 => (word as i64).to_string(),
         Type::F32 => f32::from_bits(word as u32).to_string(),
         Type::F64 => f64::from_bits(word).to_string(),
-        Type::Funcref => if word == 0 { "null" } else { "function" }.to_owned(),
+        Type::Externref if word != 0 => word.to_string(),
+        Type::Funcref | Type::Externref => if word == 0 { "null" } else { "function" }.to_owned(),
     }
 }

@@ -108,8 +108,9 @@ fn value(argument: WastArg<'_>) -> Result<Value, Missing> {
         WastArgCore::F32(value) => Ok(Value::F32(value.bits)),
         WastArgCore::F64(value) => Ok(Value::F64(value.bits)),
         WastArgCore::V128(_) => Err(wasm::Feature::Simd.name()),
-        WastArgCore::RefNull(ty) => null(ty).map(|()| Value::NullFuncref),
-        WastArgCore::RefExtern(_) | WastArgCore::RefHost(_) => Err(wasm::Feature::ExternalReferences.name()),
+        WastArgCore::RefNull(ty) => null(ty),
+        WastArgCore::RefExtern(number) => Ok(external(number)),
+        WastArgCore::RefHost(_) => Err(wasm::Feature::GarbageCollection.name()),
     }
 }
 
@@ -127,10 +128,14 @@ fn core_pattern(result: WastRetCore<'_>) -> Result<Pattern, Missing> {
         WastRetCore::F32(pattern) => Ok(float(Type::F32, pattern, |value| Value::F32(value.bits))),
         WastRetCore::F64(pattern) => Ok(float(Type::F64, pattern, |value| Value::F64(value.bits))),
         WastRetCore::V128(_) => Err(wasm::Feature::Simd.name()),
-        WastRetCore::RefNull(None) => Ok(Pattern::exactly(Value::NullFuncref)),
-        WastRetCore::RefNull(Some(ty)) => null(ty).map(|()| Pattern::exactly(Value::NullFuncref)),
+        WastRetCore::RefNull(None) => {
+            Ok(Pattern::Either([Value::NullFuncref, Value::Externref(0)].map(Pattern::exactly).into()))
+        }
+        WastRetCore::RefNull(Some(ty)) => null(ty).map(Pattern::exactly),
         WastRetCore::RefFunc(_) => Ok(Pattern::Function),
-        WastRetCore::RefExtern(_) | WastRetCore::RefHost(_) => Err(wasm::Feature::ExternalReferences.name()),
+        WastRetCore::RefExtern(Some(number)) => Ok(Pattern::exactly(external(number))),
+        WastRetCore::RefExtern(None) => Ok(Pattern::External),
+        WastRetCore::RefHost(_) => Err(wasm::Feature::GarbageCollection.name()),
         WastRetCore::RefAny
         | WastRetCore::RefEq
         | WastRetCore::RefArray
@@ -152,13 +157,16 @@ fn float<T>(ty: Type, pattern: NanPattern<T>, value: impl Fn(T) -> Value) -> Pat
     }
 }
 
+/// The host's reference of that number, which may be 0.
+fn external(number: u32) -> Value {
+    Value::Externref(u64::from(number) + 1)
+}
+
 /// The null of type `ty`.
-fn null(ty: HeapType<'_>) -> Result<(), Missing> {
+fn null(ty: HeapType<'_>) -> Result<Value, Missing> {
     match ty {
-        HeapType::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(()),
-        HeapType::Abstract { shared: false, ty: AbstractHeapType::Extern } => {
-            Err(wasm::Feature::ExternalReferences.name())
-        }
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(Value::NullFuncref),
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Extern } => Ok(Value::Externref(0)),
         _ => Err(wasm::Feature::GarbageCollection.name()),
     }
 }

@@ -13,6 +13,8 @@ pub enum Pattern {
     ArithmeticNan(Type),
     /// A reference to some function.
     Function,
+    /// A reference to something of the host's.
+    External,
     /// One of these.
     Either(Vec<Pattern>),
 }
@@ -33,6 +35,7 @@ impl Pattern {
             }
             Pattern::ArithmeticNan(expected) => *expected == ty && word & nan(ty).0 == nan(ty).0,
             Pattern::Function => ty == Type::Funcref && word != 0,
+            Pattern::External => ty == Type::Externref && word != 0,
             Pattern::Either(patterns) => patterns.iter().any(|pattern| pattern.matches(ty, word)),
         }
     }

@@ -32,7 +32,7 @@ use verify::verify;
 
 const RUN_EXAMPLES: &str = "\
 Arguments are signed decimals or hexadecimal bits (0x..) for i32 and i64, decimals, inf or nan for f32 and \
-f64, null for funcref. Each result is printed on a line of its own; what the program prints goes to stderr.
+f64, null for funcref, null or a number for externref. Each result is printed on a line of its own; what the program prints goes to stderr.
 
 Examples:
   osr-bench run fib.wasm 24

@@ -44,6 +44,7 @@ fn value(value: &Value) -> Val {
         Value::F32(bits) => Val::F32(wasmi::F32::from_bits(bits)),
         Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
         Value::NullFuncref => Val::FuncRef(wasmi::Nullable::Null),
+        Value::Externref(_) => Val::ExternRef(wasmi::Nullable::Null),
     }
 }
 

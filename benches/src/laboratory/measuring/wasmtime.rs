@@ -48,6 +48,7 @@ fn value(value: &Value) -> Val {
         Value::F32(bits) => Val::F32(bits),
         Value::F64(bits) => Val::F64(bits),
         Value::NullFuncref => Val::FuncRef(None),
+        Value::Externref(_) => Val::ExternRef(None),
     }
 }
 

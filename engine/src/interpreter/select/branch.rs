@@ -109,7 +109,9 @@ impl Selector<'_> {
         let zero = Right::Constant(0);
         match *inner {
             Instruction::Unary { op: UnaryOp::I32Eqz, src, .. } => at_and(BinaryOp::I32Eq, src, zero, 0),
-            Instruction::Unary { op: UnaryOp::I64Eqz | UnaryOp::RefIsNull, src, .. } => {
+            Instruction::Unary {
+                op: UnaryOp::I64Eqz | UnaryOp::RefIsNull | UnaryOp::ExternIsNull, src, ..
+            } => {
                 at_and(BinaryOp::I64Eq, src, zero, 0)
             }
             Instruction::Binary { op, lhs, rhs, .. } if is_branchable(op) => {

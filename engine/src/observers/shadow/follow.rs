@@ -384,7 +384,7 @@ fn is_equal(ty: Type, word: u64, other: u64) -> bool {
     let is_nan = |word: u64| match ty {
         Type::F32 => f32::from_bits(word as u32).is_nan(),
         Type::F64 => f64::from_bits(word).is_nan(),
-        Type::I32 | Type::I64 | Type::Funcref => false,
+        Type::I32 | Type::I64 | Type::Funcref | Type::Externref => false,
     };
     word == other || (is_nan(word) && is_nan(other))
 }

@@ -84,9 +84,10 @@ impl Parser<'_> {
         self.advance()?;
         self.definition('t', self.module.tables.len(), "a table such as `t0`")?;
         self.expect(":")?;
+        let ty = self.reference_type()?;
         let import = self.origin()?;
         let (minimum, maximum) = self.size()?;
-        self.module.tables.push(Table { minimum, maximum, import });
+        self.module.tables.push(Table { ty, minimum, maximum, import });
         Ok(())
     }
 
@@ -117,10 +118,17 @@ impl Parser<'_> {
             }
             _ => return Err(self.unexpected("a table, `passive` or `declared`")),
         };
+        let ty = self.reference_type()?;
         self.expect("[")?;
-        let items = self.list_until("]", |parser| parser.constant(Type::Funcref))?;
-        self.module.elements.push(ElementSegment { mode, items });
+        let items = self.list_until("]", |parser| parser.constant(ty))?;
+        self.module.elements.push(ElementSegment { mode, ty, items });
         Ok(())
+    }
+
+    /// The type of what a table or segment holds: function references, unless it says otherwise.
+    fn reference_type(&mut self) -> Result<Type, Failure> {
+        let is_external = self.accept_word(Type::Externref.name())?;
+        Ok(if is_external { Type::Externref } else { Type::Funcref })
     }
 
     fn import_item(&mut self) -> Result<(), Failure> {
@@ -240,7 +248,7 @@ impl Parser<'_> {
             return Ok(ConstantExpression::Value(value));
         }
         if self.accept_word("null")? {
-            return Ok(ConstantExpression::Value(Value::NullFuncref));
+            return Ok(ConstantExpression::Value(Value::null(ty)));
         }
         if self.peek_index('g').is_some() {
             return Ok(ConstantExpression::Global(self.global()?));

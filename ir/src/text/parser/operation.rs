@@ -81,6 +81,10 @@ impl Code<'_, '_> {
                 let [dst] = results.take(name)?;
                 Instruction::Const { dst, value: Value::NullFuncref }
             }
+            "extern.null" => {
+                let [dst] = results.take(name)?;
+                Instruction::Const { dst, value: Value::Externref(0) }
+            }
             "ref.func" => {
                 let [dst] = results.take(name)?;
                 Instruction::RefFunc { dst, function: self.parser.function()? }

@@ -85,6 +85,7 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
     }
     match instruction {
         I::Const { value: Value::NullFuncref, .. } => write!(out, "ref.null"),
+        I::Const { value: Value::Externref(0), .. } => write!(out, "extern.null"),
         I::Const { value, .. } => {
             write!(out, "{}.const ", value.ty())?;
             write_value(out, *value)

@@ -139,6 +139,7 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
     }
     for (i, table) in module.tables.iter().enumerate() {
         write!(out, "table t{i}: ")?;
+        write_reference_type(out, table.ty)?;
         write_origin(out, table.import.as_ref())?;
         write_size(out, table.minimum, table.maximum)?;
     }
@@ -160,6 +161,7 @@ fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
     for (i, element) in module.elements.iter().enumerate() {
         write!(out, "element e{i} ")?;
         write_mode(out, module, &element.mode, |table| format!("{table} "))?;
+        write_reference_type(out, element.ty)?;
         out.write_char('[')?;
         for (i, item) in element.items.iter().enumerate() {
             out.write_str(if i == 0 { "" } else { ", " })?;
@@ -168,6 +170,11 @@ fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
         writeln!(out, "]")?;
     }
     Ok(())
+}
+
+/// What a table or segment holds, and a blank; nothing if it is function references.
+fn write_reference_type(out: &mut impl Write, ty: Type) -> fmt::Result {
+    if ty == Type::Funcref { Ok(()) } else { write!(out, "{ty} ") }
 }
 
 fn write_mode<Target>(
