@@ -1,11 +1,12 @@
-//! Function references that come from outside: those of the store are taken, all others are refused. And what
+//! References that come from outside: function references of the store are taken, all others are refused, and those
+//! of the host are words that stay what they are. And what
 //! native threads that do not execute the guest can do.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use osr_engine::{HostError, Imports, Instance, InvokeError, Store, Thread};
-use osr_ir::{Signature, TrapKind, Type};
-use osr_tests::guest::{eager, interpreted, parse};
+use osr_ir::{Signature, TrapKind, Type, Value};
+use osr_tests::guest::{acting, eager, hijack_some, interpreted, parse};
 
 /// `of` returns a reference, `call` and `called` call one: an argument, and a result of the host.
 const GUEST: &str = r#"(module
@@ -134,5 +135,48 @@ fn memory_and_tables_are_out_of_reach_while_another_native_thread_executes() {
     drop(thread);
     for access in accesses {
         assert_eq!(elsewhere(access), Ok(()), "nothing executes any more");
+    }
+}
+
+/// `keep` puts an argument into a table, a global and a local, across a call of the host that hijacks its frame;
+/// returned is what they hold then, and whether it is null.
+const KEEPER: &str = r#"(module
+    (import "env" "act" (func $act))
+    (import "env" "next" (func $next (param externref) (result externref)))
+    (table $t 1 4 externref)
+    (global $g (mut externref) (ref.null extern))
+    (func (export "f0") (param $r externref) (result externref externref externref externref i32)
+        (local $kept externref)
+        (local.set $kept (local.get $r))
+        (table.set $t (i32.const 0) (local.get $r))
+        (global.set $g (local.get $r))
+        (drop (table.grow $t (local.get $r) (i32.const 1)))
+        (call $act)
+        (local.get $kept) (table.get $t (i32.const 1)) (global.get $g) (call $next (local.get $r))
+        (ref.is_null (local.get $r))))"#;
+
+#[test]
+fn references_of_the_host_keep_their_words_wherever_they_are() {
+    for settings in [interpreted(), eager()] {
+        let store = Store::new();
+        let mut imports = acting(|call| _ = hijack_some(call, 1));
+        let signature = Signature { parameters: vec![Type::Externref], results: vec![Type::Externref] };
+        imports.function("env", "next", signature, |call, arguments, results| {
+            let number = call.external(arguments[0]).and_then(|value| value.downcast::<u32>().ok());
+            results[0] = number.map_or(0, |number| call.refer_to(Arc::new(*number + 1)));
+            Ok::<(), HostError>(())
+        });
+        let guest = store.instantiate(settings, parse(KEEPER), &imports).expect("an instance");
+        let thread = Thread::new(&guest).expect("a thread");
+        let referred = store.refer_to(Arc::new(41_u32));
+        let word = referred.to_bits();
+        let returned = thread.invoke("f0", &[referred]).expect("it returns");
+        assert_eq!([&returned[..3], &returned[4..]], [&[word; 3][..], &[0]]);
+        let next = store.external(returned[3]).expect("the host refers to it").downcast::<u32>();
+        assert_eq!(*next.expect("a number"), 42);
+        assert!(store.take_external(word).is_some() && store.take_external(word).is_none());
+        assert_eq!(thread.invoke("f0", &[referred]).expect("it returns")[..4], [word, word, word, 0]);
+        let null = thread.invoke("f0", &[Value::Externref(0)]).expect("it returns");
+        assert_eq!(null[4], 1, "the table is full, nothing else is different");
     }
 }

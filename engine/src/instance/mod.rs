@@ -21,7 +21,7 @@ use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, LinkedModule};
 use osr_ir::{
     Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
-    Points, SegmentMode, SignatureIndex, TableIndex, TrapKind,
+    Points, SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
 };
 use osr_stubs::TableView;
 
@@ -476,7 +476,7 @@ impl Instance {
     /// # Panics
     /// If another native thread executes instances of the store.
     pub fn table_function(&self, table: TableIndex, index: u32) -> Result<Option<FunctionIndex>, TrapKind> {
-        Ok(referenced(self.table_word(table, index)?).and_then(|number| self.own_function(number)))
+        Ok(referenced(self.function_word(table, index)?).and_then(|number| self.own_function(number)))
     }
 
     /// The function that entry `index` of `table` refers to, and the instance that it is of; `None` if it is
@@ -492,11 +492,13 @@ impl Instance {
         table: TableIndex,
         index: u32,
     ) -> Result<Option<(Arc<Instance>, FunctionIndex)>, TrapKind> {
-        Ok(referenced(self.table_word(table, index)?).and_then(|number| self.store.function(number)))
+        Ok(referenced(self.function_word(table, index)?).and_then(|number| self.store.function(number)))
     }
 
-    fn table_word(&self, table: TableIndex, index: u32) -> Result<u64, TrapKind> {
-        self.store.occupancy().exclusively(|| self.table_get(table, index))
+    /// The function reference in a table; null if the table is of others.
+    fn function_word(&self, table: TableIndex, index: u32) -> Result<u64, TrapKind> {
+        let word = self.store.occupancy().exclusively(|| self.table_get(table, index))?;
+        Ok(if self.table(table).ty() == Type::Funcref { word } else { 0 })
     }
 
     /// The exported function of that name.

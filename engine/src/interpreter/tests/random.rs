@@ -73,7 +73,8 @@ fn is_unary_allowed(op: UnaryOp) -> bool {
     use UnaryOp::*;
     !matches!(
         op,
-        RefIsNull ExternIsNull
+        RefIsNull
+            | ExternIsNull
             | I32ReinterpretF32
             | I64ReinterpretF64
             | F32ReinterpretI32
