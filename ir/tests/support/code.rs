@@ -138,7 +138,8 @@ impl Generator<'_> {
             let (arguments, results) = self.call_lists(body, callee);
             return Some(Instruction::Call { function, arguments, results });
         }
-        let table = TableIndex::new(self.index(self.module.tables.len())?);
+        let tables: Vec<Type> = self.module.tables.iter().map(|table| table.ty).collect();
+        let table = TableIndex::new(self.index_of(&tables, Type::Funcref)?);
         let signature = SignatureIndex::new(self.index(self.module.signatures.len())?);
         let index = self.register(body, Type::I32);
         let (arguments, results) = self.call_lists(body, Some(signature));
@@ -184,10 +185,10 @@ impl Generator<'_> {
 
     fn table_instruction(&mut self, body: &Body) -> Option<Instruction> {
         let [a, b, c] = [Type::I32; 3].map(|ty| self.register(body, ty));
-        let tables = self.module.tables.len();
-        let table = TableIndex::new(self.index(tables)?);
-        let reference = self.module.tables.get(table.index()).map_or(Type::Funcref, |table| table.ty);
-        let reference = self.register(body, reference);
+        let tables: Vec<Type> = self.module.tables.iter().map(|table| table.ty).collect();
+        let table = TableIndex::new(self.index(tables.len())?);
+        let ty = tables.get(table.index()).copied().unwrap_or(Type::Funcref);
+        let reference = self.register(body, ty);
         Some(match self.tape.below(8) {
             0 => Instruction::TableGet { table, dst: reference, index: a },
             1 => Instruction::TableSet { table, index: a, value: reference },
@@ -195,7 +196,7 @@ impl Generator<'_> {
             3 => Instruction::TableGrow { table, dst: a, value: reference, delta: b },
             4 => Instruction::TableFill { table, index: a, value: reference, length: b },
             5 => {
-                let source_table = TableIndex::new(self.index(tables)?);
+                let source_table = TableIndex::new(self.index_of(&tables, ty)?);
                 Instruction::TableCopy {
                     destination_table: table,
                     source_table,
@@ -205,7 +206,8 @@ impl Generator<'_> {
                 }
             }
             6 => {
-                let segment = ElementIndex::new(self.index(self.module.elements.len())?);
+                let segments: Vec<Type> = self.module.elements.iter().map(|segment| segment.ty).collect();
+                let segment = ElementIndex::new(self.index_of(&segments, ty)?);
                 Instruction::TableInit { table, segment, destination: a, source: b, length: c }
             }
             _ => {

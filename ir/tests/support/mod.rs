@@ -102,6 +102,15 @@ impl Generator<'_> {
         (bound > 0).then(|| self.tape.below(bound))
     }
 
+    /// The index of one of `types` that is `ty`; of any, if strays are wanted.
+    fn index_of(&mut self, types: &[Type], ty: Type) -> Option<usize> {
+        if self.strays() {
+            return self.index(types.len());
+        }
+        let fitting: Vec<usize> = (0..types.len()).filter(|&index| types[index] == ty).collect();
+        (!fitting.is_empty()).then(|| self.tape.pick(&fitting))
+    }
+
     fn ty(&mut self) -> Type {
         self.tape.pick(&Type::ALL)
     }
