@@ -240,7 +240,8 @@ impl Maps<'_> {
                     Recorded::Allocated(number) => self.allocated(call.contexts[number]),
                     Recorded::Pad => Location::Pad,
                 };
-                let wide = matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
+                let wide =
+                    matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
                 FrameMapEntry { register, location, wide }
             })
             .collect();

@@ -21,8 +21,7 @@ pub enum Type {
 
 impl Type {
     /// Every type.
-    pub const ALL: [Type; 6] =
-        [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref, Type::Externref];
+    pub const ALL: [Type; 6] = [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref, Type::Externref];
 
     /// The name in the textual form.
     pub fn name(self) -> &'static str {

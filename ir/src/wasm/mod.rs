@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
-//! multi-value, extended constant expressions, bulk memory and reference types (function references only; several tables). Anything
-//! else is refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
+//! multi-value, extended constant expressions, bulk memory and reference types. Anything else is
+//! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
 //! would accept is [`ImportError::Malformed`]. Custom sections other than names are ignored, and a
 //! broken name section is too, as WebAssembly has it.
 //!

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wasmparser::{
-    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType, Import, KnownCustom, MemoryType,
-    Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
+    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType, Import, KnownCustom,
+    MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
 };
 
 use super::error::{Feature, ImportError};

@@ -110,10 +110,10 @@ impl Selector<'_> {
         match *inner {
             Instruction::Unary { op: UnaryOp::I32Eqz, src, .. } => at_and(BinaryOp::I32Eq, src, zero, 0),
             Instruction::Unary {
-                op: UnaryOp::I64Eqz | UnaryOp::RefIsNull | UnaryOp::ExternIsNull, src, ..
-            } => {
-                at_and(BinaryOp::I64Eq, src, zero, 0)
-            }
+                op: UnaryOp::I64Eqz | UnaryOp::RefIsNull | UnaryOp::ExternIsNull,
+                src,
+                ..
+            } => at_and(BinaryOp::I64Eq, src, zero, 0),
             Instruction::Binary { op, lhs, rhs, .. } if is_branchable(op) => {
                 let encoded = |operand| {
                     let value = self.constant(at, operand)?;
