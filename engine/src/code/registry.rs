@@ -392,8 +392,19 @@ impl Registry {
     pub(crate) fn unwind_section(&self) -> Result<Vec<u8>, osr_stackwalk::Error> {
         let mut section = UnwindSection::new();
         for version in self.live() {
-            section.add(&self.common_unwind, version.unwind_rows());
+            section.add(&self.common_unwind, version.unwind_rows_at(version.start));
         }
+        section.to_bytes()
+    }
+
+    /// The unwind rows of `version`, whose code begins at `start`, as an `.eh_frame` section.
+    pub(crate) fn unwind_section_of(
+        &self,
+        version: &CodeVersion,
+        start: u64,
+    ) -> Result<Vec<u8>, osr_stackwalk::Error> {
+        let mut section = UnwindSection::new();
+        section.add(&self.common_unwind, version.unwind_rows_at(start));
         section.to_bytes()
     }
 

@@ -197,9 +197,9 @@ impl CodeVersion {
         (pc - self.start) as u32
     }
 
-    /// The unwind rows of its code where it is.
-    pub(crate) fn unwind_rows(&self) -> FrameDescriptionEntry {
-        self.unwind.to_fde(self.start, self.code_bytes)
+    /// The unwind rows of its code, if that begins at `start`.
+    pub(crate) fn unwind_rows_at(&self, start: u64) -> FrameDescriptionEntry {
+        self.unwind.to_fde(start, self.code_bytes)
     }
 
     /// Why the instruction at `pc` traps, if it is one that does.

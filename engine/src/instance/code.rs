@@ -78,6 +78,15 @@ impl Instance {
         self.registry.live()
     }
 
+    /// How frames of `version` are unwound, as an `.eh_frame` section for a copy of its code at `start`: for tools that
+    /// want to be told of code.
+    ///
+    /// # Errors
+    /// If the rows cannot be encoded.
+    pub fn unwind_section(&self, version: &CodeVersion, start: u64) -> Result<Vec<u8>, osr_stackwalk::Error> {
+        self.registry.unwind_section_of(version, start)
+    }
+
     /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for
     /// tools that show compiled code.
     ///

@@ -1,6 +1,7 @@
 //! `osr-bench run`: one call, its results on standard output.
 
 mod stats;
+mod symbols;
 mod verify;
 
 use std::fs::File;
@@ -28,6 +29,7 @@ use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
 use stats::{Destination, Stats};
+use symbols::Symbols;
 use verify::verify;
 
 const RUN_EXAMPLES: &str = "\
@@ -74,6 +76,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "text")]
     pub(crate) explain: Option<ExplainFormat>,
+    /// Tell debuggers and profilers of compiled code, by name: gdb by its JIT interface; perf-map writes /tmp/perf-PID.map,
+    /// jit-dump writes jit-PID.dump into the current directory, for `perf record -k mono` and `perf inject --jit`.
+    #[arg(long, value_name = "TOOL,..", value_enum, value_delimiter = ',')]
+    pub(crate) symbols: Vec<Symbols>,
     /// Run the program in the interpreter alone, too, and compare results, traps, memory and globals.
     #[arg(long)]
     pub(crate) verify: bool,
@@ -102,8 +108,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let call = Call::of(&options.call, &options.host, options.shadow)?;
     let outputs = Outputs::open(options)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
-    let observers = [outputs.observer(), shadow.clone().map(|shadow| shadow as Arc<dyn Observer>)];
-    let observer = Observers::join(observers.into_iter().flatten().collect());
+    let mut observers = symbols::observers(&options.symbols)?;
+    observers.extend(outputs.observer());
+    observers.extend(shadow.clone().map(|shadow| shadow as Arc<dyn Observer>));
+    let observer = Observers::join(observers);
     let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
     let output = if options.quiet { Output::Dropped } else { Output::Shown };
     let mut imports = call.host.imports(&call.program, output)?;

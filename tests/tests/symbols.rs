@@ -1,0 +1,108 @@
+//! Debuggers and profilers see guest functions by name.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use osr_engine::{Delegates, HostCall, Imports};
+use osr_ir::Value;
+use osr_symbols::{Gdb, JitDump, PerfMap};
+use osr_tests::guest::{acting, eager, start_with};
+
+/// Four compiled frames, two on each side of a host function.
+const GUEST: &str = r#"(module
+  (import "env" "act" (func $act))
+  (import "env" "call_back" (func $call_back (param i32) (result i32)))
+  (table (export "table") 1 funcref)
+  (elem (i32.const 0) func $inner)
+  (func $outermost (export "outermost") (param $n i32) (result i32) (i32.add (call $outer (local.get $n)) (local.get $n)))
+  (func $outer (param $n i32) (result i32) (i32.mul (call $call_back (i32.const 0)) (local.get $n)))
+  (func $inner (result i32) (i32.add (call $innermost) (i32.const 1)))
+  (func $innermost (result i32) (call $act) (i32.const 2)))"#;
+
+/// Innermost first.
+const NAMES: [&str; 4] = ["innermost", "inner", "outer", "outermost"];
+
+#[inline(never)]
+fn function_of_the_test(delegates: Delegates, imports: &Imports) {
+    let (_, thread) = start_with(GUEST, &eager(), delegates, imports);
+    assert_eq!(thread.invoke("outermost", &[Value::I32(5)]).expect("it returns"), [20]);
+}
+
+/// Says to this program, run again in a debugger, that it is to stop at the bottom.
+const STOP: &str = "OSR_TEST_STOP";
+
+/// What a debugger shows where this program, executing `test` alone, gets a SIGTRAP. `None` if there is no debugger.
+fn backtrace(test: &str) -> Option<String> {
+    let program = std::env::current_exe().expect("the path of this program");
+    let mut debugger = Command::new("timeout");
+    debugger.args(["60", "gdb", "--batch", "-nx", "-ex", "set debuginfod enabled off", "-ex", "run"]);
+    debugger.args(["-ex", "backtrace", "--args"]).arg(program);
+    debugger.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    let output = debugger.env(STOP, "1").output();
+    let trace =
+        output.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
+    if !trace.contains("SIGTRAP") {
+        println!("skipped: there is no working gdb: {trace}");
+        return None;
+    }
+    Some(trace)
+}
+
+/// The names of `names` in the order in which frames of `trace` have them.
+fn frames_of<'n>(trace: &str, names: &[&'n str]) -> Vec<&'n str> {
+    let frames = trace.lines().filter(|line| line.starts_with('#'));
+    frames.flat_map(|line| names.iter().copied().find(|name| line.contains(&format!(" {name}[")))).collect()
+}
+
+fn stop(_: &HostCall<'_>) {
+    // SAFETY: the debugger gets the signal.
+    unsafe { libc::raise(libc::SIGTRAP) };
+}
+
+#[test]
+fn a_debugger_shows_guest_functions() {
+    if std::env::var_os(STOP).is_some() {
+        return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(stop));
+    }
+    if let Some(trace) = backtrace("a_debugger_shows_guest_functions") {
+        assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
+        assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+#[test]
+fn a_perf_map_has_a_line_for_each_version() {
+    let map = PerfMap::create().expect("/tmp can be written");
+    function_of_the_test(Delegates::observer(Arc::new(map)), &acting(|_| {}));
+    let text = std::fs::read_to_string(PerfMap::path()).expect("it was written");
+    std::fs::remove_file(PerfMap::path()).expect("it is there");
+    for name in NAMES {
+        let lines = text.lines().filter(|line| line.ends_with(&format!(" {name}[optimized]")));
+        let [line] = lines.collect::<Vec<_>>()[..] else { panic!("one line for {name}: {text}") };
+        let numbers: Vec<_> = line.split(' ').take(2).map(|word| u64::from_str_radix(word, 16)).collect();
+        assert!(numbers.iter().all(|number| matches!(number, Ok(1..))), "{line}");
+    }
+}
+
+#[test]
+fn a_jit_dump_has_the_code_of_each_version() {
+    let directory = std::env::temp_dir();
+    let dump = JitDump::create(&directory).expect("the directory can be written");
+    let (instance, thread) =
+        start_with(GUEST, &eager(), Delegates::observer(Arc::new(dump)), &acting(|_| {}));
+    thread.invoke("outermost", &[Value::I32(5)]).expect("it returns");
+    let dump = std::fs::read(JitDump::path(&directory)).expect("it was written");
+    std::fs::remove_file(JitDump::path(&directory)).expect("it is there");
+    let word = |at: usize| u64::from_le_bytes(dump[at..at + 8].try_into().expect("eight bytes"));
+    let half = |at: usize| u32::from_le_bytes(dump[at..at + 4].try_into().expect("four bytes")) as usize;
+    assert_eq!(&dump[..4], b"DTiJ");
+    let mut at = half(8);
+    for version in instance.versions() {
+        let (bytes, code) = (half(at + 4), version.code().expect("it is in memory"));
+        let name = format!("{}[optimized]\0", instance.module().function(version.function).name);
+        assert_eq!((half(at), word(at + 24)), (0, version.start), "{name}");
+        assert_eq!(dump[at + 56..at + bytes], [name.as_bytes(), &code].concat(), "{name}");
+        at += bytes;
+    }
+    assert_eq!(at, dump.len(), "a record for each version");
+}
