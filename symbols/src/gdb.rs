@@ -1,54 +1,143 @@
-//! Tells debuggers of versions as they come and go.
+//! Tells debuggers of versions as they come and go, and of frames that are hijacked.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use osr_engine::{CodeVersion, Event, Instance, Observation, Observer, VersionId};
+use osr_ir::Point;
 
 use crate::image::image;
 use crate::jit_interface::Registered;
 use crate::name::name_of;
+use crate::origins;
+use crate::unwind_rows::UnwindRows;
 
 /// Describes each version to GDB and LLDB, from its installation to its release, by [GDB's JIT interface]: they show
-/// names of guest functions in backtraces, and find the way through their frames. Code of an instance that is gone is described
-/// until this is dropped.
+/// names of guest functions in backtraces, and find the way through their frames. The system's unwinder finds it, too: a
+/// backtrace of Rust's has their frames, if not their names, and ends where the program began. Code of an instance that is
+/// gone is described until this is dropped.
+///
+/// A *hijacked* frame is shown, too, by the name of the version that it is of, and also if the code of that is gone:
+///
+/// ```text
+///   #4  osr_stubs::x86_64::landing::landing ()         where the frame below will land
+///   #5  fib[optimized,hijacked] ()
+/// ```
+///
+/// Its PC is not in the code, whose memory may be used for other code already: it is an address that no memory has, at which
+/// the version is described a second time. Where slots lead to landing tables (`bookkeeping` other than `ledger`) the debugger
+/// stops at the first hijacked frame.
 ///
 /// [GDB's JIT interface]: https://sourceware.org/gdb/current/onlinedocs/gdb.html/JIT-Interface.html
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gdb {
-    /// By the address of the instance, and version.
-    images: Mutex<HashMap<(usize, VersionId), Registered>>,
+    state: Mutex<State>,
+}
+
+/// An instance, by its address, and a version.
+type Key = (usize, VersionId);
+
+#[derive(Debug)]
+struct State {
+    code: HashMap<Key, Described>,
+    /// Versions with hijacked frames.
+    hijacked: HashMap<Key, Hijacked>,
+    /// Where the next version with hijacked frames is described.
+    next_address: u64,
+}
+
+/// A version with hijacked frames.
+#[derive(Debug)]
+struct Hijacked {
+    /// Where it is described as such.
+    start: u64,
+    /// How many frames.
+    frames: usize,
+    _described: Described,
+}
+
+/// Addresses that no memory has: they are not canonical.
+const NOWHERE: u64 = 1 << 60;
+
+impl Default for Gdb {
+    fn default() -> Gdb {
+        Gdb::new()
+    }
 }
 
 impl Gdb {
     /// One that has told of nothing yet.
     pub fn new() -> Gdb {
-        Gdb::default()
+        let (code, hijacked) = (HashMap::new(), HashMap::new());
+        Gdb { state: Mutex::new(State { code, hijacked, next_address: NOWHERE }) }
     }
 
-    fn compiled(&self, instance: &Instance, version: &CodeVersion) {
-        // Without rows a debugger cannot pass the frame; it has the name all the same.
-        let unwind_section = instance.unwind_section(version, version.start).unwrap_or_default();
-        let code = version.start..version.start + u64::from(version.code_bytes);
-        let registered = Registered::new(image(&name_of(instance, version), code, &unwind_section));
-        self.images().insert(key(instance, version), registered);
-    }
-
-    fn images(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, VersionId), Registered>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Gdb {
     fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
-        match event {
-            Event::Compiled { version, .. } => self.compiled(at.instance(), version),
-            Event::Released { version, .. } => drop(self.images().remove(&key(at.instance(), version))),
+        let instance = at.instance();
+        match *event {
+            Event::Compiled { version, .. } => {
+                let described = describe(instance, version, version.start, name_of(instance, version));
+                self.state().code.insert(key(instance, version), described);
+            }
+            Event::Released { version, .. } => drop(self.state().code.remove(&key(instance, version))),
+            Event::Hijacked { version, point, slot, .. } => {
+                self.state().hijacked(instance, version, point, slot);
+            }
+            Event::Landed { version, slot, .. }
+            | Event::Dropped { version, slot, .. }
+            | Event::Restored { version, slot, .. } => self.state().gone(key(instance, version), slot),
             _ => {}
         }
     }
 }
 
-fn key(instance: &Instance, version: &CodeVersion) -> (usize, VersionId) {
+impl State {
+    fn hijacked(&mut self, instance: &Instance, version: &CodeVersion, point: Point, slot: u64) {
+        let Some(site) = version.frame_maps.sites().find(|site| site.point == point) else { return };
+        let next_address = &mut self.next_address;
+        let hijacked = self.hijacked.entry(key(instance, version)).or_insert_with(|| {
+            let start = *next_address;
+            *next_address += u64::from(version.code_bytes).next_multiple_of(16);
+            let name = name_of(instance, version).replace(']', ",hijacked]");
+            Hijacked { start, frames: 0, _described: describe(instance, version, start, name) }
+        });
+        hijacked.frames += 1;
+        origins::insert(slot, hijacked.start + u64::from(site.return_offset));
+    }
+
+    fn gone(&mut self, version: Key, slot: u64) {
+        origins::remove(slot);
+        if let Some(hijacked) = self.hijacked.get_mut(&version) {
+            hijacked.frames -= 1;
+            if hijacked.frames == 0 {
+                self.hijacked.remove(&version);
+            }
+        }
+    }
+}
+
+/// What is known of code, to debuggers and to the system's unwinder.
+#[derive(Debug)]
+struct Described {
+    _image: Registered,
+    _rows: Option<UnwindRows>,
+}
+
+/// Describes the code of `version` as if it were at `start`.
+fn describe(instance: &Instance, version: &CodeVersion, start: u64, name: String) -> Described {
+    // Without rows nobody can pass the frame; a debugger has the name all the same.
+    let rows = instance.unwind_section(version, start).ok();
+    let code = start..start + u64::from(version.code_bytes);
+    let image = image(&name, code, rows.as_deref().unwrap_or_default());
+    Described { _image: Registered::new(image), _rows: rows.map(UnwindRows::new) }
+}
+
+fn key(instance: &Instance, version: &CodeVersion) -> Key {
     (std::ptr::from_ref(instance) as usize, version.id)
 }

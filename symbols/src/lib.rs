@@ -25,7 +25,9 @@ mod image;
 mod jit_dump;
 mod jit_interface;
 mod name;
+mod origins;
 mod perf_map;
+mod unwind_rows;
 
 pub use gdb::Gdb;
 pub use jit_dump::JitDump;

@@ -1,7 +1,8 @@
 //! Debuggers and profilers see guest functions by name.
 
+use std::backtrace::Backtrace;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use osr_engine::{Delegates, HostCall, Imports};
 use osr_ir::Value;
@@ -33,9 +34,15 @@ const STOP: &str = "OSR_TEST_STOP";
 
 /// What a debugger shows where this program, executing `test` alone, gets a SIGTRAP. `None` if there is no debugger.
 fn backtrace(test: &str) -> Option<String> {
+    backtrace_after(test, &[])
+}
+
+/// The same after further commands there.
+fn backtrace_after(test: &str, commands: &[&str]) -> Option<String> {
     let program = std::env::current_exe().expect("the path of this program");
     let mut debugger = Command::new("timeout");
     debugger.args(["60", "gdb", "--batch", "-nx", "-ex", "set debuginfod enabled off", "-ex", "run"]);
+    debugger.args(commands.iter().flat_map(|command| ["-ex", command]));
     debugger.args(["-ex", "backtrace", "--args"]).arg(program);
     debugger.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     let output = debugger.env(STOP, "1").output();
@@ -66,6 +73,27 @@ fn a_debugger_shows_guest_functions() {
     }
     if let Some(trace) = backtrace("a_debugger_shows_guest_functions") {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
+        assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+/// With the code in place, hijacked, and released.
+#[test]
+fn backtraces_of_the_host_pass_compiled_frames() {
+    let actions: [fn(&HostCall<'_>); 3] = [
+        |_| {},
+        |call| assert_eq!(call.thread().hijack(|_| true).expect("a walk").frames, 4),
+        |call| assert_eq!(call.thread().invalidate_all().expect("a walk").frames, 4),
+    ];
+    for action in actions {
+        let trace = Arc::new(Mutex::new(String::new()));
+        let seen = Arc::clone(&trace);
+        let act = move |call: &HostCall<'_>| {
+            action(call);
+            *seen.lock().expect("not poisoned") = Backtrace::force_capture().to_string();
+        };
+        function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(act));
+        let trace = trace.lock().expect("not poisoned");
         assert!(trace.contains("function_of_the_test"), "{trace}");
     }
 }
@@ -105,4 +133,54 @@ fn a_jit_dump_has_the_code_of_each_version() {
         at += bytes;
     }
     assert_eq!(at, dump.len(), "a record for each version");
+}
+
+#[test]
+fn a_debugger_shows_hijacked_frames() {
+    let hijack = |call: &HostCall<'_>| {
+        call.thread().hijack(|_| true).expect("a walk");
+        stop(call);
+    };
+    if std::env::var_os(STOP).is_some() {
+        return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(hijack));
+    }
+    if let Some(trace) = backtrace("a_debugger_shows_hijacked_frames") {
+        assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
+        assert_eq!(trace.matches("[optimized,hijacked]").count(), NAMES.len(), "{trace}");
+        assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+/// The innermost frame is being rebuilt: what its slot held is no longer there to be seen, all others are.
+#[test]
+fn a_debugger_shows_frames_in_the_middle_of_a_landing() {
+    let hijack = |call: &HostCall<'_>| {
+        call.thread().hijack(|_| true).expect("a walk");
+        stop(call);
+    };
+    if std::env::var_os(STOP).is_some() {
+        return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(hijack));
+    }
+    let commands = ["break osr_engine::transition::landing::land", "continue"];
+    let test = "a_debugger_shows_frames_in_the_middle_of_a_landing";
+    if let Some(trace) = backtrace_after(test, &commands) {
+        assert_eq!(frames_of(&trace, &NAMES), NAMES[1..], "{trace}");
+        assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+#[test]
+fn a_debugger_shows_frames_of_released_code() {
+    let invalidate = |call: &HostCall<'_>| {
+        call.thread().invalidate_all().expect("a walk");
+        assert!(call.thread().instance().versions().is_empty(), "the code is gone");
+        stop(call);
+    };
+    if std::env::var_os(STOP).is_some() {
+        return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(invalidate));
+    }
+    if let Some(trace) = backtrace("a_debugger_shows_frames_of_released_code") {
+        assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
+        assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
 }

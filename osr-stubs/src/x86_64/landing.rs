@@ -59,13 +59,15 @@
 //! meaningless and the frame map does not ask for them.
 //!
 //! Unwinders look up the return PC minus one, so a `nop` stands before the label, inside the unwind
-//! row. The row describes the *old frame* as its own code would: CFA = rbp + 16. The callee-saved
-//! registers that it may have saved are marked undefined rather than guessed.
+//! row. The row describes the *old frame* as its own code would: CFA = rbp + 16; or it leads to the PC that the slot
+//! [held](super::origins), if a table says so. The callee-saved registers that the frame may have saved are marked
+//! undefined rather than guessed.
 
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
 use super::macros::{in_compiled_frame, in_frame, load_current_context, store_callee_saved, store_results};
+use super::origins::{ORIGINS, landing_row, search_origins};
 use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResults};
 
 /// See the module's description. Never called: returned into, at [`landing_pc`].
@@ -85,11 +87,17 @@ pub unsafe extern "C" fn landing() {
         load_current_context!("rdi"),
         "mov r11, qword ptr [rsp - 8]",
         "mov qword ptr [rdi + {table_entry}], r11",
+        "jmp 2f",
         // Unwinders look up the return PC minus one, which has to be in this row.
+        ".cfi_remember_state",
+        landing_row!(),
+        ".quad {origins} - .",
         "nop",
+        ".cfi_restore_state",
         ".globl osr_landing",
         ".hidden osr_landing",
         "osr_landing:",
+        "2:",
         load_current_context!("rdi"),
         // 1. Save all that the old frame's values may be in.
         store_results!("rdi"),
@@ -140,6 +148,7 @@ pub unsafe extern "C" fn landing() {
         state = const LANDING + offset_of!(LandingRegisters, state),
         table_entry = const LANDING + offset_of!(LandingRegisters, table_entry),
         land_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, land),
+        origins = sym ORIGINS,
     )
 }
 

@@ -16,6 +16,7 @@
 //! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
 //! | [`mod@current`] | the thread's context in thread-local storage |
+//! | [`mod@origins`] | no stub: what hijacked slots held, for unwinders |
 //! | [`mod@here`] | where a Rust caller is on its stack |
 
 pub mod barrier;
@@ -27,6 +28,7 @@ pub mod interpret;
 pub mod landing;
 pub mod leave;
 mod macros;
+pub mod origins;
 pub mod pad;
 
 pub use barrier::barrier_pc;
