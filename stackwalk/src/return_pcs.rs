@@ -15,7 +15,7 @@ pub trait ReturnPcs {
     fn original(&self, frame: Frame) -> Option<ReturnPc>;
 
     /// The PC whose unwind row describes the frame that a hijacked slot returns into. Where the code at
-    /// `original` may be gone, or other code be there, it is the `landing` PC: the stub's row must then
+    /// `original` may be gone, or other code be there, it is one of the landing stub, whose row must then
     /// describe every hijacked frame.
     #[inline(always)]
     fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {

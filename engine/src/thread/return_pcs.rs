@@ -4,6 +4,7 @@ use std::cell::Ref;
 
 use osr_release::Reclaimer;
 use osr_stackwalk::{Frame, NoHijacks, ReturnPc, ReturnPcs};
+use osr_stubs::x86_64::any_frame_pc;
 
 use crate::code::Registry;
 use crate::code::ledger::LedgerPcs;
@@ -64,9 +65,9 @@ impl ReturnPcs for AllPcs<'_, '_> {
         }
     }
 
-    /// Code that the landing stub stands for may be released: its row is that of any compiled frame. What ends at a
+    /// Code that the landing stub stands for may be released: the stub has a row of any compiled frame. What ends at a
     /// barrier, or leads into a landing table, returns to code that is there.
     fn row_pc(&self, landing: ReturnPc, original: ReturnPc) -> ReturnPc {
-        if self.ledger.is_landing(landing) { landing } else { original }
+        if self.ledger.is_landing(landing) { ReturnPc::new(any_frame_pc()) } else { original }
     }
 }

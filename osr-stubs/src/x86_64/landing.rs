@@ -166,6 +166,12 @@ pub fn landing_pc() -> u64 {
     &raw const LANDING_PC as u64
 }
 
+/// A PC whose unwind row is that of any compiled frame, whatever the slot held.
+pub fn any_frame_pc() -> u64 {
+    // Unwinders look up a return PC less one: the stub's first instruction.
+    landing_pc() + 1
+}
+
 /// Where the entries of landing tables jump to, with everything as on arrival.
 pub fn landing_from_table() -> u64 {
     unsafe extern "C" {

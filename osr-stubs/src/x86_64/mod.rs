@@ -37,6 +37,6 @@ pub use enter::{enter, entry_return, unwind_to_entry};
 pub use exit::{left_poll, poll, runtime_call};
 pub use here::{Here, registers_here, visit_here};
 pub use interpret::{enter_interpreter, resume_interpreter};
-pub use landing::{landing_from_table, landing_pc};
+pub use landing::{any_frame_pc, landing_from_table, landing_pc};
 pub use leave::{invalidated_pc, left_return};
 pub use pad::run_pad;
