@@ -245,6 +245,12 @@ pub(crate) enum Error {
     #[error("the measuring process of {program} failed: {message}")]
     #[diagnostic(help("run the program alone: osr-bench run PROGRAM ARG"))]
     Worker { program: String, message: String },
+    /// A command line cannot be taken apart.
+    #[error("--command {line:?}: empty, or a quotation that does not end")]
+    #[diagnostic(help(
+        "write what follows `osr-bench run`, as for a shell: --command \"tool.wasm --dir . -- -x 'a b'\""
+    ))]
+    CommandLine { line: String },
     /// A bundled program gave an unexpected result.
     #[error("results differ: {0}")]
     #[diagnostic(help(

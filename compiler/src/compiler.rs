@@ -75,6 +75,9 @@ pub enum CompileError {
     /// Cranelift refused.
     #[error("code generation failed: {0}")]
     Cranelift(String),
+    /// The compiler panicked, beside the guest: a bug.
+    #[error("the compiler panicked: {0}")]
+    Panicked(String),
     /// The arena is full.
     #[error("no code memory is left")]
     NoCodeMemory,
@@ -94,6 +97,19 @@ pub enum CompileError {
     /// No jump could be written behind one of its calls.
     #[error("two of its calls are too near to one another to be invalidation points")]
     NoRoom,
+    /// Compiling it would take too much memory.
+    #[error(
+        "compiling its {instructions} instructions would take some {} MB, and {} MB are allowed",
+        bytes >> 20, limit >> 20
+    )]
+    UnitTooLarge {
+        /// Instructions in the unit.
+        instructions: u32,
+        /// What compiling them would take, as it is estimated.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+    },
     /// The frame would not fit the stack reserve.
     #[error("its frame of {bytes} bytes exceeds the limit of {limit}")]
     FrameTooLarge {

@@ -184,6 +184,12 @@ pub enum InstantiationError {
     /// The observer wants to see what is not made visible.
     #[error("the observer wants each arrival at a point, and points are not safepoints: set `points`")]
     PointsNotObservable,
+    /// Decisions depend on time, and are to be recorded, replayed or forced.
+    #[error(
+        "with compilation in the background, or measured costs, no run is like another: nothing can be recorded, replayed \
+         or forced; choose sync or simulated compilation, and nominal costs"
+    )]
+    DependsOnTime,
     /// A schedule that is to be replayed counts backwards.
     #[error("the numbers of a schedule must ascend from 1")]
     UnorderedSchedule,

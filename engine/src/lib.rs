@@ -73,10 +73,10 @@
 //! use std::sync::atomic::{AtomicU64, Ordering};
 //!
 //! use osr_engine::{
-//!     CodeVersion, CompiledTier, Delegates, Destination, Event, Imports, Instance, Observation, Observer, Place,
+//!     Candidate, CodeVersion, CompiledTier, Delegates, Destination, Event, Imports, Instance, Observation, Observer,
 //!     Settings, Stress, Thread, Tier, TieringPolicy,
 //! };
-//! use osr_ir::{FunctionIndex, Point, Value, wasm};
+//! use osr_ir::{Point, Value, wasm};
 //!
 //! /// Optimizes each function at its third call, and lets hijacked frames continue in baseline code.
 //! #[derive(Debug)]
@@ -86,7 +86,7 @@
 //!     fn threshold(&self, tier: Tier) -> u32 {
 //!         if tier == Tier::Interpreter { 3 } else { u32::MAX }
 //!     }
-//!     fn tier_up(&self, _: FunctionIndex, _: Tier, _: Place) -> Option<CompiledTier> {
+//!     fn tier_up(&self, _: &Candidate) -> Option<CompiledTier> {
 //!         Some(CompiledTier::Optimized)
 //!     }
 //!     fn land(&self, _: &CodeVersion, _: Point) -> Destination {
@@ -183,7 +183,7 @@ pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, Versio
 pub use error::{EmbedderError, InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
-pub use event::{Cause, Continuation, Event, FrameState, Replacement};
+pub use event::{Cause, Continuation, Estimate, Event, FrameState, Replacement};
 pub use instance::Instance;
 pub use instance::delegates::Delegates;
 pub use instance::externals::External;
@@ -196,10 +196,12 @@ pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineReg
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{
     BaselineCompiler, CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite,
+    VersionKey,
 };
 pub use phase::{NotNow, Phase};
 pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;
+pub use settings::compilation::{Compilation, Costs};
 pub use settings::destination::Destination;
 pub use settings::mechanism::{
     ActiveFrames, Axis, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS,
@@ -212,6 +214,6 @@ pub use thread::Thread;
 pub use thread::observation::{Observation, Request};
 pub use thread::observer::{Observer, Observers};
 pub use thread::walk::CompiledFrame;
-pub use tiering::{Ladder, TieringPolicy};
+pub use tiering::policy::{Candidate, Ladder, TieringPolicy};
 pub use transition::hijack::Hijacked;
 pub use transition::invalidation::Invalidated;

@@ -4,6 +4,8 @@
 //! backward dataflow over bit sets, one set per block, then one backward pass per block that
 //! records the set at each of the block's points.
 
+use std::cmp::Reverse;
+
 use crate::body::{Body, Instruction};
 use crate::index::{Block, Register};
 use crate::point::{Point, PointKind, Points};
@@ -19,7 +21,7 @@ pub struct Liveness {
 impl Liveness {
     /// Computes liveness of `body`, whose points are `points`.
     pub fn of(body: &Body, points: &Points) -> Liveness {
-        let live_in = solve(body);
+        let live_in = solve(body, points);
         let mut at_point = vec![Box::default(); points.len()];
         for block in body.block_indices() {
             record_block(body, points, block, &live_in, &mut at_point);
@@ -68,28 +70,35 @@ fn record_block(
     }
 }
 
-fn solve(body: &Body) -> Vec<RegisterSet> {
+/// The fixed point, by sweeps from successors to predecessors. In a sweep each block is visited once at most, however many
+/// of its successors have changed: bodies with giant switches take linear time. There are as many sweeps as loops are
+/// nested, and two more.
+fn solve(body: &Body, points: &Points) -> Vec<RegisterSet> {
     let empty = RegisterSet::new(body.registers.len());
     let mut live_in = vec![empty; body.blocks.len()];
     let mut predecessors = vec![Vec::new(); body.blocks.len()];
     for block in body.block_indices() {
         body.block(block).terminator.each_successor(|successor| predecessors[successor.index()].push(block));
     }
-    let mut queued = vec![true; body.blocks.len()];
-    let mut work: Vec<Block> = body.block_indices().collect();
-    while let Some(block) = work.pop() {
-        queued[block.index()] = false;
-        let mut live = live_out(body, block, &live_in);
-        body.block(block).terminator.each_use(|register| live.insert(register));
-        for instruction in body.block(block).instructions.iter().rev() {
-            step_backward(instruction, &mut live);
-        }
-        if live != live_in[block.index()] {
-            live_in[block.index()] = live;
-            for &predecessor in &predecessors[block.index()] {
-                if !std::mem::replace(&mut queued[predecessor.index()], true) {
-                    work.push(predecessor);
-                }
+    let mut order: Vec<Block> = body.block_indices().collect();
+    order.sort_by_key(|&block| Reverse(points.order(block)));
+    let mut is_due = vec![true; body.blocks.len()];
+    let mut is_stable = false;
+    while !is_stable {
+        is_stable = true;
+        for &block in &order {
+            if !std::mem::take(&mut is_due[block.index()]) {
+                continue;
+            }
+            let mut live = live_out(body, block, &live_in);
+            body.block(block).terminator.each_use(|register| live.insert(register));
+            for instruction in body.block(block).instructions.iter().rev() {
+                step_backward(instruction, &mut live);
+            }
+            if live != live_in[block.index()] {
+                live_in[block.index()] = live;
+                predecessors[block.index()].iter().for_each(|block| is_due[block.index()] = true);
+                is_stable = false;
             }
         }
     }

@@ -159,6 +159,11 @@ impl Points {
         self.order[one.index()] < self.order[other.index()]
     }
 
+    /// The number of `block` in that order; the maximum if the entry does not reach it.
+    pub(crate) fn order(&self, block: Block) -> u32 {
+        self.order[block.index()]
+    }
+
     /// Whether the entry reaches `block`.
     pub fn is_reached(&self, block: Block) -> bool {
         self.order[block.index()] != u32::MAX

@@ -6,10 +6,11 @@
   ;;! call sum 10 => 45
   ;;! events sum 10 --threshold 3 --optimize-threshold 4
   ;;= @0 invoked sum
+  ;;= @0 ordered sum, baseline, entered at p1; hot in the interpreter tier, at a loop header
   ;;= @0 compiled v1 sum, baseline, entered at p1; hot in the interpreter tier, at a loop header
   ;;= @0 tiered up sum p1, to baseline, r0 = 10, r1 = 1, r2 = 0
-  ;;= @0 compiled v2 sum, optimized, entered at function; hot in the baseline tier, at a loop header
-  ;;= @0 compiled v3 sum, optimized, entered at p1; hot in the baseline tier, at a loop header
+  ;;= @0 ordered sum, optimized, entered at p1; hot in the baseline tier, at a loop header
+  ;;= @0 compiled v2 sum, optimized, entered at p1; hot in the baseline tier, at a loop header
   ;;= @0 hijacked #1 v1 sum p1; hot in the baseline tier, at a loop header
   ;;= @0 landed #1 v1 sum p1, baseline to optimized, r0 = 10, r1 = 5, r2 = 10
   ;;= @0 finished
@@ -24,6 +25,7 @@
   ;;! call descend 2 => 3
   ;;! events descend 2 --tier optimized
   ;;= @0 invoked descend
+  ;;= @0 ordered descend, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @0 compiled v1 descend, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @0 entered descend
   ;;= @0 host function invalidate called
@@ -47,6 +49,7 @@
   ;; The frames wait in code that is hijacked again and again, and stays; they land in the other tier.
   ;;! events descend 1 --tier baseline --stress hijack=2 --stress land=optimized
   ;;= @0 invoked descend
+  ;;= @1 ordered descend, baseline, entered at function; hot in the interpreter tier, at its entry
   ;;= @1 compiled v1 descend, baseline, entered at function; hot in the interpreter tier, at its entry
   ;;= @1 entered descend
   ;;= @2 hijack began; stress: hijack at safepoint 2
@@ -71,6 +74,7 @@
   ;; A poll invalidates the loop that reaches it; the frame that is stopped there is left, not returned into.
   ;;! events sum 3 --tier optimized --unrolling 1 --stress invalidate=3 --stress land=baseline
   ;;= @0 invoked sum
+  ;;= @1 ordered sum, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @1 compiled v1 sum, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @1 entered sum
   ;;= @3 invalidation began; stress: invalidate at safepoint 3
@@ -87,6 +91,7 @@
   ;;! call fail 1 => trap unreachable in fail at p3
   ;;! events fail 1 --tier optimized
   ;;= @0 invoked fail
+  ;;= @0 ordered fail, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @0 compiled v1 fail, optimized, entered at function; hot in the interpreter tier, at its entry
   ;;= @0 entered fail
   ;;= @0 host function invalidate called

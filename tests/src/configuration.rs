@@ -37,7 +37,8 @@ impl Configuration {
     /// The same with other thresholds: of the interpreter, and of baseline code.
     #[must_use]
     pub fn with_thresholds(mut self, (interpreter, baseline): (u32, u32)) -> Configuration {
-        (self.settings.threshold, self.settings.optimize_threshold) = (interpreter, baseline);
+        self.settings.threshold = Some(interpreter);
+        self.settings.optimize_threshold = Some(baseline);
         self
     }
 
@@ -78,7 +79,7 @@ impl Configuration {
     /// invalidates.
     pub fn all(every: u64) -> Vec<Configuration> {
         use Tiers::{Auto, Baseline, Optimized};
-        let threshold = Settings::DEFAULT_THRESHOLD;
+        let threshold = 500;
         let low = |name, stress| Configuration::new(name, Auto, stress).with_thresholds(LOW_THRESHOLDS);
         let invalidate = |land| Stress::invalidate(every).landing(land);
         let (baseline, optimized) = (Land::In(Tier::Baseline), Land::In(Tier::Optimized));

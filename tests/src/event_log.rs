@@ -14,7 +14,9 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use osr_engine::{CodeVersion, Event, FrameState, Observation, Observer, Replacement, Tier, Trap};
+use osr_engine::{
+    CodeVersion, Event, FrameState, Observation, Observer, Replacement, Tier, Trap, VersionKey,
+};
 use osr_ir::{FunctionIndex, Module, Point};
 
 use crate::case::print_word;
@@ -53,6 +55,9 @@ impl Log {
     fn describe(&mut self, module: &Module, event: &Event<'_>) -> String {
         let name = |function: FunctionIndex| &*module.function(function).name;
         let of = |version: &CodeVersion| format!("{} {}", version.id, name(version.function));
+        let wanted = |key: VersionKey| {
+            format!("{}, {}, entered at {}", name(key.function), Tier::from(key.tier).name(), key.entry)
+        };
         match *event {
             Event::Invoked { function, .. } => format!("invoked {}", name(function)),
             Event::Finished { outcome } => format!("finished{}", failure(outcome)),
@@ -61,6 +66,8 @@ impl Log {
                 format!("host function {} returned{}", name(function), failure(outcome))
             }
             Event::Reached { function, point, .. } => format!("reached {} {point}", name(function)),
+            Event::Ordered { key, cause, .. } => format!("ordered {}; {cause}", wanted(key)),
+            Event::Discarded { key, cause } => format!("discarded {}; {cause}", wanted(key)),
             Event::Compiled { version, cause, .. } => {
                 let (tier, entry) = (Tier::from(version.tier).name(), version.entry);
                 format!("compiled {}, {tier}, entered at {entry}; {cause}", of(version))

@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Module {
 
 /// Checked, optimized code from the first call on: tier-up at once, at every loop header.
 pub fn eager() -> Settings {
-    Settings { tiers: Tiers::Optimized, threshold: 0, checked: true, ..Settings::default() }
+    Settings { tiers: Tiers::Optimized, threshold: Some(0), checked: true, ..Settings::default() }
 }
 
 /// The interpreter alone: the definition of correct.

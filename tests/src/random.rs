@@ -150,8 +150,8 @@ fn setups(seed: u64) -> Vec<Setup> {
         name,
         settings: Settings {
             tiers,
-            threshold,
-            optimize_threshold,
+            threshold: Some(threshold),
+            optimize_threshold: Some(optimize_threshold),
             stress,
             checked: true,
             code_bytes: 16 << 20,

@@ -3,7 +3,8 @@
 
 use fastrand::Rng;
 use osr_engine::{
-    CompiledTier, Destination, Land, Mechanism, Periodic, Settings, StateRecording, Stress, Tier, Tiers,
+    Compilation, CompiledTier, Destination, Land, Mechanism, Periodic, Settings, StateRecording, Stress,
+    Tier, Tiers,
 };
 
 /// How much a guest executes: what may be done to it how often.
@@ -27,8 +28,9 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
             &mut random,
             &[Tiers::Auto, Tiers::Auto, Tiers::Auto, Tiers::Baseline, Tiers::Optimized],
         ),
-        threshold: random.u32(0..limit),
-        optimize_threshold: random.u32(0..limit),
+        threshold: Some(random.u32(0..limit)),
+        optimize_threshold: Some(random.u32(0..limit)),
+        compilation: one_of(&mut random, &[Compilation::Sync, Compilation::Simulated(seed)]),
         landing: landing(&mut random),
         mechanism: Mechanism::recorded_by(one_of(&mut random, &StateRecording::ALL[1..])),
         stress: stress(&mut random, size),

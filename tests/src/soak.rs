@@ -100,10 +100,14 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { tiers, threshold, optimize_threshold, stress, mechanism, .. } = &self.settings;
+        let Settings { tiers, threshold, optimize_threshold, compilation, stress, mechanism, .. } =
+            &self.settings;
         let Failure { seed, subject, what, .. } = self;
         writeln!(formatter, "seed {seed}: {subject}, mechanism {mechanism}")?;
-        writeln!(formatter, "  {tiers:?}, thresholds {threshold} and {optimize_threshold}, {stress:?}")?;
+        writeln!(
+            formatter,
+            "  {tiers:?}, thresholds {threshold:?} and {optimize_threshold:?}, {compilation}, {stress:?}"
+        )?;
         write!(formatter, "  {what}")
     }
 }

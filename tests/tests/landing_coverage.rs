@@ -28,8 +28,8 @@ const PATIENCE: (u64, u32) = (20_000, 12);
 fn settings(tiers: Tiers) -> Settings {
     Settings {
         tiers,
-        threshold: 20,
-        optimize_threshold: 60,
+        threshold: Some(20),
+        optimize_threshold: Some(60),
         stress: Stress::Uncovered,
         coverage: true,
         checked: false,

@@ -201,8 +201,12 @@ fn tiers_change_while_frames_wait() {
         for (land, every) in [(Tier::Interpreter, 3), (Tier::Baseline, 2), (Tier::Optimized, 7)] {
             for stress in [Stress::hijack(every), Stress::invalidate(every)] {
                 let stress = stress.landing(Land::In(land));
-                let low =
-                    Settings { tiers: Tiers::Auto, threshold: 4, optimize_threshold: 9, ..settings.clone() };
+                let low = Settings {
+                    tiers: Tiers::Auto,
+                    threshold: Some(4),
+                    optimize_threshold: Some(9),
+                    ..settings.clone()
+                };
                 let settings = Settings { stress, ..low };
                 assert_eq!(run(&settings), expected, "{settings:?}");
             }

@@ -218,7 +218,8 @@ fn loops_tier_up() {
         let imports = acting(|call| {
             call.thread().invalidate_all().expect("a walk");
         });
-        let settings = Settings { tiers: Tiers::Auto, threshold: 5, optimize_threshold: 20, ..under(text) };
+        let settings =
+            Settings { tiers: Tiers::Auto, threshold: Some(5), optimize_threshold: Some(20), ..under(text) };
         let (_, thread) = start(LOOP, &settings, &imports);
         for _ in 0..4 {
             let expected = 3 * (1..=500u64).sum::<u64>();
@@ -258,8 +259,12 @@ fn polls_are_requested_and_withdrawn_meanwhile() {
             &Configuration::interpreter().settings,
         );
         for text in MECHANISMS {
-            let settings =
-                Settings { threshold: 5, optimize_threshold: 20, tiers: Tiers::Auto, ..under(text) };
+            let settings = Settings {
+                threshold: Some(5),
+                optimize_threshold: Some(20),
+                tiers: Tiers::Auto,
+                ..under(text)
+            };
             let delegates =
                 Delegates { observer: Some(Arc::new(Requesting(AtomicU64::new(0)))), policy: None };
             let (_, thread) = configuration::start_with(&module, &settings, delegates);

@@ -87,7 +87,14 @@ fn settings(mechanism: Mechanism, number: usize) -> Settings {
         1 => Tiers::Baseline,
         _ => Tiers::Auto,
     };
-    Settings { mechanism, stress, tiers, threshold: 5, optimize_threshold: 10, ..Settings::default() }
+    Settings {
+        mechanism,
+        stress,
+        tiers,
+        threshold: Some(5),
+        optimize_threshold: Some(10),
+        ..Settings::default()
+    }
 }
 
 fn expected() -> Observed {

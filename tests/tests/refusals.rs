@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{
-    CodeVersion, CompileError, CompiledTier, Delegates, Destination, EntryPoint, Event, Imports, Instance,
-    InstantiationError, InvokeError, Observation, Observer, Place, Settings, Tier, TieringPolicy, Tiers,
+    Candidate, CodeVersion, CompileError, CompiledTier, Delegates, Destination, EntryPoint, Event, Imports,
+    Instance, InstantiationError, InvokeError, Observation, Observer, Settings, Tier, TieringPolicy, Tiers,
 };
 use osr_ir::{FunctionIndex, Point, TrapKind, Value};
 use osr_tests::guest::{parse, start_with};
@@ -42,8 +42,12 @@ fn calling(fillers: usize) -> String {
 #[test]
 fn without_code_memory_a_refusal_is_told_and_remembered() {
     let refusals = Arc::new(Refusals::default());
-    let settings =
-        Settings { threshold: 10, optimize_threshold: 100, code_bytes: 4096, ..Settings::default() };
+    let settings = Settings {
+        threshold: Some(10),
+        optimize_threshold: Some(100),
+        code_bytes: 4096,
+        ..Settings::default()
+    };
     let watched = Delegates::observer(refusals.clone());
     let (instance, thread) = start_with(&calling(250), &settings, watched, &Imports::new());
     let sum = |n: u32| (1..=n).fold(0u32, |sum, i| sum.wrapping_add(3 * i));
@@ -71,7 +75,7 @@ impl TieringPolicy for Alternating {
         if tier == Tier::Interpreter { 3 } else { u32::MAX }
     }
 
-    fn tier_up(&self, _: FunctionIndex, _: Tier, _: Place) -> Option<CompiledTier> {
+    fn tier_up(&self, _: &Candidate) -> Option<CompiledTier> {
         Some(CompiledTier::ALL[self.0.fetch_add(1, Ordering::Relaxed).min(1) as usize])
     }
 
@@ -118,8 +122,12 @@ impl TieringPolicy for Leaving {
         if tier == Tier::Baseline { self.0 } else { 0 }
     }
 
-    fn tier_up(&self, _: FunctionIndex, from: Tier, _: Place) -> Option<CompiledTier> {
-        Some(if from == Tier::Interpreter { CompiledTier::Baseline } else { CompiledTier::Optimized })
+    fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
+        Some(if candidate.from == Tier::Interpreter {
+            CompiledTier::Baseline
+        } else {
+            CompiledTier::Optimized
+        })
     }
 
     fn land(&self, _: &CodeVersion, _: Point) -> Destination {
@@ -167,8 +175,8 @@ const DEEP: &str = r#"(module
 fn where_little_native_stack_is_left_nothing_is_compiled() {
     let settings = Settings {
         tiers: Tiers::Auto,
-        threshold: 10,
-        optimize_threshold: 0,
+        threshold: Some(10),
+        optimize_threshold: Some(0),
         stack_reserve_bytes: Settings::MINIMUM_STACK_RESERVE,
         ..Settings::default()
     };

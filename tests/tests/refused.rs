@@ -196,8 +196,8 @@ fn a_thousand_parameters_and_results_travel() {
         let name = format!("{tiers:?}, {stress:?}");
         let settings = Settings {
             tiers,
-            threshold: 1,
-            optimize_threshold: 1,
+            threshold: Some(1),
+            optimize_threshold: Some(1),
             stress,
             checked: true,
             ..Settings::default()

@@ -192,9 +192,10 @@ fn traps_panics_and_exhausted_stacks_end_frames_too() {
     let (_, reference) = start(DEEP, &interpreted(), &deep_imports(|_| ()));
     let expected = outcomes(&reference);
     for mechanism in MECHANISMS {
-        for settings in
-            [eager(), Settings { tiers: Tiers::Auto, threshold: 3, optimize_threshold: 9, ..eager() }]
-        {
+        for settings in [
+            eager(),
+            Settings { tiers: Tiers::Auto, threshold: Some(3), optimize_threshold: Some(9), ..eager() },
+        ] {
             let imports = deep_imports(|call| {
                 call.thread().invalidate_active().expect("a walk");
                 assert!(call.thread().compiled_frames().expect("a walk").len() > 1);

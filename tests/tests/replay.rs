@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use osr_engine::explain::{Explain, Gone};
 use osr_engine::trace::Trace;
-use osr_engine::{Delegates, Land, Observers, Schedule, Settings, Stress, Tiers, Transitions};
+use osr_engine::{Compilation, Delegates, Land, Observers, Schedule, Settings, Stress, Tiers, Transitions};
 use osr_ir::Module;
 use osr_tests::configuration::on_large_stack;
 use osr_tests::event_log::EventLog;
@@ -75,6 +75,11 @@ fn configurations() -> Vec<Configuration> {
         low("hijack, land=random", Stress::hijack(3_001).landing(Land::Random(6))),
         low("low thresholds", Stress::None),
         low("invalidate, the policy lands", Stress::invalidate(9_000)),
+        simulated(low(
+            "simulated, invalidate, land=random",
+            Stress::invalidate(7_001).landing(Land::Random(9)),
+        )),
+        simulated(low("simulated", Stress::None)),
         Configuration::new("baseline, random", Baseline, Stress::invalidate(8_000).landing(Land::Random(7))),
         Configuration::new(
             "optimized, random",
@@ -82,6 +87,12 @@ fn configurations() -> Vec<Configuration> {
             Stress::invalidate(8_000).landing(Land::Random(8)),
         ),
     ]
+}
+
+/// The same with code that arrives late.
+fn simulated(mut configuration: Configuration) -> Configuration {
+    configuration.settings.compilation = Compilation::Simulated(4);
+    configuration
 }
 
 /// Each program in two of the configurations.

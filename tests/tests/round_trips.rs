@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use osr_engine::{
-    CodeVersion, CompiledTier, Delegates, Destination, HostCall, Ladder, Moves, Place, Settings, Tier,
-    TieringPolicy,
+    Candidate, CodeVersion, CompiledTier, Delegates, Destination, HostCall, Ladder, Moves, Place, Settings,
+    Tier, TieringPolicy,
 };
-use osr_ir::{FunctionIndex, Point, Value};
+use osr_ir::{Point, Value};
 use osr_tests::guest::{acting, eager, start_with};
 use osr_tests::process::resident_bytes;
 
@@ -161,8 +161,8 @@ impl TieringPolicy for Seesaw {
         self.0.threshold(tier)
     }
 
-    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
-        self.0.tier_up(function, from, place)
+    fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
+        self.0.tier_up(candidate)
     }
 
     fn land(&self, version: &CodeVersion, _point: Point) -> Destination {

@@ -35,7 +35,7 @@ fn follow(name: &str, module: &Module, settings: Settings, calls: &Calls) -> Com
 
 fn auto(stress: Stress, recording: StateRecording) -> Settings {
     let mechanism = Mechanism::recorded_by(recording);
-    Settings { threshold: 5, optimize_threshold: 20, stress, mechanism, ..Settings::default() }
+    Settings { threshold: Some(5), optimize_threshold: Some(20), stress, mechanism, ..Settings::default() }
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn activations_of_a_function_in_several_tiers_are_told_apart() {
             2 => Stress::invalidate(40 + seed).landing(Land::Random(seed)),
             _ => Stress::Random(seed),
         };
-        for (threshold, optimize_threshold) in [(20, 60), (3, 5)] {
+        for (threshold, optimize_threshold) in [(Some(20), Some(60)), (Some(3), Some(5))] {
             let settings =
                 Settings { threshold, optimize_threshold, ..auto(stress.clone(), StateRecording::default()) };
             let calls = vec![("run".to_owned(), vec![Value::I32(5)])];

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use osr_engine::{
-    BaselineCompiler, CodeMemory, CompiledTier, PlantedDefect, Settings, StateRecording, Tiers,
+    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, PlantedDefect, Settings, StateRecording,
+    Tiers,
 };
 
 use super::mechanism::MechanismOptions;
@@ -19,12 +20,21 @@ pub(crate) struct EngineOptions {
     /// Which tiers execute.
     #[arg(long, value_enum, default_value_t = TierName::Auto)]
     pub(crate) tier: TierName,
-    /// Function entries plus back-edges in the interpreter before a function tiers up. For `--tier auto`.
-    #[arg(long, value_name = "N", help = threshold_help())]
+    /// Function entries plus back-edges in the interpreter before a function tiers up, with `--tier auto` [default: it does
+    /// when compiling costs less than it saves, if the function runs for as long again].
+    #[arg(long, value_name = "N")]
     pub(crate) threshold: Option<u32>,
-    /// Function entries plus back-edges in baseline code before a function is optimized. For `--tier auto`.
-    #[arg(long, value_name = "N", help = optimize_threshold_help())]
+    /// Function entries plus back-edges in baseline code before a function is optimized, with `--tier auto`; 0: there is
+    /// no baseline code [default: it is when that pays].
+    #[arg(long, value_name = "N")]
     pub(crate) optimize_threshold: Option<u32>,
+    /// Where functions that tier up are compiled: `sync`, while they wait; `background`, while they continue in the tier that
+    /// they are in; `simulated:SEED`, as in the background, but the same in every run.
+    #[arg(long = "compile", value_name = "WHERE", default_value_t = Compilation::default())]
+    compilation: Compilation,
+    /// What compilations are taken to cost, where it is decided whether they pay.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = CostsName::Nominal)]
+    costs: CostsName,
     /// How active code is replaced.
     #[command(flatten)]
     mechanism: MechanismOptions,
@@ -81,29 +91,15 @@ impl fmt::Display for DefectOption {
     }
 }
 
-fn threshold_help() -> String {
-    format!(
-        "Function entries plus back-edges in the interpreter before a function tiers up, with --tier auto \
-         [default: {}]",
-        Settings::DEFAULT_THRESHOLD
-    )
-}
-
-fn optimize_threshold_help() -> String {
-    format!(
-        "Function entries plus back-edges in baseline code before a function is optimized, with --tier auto; \
-         0: there is no baseline code [default: {}]",
-        Settings::DEFAULT_OPTIMIZE_THRESHOLD
-    )
-}
-
 impl EngineOptions {
     /// The engine's settings, if the options agree.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let mut settings = Settings {
             tiers: self.tier.tiers(),
-            threshold: self.threshold.unwrap_or(Settings::DEFAULT_THRESHOLD),
-            optimize_threshold: self.optimize_threshold.unwrap_or(Settings::DEFAULT_OPTIMIZE_THRESHOLD),
+            threshold: self.threshold,
+            optimize_threshold: self.optimize_threshold,
+            costs: self.costs.costs(),
+            compilation: self.compilation,
             mechanism: self.mechanism.mechanism()?,
             baseline: self.baseline.compiler(),
             code_memory: self.code_memory.memory(),
@@ -197,6 +193,24 @@ impl Default for BaselineName {
         match BaselineCompiler::default() {
             BaselineCompiler::SinglePass => BaselineName::SinglePass,
             BaselineCompiler::Cranelift => BaselineName::Cranelift,
+        }
+    }
+}
+
+/// Names of [`Costs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CostsName {
+    /// As much as they did when the engine was calibrated: decisions are the same in every run.
+    Nominal,
+    /// As much as the process measures.
+    Measured,
+}
+
+impl CostsName {
+    fn costs(self) -> Costs {
+        match self {
+            CostsName::Nominal => Costs::Nominal,
+            CostsName::Measured => Costs::Measured,
         }
     }
 }

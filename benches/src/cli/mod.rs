@@ -21,6 +21,7 @@ use crate::laboratory::list::ListOptions;
 use crate::laboratory::main_job::MainJobOptions;
 use crate::laboratory::readiness::ReadinessOptions;
 use crate::laboratory::recording::RecordingOptions;
+use crate::laboratory::regret::RegretOptions;
 use crate::laboratory::report::ReportOptions;
 use crate::laboratory::steady::SteadyOptions;
 use crate::laboratory::sweep::SweepOptions;
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Steady(SteadyOptions),
     /// Measure what optimized code pays for being ready to be replaced, component by component.
     Readiness(ReadinessOptions),
+    /// Measure what tiering policies take against the best fixed choice of tiers, from start to exit.
+    Regret(RegretOptions),
     /// Measure all mechanisms side by side: what each costs while nothing happens, and when something does.
     Thread(ThreadOptions),
     /// Run the experiments that a file describes, and append what they find to a file; continues what was ended.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use osr_engine::{Mechanism, Schedule, Settings, StateRecording, Stress, Tiers};
+use osr_engine::{Compilation, Mechanism, Schedule, Settings, StateRecording, Stress, Tiers};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -85,10 +85,12 @@ impl fmt::Display for Reached {
 
 /// Settings that are options of `osr-bench run`, by where they are in the JSON, in the order in which they are
 /// compared. All others have the same value in every run.
-const OPTIONS: [(&str, &str); 6] = [
+const OPTIONS: [(&str, &str); 8] = [
     ("/tiers", "--tier"),
     ("/threshold", "--threshold"),
     ("/optimize_threshold", "--optimize-threshold"),
+    ("/costs", "--costs"),
+    ("/compilation", "--compile"),
     ("/mechanism/recording", "--state-recording"),
     ("/unrolling", "--unrolling"),
     ("/points", "--points"),
@@ -127,11 +129,15 @@ impl ScheduledRun {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
-        let Settings { tiers, threshold, optimize_threshold, mechanism, unrolling, .. } = self.settings;
+        let Settings { tiers, threshold, optimize_threshold, compilation, mechanism, unrolling, .. } =
+            self.settings;
         option("--tier", &plain(&serde_json::json!(tiers)));
         if tiers == Tiers::Auto {
-            option("--threshold", &threshold);
-            option("--optimize-threshold", &optimize_threshold);
+            let given = [("--threshold", threshold), ("--optimize-threshold", optimize_threshold)];
+            given.iter().for_each(|(name, count)| count.iter().for_each(|count| option(name, count)));
+        }
+        if compilation != Compilation::default() {
+            option("--compile", &compilation);
         }
         let recording = mechanism.recording;
         if mechanism != Mechanism::recorded_by(recording) {
@@ -177,7 +183,11 @@ impl ScheduledRun {
 
 /// A value without quotation marks.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::Null => "left out".to_owned(),
+        Value::String(text) => text.clone(),
+        _ => value.to_string(),
+    }
 }
 
 /// The hash of a program's file: 16 hexadecimal digits.

@@ -4,6 +4,7 @@
 //!   main_job    all bundled programs, interpreted, optimized, and invalidated again and again; one frame's price
 //!   steady      tiers and other engines against one another   ─┐
 //!   readiness   what each component of readiness adds         ─┴─> measuring ──> statistics
+//!   regret      what tiering policies take against the best fixed choice, from start to exit
 //!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
@@ -18,6 +19,7 @@ pub(crate) mod main_job;
 pub(crate) mod measuring;
 pub(crate) mod readiness;
 pub(crate) mod recording;
+pub(crate) mod regret;
 pub(crate) mod report;
 pub(crate) mod results;
 mod show;

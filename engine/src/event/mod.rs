@@ -13,7 +13,7 @@ pub(crate) mod statistics;
 use std::fmt;
 use std::time::Duration;
 
-use osr_compiler::{Analysis, CompileError, EntryPoint};
+use osr_compiler::{Analysis, CompileError, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, Register};
 use serde::Serialize;
 
@@ -61,6 +61,22 @@ impl fmt::Display for Cause {
             Cause::Observer => formatter.write_str("an observer requested it"),
         }
     }
+}
+
+/// What is expected of a compilation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Instructions of the IR in the unit.
+    pub instructions: u32,
+    /// The time that it takes, in nanoseconds; 0 if the code is there, [`Estimate::NEVER`] if the compiler has refused it.
+    pub cost_ns: u64,
+    /// What the code saves if the function runs for as long again as it has run, in nanoseconds.
+    pub saving_ns: u64,
+}
+
+impl Estimate {
+    /// The cost of what cannot be compiled.
+    pub const NEVER: u64 = u64::MAX;
 }
 
 /// What replaces frames.
@@ -114,6 +130,24 @@ pub enum Event<'a> {
         frame: Option<u64>,
         /// The tier that it is in.
         tier: Tier,
+    },
+    /// The policy wants code that is not there. What comes of it is told by [`Event::Compiled`], [`Event::Refused`] or
+    /// [`Event::Discarded`].
+    Ordered {
+        /// The code.
+        key: VersionKey,
+        /// What it is expected to cost, and to save.
+        estimate: Estimate,
+        /// Why.
+        cause: Cause,
+    },
+    /// Code that was [ordered](Event::Ordered) is not installed: code of the function was retired meanwhile, and so was
+    /// what this was compiled on.
+    Discarded {
+        /// The code.
+        key: VersionKey,
+        /// Why it was ordered.
+        cause: Cause,
     },
     /// A version was compiled and installed.
     Compiled {

@@ -3,6 +3,7 @@
 use osr_compiler::CallBinding;
 
 use crate::error::InstantiationError;
+use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::mechanism::ActiveFrames;
 use crate::settings::stress::Stress;
 use crate::settings::{Settings, Tiers};
@@ -20,6 +21,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         && !schedule.is_ordered()
     {
         return Err(InstantiationError::UnorderedSchedule);
+    }
+    let is_timed = settings.compilation == Compilation::Background || settings.costs == Costs::Measured;
+    if is_timed && settings.counts_safepoints() {
+        return Err(InstantiationError::DependsOnTime);
     }
     settings.mechanism.check()?;
     let is_near = settings.mechanism.binding != CallBinding::Cell

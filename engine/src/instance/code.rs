@@ -32,7 +32,8 @@ impl Instance {
         let state = self.function(version.function);
         state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
         self.update_cell(version);
-        state.counter.reset();
+        state.restart_count();
+        state.account.retire();
         if let Some(profile) = state.existing_profile() {
             profile.reset_countdown(self.threshold(Tier::Baseline));
         }

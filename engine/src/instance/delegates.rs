@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::thread::observer::Observer;
-use crate::tiering::TieringPolicy;
+use crate::tiering::policy::TieringPolicy;
 
 /// What watches an instance, and what decides for it. Neither changes the code that is made: what does is a
 /// [setting](crate::Settings).

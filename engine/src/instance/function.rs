@@ -11,6 +11,7 @@ use osr_ir::{Body, Point};
 
 use crate::interpreter::Code;
 use crate::settings::CompiledTier;
+use crate::tiering::{Account, Work};
 
 /// The state of one function of an instance. Everything lazy is computed on first use.
 #[derive(Debug, Default)]
@@ -19,11 +20,14 @@ pub(crate) struct FunctionState {
     pub(crate) counter: Counter,
     /// The compiled code that a call enters now; null if there is none: that of the best tier.
     pub(crate) compiled: AtomicPtr<u8>,
+    /// What it has executed, and what its compilations have cost.
+    pub(crate) account: Account,
     refusals: Mutex<Vec<Refusal>>,
     tiers: [TierCode; 2],
     analysis: OnceLock<Analysis>,
     code: OnceLock<Code>,
     profile: OnceLock<Profile>,
+    work: OnceLock<Work>,
 }
 
 /// A compilation that failed, and would again.
@@ -59,8 +63,8 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// restarts.
-    pub(crate) fn reset(&self) {
+    /// Restarts.
+    fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 }
@@ -87,6 +91,12 @@ impl TierCode {
 }
 
 impl FunctionState {
+    /// The interpreter's count restarts.
+    pub(crate) fn restart_count(&self) {
+        self.counter.reset();
+        self.account.restart_count();
+    }
+
     /// The analyses of this function's body, which `body` returns.
     #[inline(always)]
     pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
@@ -120,6 +130,11 @@ impl FunctionState {
     #[inline(always)]
     pub(crate) fn existing_code(&self) -> Option<&Code> {
         self.code.get()
+    }
+
+    /// The work in its body, as `of` has it.
+    pub(crate) fn work(&self, of: impl FnOnce() -> Work) -> &Work {
+        self.work.get_or_init(of)
     }
 
     /// The profile, made by `new` on first use.

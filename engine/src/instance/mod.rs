@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::{Profile, Profiled};
 use osr_compiler::reference::{reference, referenced};
-use osr_compiler::{Analysis, LinkedModule};
+use osr_compiler::{Analysis, EntryPoint, LinkedModule, VersionKey};
 use osr_ir::{
     Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
     Points, SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
@@ -39,7 +39,8 @@ use crate::memory::table::Table;
 use crate::settings::{Settings, Tier};
 use crate::thread::Thread;
 use crate::thread::observer::Observer;
-use crate::tiering::{self, TieringPolicy, all_at_once, compile};
+use crate::tiering::policy::{self, TieringPolicy};
+use crate::tiering::{CostModel, Queue, Work, all_at_once, compile};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct Instance {
     registry: Registry,
     stubs: StubTable,
     coverage: Option<Coverage>,
+    /// What is compiled beside the guest.
+    queue: Option<Queue>,
     thread: AtomicPtr<Thread>,
 }
 
@@ -153,7 +156,7 @@ impl Instance {
         let registry = Registry::new(&settings, compile::compiler().common_unwind());
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let has_own_policy = policy.is_some();
-        let policy = tiering::policy(policy, &settings);
+        let policy = policy::policy(policy, &settings);
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;
@@ -177,6 +180,7 @@ impl Instance {
             cells,
             coverage: settings.coverage.then(Coverage::default),
             thread: AtomicPtr::new(ptr::null_mut()),
+            queue: Queue::of(settings.compilation),
             registry,
             stubs,
             settings,
@@ -359,6 +363,32 @@ impl Instance {
             debug_assert_eq!(osr_ir::verifier::verify_function(self.module(), defined), Ok(()));
             self.body(function)
         })
+    }
+
+    /// The work in the body of a defined function.
+    pub(crate) fn work(&self, function: FunctionIndex) -> &Work {
+        self.function(function).work(|| Work::of(self.body(function), self.points(function)))
+    }
+
+    /// Instructions of the unit that `key` asks for.
+    pub(crate) fn unit_instructions(&self, key: VersionKey) -> u32 {
+        let work = self.work(key.function);
+        match key.entry {
+            EntryPoint::Function => work.instructions(),
+            EntryPoint::Continuation(point) => {
+                work.reached_from(self.body(key.function), self.points(key.function), point)
+            }
+        }
+    }
+
+    /// What is compiled beside the guest, if anything is.
+    pub(crate) fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// What compilations are taken to cost.
+    pub(crate) fn costs(&self) -> CostModel {
+        CostModel::of(&self.settings)
     }
 
     /// The points of a defined function, in its body as it is executed.

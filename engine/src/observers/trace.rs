@@ -12,7 +12,9 @@
 //! | `guest` | `call NAME` | B, E | a call of the guest by the embedder or the host |
 //! | `guest` | `host NAME` | B, E | a call of a function of the host by the guest |
 //! | `compile` | `compile NAME` | X | a compilation, with its duration, tier, entry, version, cause |
+//! | `compile` | `order NAME` | i | code is ordered, with what it is expected to cost and to save |
 //! | `compile` | `refuse NAME` | i | the compiler refused |
+//! | `compile` | `discard NAME` | i | ordered code is not installed: code of the function was retired meanwhile |
 //! | `tier-up` | `tier up NAME` | i | an activation leaves the interpreter, or a call enters compiled code |
 //! | `replace` | `invalidate`, `hijack` | B, E | frames are replaced, with the cause |
 //! | `version` | `retire NAME`, `release NAME`, `forget NAME` | X | a version's end: nothing enters it; its code is gone; its frame maps are |
@@ -191,6 +193,16 @@ impl<W: Write> State<W> {
                 self.record("guest", "E", Cow::Borrowed(""), trap)
             }
             Event::Compiled { version, duration, cause } => self.compiled(at, version, duration, cause),
+            Event::Ordered { key, estimate, cause } => {
+                let args = json!({
+                    "tier": key.tier, "entry": key.entry.to_string(), "estimate": estimate, "cause": cause
+                });
+                self.instant("compile", name("order", at, key.function), args)
+            }
+            Event::Discarded { key, cause } => {
+                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(), "cause": cause });
+                self.instant("compile", name("discard", at, key.function), args)
+            }
             Event::Refused { function, tier, error, cause, .. } => {
                 let error = error.to_string();
                 let args =

@@ -1,6 +1,7 @@
 //! What an experiment can choose.
 
 pub(crate) mod code_memory;
+pub(crate) mod compilation;
 pub(crate) mod destination;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
 use crate::settings::code_memory::CodeMemory;
+use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::destination::Destination;
 use crate::settings::mechanism::{HijackDensity, Mechanism};
 use crate::settings::planted::PlantedDefect;
@@ -36,11 +38,18 @@ pub struct Settings {
     /// Which tiers execute.
     pub tiers: Tiers,
     /// With [`Tiers::Auto`], function entries plus back-edges in the interpreter before a function tiers
-    /// up.
-    pub threshold: u32,
+    /// up. `None`: it does when that pays ([`Candidate::pays`](crate::Candidate::pays)).
+    pub threshold: Option<u32>,
     /// With [`Tiers::Auto`], function entries plus back-edges in baseline code before a function is
-    /// optimized. 0: functions are optimized at [`Settings::threshold`], without baseline code before.
-    pub optimize_threshold: u32,
+    /// optimized. 0: there is no baseline code, functions leave the interpreter optimized. `None`: it is when that
+    /// pays.
+    pub optimize_threshold: Option<u32>,
+    /// What compilations are taken to cost when it is decided whether they pay.
+    pub costs: Costs,
+    /// Where functions are compiled that tier up: while they wait, or beside them.
+    pub compilation: Compilation,
+    /// Memory that one compilation may take, as it is [estimated](crate::Estimate): larger units are refused.
+    pub unit_bytes: usize,
     /// Where hijacked frames land, unless [`Settings::stress`] says.
     pub landing: Destination,
     /// How active code is replaced, and what code carries for it.
@@ -85,10 +94,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The default of [`Settings::threshold`]: interpreting a loop this often costs about as much as
-    /// compiling it quickly does.
-    pub const DEFAULT_THRESHOLD: u32 = 500;
-
     /// The least [`Settings::stack_reserve_bytes`].
     pub const MINIMUM_STACK_RESERVE: usize = 64 << 10;
 
@@ -101,9 +106,11 @@ impl Settings {
     }
 
     /// Whether safepoints are counted: then all polls of compiled code take their slow path. Recorded runs
-    /// count them, whatever is forced, so that the numbers in a schedule mean the same in every run.
+    /// count them, whatever is forced, so that the numbers in a schedule mean the same in every run; and so do those in
+    /// which code arrives at safepoints that a seed chooses.
     pub fn counts_safepoints(&self) -> bool {
-        self.stress.wants_safepoints() || self.record
+        let is_simulated = matches!(self.compilation, Compilation::Simulated(_));
+        self.stress.wants_safepoints() || self.record || is_simulated
     }
 
     /// Whether landings are checked, recorded, counted by site, forced to end somewhere, or hijack frames further out.
@@ -112,10 +119,6 @@ impl Settings {
         let is_sparse = self.mechanism.density == HijackDensity::Sparse;
         self.checked || self.record || self.coverage || forces || is_sparse
     }
-
-    /// The default of [`Settings::optimize_threshold`]: by then, optimizing costs less than what it is
-    /// likely to save.
-    pub const DEFAULT_OPTIMIZE_THRESHOLD: u32 = 5_000;
 
     /// Whether all code is made with the instance.
     pub(crate) fn is_made_at_once(&self) -> bool {
@@ -127,8 +130,11 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             tiers: Tiers::Auto,
-            threshold: Settings::DEFAULT_THRESHOLD,
-            optimize_threshold: Settings::DEFAULT_OPTIMIZE_THRESHOLD,
+            threshold: None,
+            optimize_threshold: None,
+            costs: Costs::default(),
+            compilation: Compilation::default(),
+            unit_bytes: 1 << 30,
             landing: Destination::default(),
             mechanism: Mechanism::default(),
             baseline: BaselineCompiler::default(),
@@ -178,8 +184,11 @@ mod tests {
         for stress in stresses {
             round_trip(&Settings {
                 tiers: Tiers::Baseline,
-                threshold: 1,
-                optimize_threshold: u32::MAX,
+                threshold: Some(1),
+                optimize_threshold: Some(u32::MAX),
+                costs: Costs::Measured,
+                compilation: Compilation::Simulated(3),
+                unit_bytes: 4,
                 landing: Destination::Compiled(CompiledTier::Baseline),
                 mechanism: Mechanism {
                     binding: CallBinding::Direct,

@@ -192,6 +192,11 @@ impl Thread {
         &self.instance
     }
 
+    /// The same, to share it.
+    pub(crate) fn shared_instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
     /// The stack of interpreter frames.
     pub(crate) fn values(&self) -> &ValueStack {
         &self.values

@@ -13,7 +13,7 @@ use crate::settings::stress::Action;
 use crate::thread::Thread;
 use crate::thread::observation::Observation;
 use crate::thread::phase::Phase;
-use crate::tiering::TieringPolicy;
+use crate::tiering::policy::TieringPolicy;
 
 /// Sees what happens. Called on the guest's thread, which waits.
 ///

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Unit, VersionKey};
 
@@ -17,19 +18,40 @@ pub(crate) fn compiler() -> &'static Compiler {
 
 /// Compiles what `key` asks for, and installs the code. Nothing enters it yet.
 pub(crate) fn compile(instance: &Instance, key: VersionKey) -> Result<Arc<CodeVersion>, CompileError> {
+    install(instance, key, compile_body(instance, key)?)
+}
+
+/// Installs what was compiled for `key`. Nothing enters it yet.
+pub(super) fn install(
+    instance: &Instance,
+    key: VersionKey,
+    body: CompiledBody,
+) -> Result<Arc<CodeVersion>, CompileError> {
     let registry = instance.registry();
-    let version = registry.install(key, compile_body(instance, key)?, 0)?;
+    let version = registry.install(key, body, 0)?;
     registry.bind(&version, |callee| instance.cell(callee).load(Ordering::Acquire) as u64);
     Ok(version)
 }
 
-/// Compiles without installing.
+/// Compiles without installing. What it costs is on the function's account.
 pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<CompiledBody, CompileError> {
-    let mut body = compiler().compile(&unit(instance, key))?;
+    let instructions = instance.unit_instructions(key);
+    check_size(instance, key.tier, instructions)?;
+    let (costs, began) = (instance.costs(), Instant::now());
+    let compiled = compiler().compile(&unit(instance, key));
+    costs.measured(key.tier, instructions, began.elapsed());
+    instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
+    let mut body = compiled?;
     if let Some(defect) = &instance.settings().planted {
         defect.apply(&instance.module().function(key.function).name, key.entry, &mut body.frame_maps);
     }
     Ok(body)
+}
+
+/// Refuses a unit whose compilation would take too much memory.
+fn check_size(instance: &Instance, tier: CompiledTier, instructions: u32) -> Result<(), CompileError> {
+    let (bytes, limit) = (instance.costs().bytes(tier, instructions), instance.settings().unit_bytes as u64);
+    if bytes > limit { Err(CompileError::UnitTooLarge { instructions, bytes, limit }) } else { Ok(()) }
 }
 
 fn unit(instance: &Instance, key: VersionKey) -> Unit<'_> {

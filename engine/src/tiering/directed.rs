@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, Point};
+use osr_ir::Point;
 
-use super::TieringPolicy;
+use super::policy::{Candidate, TieringPolicy};
 use crate::code::CodeVersion;
-use crate::event::statistics::Place;
 use crate::settings::destination::Destination;
 use crate::settings::mechanism::ActiveFrames;
 use crate::settings::{CompiledTier, Tier};
@@ -23,8 +22,8 @@ impl TieringPolicy for Directed {
         self.policy.threshold(tier)
     }
 
-    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
-        self.policy.tier_up(function, from, place)
+    fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
+        self.policy.tier_up(candidate)
     }
 
     fn land(&self, version: &CodeVersion, point: Point) -> Destination {

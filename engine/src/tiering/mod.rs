@@ -1,100 +1,38 @@
 //! Tiering: when a function continues in better code, and where hijacked frames land.
 //!
+//! ```text
+//!   a count expires ──> candidate: what it has executed, ──> policy ──> order ──> compile ──> install
+//!                       what code for it costs and saves                 └── or the queue ──┘
+//! ```
+//!
 //! A *policy* decides, this file carries out: it finds the code that an activation continues in, and
-//! compiles it where there is none yet.
+//! has it compiled where there is none yet. Only what will be entered is: for a frame at a loop header the continuation,
+//! and the function when it is called again.
 
+mod account;
 pub(crate) mod all_at_once;
 pub(crate) mod compile;
+mod cost;
 mod directed;
+mod order;
+pub(crate) mod policy;
+mod queue;
+mod work;
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
-
-use osr_compiler::{CompileError, EntryPoint, VersionKey};
+use osr_compiler::{EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, PointKind};
+
+pub(crate) use account::Account;
+pub(crate) use cost::CostModel;
+pub(crate) use queue::Queue;
+pub(crate) use work::Work;
 
 use crate::code::CodeVersion;
 use crate::event::statistics::Place;
-use crate::event::{Cause, Event};
+use crate::event::{Cause, Estimate, Event};
 use crate::settings::destination::Destination;
-use crate::settings::mechanism::ActiveFrames;
-use crate::settings::{CompiledTier, Settings, Tier, Tiers};
+use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
-
-/// Decides where functions continue.
-///
-/// It is asked in the middle of a transition, and decides from what it is given and what it knows. Whatever it
-/// asks a thread to do is refused. If it panics, the function stays in its tier, or the frame lands in the
-/// interpreter, and the guest's call ends as after the panic of an [`Observer`](crate::Observer).
-pub trait TieringPolicy: fmt::Debug + Send + Sync {
-    /// After how many entries plus back-edges in `tier` the policy is asked whether a function
-    /// [tiers up](Self::tier_up). 0: at once, at the first; `u32::MAX`: never. Asked once for each tier, when
-    /// the instance is made.
-    fn threshold(&self, tier: Tier) -> u32;
-
-    /// `function` has reached the threshold of the tier `from`, and is at `place`: the tier that it goes
-    /// on in, which is compiled if need be. None: it stays, and its count restarts.
-    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier>;
-
-    /// A hijacked frame of `version` arrives in the landing stub; it resumes at `point`.
-    fn land(&self, version: &CodeVersion, point: Point) -> Destination;
-}
-
-/// The default policy: from the interpreter to baseline code to optimized code, by counts; hijacked
-/// frames land where the settings say.
-#[derive(Clone, Copy, Debug)]
-pub struct Ladder {
-    tiers: Tiers,
-    threshold: u32,
-    optimize_threshold: u32,
-    landing: Destination,
-}
-
-impl Ladder {
-    /// The policy that `settings` ask for.
-    pub fn of(settings: &Settings) -> Ladder {
-        let Settings { tiers, threshold, optimize_threshold, landing, .. } = *settings;
-        Ladder { tiers, threshold, optimize_threshold, landing }
-    }
-}
-
-impl TieringPolicy for Ladder {
-    fn threshold(&self, tier: Tier) -> u32 {
-        match (tier, self.tiers) {
-            (_, Tiers::Interpreter) | (Tier::Optimized, _) => u32::MAX,
-            (Tier::Interpreter, Tiers::Baseline | Tiers::Optimized) => 0,
-            (Tier::Interpreter, Tiers::Auto) => self.threshold,
-            (Tier::Baseline, Tiers::Auto) => self.optimize_threshold,
-            (Tier::Baseline, Tiers::Baseline | Tiers::Optimized) => u32::MAX,
-        }
-    }
-
-    fn tier_up(&self, _function: FunctionIndex, from: Tier, _place: Place) -> Option<CompiledTier> {
-        match (from, self.tiers) {
-            (_, Tiers::Interpreter) | (Tier::Optimized, _) => None,
-            (Tier::Interpreter, Tiers::Baseline) => Some(CompiledTier::Baseline),
-            (Tier::Interpreter, Tiers::Auto) if self.optimize_threshold > 0 => Some(CompiledTier::Baseline),
-            (Tier::Interpreter, _) | (Tier::Baseline, Tiers::Auto) => Some(CompiledTier::Optimized),
-            (Tier::Baseline, _) => None,
-        }
-    }
-
-    fn land(&self, _version: &CodeVersion, _point: Point) -> Destination {
-        self.landing
-    }
-}
-
-/// `policy`, or what `settings` ask for; where frames land, the mechanism may decide.
-pub(crate) fn policy(policy: Option<Arc<dyn TieringPolicy>>, settings: &Settings) -> Arc<dyn TieringPolicy> {
-    let policy = policy.unwrap_or_else(|| Arc::new(Ladder::of(settings)));
-    match settings.mechanism.frames {
-        frames @ (ActiveFrames::HijackToInterpreter | ActiveFrames::HijackToVersion) => {
-            Arc::new(directed::Directed { policy, frames })
-        }
-        _ => policy,
-    }
-}
 
 /// A function is entered in the interpreter often enough. Returns its compiled code, if it is to be
 /// entered.
@@ -103,11 +41,7 @@ pub(crate) fn entry(thread: &Thread, function: FunctionIndex) -> Option<*const u
     let compiled = thread.instance().function(function).compiled();
     let code = match compiled {
         Some(code) => code,
-        None => {
-            let tier = tier_up(thread, function, Place::Entry, EntryPoint::Function)?;
-            let cause = Cause::TierUp { from: Tier::Interpreter, place: Place::Entry };
-            code_of(thread, function, tier, EntryPoint::Function, cause)?
-        }
+        None => from_interpreter(thread, function, osr_ir::Points::entry())?.0,
     };
     thread.observe(|| Event::Entered { function, code: code as u64 });
     thread.count(|transitions| transitions.tier_up += 1);
@@ -122,13 +56,31 @@ pub(crate) fn continuation(
     function: FunctionIndex,
     point: Point,
 ) -> Option<(*const u8, CompiledTier)> {
-    let place = place_of(thread, function, point);
-    let tier = tier_up(thread, function, place, EntryPoint::Continuation(point))?;
-    let cause = Cause::TierUp { from: Tier::Interpreter, place };
-    let code = code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
+    let (code, tier) = from_interpreter(thread, function, point)?;
     thread.count(|transitions| transitions.tier_up += 1);
-    thread.count_move(Tier::Interpreter, tier.into(), place);
+    thread.count_move(Tier::Interpreter, tier.into(), place_of(thread, function, point));
     Some((code, tier))
+}
+
+/// The code in which `function`, which is interpreted and at `point`, continues, if it is there, with its tier.
+fn from_interpreter(
+    thread: &Thread,
+    function: FunctionIndex,
+    point: Point,
+) -> Option<(*const u8, CompiledTier)> {
+    let instance = thread.instance();
+    let state = instance.function(function);
+    arrive(thread);
+    let arrival = Arrival::at(thread, Tier::Interpreter, function, point);
+    state.account.charge_count(state.counter.value(), arrival.work(thread));
+    let is_asked = instance.threshold(Tier::Interpreter) != NEVER;
+    let tier = is_asked.then(|| arrival.ask(thread)).flatten();
+    let code = tier.and_then(|tier| Some((order::code(thread, &arrival, tier)?, tier)));
+    if code.is_none() {
+        // Do not ask again at once.
+        state.restart_count();
+    }
+    code
 }
 
 /// A frame of `version`, which profiles, is at the poll of `point`, and the function has been executed
@@ -137,25 +89,107 @@ pub(crate) fn continuation(
 #[cold]
 pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> Option<CompiledTier> {
     let function = version.function;
-    let place = place_of(thread, function, point);
+    let state = thread.instance().function(function);
     let threshold = thread.instance().threshold(Tier::Baseline);
     thread.instance().profile(function).reset_countdown(threshold);
     if threshold == NEVER {
         return None;
     }
-    let tier = thread.ask_policy(None, |policy| policy.tier_up(function, Tier::Baseline, place))?;
-    let cause = Cause::TierUp { from: Tier::Baseline, place };
-    code_of(thread, function, tier, EntryPoint::Function, cause)?;
+    arrive(thread);
+    let arrival = Arrival::at(thread, Tier::Baseline, function, point);
+    state.account.charge(threshold, arrival.work(thread));
+    let tier = arrival.ask(thread)?;
+    let is_called_again = state.code_at(tier, arrival.entry).is_some();
+    order::code(thread, &arrival, tier)?;
     thread.count(|transitions| transitions.tier_up += 1);
-    if place == Place::Entry {
+    if arrival.place == Place::Entry {
         return None;
     }
-    code_of(thread, function, tier, EntryPoint::Continuation(point), cause)?;
+    if is_called_again && state.code_at(tier, EntryPoint::Function).is_none() {
+        // The frame that the continuation was compiled for did not come back here.
+        let call = Arrival::at(thread, Tier::Baseline, function, osr_ir::Points::entry());
+        if let Some(tier) = call.ask(thread) {
+            order::code(thread, &call, tier);
+        }
+    }
     Some(tier)
 }
 
-/// A frame of `version` has landed, to continue at `point`: the continuation, and its tier; none if it goes
-/// on in the interpreter.
+/// Installs code that was compiled beside the guest, which is in the runtime.
+pub(crate) fn arrive(thread: &Thread) {
+    if let Some(queue) = thread.instance().queue() {
+        order::arrive(thread, queue);
+    }
+}
+
+/// A function whose count has expired, and where it is.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    from: Tier,
+    function: FunctionIndex,
+    point: Point,
+    place: Place,
+    /// Of the code that it would continue in.
+    entry: EntryPoint,
+}
+
+impl Arrival {
+    fn at(thread: &Thread, from: Tier, function: FunctionIndex, point: Point) -> Arrival {
+        let place = place_of(thread, function, point);
+        let entry = match place {
+            Place::Entry => EntryPoint::Function,
+            Place::LoopHeader | Place::PendingReturn => EntryPoint::Continuation(point),
+        };
+        Arrival { from, function, point, place, entry }
+    }
+
+    fn key(&self, tier: CompiledTier) -> VersionKey {
+        VersionKey { function: self.function, tier, entry: self.entry }
+    }
+
+    fn cause(&self) -> Cause {
+        Cause::TierUp { from: self.from, place: self.place }
+    }
+
+    /// Instructions that such an arrival stands for.
+    fn work(&self, thread: &Thread) -> u32 {
+        let instance = thread.instance();
+        instance.work(self.function).of_arrival(instance.points(self.function), self.point)
+    }
+
+    /// Where the policy has the function continue.
+    fn ask(&self, thread: &Thread) -> Option<CompiledTier> {
+        let candidate = self.candidate(thread);
+        thread.ask_policy(None, |policy| policy.tier_up(&candidate))
+    }
+
+    fn candidate(&self, thread: &Thread) -> policy::Candidate {
+        let instance = thread.instance();
+        let state = instance.function(self.function);
+        let work = state.account.work();
+        let released = instance.code_statistics().versions_released;
+        let estimate = |tier: CompiledTier| {
+            let instructions = instance.unit_instructions(self.key(tier));
+            let cost = match state.code_at(tier, self.entry) {
+                Some(_) => 0,
+                None if state.is_refused(tier, self.entry, released) => Estimate::NEVER,
+                None => instance.costs().compilation(tier, instructions),
+            };
+            policy::estimate((self.from, tier), work, instructions, cost)
+        };
+        policy::Candidate {
+            function: self.function,
+            from: self.from,
+            place: self.place,
+            work,
+            paid_ns: state.account.paid(),
+            estimates: CompiledTier::ALL.map(estimate),
+        }
+    }
+}
+
+/// A frame of `version` has landed, to continue at `point`: the continuation, and its tier; none if it continues
+/// in the interpreter.
 #[inline(always)]
 pub(crate) fn landing(
     thread: &Thread,
@@ -171,7 +205,10 @@ pub(crate) fn landing(
     let function = version.function;
     let code = match thread.instance().function(function).continuation(tier, point) {
         Some(code) => code,
-        None if compile => code_of(thread, function, tier, EntryPoint::Continuation(point), Cause::Landing)?,
+        None if compile => {
+            let key = VersionKey { function, tier, entry: EntryPoint::Continuation(point) };
+            order::compile_now(thread, key, Cause::Landing)?
+        }
         None => return None,
     };
     Some((code, tier))
@@ -185,86 +222,3 @@ pub(crate) fn place_of(thread: &Thread, function: FunctionIndex, point: Point) -
 
 /// The threshold of a tier that is not left by itself.
 const NEVER: u32 = u32::MAX;
-
-/// The tier that `function`, which is interpreted, continues in, with code that is entered at `entry` and is
-/// there, or may be compiled.
-fn tier_up(
-    thread: &Thread,
-    function: FunctionIndex,
-    place: Place,
-    entry: EntryPoint,
-) -> Option<CompiledTier> {
-    let instance = thread.instance();
-    let is_asked = instance.threshold(Tier::Interpreter) != NEVER;
-    let tier = is_asked
-        .then(|| thread.ask_policy(None, |policy| policy.tier_up(function, Tier::Interpreter, place)))
-        .flatten();
-    let state = instance.function(function);
-    let is_possible = |tier: &CompiledTier| {
-        let key = VersionKey { function, tier: *tier, entry };
-        state.code_at(*tier, entry).is_some() || can_compile(thread, key)
-    };
-    let tier = tier.filter(is_possible);
-    if tier.is_none() {
-        // Do not ask again at once.
-        state.counter.reset();
-    }
-    tier
-}
-
-/// Whether compiling what `key` asks for is worth trying: it was not refused, and there is native stack for
-/// the compiler.
-fn can_compile(thread: &Thread, key: VersionKey) -> bool {
-    let instance = thread.instance();
-    let released = instance.code_statistics().versions_released;
-    let instructions = instance.body(key.function).instruction_count() as u64;
-    !instance.function(key.function).is_refused(key.tier, key.entry, released)
-        && thread.has_native_stack_for(COMPILER_STACK + instructions / 2)
-}
-
-/// Native stack that the compiler takes at most, but for what grows with the body: measured were 76 to 90
-/// KB, and 24 KB more for a body of 140,000 instructions.
-const COMPILER_STACK: u64 = 128 << 10;
-
-/// The code of `tier` that is entered at `entry`, compiled if there is none.
-#[cold]
-fn code_of(
-    thread: &Thread,
-    function: FunctionIndex,
-    tier: CompiledTier,
-    entry: EntryPoint,
-    cause: Cause,
-) -> Option<*const u8> {
-    let known = thread.instance().function(function).code_at(tier, entry);
-    known.or_else(|| compile(thread, function, tier, entry, cause))
-}
-
-fn compile(
-    thread: &Thread,
-    function: FunctionIndex,
-    tier: CompiledTier,
-    entry: EntryPoint,
-    cause: Cause,
-) -> Option<*const u8> {
-    let instance = thread.instance();
-    let key = VersionKey { function, tier, entry };
-    if !can_compile(thread, key) {
-        return None;
-    }
-    let began = Instant::now();
-    match compile::compile(instance, key) {
-        Ok(version) => {
-            instance.publish(&version);
-            thread.observe(|| Event::Compiled { version: &version, duration: began.elapsed(), cause });
-            Some(version.start as *const u8)
-        }
-        Err(error) => {
-            let memory = matches!(error, CompileError::NoCodeMemory | CompileError::PlaceOccupied);
-            let released = memory.then(|| instance.code_statistics().versions_released);
-            instance.function(function).refuse(tier, entry, released);
-            tracing::warn!(function = %instance.module().function(function).name, %error, "not compiled");
-            thread.observe(|| Event::Refused { function, tier, entry, error: &error, cause });
-            None
-        }
-    }
-}

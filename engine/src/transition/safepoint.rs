@@ -16,6 +16,7 @@ impl Thread {
     #[inline]
     pub(crate) fn safepoint(&self) {
         if self.instance().settings().counts_safepoints() {
+            tiering::arrive(self);
             self.stress();
         }
         self.carry_out_requests();

@@ -23,8 +23,8 @@ pub(super) fn settings(words: Words<'_, '_>) -> Result<Settings, Problem> {
         match option {
             "--tier" => settings.tiers = named(value).map_err(wrong)?,
             "--state-recording" => settings.mechanism.recording = named(value).map_err(wrong)?,
-            "--threshold" => settings.threshold = number(value).map_err(wrong)?,
-            "--optimize-threshold" => settings.optimize_threshold = number(value).map_err(wrong)?,
+            "--threshold" => settings.threshold = Some(number(value).map_err(wrong)?),
+            "--optimize-threshold" => settings.optimize_threshold = Some(number(value).map_err(wrong)?),
             "--unrolling" => settings.unrolling = number(value).map_err(wrong)?,
             "--stress" => settings.stress = stress(settings.stress, value).map_err(wrong)?,
             _ => return Err(Problem::UnknownOption(option.to_owned())),

@@ -186,7 +186,7 @@ mod tests {
             [1..4, 4..5, 5..6]
         );
         let Verb::Events(events) = &commands[2].verb else { panic!("{commands:?}") };
-        assert_eq!((events.call.arguments.len(), events.settings.threshold), (2, 3));
+        assert_eq!((events.call.arguments.len(), events.settings.threshold), (2, Some(3)));
     }
 
     #[test]

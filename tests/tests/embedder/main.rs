@@ -91,7 +91,7 @@ fn kind(event: &Event<'_>) -> String {
 /// Settings under which all kinds of transitions happen.
 fn various() -> Vec<Settings> {
     let optimized = Destination::Compiled(CompiledTier::Optimized);
-    let auto = Settings { tiers: Tiers::Auto, threshold: 2, optimize_threshold: 4, ..eager() };
+    let auto = Settings { tiers: Tiers::Auto, threshold: Some(2), optimize_threshold: Some(4), ..eager() };
     vec![
         eager(),
         Settings { landing: optimized, ..eager() },

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use osr_engine::{
-    CodeVersion, CompiledTier, Delegates, Destination, Event, InvokeError, Ladder, Place, Settings, Thread,
-    Tier, TieringPolicy, Tiers, TransitionError, Trap,
+    Candidate, CodeVersion, CompiledTier, Delegates, Destination, Event, InvokeError, Ladder, Settings,
+    Thread, Tier, TieringPolicy, Tiers, TransitionError, Trap,
 };
-use osr_ir::{FunctionIndex, Point, TrapKind};
+use osr_ir::{Point, TrapKind};
 use osr_tests::guest::{acting, eager};
 
 use crate::{call, f_of, kind, loop_of, observer, start, various};
@@ -145,9 +145,9 @@ impl TieringPolicy for Panicking {
         self.ladder.threshold(tier)
     }
 
-    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
+    fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
         self.panic_if(!self.landing);
-        self.ladder.tier_up(function, from, place)
+        self.ladder.tier_up(candidate)
     }
 
     fn land(&self, version: &CodeVersion, point: Point) -> Destination {

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{
-    CodeVersion, CompiledTier, Delegates, Destination, InvokeError, Ladder, NotNow, Phase, Place, Settings,
-    Thread, Tier, TieringPolicy, Tiers, TransitionError,
+    Candidate, CodeVersion, CompiledTier, Delegates, Destination, InvokeError, Ladder, NotNow, Phase,
+    Settings, Thread, Tier, TieringPolicy, Tiers, TransitionError,
 };
-use osr_ir::{FunctionIndex, Point};
+use osr_ir::Point;
 use osr_tests::guest::{acting, eager};
 
 use crate::{call, f_of, kind, loop_of, observer, reached, start, various};
@@ -80,10 +80,10 @@ impl TieringPolicy for Meddling {
         self.ladder.threshold(tier)
     }
 
-    fn tier_up(&self, function: FunctionIndex, from: Tier, place: Place) -> Option<CompiledTier> {
+    fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
         assert_eq!(all_refused(&reached()), Phase::Guest);
         self.asked.fetch_add(1, Relaxed);
-        self.ladder.tier_up(function, from, place)
+        self.ladder.tier_up(candidate)
     }
 
     fn land(&self, version: &CodeVersion, point: Point) -> Destination {

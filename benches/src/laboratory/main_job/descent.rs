@@ -93,7 +93,7 @@ impl Descents {
         imports.function("env", "probe", Signature::default(), move |call, _, _| lock(&shared).hit(call));
         let settings = Settings {
             tiers: Tiers::Optimized,
-            threshold: 0,
+            threshold: Some(0),
             checked: false,
             value_stack_bytes: STACK_BYTES,
             ..Settings::default()

@@ -12,17 +12,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use osr_compiler::VersionKey;
 use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Event};
+use crate::event::{Cause, Estimate, Event};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
 
 /// The version of the format of an [`Explanation`] as JSON.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A function whose code for one entry was retired this often, and compiled again each time, is in a
 /// deoptimization loop.
@@ -48,6 +49,8 @@ pub struct ExplainedFunction {
     pub index: usize,
     /// What the compiler refused, with its reason.
     pub refused: Vec<String>,
+    /// What was ordered and did not arrive.
+    pub outstanding: Vec<Outstanding>,
     /// Per loop header, how often baseline code arrived there, in all its versions together.
     pub baseline_arrivals: Vec<(String, u32)>,
     /// Its versions, in the order in which they were made.
@@ -73,6 +76,8 @@ pub struct ExplainedVersion {
     pub made: Moment,
     /// The time that its compilation took, in nanoseconds.
     pub compile_ns: u64,
+    /// When the policy ordered it, and what was expected of it; none if a landing or a tool asked for it.
+    pub ordered: Option<Order>,
     /// How often the runtime has seen it entered.
     pub entered: Entered,
     /// Its frames that were hijacked.
@@ -92,6 +97,28 @@ pub struct Moment {
     pub ns: u64,
     /// Safepoints so far; 0 where they are not [counted](crate::Settings::counts_safepoints).
     pub safepoint: u64,
+}
+
+/// What was expected of code when it was ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Order {
+    /// When.
+    pub at: Moment,
+    /// What it was expected to cost, and to save if the function runs for as long again.
+    pub estimate: Estimate,
+}
+
+/// Code that was ordered and did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outstanding {
+    /// The tier that was to make it.
+    pub tier: CompiledTier,
+    /// Where it was to be entered.
+    pub entry: String,
+    /// The order.
+    pub order: Order,
+    /// Whether it was discarded, since code of the function was retired meanwhile; otherwise the run ended before.
+    pub discarded: bool,
 }
 
 /// How often a version was entered. Calls by compiled code are not seen.
@@ -185,6 +212,9 @@ struct State {
 struct Function {
     name: String,
     refused: Vec<String>,
+    /// What has not arrived yet.
+    orders: Vec<(VersionKey, Order)>,
+    discarded: Vec<(VersionKey, Order)>,
     arrivals: Vec<(Point, u32)>,
     versions: Vec<Version>,
 }
@@ -230,7 +260,17 @@ impl Observer for Explain {
             Event::Invoked { .. } => state.depth += 1,
             Event::Finished { .. } => state.finished(at),
             Event::Compiled { version, duration, cause } => state.compiled(at, version, duration, cause),
+            Event::Ordered { key, estimate, .. } => {
+                let order = Order { at: state.moment(at), estimate };
+                state.function(at, key.function).orders.push((key, order));
+            }
+            Event::Discarded { key, .. } => {
+                let function = state.function(at, key.function);
+                let order = function.take_order(key);
+                function.discarded.extend(order.map(|order| (key, order)));
+            }
             Event::Refused { function, tier, entry, error, .. } => {
+                state.function(at, function).take_order(VersionKey { function, tier, entry });
                 let refusal = format!("{}, entered at {entry}: {error}", Tier::from(tier).name());
                 state.function(at, function).refused.push(refusal);
             }
@@ -278,6 +318,8 @@ impl State {
 
     fn compiled(&mut self, at: &Observation<'_>, version: &CodeVersion, duration: Duration, cause: Cause) {
         let made = self.moment(at);
+        let key = VersionKey { function: version.function, tier: version.tier, entry: version.entry };
+        let ordered = self.function(at, version.function).take_order(key);
         let explained = ExplainedVersion {
             id: version.id.0,
             tier: version.tier,
@@ -287,6 +329,7 @@ impl State {
             cause,
             made,
             compile_ns: duration.as_nanos() as u64,
+            ordered,
             entered: Entered::default(),
             hijacked: 0,
             frames: Vec::new(),
@@ -364,11 +407,30 @@ impl Version {
 }
 
 impl Function {
+    /// The order of `key`, which is no longer outstanding.
+    fn take_order(&mut self, key: VersionKey) -> Option<Order> {
+        let position = self.orders.iter().position(|(ordered, _)| *ordered == key)?;
+        Some(self.orders.remove(position).1)
+    }
+
+    fn outstanding(&self) -> Vec<Outstanding> {
+        let of = |discarded| {
+            move |&(key, order): &(VersionKey, Order)| Outstanding {
+                tier: key.tier,
+                entry: key.entry.to_string(),
+                order,
+                discarded,
+            }
+        };
+        self.discarded.iter().map(of(true)).chain(self.orders.iter().map(of(false))).collect()
+    }
+
     fn explained(&self, index: usize) -> ExplainedFunction {
         ExplainedFunction {
             function: self.name.clone(),
             index,
             refused: self.refused.clone(),
+            outstanding: self.outstanding(),
             baseline_arrivals: self
                 .arrivals
                 .iter()

@@ -4,7 +4,11 @@ use std::fmt::{Display, Formatter, Result};
 
 use osr_ir::Shown;
 
-use super::{DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FramesGone, Gone};
+use super::{
+    DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FramesGone, Gone, Order,
+    Outstanding,
+};
+use crate::event::Estimate;
 use crate::settings::Tier;
 
 /// Versions of a function that are shown one by one.
@@ -40,6 +44,9 @@ impl Display for ExplainedFunction {
         for refusal in &self.refused {
             writeln!(out, "  the compiler refused: {refusal}")?;
         }
+        for outstanding in &self.outstanding {
+            write!(out, "{outstanding}")?;
+        }
         let arrivals = self.baseline_arrivals.iter().filter(|(_, count)| *count > 0);
         let arrivals: Vec<String> = arrivals.map(|(point, count)| format!("{point} {count}")).collect();
         if !arrivals.is_empty() {
@@ -62,6 +69,9 @@ impl Display for ExplainedVersion {
         writeln!(out, "  v{} {tier}, entered at {entry}, {bytes} bytes, frame states: {recording}", self.id)?;
         let (at, took) = (microseconds(self.made.ns), microseconds(self.compile_ns));
         writeln!(out, "     made at {at} in {took}: {}", self.cause)?;
+        if let Some(order) = self.ordered {
+            writeln!(out, "     {order}")?;
+        }
         let entered = self.entered;
         writeln!(
             out,
@@ -86,6 +96,29 @@ impl Display for ExplainedVersion {
             }
         }
         Ok(())
+    }
+}
+
+impl Display for Order {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let Estimate { instructions, cost_ns, saving_ns } = self.estimate;
+        let [at, cost, saving] = [self.at.ns, cost_ns, saving_ns].map(microseconds);
+        write!(
+            out,
+            "ordered at {at}: {instructions} instructions, to cost {cost}, to save {saving} in as long a run again"
+        )
+    }
+}
+
+impl Display for Outstanding {
+    fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        let (tier, entry) = (Tier::from(self.tier).name(), entry(&self.entry));
+        let why = match self.discarded {
+            true => "discarded: code of the function was retired meanwhile",
+            false => "has not arrived",
+        };
+        writeln!(out, "  {tier}, entered at {entry}: {why}")?;
+        writeln!(out, "     {}", self.order)
     }
 }
 

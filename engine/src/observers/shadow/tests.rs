@@ -160,8 +160,8 @@ fn run(
     let observed = Arc::new(Observed { shadow, wrong });
     let settings = Settings {
         tiers: Tiers::Auto,
-        threshold: 2,
-        optimize_threshold: 3,
+        threshold: Some(2),
+        optimize_threshold: Some(3),
         stress,
         points: true,
         checked: true,

@@ -23,7 +23,7 @@ fn run(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
         act(call);
         Ok(())
     });
-    let settings = Settings { tiers: Tiers::Optimized, threshold: 0, ..Settings::default() };
+    let settings = Settings { tiers: Tiers::Optimized, threshold: Some(0), ..Settings::default() };
     let module = osr_ir::text::parse(text).expect("valid");
     let instance = Instance::new(settings, module, &imports).expect("an instance");
     Thread::new(&instance).expect("a thread").invoke("f", &[]).expect("it returns");

@@ -1,0 +1,198 @@
+//! `osr-bench regret`: what tiering policies take against the best choice of tiers that could have been fixed before.
+//!
+//! The best choice is found by trying: tiers alone, and tiers by counts with several thresholds. What a policy takes beyond
+//! it is its *regret*. Policies that decide as they go cannot know what comes, and a function that is optimized too early
+//! costs what one that is optimized too late does: see Karlin, Manasse, McGeoch, Owicki, "Competitive Randomized Algorithms
+//! for Nonuniform Problems", Algorithmica 1994, on renting and buying.
+//!
+//! ```text
+//!   program x way (a fixed choice or a policy) ──> a process from start to exit, in random order, again and again
+//!        └── medians ──> the best fixed choice ──> each way against it, with an interval
+//! ```
+
+mod process;
+mod ways;
+mod workload;
+
+use clap::Args;
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::measuring::{Clock, Machine};
+use super::show::{self, table};
+use super::statistics::{Estimate, estimate, ratio_of_medians};
+use super::subjects::SubjectOptions;
+use crate::error::Error;
+use crate::output;
+use process::Prepared;
+use ways::{WAYS, Way};
+use workload::Workload;
+
+const REGRET_EXAMPLES: &str = "\
+Each sample is a process from its start to its exit, compilation included. All ways are tried in each round, in random \
+order; medians over rounds, 95% intervals by bootstrap. Whatever a program writes and returns has to be what it does in \
+the interpreter.
+
+Examples:
+  osr-bench regret                                 all bundled programs, short calls
+  osr-bench regret richards --size bench --rounds 10
+  osr-bench regret my.wasm --invoke run --argument 1000 --json
+  osr-bench regret --command 'tool.wasm --dir data::/data -- --fast /data/input' --command 'other.wasm -- -x'
+  osr-bench regret --clock cpu                     on a machine that is not quiet: processor time of all threads
+
+Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
+
+/// Options of `regret`.
+#[derive(Debug, Args)]
+#[command(after_help = REGRET_EXAMPLES)]
+pub(crate) struct RegretOptions {
+    /// What is measured.
+    #[command(flatten)]
+    subjects: SubjectOptions,
+    /// What else is measured: arguments of `osr-bench run`, in one word, quoted as for a shell; may be repeated. Standard
+    /// input is empty.
+    #[arg(long, value_name = "ARGUMENTS")]
+    command: Vec<String>,
+    /// Processes for each program in each way.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// The clock. Processor time is that of all threads of the process.
+    #[arg(long, value_enum, default_value_t = Clock::Wall)]
+    clock: Clock,
+    /// Seed of the order in each round.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What is found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    machine: Machine,
+    clock: Clock,
+    rounds: u32,
+    programs: Vec<Row>,
+    /// Per policy, the geometric mean of its times against the best fixed choice of each program.
+    geometric_means: Vec<(&'static str, f64)>,
+}
+
+/// One program.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    /// Of `osr-bench run`; of a bundled program, without its file.
+    arguments: Vec<String>,
+    /// The fixed choice that took least.
+    best: &'static str,
+    ways: Vec<Taken>,
+}
+
+/// What a program took in one way.
+#[derive(Debug, Serialize)]
+struct Taken {
+    way: &'static str,
+    /// Whether it decides as it goes.
+    is_policy: bool,
+    options: &'static [&'static str],
+    /// In nanoseconds.
+    time: Estimate,
+    /// Against the best fixed choice of this program.
+    ratio: Estimate,
+}
+
+/// Measures what `options` say.
+pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
+    let workloads = Workload::chosen(options)?;
+    let machine = Machine::current();
+    let steps = workloads.len() as u64 * u64::from(options.rounds);
+    let progress = output::progress(steps, options.quiet || options.json);
+    let mut random = fastrand::Rng::with_seed(options.seed);
+    let mut programs = Vec::new();
+    for workload in &workloads {
+        progress.set_message(workload.name.clone());
+        let prepared = Prepared::new(workload)?;
+        let mut samples = vec![Vec::new(); WAYS.len()];
+        let mut order: Vec<usize> = (0..WAYS.len()).collect();
+        for _ in 0..options.rounds {
+            random.shuffle(&mut order);
+            for &way in &order {
+                samples[way].push(prepared.took(WAYS[way].options, options.clock)?);
+            }
+            progress.inc(1);
+        }
+        programs.push(row(workload, &samples));
+    }
+    progress.finish_and_clear();
+    let geometric_means = means(&programs);
+    let (clock, rounds) = (options.clock, options.rounds);
+    let findings = Findings { machine, clock, rounds, programs, geometric_means };
+    match options.json {
+        true => output::json_to_stdout(&findings),
+        false => output::to_stdout(&findings.text()),
+    }
+}
+
+fn row(workload: &Workload, samples: &[Vec<f64>]) -> Row {
+    let time = |way: usize| estimate(&samples[way]).expect("there is a round");
+    let fixed = (0..WAYS.len()).filter(|&way| !WAYS[way].is_policy);
+    let best =
+        fixed.min_by(|&a, &b| time(a).median.total_cmp(&time(b).median)).expect("there are fixed choices");
+    let taken = |(position, way): (usize, &Way)| Taken {
+        way: way.name,
+        is_policy: way.is_policy,
+        options: way.options,
+        time: time(position),
+        ratio: ratio_of_medians(&samples[position], &samples[best]).expect("there is a round"),
+    };
+    Row {
+        name: workload.name.clone(),
+        arguments: workload.arguments.clone(),
+        best: WAYS[best].name,
+        ways: WAYS.iter().enumerate().map(taken).collect(),
+    }
+}
+
+fn means(programs: &[Row]) -> Vec<(&'static str, f64)> {
+    let mean = |(position, way): (usize, &Way)| {
+        let logarithms = programs.iter().map(|row| row.ways[position].ratio.median.ln());
+        (way.name, (logarithms.sum::<f64>() / programs.len() as f64).exp())
+    };
+    WAYS.iter().enumerate().map(mean).collect()
+}
+
+impl Findings {
+    fn text(&self) -> String {
+        let mut header = vec!["program", "best fixed choice", "its time"];
+        header.extend(WAYS.iter().map(|way| way.name));
+        let mut shown = table(&header);
+        for row in &self.programs {
+            let best = row.ways.iter().find(|taken| taken.way == row.best).expect("it was tried");
+            let mut cells = vec![row.name.clone(), row.best.to_owned(), show::time(best.time.median)];
+            cells.extend(row.ways.iter().map(|taken| ratio(&taken.ratio)));
+            shown.add_row(cells.into_iter().map(Cell::new));
+        }
+        let mut cells = vec!["geometric mean".to_owned(), String::new(), String::new()];
+        cells.extend(self.geometric_means.iter().map(|(_, mean)| format!("{mean:.2}")));
+        shown.add_row(cells.into_iter().map(Cell::new));
+        let ways =
+            WAYS.iter().map(|way| format!("  {}: osr-bench run {}\n", way.name, way.options.join(" ")));
+        format!(
+            "From start to exit ({} time), relative to the best fixed choice of each program; medians of {} processes, \
+             with 95% intervals.\n{}\n{shown}\n{}",
+            self.clock.name(),
+            self.rounds,
+            self.machine.line(),
+            ways.collect::<String>(),
+        )
+    }
+}
+
+/// `1.07 (1.02 to 1.13)`
+fn ratio(ratio: &Estimate) -> String {
+    format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.low, ratio.high)
+}

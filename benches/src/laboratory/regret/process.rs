@@ -1,0 +1,105 @@
+//! One sample: a process of `osr-bench run`, from its start to its exit.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::workload::Workload;
+use crate::error::Error;
+use crate::laboratory::measuring::Clock;
+
+/// A workload that can be run.
+#[derive(Debug)]
+pub(super) struct Prepared<'w> {
+    workload: &'w Workload,
+    binary: PathBuf,
+    arguments: Vec<String>,
+    /// The file that a program of this binary was written to.
+    temporary: Option<PathBuf>,
+    expected: Output,
+}
+
+/// What a process writes to its standard output, and how it ends.
+#[derive(Debug, PartialEq, Eq)]
+struct Output {
+    text: Vec<u8>,
+    code: Option<i32>,
+}
+
+impl<'w> Prepared<'w> {
+    /// Writes the program to a file if it is in this binary, and interprets it once: what it does then is expected of it.
+    pub(super) fn new(workload: &'w Workload) -> Result<Prepared<'w>, Error> {
+        let binary = std::env::current_exe().map_err(|error| failed(workload, error.to_string()))?;
+        let mut arguments = workload.arguments.clone();
+        let temporary = workload.bundled.as_ref().map(|(name, bytes)| {
+            let file = format!("osr-bench-{}-{name}.wasm", std::process::id());
+            (std::env::temp_dir().join(file), bytes)
+        });
+        if let Some((path, bytes)) = &temporary {
+            fs::write(path, bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
+            arguments.insert(0, path.display().to_string());
+        }
+        let temporary = temporary.map(|(path, _)| path);
+        let expected = Output { text: Vec::new(), code: None };
+        let mut prepared = Prepared { workload, binary, arguments, temporary, expected };
+        prepared.expected = prepared.run(&["--tier", "interpreter"])?;
+        Ok(prepared)
+    }
+
+    /// The time that a process takes with these options more, in nanoseconds.
+    pub(super) fn took(&self, options: &[&str], clock: Clock) -> Result<f64, Error> {
+        let (began, before) = (Instant::now(), children());
+        let output = self.run(options)?;
+        let (wall, processor) = (began.elapsed(), children() - before);
+        if output != self.expected {
+            let options = options.join(" ");
+            return Err(failed(
+                self.workload,
+                format!("with {options} it does not do what the interpreter does"),
+            ));
+        }
+        let time = match clock {
+            Clock::Wall => wall,
+            Clock::Cpu => processor,
+        };
+        Ok(time.as_nanos() as f64)
+    }
+
+    fn run(&self, options: &[&str]) -> Result<Output, Error> {
+        let mut command = Command::new(&self.binary);
+        command.args(["run", "--quiet"]).args(options).args(&self.arguments).stdin(Stdio::null());
+        let output = command.output().map_err(|error| failed(self.workload, error.to_string()))?;
+        // That is how the command refuses what it is given.
+        if output.status.code() == Some(2) && output.stdout.is_empty() {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            return Err(failed(self.workload, complaint.trim().to_owned()));
+        }
+        Ok(Output { text: output.stdout, code: output.status.code() })
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = &self.temporary {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn failed(workload: &Workload, message: String) -> Error {
+    Error::Worker { program: workload.name.clone(), message }
+}
+
+/// The processor time of all processes that were waited for.
+fn children() -> Duration {
+    // SAFETY: all zero is a valid value, which the call fills.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        let status = libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        assert_eq!(status, 0, "the arguments are valid");
+        usage
+    };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1_000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
