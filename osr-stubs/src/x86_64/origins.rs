@@ -1,7 +1,7 @@
 //! What hijacked slots held, for unwinders that know nothing of a ledger.
 //!
 //! Whoever wants debuggers to name the frames behind hijacked slots keeps a table of them, and [publishes](publish) it. The
-//! unwind row of [`osr_landing`](super::landing()) looks there: a DWARF expression can search. If it finds the slot, the
+//! unwind row of [`osr_landing`](mod@super::landing) looks there: a DWARF expression can search. If it finds the slot, the
 //! landing stub appears as a frame of its own, without any stack, which was called at the origin's PC; if not, it stands for the
 //! hijacked frame, of which it knows the frame pointer alone.
 //!
