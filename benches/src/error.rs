@@ -74,6 +74,18 @@ pub(crate) enum Error {
     #[error("--dir or --env: {} does not import WASI preview 1", path.display())]
     #[diagnostic(help("leave them out: the program cannot see them"))]
     NotWasi { path: PathBuf },
+    /// The program has not ended in time.
+    #[error("the program did not end within {limit:?}")]
+    #[diagnostic(help(
+        "--timeout SECONDS is how long it may take; --trace FILE and --explain have what happened until then"
+    ))]
+    TimedOut { limit: std::time::Duration },
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Ctrl-C cannot be noticed.
+    #[error("cannot handle Ctrl-C: {0}")]
+    Handler(ctrlc::Error),
     /// The guest has ended itself, with this exit code.
     #[error("exit code {0}")]
     Exited(u8),
@@ -312,6 +324,9 @@ impl Error {
             #[cfg(feature = "soak")]
             Error::Soak(error) => error.exit_code(),
             Error::Differs { .. } => 3,
+            // As timeout(1) and shells have them.
+            Error::TimedOut { .. } => 124,
+            Error::Interrupted => 130,
             Error::Panicked => 101,
             _ => 2,
         }

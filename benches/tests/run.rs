@@ -135,3 +135,20 @@ fn a_shadow_says_what_it_compared() {
     let transitions = done.stderr.split_whitespace().nth(2).and_then(|word| word.parse::<u64>().ok());
     assert!(transitions.is_some_and(|transitions| transitions > 0), "{}", done.stderr);
 }
+
+#[test]
+fn a_time_limit_ends_endless_loops_in_every_tier() {
+    let scratch = Scratch::new("limit");
+    let endless = scratch.file("endless.wat", r#"(module (func (export "run") (loop $l (br $l))))"#);
+    let trace = scratch.path("trace.json");
+    for tier in ["interpreter", "baseline", "optimized", "auto"] {
+        let options = ["--tier", tier, "--timeout", "0.3", "--trace", &trace, "--explain"];
+        let done = osr_bench(&[&["run", &endless][..], &options].concat());
+        assert_eq!((done.code, &*done.stdout), (124, ""), "{}", done.stderr);
+        assert!(done.stderr.contains("the program did not end within 300ms"), "{}", done.stderr);
+        let text = std::fs::read_to_string(&trace).expect("a trace was written");
+        serde_json::from_str::<serde_json::Value>(&text).expect("it is complete");
+        assert_eq!(scratch.names(), ["endless.wat", "trace.json"]);
+    }
+    osr_bench(&["run", &endless, "--timeout", "0"]).refused(&["not a number of seconds above 0"]);
+}

@@ -52,6 +52,7 @@ pub struct Trace<W>(Mutex<State<W>>);
 struct State<W> {
     out: W,
     failure: Option<io::Error>,
+    finished: bool,
     began: Instant,
     /// Of the last record, in nanoseconds.
     last: u64,
@@ -136,6 +137,7 @@ impl<W: Write> Trace<W> {
         Ok(Trace(Mutex::new(State {
             out,
             failure: None,
+            finished: false,
             began: Instant::now(),
             last: 0,
             records: 0,
@@ -160,6 +162,7 @@ impl<W: Write> Trace<W> {
         if let Some(failure) = state.failure.take() {
             return Err(failure);
         }
+        state.finished = true;
         state.out.write_all(b"\n]}\n")?;
         state.out.flush()?;
         Ok(state.records)
@@ -176,6 +179,7 @@ impl<W: Write + Send> Observer for Trace<W> {
     fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
         let mut state = self.state();
         if state.failure.is_none()
+            && !state.finished
             && let Err(failure) = state.write(at, event)
         {
             state.failure = Some(failure);

@@ -1,5 +1,6 @@
 //! `osr-bench run`: one call, its results on standard output.
 
+mod early_end;
 mod stats;
 mod symbols;
 mod verify;
@@ -9,6 +10,7 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use osr_engine::explain::Explain;
@@ -28,6 +30,7 @@ use crate::guest::session::{Outcome, Session};
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
+use early_end::Ending;
 use stats::{Destination, Stats};
 use symbols::Symbols;
 use verify::verify;
@@ -48,7 +51,7 @@ Examples:
   osr-bench run tool.wasm --dir ./data::/data --env LANG=C -- --fast /data/input < more
   osr-bench run library.wasm --imports stub --write 0x400=in --invoke setup=3 --invoke work 1024 5 --read 0x400=16
 
-Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference.";
+Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference; 124 after --timeout, 130 after Ctrl-C.";
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -89,6 +92,10 @@ pub(crate) struct RunOptions {
     /// times slower.
     #[arg(long)]
     pub(crate) shadow: bool,
+    /// End the run after so many seconds, with exit code 124. As after Ctrl-C (exit code 130), --trace and --explain have what
+    /// happened until then.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
     /// Do not show what the program prints.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -110,6 +117,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let mut observers = symbols::observers(&options.symbols)?;
     observers.extend(outputs.observer());
+    let ending = Ending::watch(outputs, options.timeout)?;
     observers.extend(shadow.clone().map(|shadow| shadow as Arc<dyn Observer>));
     let observer = Observers::join(observers);
     let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
@@ -120,7 +128,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let session = call.session(&settings, imports);
     let outcome = Session { delegates: Delegates { observer, policy: None }, ..session }.run()?;
     let record = recorder.map(|recorder| recorder.record()).unwrap_or_default();
-    let written = outputs.write(&call, &outcome, &record);
+    let written = ending.take().write(&call, &outcome, &record);
     if !options.quiet {
         output::to_stderr(format_args!("{}", call.host.report(&call.program)));
     }
@@ -199,29 +207,41 @@ impl Outputs {
         Observers::join(trace.chain(explain).collect())
     }
 
-    fn write(self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
+    fn write(mut self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
+        if let Some(file) = self.schedule.take() {
+            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
+        }
+        if let Some(file) = self.imports.take() {
+            record::file::write(file, &call.program.hash, record)?;
+        }
+        let stats = self.stats.take();
+        self.write_observed()?;
+        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
+    }
+
+    /// Writes what observers have seen, and nothing else.
+    fn write_observed(self) -> Result<(), Error> {
         if let Some((file, trace)) = self.trace {
             trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
             file.commit()?;
         }
-        if let Some(file) = self.schedule {
-            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
-        }
-        if let Some(file) = self.imports {
-            record::file::write(file, &call.program.hash, record)?;
-        }
-        if let Some((format, explain)) = self.explain {
-            let explanation = explain.explanation();
-            match format {
-                ExplainFormat::Text => output::to_stderr(format_args!("{explanation}")),
-                ExplainFormat::Json => {
-                    let text = serde_json::to_string_pretty(&explanation).expect("our data has string keys");
-                    output::to_stderr(format_args!("{text}\n"));
-                }
+        let Some((format, explain)) = self.explain else { return Ok(()) };
+        let explanation = explain.explanation();
+        match format {
+            ExplainFormat::Text => output::to_stderr(format_args!("{explanation}")),
+            ExplainFormat::Json => {
+                let text = serde_json::to_string_pretty(&explanation).expect("our data has string keys");
+                output::to_stderr(format_args!("{text}\n"));
             }
         }
-        self.stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
+        Ok(())
     }
+}
+
+/// A time on the command line: `1.5` is a second and a half.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|limit| !limit.is_zero()).ok_or_else(|| "not a number of seconds above 0".to_owned())
 }
 
 /// A shadow interpreter of `program`. It says at once if it finds a difference: who knows whether the program
