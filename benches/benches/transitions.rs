@@ -8,6 +8,7 @@
 //!   walk/frame pointers, warm, 8 live/1000      frames keep 8 values; 1,000 of them, and the one that calls
 //!   hijack/mixed, cold, 8 live/1000             recursion of seven functions, with frames of different sizes
 //!   return/landing in optimized code, warm, 32 live/10
+//!   inlined/landing in the interpreter, 3 activations a frame/1000     the recursion is inlined into itself twice
 //! ```
 //!
 //! *Warm* repeats the same transition; *cold* touches 64 MiB before it, so that code, frame maps, stack and
@@ -22,7 +23,9 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group};
-use osr_engine::{CompiledTier, Destination, HostError, Imports, Instance, Settings, Thread, Tiers};
+use osr_engine::{
+    CompiledTier, Destination, HostError, Imports, Inlining, Instance, Settings, Thread, Tiers,
+};
 use osr_ir::{FunctionIndex, Module, Signature};
 
 const DEPTHS: [u64; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
@@ -112,7 +115,13 @@ struct Guest {
 impl Guest {
     /// A guest that keeps `live` values across its call; its hijacked frames land where `landing` says.
     fn new(live: usize, shape: Shape, landing: Destination) -> Guest {
+        Guest::with_inlining(live, shape, landing, None)
+    }
+
+    /// The same, where so much is inlined.
+    fn with_inlining(live: usize, shape: Shape, landing: Destination, inlining: Option<Inlining>) -> Guest {
         let settings = Settings {
+            inlining,
             tiers: Tiers::Optimized,
             landing,
             checked: false,
@@ -275,13 +284,45 @@ fn landing(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The way back of a recursion that is inlined into itself, per activation: what is more than with one activation a frame
+/// and less than with none inlined is what further activations of a frame cost.
+fn inlined(criterion: &mut Criterion) {
+    const DEPTH: u64 = 999;
+    let mut group = criterion.benchmark_group("inlined");
+    group.throughput(Throughput::Elements(DEPTH + 1));
+    for (what, landing) in [
+        ("plain", None),
+        ("landing in the interpreter", Some(Destination::Interpreter)),
+        ("landing in optimized code", Some(Destination::Compiled(CompiledTier::Optimized))),
+    ] {
+        for further in 0..5 {
+            let inlining = Inlining { callee: 200, growth: 1_000, depth: further, recursion: further };
+            let inlining = (further > 0).then_some(inlining);
+            let guest = Guest::with_inlining(8, Shape::Uniform, landing.unwrap_or_default(), inlining);
+            let id = BenchmarkId::new(format!("{what}, {} activations a frame", further + 1), DEPTH + 1);
+            group.bench_function(id, |bencher| {
+                bencher.iter_custom(|iterations| {
+                    let bottom = move |thread: &Thread| {
+                        if landing.is_some() {
+                            thread.hijack(|_| true).expect("a walk");
+                        }
+                        Duration::ZERO
+                    };
+                    (0..iterations).map(|_| guest.descend(DEPTH, bottom).1).sum()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(15)
         .measurement_time(Duration::from_millis(500))
         .warm_up_time(Duration::from_millis(100));
-    targets = walk, hijack, landing
+    targets = walk, hijack, landing, inlined
 }
 
 /// The deepest stacks are deeper than those of main threads.

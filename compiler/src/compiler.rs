@@ -21,10 +21,11 @@ use osr_ir::FunctionIndex;
 use thiserror::Error;
 
 use super::isa::isa;
+use super::source::{Merged, Source};
 use super::trap_site::trap_sites;
 use super::{invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
-use crate::frame_map::FrameMaps;
+use crate::frame_map::{FrameMaps, VirtualFrames};
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
@@ -42,6 +43,8 @@ pub struct CompiledBody {
     pub frame_maps: FrameMaps,
     /// By ascending offset.
     pub trap_sites: Box<[TrapSite]>,
+    /// Which activations its frames stand for, if other bodies are inlined into it.
+    pub virtual_frames: Option<Box<VirtualFrames>>,
     /// How its calls make the frame state known.
     pub recording: StateRecording,
     /// The frame maps that execute.
@@ -178,8 +181,10 @@ impl Compiler {
         };
         let residence = unit.settings.counts_residents.then(Box::<ResidenceCount>::default);
         let address = residence.as_ref().map(|count| count.address());
-        let mut request =
-            Request { unit: *unit, load_merging: LoadMerging::Allowed, recording, residence: address };
+        let merged = Merged::of(unit);
+        let source = Source::new(unit, merged.as_ref());
+        let load_merging = LoadMerging::Allowed;
+        let mut request = Request { unit: *unit, source, load_merging, recording, residence: address };
         // Where the frame is too large with one recording, it may not be with another. Slots are never scattered.
         let others = [StateRecording::Locations, StateRecording::Slots];
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
@@ -223,9 +228,7 @@ impl Compiler {
     }
 
     fn attempt(&self, request: Request<'_>, scratch: &mut Scratch) -> Result<CompiledBody, Failure> {
-        let Unit { linked, key, analysis, settings, .. } = request.unit;
-        let body = linked.body(key.function);
-        let points = &analysis.points;
+        let Request { unit: Unit { key, settings, .. }, source, .. } = request;
         let isa = &*self.isas[key.tier as usize];
         let Scratch { cranelift, builder_context, .. } = scratch;
         cranelift.clear();
@@ -243,23 +246,28 @@ impl Compiler {
         let names = cranelift.func.params.user_named_funcs();
         check_frame(compiled, settings.frame_limit)?;
         let is_in_place = matches!(request.recording, StateRecording::Locations | StateRecording::Pads);
-        if is_in_place && is_scattered(compiled, analysis) {
+        if is_in_place && is_scattered(compiled, source.analysis) {
             return Err(Failure::Scattered);
         }
         let unwind = match compiled.create_unwind_info(isa) {
             Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info.to_fde(Address::Constant(0)),
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
-        let maps = safepoint::maps(body, points, &safepoints, compiled)?;
+        let maps = safepoint::maps(source, &safepoints, compiled)?;
         let mut code = compiled.code_buffer().to_vec();
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
         }
+        let trap_sites = trap_sites(source, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?;
         let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         Ok(CompiledBody {
             code: code.into(),
             frame_maps: maps.frame_maps,
-            trap_sites: trap_sites(body, points, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?,
+            trap_sites: trap_sites.iter().map(|(_, site)| *site).collect(),
+            virtual_frames: source.tree.map(|tree| {
+                let traps = trap_sites.iter().map(|&(frame, _)| frame).collect();
+                Box::new(VirtualFrames::new(tree, maps.innermost, traps))
+            }),
             recording: request.recording,
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
@@ -276,6 +284,7 @@ impl Compiler {
 #[derive(Clone, Copy)]
 pub(super) struct Request<'u> {
     pub(super) unit: Unit<'u>,
+    pub(super) source: Source<'u>,
     pub(super) load_merging: LoadMerging,
     pub(super) recording: StateRecording,
     /// The address of the count of activations.

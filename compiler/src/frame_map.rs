@@ -1,6 +1,7 @@
 //! Frame maps: for a return PC of compiled code, where each value of the frame state is.
 
 mod builder;
+mod virtual_frames;
 
 use std::cmp::Ordering;
 use std::ptr;
@@ -8,6 +9,7 @@ use std::ptr;
 use osr_ir::{Point, PointKind, Register};
 
 pub use builder::FrameMapBuilder;
+pub use virtual_frames::{VirtualActivation, VirtualFrames};
 
 use crate::calling_convention::Place;
 
@@ -100,7 +102,7 @@ impl Location {
 /// One entry of a frame map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameMapEntry {
-    /// The register of the body.
+    /// The register of the body; of several [virtual frames](VirtualFrames) the word of their state.
     pub register: Register,
     /// Where its value is.
     pub location: Location,

@@ -41,6 +41,7 @@
 //!         counts_residents: false,
 //!         keeps_return_pc: false,
 //!         return_sites: ReturnSites::Plain,
+//!         inlining: None,
 //!         unrolling: 1,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,
@@ -89,6 +90,7 @@ mod runtime_operation;
 mod safepoint;
 mod settings;
 mod single_pass;
+mod source;
 mod state;
 mod translate;
 mod trap_site;

@@ -27,8 +27,10 @@ impl Translator<'_, '_> {
         builder.switch_to_block(pad);
         builder.seal_block(pad);
         for &(register, value) in values {
-            builder.ins().store(MemFlagsData::trusted(), value, state, register.index() as i32 * 8);
+            let word = self.source.word(register);
+            self.builder.ins().store(MemFlagsData::trusted(), value, state, word as i32 * 8);
         }
+        let builder = &mut self.builder;
         let signature = *self.leave_signature.get_or_insert_with(|| {
             let mut signature = ir::Signature::new(CallConv::SystemV);
             signature.params = Vec::<AbiParam>::new();

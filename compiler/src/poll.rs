@@ -109,6 +109,13 @@ impl Translator<'_, '_> {
             || !self.unit.settings.shows_arrivals && self.analysis.points.back_edges(header) > MOST_BACK_EDGES
     }
 
+    /// The poll at the entry of an inlined body, if `block` is one, and arrivals there are to be seen.
+    pub(super) fn poll_at_inlined_entry(&mut self, block: Block) {
+        if let Some(point) = self.analysis.points.entry_of(block).filter(|_| self.checks.stops_loops()) {
+            self.poll(point);
+        }
+    }
+
     /// The poll of the loop of `header`, where that is what follows, if it is there.
     pub(super) fn poll_at_header(&mut self, header: Block) {
         let point = self.analysis.points.header(header).filter(|_| self.checks.stops_loops());

@@ -14,12 +14,13 @@
 //! Polls store in their cold block, which most executions do not take: they profit from what is stored, but do
 //! not count as having stored anything.
 
+use osr_ir::frequency::weights;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::point::reverse_postorder;
-use osr_ir::{Block, Body, Instruction, PointKind, Register};
+use osr_ir::{Block, Body, Instruction, Register};
 
+use super::source::{Source, Start};
 use crate::analysis::Analysis;
-use crate::unit::EntryPoint;
 
 /// What is stored where.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub(super) struct Stores<'c> {
     analysis: &'c Analysis,
     /// The registers that hold one constant wherever they are live.
     constants_everywhere: RegisterSet,
-    /// Where execution begins: a block, and an instruction in it.
-    start: (Block, usize),
+    /// Where execution begins.
+    start: Start,
     /// The reached blocks, each before its successors except along back-edges.
     order: Vec<Block>,
     /// The registers that are stored where they are defined.
@@ -41,12 +42,10 @@ pub(super) struct Stores<'c> {
 }
 
 impl<'c> Stores<'c> {
-    /// Decides it for code that is entered at `entry`. `constants_everywhere` are the registers that hold one constant
+    /// Decides it for code of `source`. `constants_everywhere` are the registers that hold one constant
     /// wherever they are live.
     pub(super) fn of(
-        body: &'c Body,
-        analysis: &'c Analysis,
-        entry: EntryPoint,
+        Source { body, analysis, start, .. }: Source<'c>,
         constants_everywhere: &[Option<u64>],
     ) -> Stores<'c> {
         let nothing = RegisterSet::new(body.registers.len());
@@ -57,7 +56,7 @@ impl<'c> Stores<'c> {
             body,
             analysis,
             constants_everywhere: constant,
-            start: start(analysis, entry),
+            start,
             order: reverse_postorder(body),
             written_through: nothing,
             stored_definitions: vec![Vec::new(); body.blocks.len()],
@@ -92,9 +91,9 @@ impl<'c> Stores<'c> {
     /// Finds what is current where.
     fn solve(&mut self) {
         self.current_at_start = vec![None; self.body.blocks.len()];
-        let (block, from) = self.start;
+        let Start { block, index: from } = self.start;
         let entered = self.written_through.clone();
-        if (block.index(), from) == (Body::ENTRY, 0) {
+        if self.start.is_entry() {
             self.current_at_start[Body::ENTRY] = Some(entered);
         } else {
             // The rest of the block is a copy of its own; the entry is not reached at all.
@@ -192,8 +191,7 @@ impl<'c> Stores<'c> {
         let definitions = self.definitions_that_reach_calls();
         let mut at_definitions = vec![0; self.body.registers.len()];
         // Each is stored where execution begins, too.
-        let (start, _) = self.start;
-        let entered = self.analysis.liveness.live_in(start);
+        let entered = self.analysis.liveness.live_in(self.start.block);
         entered.iter().for_each(|register| at_definitions[register.index()] += 1);
         for (block, definitions) in self.body.block_indices().zip(&definitions) {
             let weight = weights[block.index()];
@@ -241,45 +239,6 @@ impl<'c> Stores<'c> {
         }
         definitions
     }
-}
-
-/// Where code that is entered at `entry` begins: a block, and an instruction in it.
-fn start(analysis: &Analysis, entry: EntryPoint) -> (Block, usize) {
-    let EntryPoint::Continuation(point) = entry else { return (Block::new(Body::ENTRY), 0) };
-    let position = analysis.points.position(point);
-    match analysis.points.kind(point) {
-        PointKind::Entry | PointKind::LoopHeader => (position.block, 0),
-        PointKind::AfterCall => (position.block, position.index + 1),
-        PointKind::Trap => unreachable!("execution does not resume at traps"),
-    }
-}
-
-/// Per block, how often it is executed, as far as loops say: up to three levels, each of eight iterations. A loop
-/// is what is between its header and the last edge back to it in `order`, a reverse postorder.
-fn weights(body: &Body, order: &[Block]) -> Vec<u32> {
-    let mut position = vec![usize::MAX; body.blocks.len()];
-    order.iter().enumerate().for_each(|(at, block)| position[block.index()] = at);
-    let mut last = vec![None; order.len()];
-    for (at, &block) in order.iter().enumerate() {
-        body.block(block).terminator.each_successor(|successor| {
-            let to = position[successor.index()];
-            if to <= at {
-                last[to] = Some(at);
-            }
-        });
-    }
-    let mut ends = vec![0; order.len()];
-    let mut depth = 0;
-    let mut weights = vec![1; body.blocks.len()];
-    for (at, &block) in order.iter().enumerate() {
-        if let Some(last) = last[at] {
-            depth += 1;
-            ends[last] += 1;
-        }
-        weights[block.index()] = 8u32.pow(depth.min(3));
-        depth -= ends[at];
-    }
-    weights
 }
 
 fn is_constant(instruction: &Instruction, constants: &RegisterSet) -> bool {

@@ -12,9 +12,11 @@ use cranelift_codegen::{
     CompiledCode, ExceptionContextLoc, Final, FinalizedMachExceptionHandler as Handler,
     MachBufferFrameLayout, MachSrcLoc,
 };
-use osr_ir::{Body, Point, Points, Register, Type};
+use osr_ir::inlining::FrameIndex;
+use osr_ir::{Point, Register, Type};
 
 use super::pad::{Immovable, read_pads};
+use super::source::Source;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 use crate::pad_sites::PadSites;
 
@@ -67,6 +69,8 @@ pub(super) struct CompiledMaps {
     pub(super) pads: Option<PadSites>,
     /// By site, if the frame leaves by another call, where that ends.
     pub(super) exits: Vec<Option<u32>>,
+    /// By site, the innermost virtual frame.
+    pub(super) innermost: Vec<FrameIndex>,
 }
 
 /// A call in machine code.
@@ -83,15 +87,14 @@ struct Call<'c> {
 
 /// The frame maps of a compiled body.
 pub(super) fn maps(
-    body: &Body,
-    points: &Points,
+    source: Source<'_>,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
 ) -> Result<CompiledMaps, Immovable> {
     let layout = layout(compiled);
     let calls = calls(safepoints, compiled);
     let build = |state: fn(&Safepoint) -> &[(Register, Recorded)]| {
-        let mut maps = Maps { body, points, layout, builder: FrameMapBuilder::default() };
+        let mut maps = Maps { source, layout, builder: FrameMapBuilder::default() };
         calls.iter().for_each(|call| maps.site(call, state(call.safepoint)));
         maps.builder.finish()
     };
@@ -102,7 +105,8 @@ pub(super) fn maps(
     let has_pads = starts.iter().any(Option::is_some);
     let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
     let exits = calls.iter().map(|call| call.exit).collect();
-    Ok(CompiledMaps { frame_maps, slots, pads, exits })
+    let innermost = calls.iter().map(|call| source.place(call.safepoint.point).0).collect();
+    Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost })
 }
 
 /// The layout of a compiled body's frames.
@@ -221,8 +225,7 @@ impl Origins<'_> {
 
 /// Makes frame maps.
 struct Maps<'c> {
-    body: &'c Body,
-    points: &'c Points,
+    source: Source<'c>,
     layout: &'c MachBufferFrameLayout,
     builder: FrameMapBuilder,
 }
@@ -240,13 +243,14 @@ impl Maps<'_> {
                     Recorded::Allocated(number) => self.allocated(call.contexts[number]),
                     Recorded::Pad => Location::Pad,
                 };
-                let wide =
-                    matches!(self.body.ty(register), Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
-                FrameMapEntry { register, location, wide }
+                let ty = self.source.body.ty(register);
+                let wide = matches!(ty, Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
+                FrameMapEntry { register: Register::new(self.source.word(register)), location, wide }
             })
             .collect();
         let point = call.safepoint.point;
-        self.builder.site(call.return_offset, (point, self.points.kind(point)), entries);
+        let kind = self.source.analysis.points.kind(point);
+        self.builder.site(call.return_offset, (self.source.place(point).1, kind), entries);
     }
 
     /// The place of a context.

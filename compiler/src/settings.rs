@@ -1,5 +1,6 @@
 //! What an experiment can choose about code.
 
+use osr_ir::InlineBudget;
 use serde::{Deserialize, Serialize};
 
 use crate::listed;
@@ -166,6 +167,8 @@ pub struct CodeSettings {
     pub keeps_return_pc: bool,
     /// What has to be so where calls return to.
     pub return_sites: ReturnSites,
+    /// How much is inlined into optimized code; nothing if it is none.
+    pub inlining: Option<InlineBudget>,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,

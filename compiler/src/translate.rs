@@ -12,15 +12,14 @@ use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{
-    Block, Body, FunctionIndex, Instruction, PointKind, Points, Register, Terminator, TrapKind, Type,
-};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Register, Terminator, TrapKind, Type};
 use osr_stubs::Context;
 
 use super::compiler::{LoadMerging, Request};
 use super::recording::{Stores, constant_registers};
 use super::registers::Registers;
 use super::safepoint::{Origin, Safepoint};
+use super::source::Source;
 use super::trap_site::trap_code;
 use super::unrolling::Unrolling;
 use crate::analysis::Analysis;
@@ -33,6 +32,7 @@ use crate::unit::{EntryPoint, Unit, VersionKey};
 /// The state of translating one body.
 pub(super) struct Translator<'a, 'b> {
     pub(super) unit: Unit<'a>,
+    pub(super) source: Source<'a>,
     pub(super) body: &'a Body,
     pub(super) analysis: &'a Analysis,
     pub(super) builder: FunctionBuilder<'b>,
@@ -100,9 +100,9 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Vec<Safepoint> {
-    let Request { unit, load_merging, recording, residence } = request;
-    let Unit { linked, key: VersionKey { function, tier, entry }, analysis, settings, .. } = unit;
-    let body = linked.body(function);
+    let Request { unit, source, load_merging, recording, residence } = request;
+    let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
+    let Source { body, analysis, .. } = source;
     clif.signature = signature(linked, function, entry);
     let mut builder = FunctionBuilder::new(clif, builder_context);
     let start = builder.create_block();
@@ -121,7 +121,7 @@ pub(super) fn translate<'b>(
     let constants_everywhere = constant_registers(body, parameters);
     let calls_store = recording.stores() && settings.return_sites != ReturnSites::Checked;
     let stores = calls_store && tier == CompiledTier::Optimized;
-    let stores = stores.then(|| Stores::of(body, analysis, entry, &constants_everywhere));
+    let stores = stores.then(|| Stores::of(source, &constants_everywhere));
     let copies = match tier {
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
@@ -132,6 +132,7 @@ pub(super) fn translate<'b>(
     };
     let mut translator = Translator {
         unit,
+        source,
         binding: settings.binding,
         checks,
         body,
@@ -242,30 +243,27 @@ impl Translator<'_, '_> {
     fn enter_continuation(&mut self, start: ir::Block, point: osr_ir::Point) {
         self.count_entry();
         let state = self.builder.block_params(start)[1];
-        for &register in self.analysis.liveness.at(point) {
+        // The function's own registers have the same numbers, whatever is inlined.
+        let live = self.unit.analysis.liveness.at(point);
+        for &register in live {
             let ty = wide_type(self.body.ty(register));
             let offset = register.index() as i32 * 8;
             let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
             self.write(register, value);
         }
-        self.write_through(self.analysis.liveness.at(point));
+        self.write_through(live);
         // The rest of the block is a copy of its own: the block itself may be reached again. At a loop
         // header there is no poll, which was passed already: where each poll is the end of its version,
         // execution would not continue.
-        let position = self.analysis.points.position(point);
-        match self.analysis.points.kind(point) {
-            PointKind::Entry => {
-                if self.has_slots() {
-                    let analysis = self.analysis;
-                    self.flush(analysis.liveness.at(point).iter().copied());
-                }
-                let entry = self.block(position.block, 0);
-                self.builder.ins().jump(entry, &[]);
-            }
-            PointKind::LoopHeader => self.translate_from((position.block, 0), 0),
-            PointKind::AfterCall => self.translate_from((position.block, 0), position.index + 1),
-            PointKind::Trap => unreachable!("execution does not resume at traps"),
+        let start = self.source.start;
+        if !start.is_entry() {
+            return self.translate_from((start.block, 0), start.index);
         }
+        if self.has_slots() {
+            self.flush(live.iter().copied());
+        }
+        let entry = self.block(start.block, 0);
+        self.builder.ins().jump(entry, &[]);
     }
 
     /// Where execution begins: stores those of the `live` registers that are stored wherever they are defined.
@@ -292,6 +290,7 @@ impl Translator<'_, '_> {
                     let clif_block = self.block(block, copy);
                     self.enter_block(clif_block, block);
                     if copy == 0 {
+                        self.poll_at_inlined_entry(block);
                         self.poll_at_header(block);
                     }
                     self.translate_from((block, copy), 0);

@@ -1,9 +1,11 @@
 //! Trap sites: which instructions trap, why, and at which point of the body.
 
 use cranelift_codegen::{CompiledCode, MachTrap, ir};
+use osr_ir::inlining::FrameIndex;
 use osr_ir::{Body, Instruction, Point, Points, Position, TrapKind};
 
 use super::safepoint::{Origin, Origins, Safepoint};
+use super::source::Source;
 
 /// An instruction that may trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,17 +14,18 @@ pub struct TrapSite {
     pub offset: u32,
     /// Why it traps.
     pub kind: TrapKind,
-    /// The point of the body that it belongs to.
+    /// The point of the body that it belongs to: of the innermost [virtual frame](crate::frame_map::VirtualFrames), if there
+    /// are several.
     pub point: Point,
 }
 
-/// What traps, or `None` if it is not known at which point something does.
+/// What traps, each with its virtual frame, or `None` if it is not known at which point something does.
 pub(super) fn trap_sites(
-    body: &Body,
-    points: &Points,
+    source: Source<'_>,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
-) -> Option<Box<[TrapSite]>> {
+) -> Option<Vec<(FrameIndex, TrapSite)>> {
+    let (body, points) = (source.body, &source.analysis.points);
     let origins = Origins::of(compiled);
     let site = |trap: &MachTrap| {
         let point = match origins.at(trap.offset)? {
@@ -30,7 +33,8 @@ pub(super) fn trap_sites(
             Origin::Safepoint(number) | Origin::Leave(number) => safepoints[number].point,
         };
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
-        Some(TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point: loaded.unwrap_or(point) })
+        let (frame, point) = source.place(loaded.unwrap_or(point));
+        Some((frame, TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point }))
     };
     let traps = compiled.buffer.traps().iter();
     traps.filter(|trap| trap.code != never_trap_code()).map(site).collect()

@@ -192,7 +192,9 @@ pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;
 pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transition};
 pub use observers::{explain, trace};
-pub use osr_compiler::frame_map::{FrameMapEntry, FrameMaps, Location, MachineRegister, Site};
+pub use osr_compiler::frame_map::{
+    FrameMapEntry, FrameMaps, Location, MachineRegister, Site, VirtualActivation,
+};
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{
     BaselineCompiler, CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite,
@@ -203,6 +205,7 @@ pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;
 pub use settings::compilation::{Compilation, Costs};
 pub use settings::destination::Destination;
+pub use settings::inlining::{Inlining, InliningError};
 pub use settings::mechanism::{
     ActiveFrames, Axis, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS,
     Placement, Preset, RebuildTime, Refusal,
@@ -213,7 +216,7 @@ pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;
 pub use thread::observation::{Observation, Request};
 pub use thread::observer::{Observer, Observers};
-pub use thread::walk::CompiledFrame;
+pub use thread::walk::{CompiledActivation, CompiledFrame};
 pub use tiering::policy::{Candidate, Ladder, TieringPolicy};
 pub use transition::hijack::Hijacked;
 pub use transition::invalidation::Invalidated;

@@ -297,4 +297,16 @@ impl Terminator {
             Terminator::Return { .. } | Terminator::Unreachable => {}
         }
     }
+
+    /// The same, where `visit` may have control go elsewhere.
+    pub fn each_successor_mut(&mut self, mut visit: impl FnMut(&mut Block)) {
+        match self {
+            Terminator::Jump { target } => visit(target),
+            Terminator::Branch { if_true, if_false, .. } => [if_true, if_false].into_iter().for_each(visit),
+            Terminator::Switch { targets, default, .. } => {
+                targets.iter_mut().chain([default]).for_each(visit);
+            }
+            Terminator::Return { .. } | Terminator::Unreachable => {}
+        }
+    }
 }

@@ -67,6 +67,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Inlining
+//!
+//! [`inlining`] makes one body of a function and of functions that it calls. Its points are those of the bodies that it was
+//! made of: an [`InlineTree`] says, for each, which activations there would be without inlining, and where each is.
+//!
 //! # What may be relied on
 //!
 //! This crate contains no unsafe code and knows nothing of machines. Whatever bytes or text it is handed, it
@@ -76,12 +81,15 @@
 pub mod body;
 mod body_source;
 mod declarations;
+pub mod frequency;
 pub mod index;
+pub mod inlining;
 mod lazy_body;
 pub mod liveness;
 pub mod module;
 pub mod operation;
 pub mod point;
+mod renaming;
 mod shown;
 pub mod text;
 pub mod trap;
@@ -93,6 +101,7 @@ pub use body::{BasicBlock, Body, Instruction, Terminator};
 pub use index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
+pub use inlining::{InlineBudget, InlineTree, Inlined};
 pub use lazy_body::LazyBody;
 pub use liveness::Liveness;
 pub use module::{

@@ -30,6 +30,11 @@ impl Liveness {
         Liveness { at_point, live_in }
     }
 
+    /// Liveness of `body` where it is known already which registers are live at each of its points, in ascending order.
+    pub(crate) fn with_points(body: &Body, points: &Points, at_point: Vec<Box<[Register]>>) -> Liveness {
+        Liveness { at_point, live_in: solve(body, points) }
+    }
+
     /// The registers live at `point`, in ascending order: where execution *resumes*, so that after a
     /// call its results count and its arguments only if they are read again.
     pub fn at(&self, point: Point) -> &[Register] {

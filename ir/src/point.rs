@@ -5,7 +5,8 @@
 //! so that a trap can say where it happened; execution does not resume at those.
 //!
 //! Numbering is a function of the body alone: point 0 is the entry, then block by block the loop
-//! header (if the block is one) and the block's instructions in order.
+//! header (if the block is one) and the block's instructions in order. In bodies that others were [inlined](crate::inlining)
+//! into, their entries can be points as well.
 
 use std::fmt;
 
@@ -63,6 +64,8 @@ impl fmt::Display for Position {
 pub struct Points {
     points: Vec<(PointKind, Position)>,
     headers: Vec<Option<Point>>,
+    /// The entries of inlined bodies, by block.
+    entries: Vec<(Block, Point)>,
     /// Per block, how many edges go back to it.
     back_edges: Box<[u32]>,
     /// Per block, the points of its instructions: sorted by position.
@@ -79,16 +82,25 @@ impl Points {
 
     /// Numbers the points of `body`.
     pub fn of(body: &Body) -> Points {
+        Points::with_entries(body, &[])
+    }
+
+    /// The same, where the blocks `entered`, in ascending order, are the entries of inlined bodies.
+    pub(crate) fn with_entries(body: &Body, entered: &[Block]) -> Points {
         let order = order(body);
         let back_edges = back_edges(body, &order);
         let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
         let mut headers = vec![None; body.blocks.len()];
+        let mut entries = Vec::new();
         let mut instructions = vec![Vec::new(); body.blocks.len()];
         let mut add = |kind, block, index| {
             points.push((kind, Position { block, index }));
             Point::new(points.len() - 1)
         };
         for block in body.block_indices() {
+            if entered.binary_search(&block).is_ok() {
+                entries.push((block, add(PointKind::Entry, block, 0)));
+            }
             if back_edges[block.index()] > 0 {
                 headers[block.index()] = Some(add(PointKind::LoopHeader, block, 0));
             }
@@ -106,7 +118,7 @@ impl Points {
                 numbered.push((index, add(PointKind::Trap, block, index)));
             }
         }
-        Points { points, headers, back_edges, instructions, order }
+        Points { points, headers, entries, back_edges, instructions, order }
     }
 
     /// How many points there are.
@@ -142,6 +154,12 @@ impl Points {
     /// The point of `block` as a loop header, if it is one.
     pub fn header(&self, block: Block) -> Option<Point> {
         self.headers[block.index()]
+    }
+
+    /// The point of `block` as the entry of an inlined body, if it is one.
+    pub fn entry_of(&self, block: Block) -> Option<Point> {
+        let found = self.entries.binary_search_by_key(&block, |&(entry, _)| entry).ok();
+        found.map(|found| self.entries[found].1)
     }
 
     /// How many edges go back to `block`, which is a loop header if there are any.

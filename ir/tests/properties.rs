@@ -6,8 +6,11 @@ mod support;
 use std::collections::HashSet;
 use std::fmt::Debug;
 
-use osr_ir::verifier::{VerifyError, verify};
-use osr_ir::{Block, Body, Liveness, Module, PointKind, Points, Position, Register, text};
+use osr_ir::verifier::{VerifyError, verify, verify_function};
+use osr_ir::{
+    Block, Body, Function, FunctionKind, InlineBudget, Liveness, Module, PointKind, Points, Position,
+    Register, inlining, text,
+};
 use proptest::prelude::*;
 use support::{Shape, module};
 
@@ -215,6 +218,30 @@ proptest! {
     fn every_cycle_has_a_loop_header(tape in tape()) {
         for (_, body) in bodies(&module(&tape, Shape::Valid)) {
             prop_assert_eq!(blocks_on_unobserved_cycles(body, &Points::of(body)), Vec::new());
+        }
+    }
+
+    #[test]
+    fn what_is_inlined_is_well_formed(tape in tape(), entries in any::<bool>()) {
+        let module = module(&tape, Shape::Valid);
+        let budget = InlineBudget { callee: 200, growth: 1_000, depth: 4, recursion: 1 };
+        for function in module.function_indices() {
+            let Some(body) = module.function(function).body() else { continue };
+            let points = Points::of(body);
+            let liveness = Liveness::of(body, &points);
+            let inlined = inlining::inline(&module, function, (&points, &liveness), &budget, entries);
+            let Some(inlined) = inlined else { continue };
+            prop_assert_eq!(inlining::check(&module, &inlined), Ok(()));
+            let kind = FunctionKind::Defined(inlined.body.clone().into());
+            let merged = Function { kind, ..module.function(function).clone() };
+            prop_assert_eq!(verify_function(&module, &merged), Ok(()));
+            for (point, kind, position) in inlined.points.iter() {
+                let start = resumption(kind, position);
+                let is_live = |register: &Register| is_live(&inlined.body, start, *register);
+                let read = (0..inlined.body.registers.len()).map(Register::new).filter(is_live);
+                let live = inlined.liveness.at(point);
+                prop_assert!(read.into_iter().all(|register| live.contains(&register)), "{point}");
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_engine::{
-    BaselineCompiler, CodeMemory, Delegates, Instance, InvokeError, Land, Mechanism, Preset, RebuildTime,
-    Settings, StateRecording, Stress, Thread, Tier, Tiers,
+    BaselineCompiler, CodeMemory, Delegates, Inlining, Instance, InvokeError, Land, Mechanism, Preset,
+    RebuildTime, Settings, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, Module, Value};
 
@@ -55,6 +55,16 @@ impl Configuration {
         self.settings.mechanism = Mechanism::recorded_by(recording);
         self
     }
+
+    /// The same, with everything inlined into optimized code that can be, as long as it compiles in good time.
+    #[must_use]
+    pub fn inlined(mut self) -> Configuration {
+        self.settings.inlining = Some(Configuration::MUCH);
+        self
+    }
+
+    /// More than anyone would want.
+    pub const MUCH: Inlining = Inlining { callee: 500, growth: 2_000, depth: 5, recursion: 2 };
 
     /// The same with baseline code by another compiler.
     #[must_use]
@@ -121,6 +131,29 @@ impl Configuration {
                 .mechanism(Preset::named("v8").expect("it is there").mechanism),
             low("auto, low thresholds, invalidate, land=random", invalidate(Land::Random(1))),
             low("auto, low thresholds, hijack=5, land=random", Stress::hijack(5).landing(Land::Random(2))),
+            Configuration::new("optimized, inlined", Optimized, Stress::None).inlined(),
+            Configuration::new(
+                "optimized, inlined, cross-checked, invalidate, land=optimized",
+                Optimized,
+                invalidate(optimized),
+            )
+            .recording(StateRecording::CrossChecked)
+            .inlined(),
+            Configuration::new(
+                "optimized, inlined, slots, invalidate, land=baseline",
+                Optimized,
+                invalidate(baseline),
+            )
+            .recording(StateRecording::Slots)
+            .inlined(),
+            Configuration::new("optimized, inlined, hijack=1", Optimized, Stress::hijack(1)).inlined(),
+            low("auto, inlined, invalidate, land=random", invalidate(Land::Random(5))).inlined(),
+            low("auto, inlined, rebuilt at once, invalidate, land=random", invalidate(Land::Random(6)))
+                .mechanism(Mechanism { rebuild: RebuildTime::AtOnce, ..Mechanism::DEFAULT })
+                .inlined(),
+            low("auto, inlined, landing tables, invalidate, land=random", invalidate(Land::Random(7)))
+                .mechanism(Preset::named("v8").expect("it is there").mechanism)
+                .inlined(),
         ]
     }
 }

@@ -54,6 +54,11 @@ impl Observer for EventLog {
 impl Log {
     fn describe(&mut self, module: &Module, event: &Event<'_>) -> String {
         let name = |function: FunctionIndex| &*module.function(function).name;
+        // The function is named where it is another, which is inlined.
+        let point = |own: FunctionIndex, (function, point): (FunctionIndex, Point)| match own == function {
+            true => point.to_string(),
+            false => format!("{point} of {}", name(function)),
+        };
         let of = |version: &CodeVersion| format!("{} {}", version.id, name(version.function));
         let wanted = |key: VersionKey| {
             format!("{}, {}, entered at {}", name(key.function), Tier::from(key.tier).name(), key.entry)
@@ -86,28 +91,40 @@ impl Log {
                     (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
                 let tiers = format!("{} to {}", from.name(), to.name());
                 let (slot, values) = (self.forget(slot), values(module, &state));
-                format!("landed {slot} {} {}, {tiers}{values}", of(version), state.point)
+                let point = point(version.function, (state.function, state.point));
+                format!("landed {slot} {} {point}, {tiers}{values}", of(version))
+            }
+            Event::Continued { version, from, to, state, .. } => {
+                let (from, to) = (Tier::from(from), to.map_or(Tier::Interpreter, |to| to.tier.into()));
+                let (function, tiers) = (name(state.function), format!("{} to {}", from.name(), to.name()));
+                let values = values(module, &state);
+                format!("continued {function} of {version} {}, {tiers}{values}", state.point)
             }
             Event::ReplacementBegan { replacement, cause } => match replacement {
                 Replacement::Invalidation => format!("invalidation began; {cause}"),
                 Replacement::Hijack => format!("hijack began; {cause}"),
             },
             Event::ReplacementEnded => "ended".to_owned(),
-            Event::Hijacked { version, point, slot, cause } => {
+            Event::Hijacked { version, function, point: at, slot, cause } => {
                 self.hijacks += 1;
                 let before = self.slots.insert(slot, self.hijacks);
                 assert_eq!(before, None, "a slot is hijacked once");
+                let point = point(version.function, (function, at));
                 format!("hijacked #{} {} {point}; {cause}", self.hijacks, of(version))
             }
-            Event::Dropped { version, point, slot } => self.gone("dropped", slot, &of(version), point),
-            Event::Restored { version, point, slot } => self.gone("restored", slot, &of(version), point),
+            Event::Dropped { version, function, point: at, slot } => {
+                self.gone("dropped", slot, &of(version), &point(version.function, (function, at)))
+            }
+            Event::Restored { version, function, point: at, slot } => {
+                self.gone("restored", slot, &of(version), &point(version.function, (function, at)))
+            }
             Event::Retired { version, cause } => format!("retired {}; {cause}", of(version)),
             Event::Drained { version, cause, .. } => format!("drained {}; {cause}", of(version)),
             Event::Released { version, cause } => format!("released {}; {cause}", of(version)),
         }
     }
 
-    fn gone(&mut self, how: &str, slot: u64, version: &str, point: Point) -> String {
+    fn gone(&mut self, how: &str, slot: u64, version: &str, point: &str) -> String {
         format!("{how} {} {version} {point}", self.forget(slot))
     }
 

@@ -7,6 +7,8 @@ use osr_engine::{
     Tier, Tiers,
 };
 
+use crate::configuration::Configuration;
+
 /// How much a guest executes: what may be done to it how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
@@ -35,6 +37,7 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         mechanism: Mechanism::recorded_by(one_of(&mut random, &StateRecording::ALL[1..])),
         stress: stress(&mut random, size),
         checked: random.bool(),
+        inlining: random.bool().then_some(Configuration::MUCH),
         code_bytes: 64 << 20,
         value_stack_bytes: 16 << 20,
         ..Settings::default()

@@ -10,7 +10,7 @@ use osr_ir::{Module, Value};
 use osr_tests::configuration::{on_large_stack, start_with};
 use osr_tests::host::imports;
 use osr_tests::reproduction::{Calls, calls_of_program};
-use osr_tests::{Program, cases, programs};
+use osr_tests::{Configuration, Program, cases, programs};
 
 /// Makes `calls` of exported functions; returns what the shadow compared.
 fn follow(name: &str, module: &Module, settings: Settings, calls: &Calls) -> Compared {
@@ -33,6 +33,10 @@ fn follow(name: &str, module: &Module, settings: Settings, calls: &Calls) -> Com
     shadow.compared()
 }
 
+fn inlined(settings: Settings) -> Settings {
+    Settings { inlining: Some(Configuration::MUCH), ..settings }
+}
+
 fn auto(stress: Stress, recording: StateRecording) -> Settings {
     let mechanism = Mechanism::recorded_by(recording);
     Settings { threshold: Some(5), optimize_threshold: Some(20), stress, mechanism, ..Settings::default() }
@@ -42,7 +46,9 @@ fn auto(stress: Stress, recording: StateRecording) -> Settings {
 fn programs_are_followed() {
     for (number, program) in programs().into_iter().enumerate().filter(|(number, _)| number % 3 != 1) {
         let recording = [StateRecording::Slots, StateRecording::Locations][number % 2];
-        let settings = auto(Stress::hijack(211).landing(Land::Random(number as u64)), recording);
+        let inlining = (number % 2 == 0).then_some(Configuration::MUCH);
+        let stress = Stress::hijack(211).landing(Land::Random(number as u64));
+        let settings = Settings { inlining, ..auto(stress, recording) };
         let calls = calls_of_program(&program);
         let compared = follow(&program.name, &program.module(number % 4 < 2), settings, &calls);
         assert!(compared.transitions > 0 && compared.registers > 0, "{}: {compared:?}", program.name);
@@ -63,6 +69,8 @@ fn cases_are_followed() {
             eager(Tiers::Optimized, Stress::invalidate(50)),
             eager(Tiers::Optimized, Stress::hijack(1).landing(optimized)),
             eager(Tiers::Baseline, Stress::hijack(1).landing(baseline)),
+            inlined(eager(Tiers::Optimized, Stress::hijack(1))),
+            inlined(eager(Tiers::Optimized, Stress::invalidate(3).landing(Land::Random(7)))),
         ] {
             let follow = || follow(&case.name, &case.module, settings, &calls);
             transitions += on_large_stack(512 << 10, follow).transitions;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use osr_engine::{HostCall, HostError, Imports, InvokeError, Settings};
 use osr_ir::{Signature, TrapKind, Type, Value};
+use osr_tests::Configuration;
 use osr_tests::configuration::{describe, on_large_stack};
 use osr_tests::guest::{acting, add_act, eager, hijack_some, interpreted, start};
 
@@ -121,10 +122,11 @@ fn expected() -> Vec<String> {
 fn every_trap_passes_every_choice_of_hijacked_frames() {
     let expected = on_small_stack(expected);
     on_small_stack(|| {
-        for mask in 0..8 {
-            let (_, thread) = start(GUEST, &eager(), &host(mask, &Arc::default()));
+        for (mask, inlining) in (0..8).flat_map(|mask| [(mask, None), (mask, Some(Configuration::MUCH))]) {
+            let settings = Settings { inlining, ..eager() };
+            let (_, thread) = start(GUEST, &settings, &host(mask, &Arc::default()));
             for (kind, expected) in KINDS.zip(&expected) {
-                let context = format!("trap {kind}, hijacked: {mask:#b}");
+                let context = format!("trap {kind}, hijacked: {mask:#b}, {inlining:?}");
                 let error = thread.invoke("f0", &[Value::I32(kind)]).expect_err(&context);
                 assert_eq!(describe(&error), *expected, "{context}");
                 assert_eq!(thread.hijacked_slots(), 0, "{context}");

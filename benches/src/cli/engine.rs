@@ -9,6 +9,7 @@ use osr_engine::{
     Tiers,
 };
 
+use super::inlining::InliningOption;
 use super::mechanism::MechanismOptions;
 use super::size::Size;
 use super::stress::{self, StressItem};
@@ -44,6 +45,11 @@ pub(crate) struct EngineOptions {
     /// What makes baseline code.
     #[arg(long, value_name = "COMPILER", value_enum, default_value_t = BaselineName::default())]
     baseline: BaselineName,
+    /// What is inlined into optimized code: `off`, `on`, or CALLEE,GROWTH,DEPTH,RECURSION: the size of the largest
+    /// body that is inlined, in instructions; how much is added to a function; how many activations a frame stands for,
+    /// besides the function's own; how often a function is inlined into itself.
+    #[arg(long = "inline", value_name = "WHAT", default_value_t = InliningOption::default())]
+    pub(crate) inlining: InliningOption,
     /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
@@ -103,6 +109,7 @@ impl EngineOptions {
             mechanism: self.mechanism.mechanism()?,
             baseline: self.baseline.compiler(),
             code_memory: self.code_memory.memory(),
+            inlining: self.inlining.0,
             unrolling: self.unrolling,
             points: self.points,
             stress: stress::combine(&self.stress)?,

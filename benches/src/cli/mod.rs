@@ -3,6 +3,7 @@
 mod call;
 mod engine;
 mod host;
+mod inlining;
 pub(crate) mod mechanism;
 mod size;
 mod stress;
@@ -30,6 +31,7 @@ use crate::laboratory::thread::ThreadOptions;
 pub(crate) use call::CallOptions;
 pub(crate) use engine::{BaselineName, CompiledTierName};
 pub(crate) use host::{Directory, HostOptions, ImportPolicy, Variable};
+pub(crate) use inlining::InliningOption;
 pub(crate) use mechanism::MechanismOptions;
 pub(crate) use size::Size;
 

@@ -192,6 +192,7 @@ impl Pass<'_> {
             recording: StateRecording::Slots,
             pads: None,
             slot_maps: None,
+            virtual_frames: None,
             polls: None,
             residence: None,
             kept_return_pc: self.frame.kept_return_pc(),

@@ -60,6 +60,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         counts_residents: false,
         keeps_return_pc: false,
         return_sites: ReturnSites::Plain,
+        inlining: None,
         unrolling: 1,
         shows_arrivals: false,
         frame_limit: 1 << 16,

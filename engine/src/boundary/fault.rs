@@ -70,11 +70,11 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
 /// What the guest did, if it was the guest.
 fn guest_fault(thread: &Thread, signal: c_int, pc: u64, address: u64) -> Option<Fault> {
     let version = thread.instance().registry().find(pc)?;
-    let site = version.trap_site(pc)?;
+    let (function, site) = version.trap_site(pc)?;
     if signal == libc::SIGSEGV || signal == libc::SIGBUS {
         thread.instance().memory().filter(|memory| memory.reaches(address))?;
     }
-    Some(Fault { kind: site.kind, function: version.function, point: site.point })
+    Some(Fault { kind: site.kind, function, point: site.point })
 }
 
 /// Compiled code faulted where it must not: most likely a return into released code.

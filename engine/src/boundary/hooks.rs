@@ -14,6 +14,7 @@ use crate::transition::landing::{land, land_from_table, land_rebuilt};
 use crate::transition::leave::leave;
 use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
+use crate::transition::virtual_frames;
 
 /// The functions that the stubs call, as `mechanism` has frames land.
 pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
@@ -120,6 +121,10 @@ unsafe extern "C" fn resume(context: *mut Context, call: *mut NativeCall) -> Exi
     let (thread, call) = unsafe { (thread_of(context), &mut *call) };
     let landed = thread.take_landed();
     let window = thread.values().top();
+    if landed.is_chain {
+        let (outermost, outcome) = virtual_frames::run(thread);
+        return hand_over(thread, outermost.function, outcome, window, call);
+    }
     let outcome = interpreter::run(thread, landed.function, Start::Point(landed.point), window);
     hand_over(thread, landed.function, outcome, window, call)
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::{Site, Sources};
-use osr_ir::{Point, PointKind};
+use osr_ir::{FunctionIndex, Point, PointKind};
 use osr_stackwalk::{Frame, ReturnPc, ReturnPcs, ReturnSlot};
 
 use crate::code::{CodeVersion, Registry};
@@ -46,8 +46,10 @@ pub(crate) struct PendingSite {
     destination: Option<CompiledTier>,
     /// Where the frame state is.
     sources: Sources,
-    /// The words that it takes: the registers of the body.
+    /// The words that it takes: the registers of the body, or of those of all activations that a frame stands for.
     words: usize,
+    /// Whether the frames stand for several activations.
+    has_chain: bool,
 }
 
 impl PendingSite {
@@ -57,7 +59,8 @@ impl PendingSite {
         let sources = version.frame_maps.sources(&site);
         let Site { return_offset, point, kind, .. } = site;
         let destination = None;
-        PendingSite { version, return_offset, point, kind, number, destination, sources, words: registers }
+        let (words, has_chain) = (version.state_words(number, registers), version.has_chain(number));
+        PendingSite { version, return_offset, point, kind, number, destination, sources, words, has_chain }
     }
 
     /// The same, where it is decided already that the frames land in `tier`.
@@ -76,6 +79,17 @@ impl PendingSite {
     #[inline(always)]
     pub(crate) fn point(&self) -> Point {
         self.point
+    }
+
+    /// The function that the frames resume in.
+    pub(crate) fn function(&self) -> FunctionIndex {
+        self.version().function_at(self.number)
+    }
+
+    /// Whether the frames stand for several activations.
+    #[inline(always)]
+    pub(crate) fn has_chain(&self) -> bool {
+        self.has_chain
     }
 
     /// The return PC that their slots held.
@@ -331,8 +345,28 @@ impl Batch {
         let packed = self.records[self.next];
         let Record { slot, site } = self.unpack(packed);
         // Field by field, lest the gaps between them be copied, too.
-        let PendingSite { version, return_offset, point, kind, number, destination, sources, words } = *site;
-        let site = PendingSite { version, return_offset, point, kind, number, destination, sources, words };
+        let PendingSite {
+            version,
+            return_offset,
+            point,
+            kind,
+            number,
+            destination,
+            sources,
+            words,
+            has_chain,
+        } = *site;
+        let site = PendingSite {
+            version,
+            return_offset,
+            point,
+            kind,
+            number,
+            destination,
+            sources,
+            words,
+            has_chain,
+        };
         let frames = &mut self.frames[packed.site.index()];
         *frames -= 1;
         let others = *frames;

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use gimli::write::CommonInformationEntry;
 use osr_compiler::{CompileError, CompiledBody, VersionKey};
-use osr_ir::Point;
+use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use serde::Serialize;
 
@@ -112,6 +112,11 @@ impl SiteRef {
     /// Where the frame resumes.
     pub(crate) fn point(&self) -> Point {
         self.version.frame_maps.site(self.site).point
+    }
+
+    /// The function that it resumes in.
+    pub(crate) fn function(&self) -> FunctionIndex {
+        self.version.function_at(self.site)
     }
 }
 
@@ -239,6 +244,7 @@ impl Registry {
             code_bytes: code_bytes as u32,
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
+            virtual_frames: body.virtual_frames,
             recording: body.recording,
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
-use osr_compiler::frame_map::FrameMaps;
+use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
 use osr_compiler::{DirectCall, EntryPoint, ResidenceCount, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
@@ -52,6 +52,8 @@ pub struct CodeVersion {
     pub frame_maps: FrameMaps,
     /// What traps.
     pub trap_sites: Box<[TrapSite]>,
+    /// Which activations its frames stand for, if other bodies are inlined into it.
+    pub(crate) virtual_frames: Option<Box<VirtualFrames>>,
     /// How its calls make the frame state known.
     pub recording: StateRecording,
     /// The frame maps that execute, if there are any.
@@ -115,6 +117,41 @@ impl CodeVersion {
         self.life.while_in_memory(|| bytes().to_vec())
     }
 
+    /// Whether it has code of `function`: is code of it, or has its body inlined. Then it has to be retired when that is
+    /// redefined.
+    pub fn depends_on(&self, function: FunctionIndex) -> bool {
+        self.function == function || self.inlined().any(|inlined| inlined == function)
+    }
+
+    /// The functions whose bodies are inlined, each as often as it is.
+    pub fn inlined(&self) -> impl Iterator<Item = FunctionIndex> + '_ {
+        self.virtual_frames.iter().flat_map(|frames| frames.inlined())
+    }
+
+    /// The activations that a frame at its `site`th site stands for, innermost first; nothing if no body is inlined into the
+    /// version: [`Instance::activations`](crate::Instance::activations) knows that one, too.
+    pub(crate) fn activations(&self, site: u32) -> impl Iterator<Item = VirtualActivation> + '_ {
+        let point = self.frame_maps.site(site).point;
+        self.virtual_frames.iter().flat_map(move |frames| frames.chain(site, point))
+    }
+
+    /// Whether a frame at its `site`th site stands for several activations.
+    #[inline]
+    pub(crate) fn has_chain(&self, site: u32) -> bool {
+        self.virtual_frames.as_ref().is_some_and(|frames| frames.has_chain(site))
+    }
+
+    /// The words of the state of a frame at its `site`th site, where the function's body has so many registers.
+    #[inline]
+    pub(crate) fn state_words(&self, site: u32, registers: usize) -> usize {
+        self.virtual_frames.as_ref().map_or(registers, |frames| frames.words(site))
+    }
+
+    /// The function that a frame at its `site`th site resumes in: its own, or one that is inlined.
+    pub fn function_at(&self, site: u32) -> FunctionIndex {
+        self.virtual_frames.as_ref().map_or(self.function, |frames| frames.function_at(site))
+    }
+
     /// Whether frames are pending at a site of it.
     pub(crate) fn has_pending_frames(&self) -> bool {
         self.pending_sites.load(Ordering::Acquire) > 0
@@ -145,7 +182,8 @@ impl CodeVersion {
 
     /// Bytes that say where the frame state is, in memory beside its code.
     pub fn frame_map_bytes(&self) -> u64 {
-        self.frame_maps.bytes() + self.pads.as_ref().map_or(0, |pads| pads.bytes())
+        let virtual_frames = self.virtual_frames.as_ref().map_or(0, |frames| frames.bytes());
+        self.frame_maps.bytes() + virtual_frames + self.pads.as_ref().map_or(0, |pads| pads.bytes())
     }
 
     /// Bytes that say how its frames are unwound.
@@ -202,9 +240,12 @@ impl CodeVersion {
         self.unwind.to_fde(start, self.code_bytes)
     }
 
-    /// Why the instruction at `pc` traps, if it is one that does.
-    pub fn trap_site(&self, pc: u64) -> Option<&TrapSite> {
+    /// Why the instruction at `pc` traps, if it is one that does, and the function that it is of: the version's own, or one
+    /// that is inlined.
+    pub fn trap_site(&self, pc: u64) -> Option<(FunctionIndex, &TrapSite)> {
         let found = self.trap_sites.binary_search_by_key(&self.offset(pc), |site| site.offset).ok()?;
-        Some(&self.trap_sites[found])
+        let frames = self.virtual_frames.as_ref();
+        let function = frames.map_or(self.function, |frames| frames.function_at_trap(found));
+        Some((function, &self.trap_sites[found]))
     }
 }

@@ -23,8 +23,12 @@ pub struct CoveredSite {
     pub tier: CompiledTier,
     /// Where the version is entered.
     pub entry: EntryPoint,
+    /// The function that the site resumes in: the version's, or one inlined into it.
+    pub innermost: FunctionIndex,
     /// Where the site resumes.
     pub point: Point,
+    /// How many activations its frames stand for.
+    pub activations: usize,
     /// Entries of its frame map.
     pub entries: usize,
     /// Times that it was landed on, by the [`Tier`] that the frame continued in.
@@ -62,15 +66,17 @@ impl Coverage {
     /// A version was compiled: its sites count from now on.
     pub(crate) fn compiled(&self, version: &CodeVersion) {
         self.versions().entry(key(version)).or_insert_with(|| {
-            let site = |site: osr_compiler::frame_map::Site| CoveredSite {
+            let site = |(number, site): (u32, osr_compiler::frame_map::Site)| CoveredSite {
                 function: version.function,
                 tier: version.tier,
                 entry: version.entry,
+                innermost: version.function_at(number),
                 point: site.point,
+                activations: version.activations(number).count().max(1),
                 entries: version.frame_maps.entries(&site).count(),
                 landings: [0; 3],
             };
-            let sites: Vec<CoveredSite> = version.frame_maps.sites().map(site).collect();
+            let sites: Vec<CoveredSite> = (0..).zip(version.frame_maps.sites()).map(site).collect();
             Covered { missing: sites.len() * Tier::ALL.len(), sites }
         });
     }
@@ -124,13 +130,13 @@ impl Coverage {
 fn leads_on(versions: &BTreeMap<Key, Covered>, site: CoveredSite) -> impl Iterator<Item = Tier> {
     Tier::ALL.into_iter().filter(move |&tier| match CompiledTier::try_from(tier) {
         Ok(tier) => {
-            let continuation = versions.get(&(site.function, tier, Some(site.point)));
+            let continuation = versions.get(&(site.innermost, tier, Some(site.point)));
             continuation.is_some_and(|covered| covered.missing > 0)
         }
         // From there it comes to versions that are entered at loop headers.
         Err(()) => {
-            let mut others = versions.range((site.function, CompiledTier::Baseline, None)..);
-            let mut others = others.by_ref().take_while(|((function, ..), _)| *function == site.function);
+            let mut others = versions.range((site.innermost, CompiledTier::Baseline, None)..);
+            let mut others = others.by_ref().take_while(|((function, ..), _)| *function == site.innermost);
             others.any(|(_, covered)| covered.missing > 0)
         }
     })

@@ -17,7 +17,7 @@ use osr_compiler::{Analysis, CompileError, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Point, Register};
 use serde::Serialize;
 
-use crate::code::CodeVersion;
+use crate::code::{CodeVersion, VersionId};
 use crate::error::Trap;
 use crate::event::statistics::Place;
 use crate::settings::stress::Action;
@@ -199,9 +199,28 @@ pub enum Event<'a> {
         slot: u64,
         /// The base of the frame. If the activation continues in compiled code, its frame has the same base there.
         frame: u64,
+        /// How many further activations the frame stands for, into which this one was inlined. Each
+        /// [continues](Event::Continued) in its turn.
+        further: usize,
         /// Where it continues; none for the interpreter.
         to: Option<Continuation>,
         /// Point and registers.
+        state: FrameState<'a>,
+    },
+    /// An activation into which others were inlined continues in other code, now that these, which have [landed](Event::Landed)
+    /// with it, have returned.
+    Continued {
+        /// Where in the body: after the call.
+        place: Place,
+        /// The version that the frame was of which has landed.
+        version: VersionId,
+        /// The tier of that.
+        from: CompiledTier,
+        /// The base of the frame.
+        frame: u64,
+        /// Where it continues; none for the interpreter.
+        to: Option<Continuation>,
+        /// Point and registers, with what the call returned.
         state: FrameState<'a>,
     },
     /// Frames are about to be replaced. What follows up to [`Event::ReplacementEnded`] is part of it.
@@ -217,6 +236,8 @@ pub enum Event<'a> {
     Hijacked {
         /// The version that the frame is of.
         version: &'a CodeVersion,
+        /// The function that it resumes in: the version's, or one inlined into it.
+        function: FunctionIndex,
         /// Where the frame resumes.
         point: Point,
         /// The address of the slot. Until the frame has landed no other has it; from run to run it differs.
@@ -229,6 +250,8 @@ pub enum Event<'a> {
     Dropped {
         /// The version that the frame was of.
         version: &'a CodeVersion,
+        /// The function that it would have resumed in: the version's, or one inlined into it.
+        function: FunctionIndex,
         /// Where it would have resumed.
         point: Point,
         /// The slot.
@@ -238,6 +261,8 @@ pub enum Event<'a> {
     Restored {
         /// The version that the frame is of.
         version: &'a CodeVersion,
+        /// The function that it resumes in: the version's, or one inlined into it.
+        function: FunctionIndex,
         /// Where it resumes.
         point: Point,
         /// The slot.

@@ -16,6 +16,8 @@ pub struct Transitions {
     pub hijacked_frames: u64,
     /// Times that control arrived in the landing stub.
     pub landings: u64,
+    /// Activations that have landed with an activation that was inlined into them, and was counted there.
+    pub virtual_frames: u64,
     /// Times that a frame was chosen whose slot was hijacked already.
     pub rehijacked: u64,
     /// Safepoints reached in compiled code. Counted only while

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use osr_compiler::frame_map::VirtualActivation;
 use osr_compiler::{CompileError, CompiledTier, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
@@ -72,6 +73,17 @@ impl Instance {
     /// What installing and releasing code took so far.
     pub fn code_times(&self) -> CodeTimes {
         self.registry.times()
+    }
+
+    /// The activations that a frame at the `site`th site of `version`, which is of this instance, stands for: innermost
+    /// first.
+    pub fn activations(&self, version: &CodeVersion, site: u32) -> Vec<VirtualActivation> {
+        let inlined: Vec<VirtualActivation> = version.activations(site).collect();
+        if !inlined.is_empty() {
+            return inlined;
+        }
+        let (function, point) = (version.function, version.frame_maps.site(site).point);
+        vec![VirtualActivation { function, point, offset: 0, registers: self.body(function).registers.len() }]
     }
 
     /// Handles of the versions whose code is in memory.

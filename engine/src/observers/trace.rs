@@ -19,7 +19,8 @@
 //! | `replace` | `invalidate`, `hijack` | B, E | frames are replaced, with the cause |
 //! | `version` | `retire NAME`, `release NAME`, `forget NAME` | X | a version's end: nothing enters it; its code is gone; its frame maps are |
 //! | `frame` | `hijack NAME` | X | a return slot is hijacked, with version, point, cause |
-//! | `frame` | `land NAME`, `drop NAME`, `restore NAME` | X | what became of it, with the tier that it landed in |
+//! | `frame` | `land NAME`, `drop NAME`, `restore NAME` | X | what became of it, with the tier that it landed in; where it stands for several activations, how many `further` ones |
+//! | `frame` | `continue NAME` | i | one of these continues, with the tier that it continues in |
 //!
 //! Flows (s, t, f) lead from causes to effects. Of category `frame`: from the replacement to each hijacked
 //! slot, and on to where it lands. Of category `version`: from the replacement to the retirement, the
@@ -37,6 +38,7 @@ use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::point_name;
 use crate::code::{CodeVersion, VersionId};
 use crate::event::{Cause, Continuation, Event, Replacement};
 use crate::settings::Tier;
@@ -220,15 +222,23 @@ impl<W: Write> State<W> {
                 let args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
                 self.instant("tier-up", name("tier up", at, state.function), args)
             }
-            Event::Landed { version, slot, to, state, .. } => {
-                let args = json!({ "to": tier_of(to) });
-                self.frame_ends("land", at, version, state.point, slot, args)
+            Event::Landed { version, slot, to, state, further, .. } => {
+                let mut args = json!({ "to": tier_of(to) });
+                if further > 0 {
+                    args["further"] = further.into();
+                }
+                self.frame_ends("land", at, version, (state.function, state.point), slot, args)
             }
-            Event::Dropped { version, point, slot } => {
-                self.frame_ends("drop", at, version, point, slot, json!({}))
+            Event::Continued { version, to, state, .. } => {
+                let (version, point) = (version.to_string(), state.point.to_string());
+                let args = json!({ "version": version, "point": point, "to": tier_of(to) });
+                self.instant("frame", name("continue", at, state.function), args)
             }
-            Event::Restored { version, point, slot } => {
-                self.frame_ends("restore", at, version, point, slot, json!({}))
+            Event::Dropped { version, function, point, slot } => {
+                self.frame_ends("drop", at, version, (function, point), slot, json!({}))
+            }
+            Event::Restored { version, function, point, slot } => {
+                self.frame_ends("restore", at, version, (function, point), slot, json!({}))
             }
             Event::ReplacementBegan { replacement, cause } => {
                 let name = match replacement {
@@ -238,7 +248,9 @@ impl<W: Write> State<W> {
                 self.begin("replace", Cow::Borrowed(name), Some(json!({ "cause": cause })))
             }
             Event::ReplacementEnded => self.record("replace", "E", Cow::Borrowed(""), None),
-            Event::Hijacked { version, point, slot, cause } => self.hijacked(at, version, point, slot, cause),
+            Event::Hijacked { version, function, point, slot, cause } => {
+                self.hijacked(at, version, (function, point), slot, cause)
+            }
             Event::Retired { version, cause } => self.retired(at, version, cause),
             Event::Released { version, cause } => self.released(at, version, cause),
             _ => Ok(()),
@@ -272,7 +284,7 @@ impl<W: Write> State<W> {
         &mut self,
         at: &Observation<'_>,
         version: &CodeVersion,
-        point: Point,
+        place: (FunctionIndex, Point),
         slot: u64,
         cause: Cause,
     ) -> io::Result<()> {
@@ -284,7 +296,7 @@ impl<W: Write> State<W> {
         if !alone {
             self.flow_outside("frame", flow)?;
         }
-        let args = json!({ "version": version.id.to_string(), "point": point.to_string(), "cause": cause });
+        let args = json!({ "version": version.id.to_string(), "point": point_name(at, version, place), "cause": cause });
         self.slice("frame", name("hijack", at, version.function), args)?;
         self.flow("frame", flow, if alone { Flow::Start } else { Flow::Step })
     }
@@ -295,12 +307,12 @@ impl<W: Write> State<W> {
         what: &str,
         at: &Observation<'_>,
         version: &CodeVersion,
-        point: Point,
+        place: (FunctionIndex, Point),
         slot: u64,
         mut args: Value,
     ) -> io::Result<()> {
         args["version"] = version.id.to_string().into();
-        args["point"] = point.to_string().into();
+        args["point"] = point_name(at, version, place).into();
         self.slice("frame", name(what, at, version.function), args)?;
         if let Some(flow) = self.slots.remove(&slot) {
             self.flow("frame", flow, Flow::End)?;

@@ -3,6 +3,7 @@
 pub(crate) mod code_memory;
 pub(crate) mod compilation;
 pub(crate) mod destination;
+pub(crate) mod inlining;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
 pub(crate) mod stress;
@@ -15,6 +16,7 @@ pub(crate) use tier::{Tier, Tiers};
 use crate::settings::code_memory::CodeMemory;
 use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::destination::Destination;
+use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{HijackDensity, Mechanism};
 use crate::settings::planted::PlantedDefect;
 use crate::settings::stress::Stress;
@@ -56,6 +58,9 @@ pub struct Settings {
     pub mechanism: Mechanism,
     /// What makes baseline code.
     pub baseline: BaselineCompiler,
+    /// How much is inlined into optimized code; nothing if it is none. A frame of such code lands as the activations that it
+    /// stands for.
+    pub inlining: Option<Inlining>,
     /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
     /// to a poll. 0 and 1, or with [`Settings::points`]: not at all.
     pub unrolling: u8,
@@ -138,6 +143,7 @@ impl Default for Settings {
             landing: Destination::default(),
             mechanism: Mechanism::default(),
             baseline: BaselineCompiler::default(),
+            inlining: None,
             unrolling: Settings::DEFAULT_UNROLLING,
             points: false,
             placement: None,
@@ -197,6 +203,7 @@ mod tests {
                     ..Mechanism::BARE
                 },
                 baseline: BaselineCompiler::Cranelift,
+                inlining: Some(Inlining { callee: 1, growth: 2, depth: 3, recursion: 4 }),
                 unrolling: 9,
                 points: true,
                 placement: Some(5),

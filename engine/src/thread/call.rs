@@ -206,7 +206,10 @@ impl Thread {
         while self.ledger().borrow().innermost().is_some_and(is_dropped) {
             let record = self.ledger().borrow_mut().pop().expect("just seen");
             let (slot, site) = (record.slot.address(), &record.site);
-            self.observe(|| Event::Dropped { version: site.version(), point: site.point(), slot });
+            self.observe(|| {
+                let (version, function, point) = (site.version(), site.function(), site.point());
+                Event::Dropped { version, function, point, slot }
+            });
             if let Some(version) = record.dropped(self.instance().registry()) {
                 (self.hooks.emptied)(self, &version);
             }

@@ -44,9 +44,9 @@ impl Thread {
         site.expect("compiled code called the runtime")
     }
 
-    /// The function and point of the compiled frame that called the runtime.
+    /// The function and point of the activation that called the runtime.
     pub(crate) fn exit_point(&self) -> (FunctionIndex, Point) {
         let exit = self.exit_site();
-        (exit.version.function, exit.point())
+        (exit.function(), exit.point())
     }
 }

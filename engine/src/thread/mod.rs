@@ -28,6 +28,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use osr_compiler::frame_map::VirtualActivation;
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
 
@@ -42,7 +43,7 @@ use crate::settings::Tier;
 use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
 use crate::thread::draining::Draining;
-use crate::thread::pending::{Front, Landed, PendingPad, PollExit, TierUp};
+use crate::thread::pending::{Chain, Front, Landed, PendingPad, PollExit, TierUp};
 use crate::thread::phase::{CurrentPhase, NotNow, Phase};
 use crate::thread::rebuilt::Rebuilt;
 use crate::thread::reclaim::Reclaim;
@@ -74,6 +75,9 @@ pub struct Thread {
     reclaim: Reclaim,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
+    chain: Cell<Option<Chain>>,
+    /// Activations that have landed and wait for those further in, outermost first.
+    waiting: RefCell<Vec<VirtualActivation>>,
     pending_pad: RefCell<Option<PendingPad>>,
     poll_exit: Cell<PollExit>,
     tier_up: Cell<Option<TierUp>>,
@@ -165,6 +169,8 @@ impl Thread {
             reclaim: Reclaim::new(&settings.mechanism),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
+            chain: Cell::new(None),
+            waiting: RefCell::default(),
             pending_pad: RefCell::new(None),
             poll_exit: Cell::default(),
             tier_up: Cell::new(None),
@@ -354,6 +360,21 @@ impl Thread {
     #[inline(always)]
     pub(crate) fn take_landed(&self) -> Landed {
         self.landed.take().expect("resumed after a landing")
+    }
+
+    /// A frame has landed that stands for several activations, which wait to be resumed.
+    pub(crate) fn set_chain(&self, chain: Chain) {
+        self.chain.set(Some(chain));
+    }
+
+    /// The chain that has landed.
+    pub(crate) fn take_chain(&self) -> Chain {
+        self.chain.take().expect("resumed after a landing")
+    }
+
+    /// The activations that have landed and wait for those further in.
+    pub(crate) fn waiting(&self) -> &RefCell<Vec<VirtualActivation>> {
+        &self.waiting
     }
 
     /// The machine-visible part.

@@ -1,5 +1,6 @@
 //! What a transition leaves in the thread between two of its steps, with machine code executing in between.
 
+use osr_compiler::frame_map::VirtualActivation;
 use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::ReturnPc;
 
@@ -7,6 +8,7 @@ use crate::code::VersionId;
 use crate::code::ledger::TakenRecord;
 use crate::event::Cause;
 use crate::settings::CompiledTier;
+use crate::settings::destination::Destination;
 
 /// A landed frame that waits to be resumed.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,28 @@ pub(crate) struct Landed {
     pub(crate) function: FunctionIndex,
     /// Where it resumes. Its frame state is at the value stack's top.
     pub(crate) point: Point,
+    /// Whether it is the innermost of a [chain](Chain).
+    pub(crate) is_chain: bool,
+}
+
+/// A landed frame that stands for several activations, which wait to be resumed. The state of all of them is at the value
+/// stack's top.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    /// The activation that is resumed first.
+    pub(crate) innermost: VirtualActivation,
+    /// How many others wait.
+    pub(crate) further: usize,
+    /// The compiled code that the innermost one continues in, if it does.
+    pub(crate) continuation: Option<(*const u8, CompiledTier)>,
+    /// Where the landing ends.
+    pub(crate) destination: Destination,
+    /// The version that the frame was of.
+    pub(crate) version: VersionId,
+    /// Its tier.
+    pub(crate) from: CompiledTier,
+    /// The base of the frame.
+    pub(crate) frame_base: u64,
 }
 
 /// A landing whose pad is executed.

@@ -2,6 +2,7 @@
 
 use std::cell::RefMut;
 
+use osr_compiler::frame_map::VirtualActivation;
 use osr_ir::{FunctionIndex, Point};
 use osr_stackwalk::{
     DwarfWalker, ExitRecord, Frame, LiveStack, NativeModules, ReturnPc, ReturnPcs, ReturnSlot, SegmentedWalk,
@@ -21,7 +22,7 @@ use crate::thread::return_pcs::AllPcs;
 pub struct CompiledFrame {
     /// Where it is.
     pub frame: Frame,
-    /// The function it executes.
+    /// The function it executes: of several activations that it stands for, that of the innermost.
     pub function: FunctionIndex,
     /// The version it is of.
     pub version: VersionId,
@@ -29,6 +30,21 @@ pub struct CompiledFrame {
     pub point: Point,
     /// Whether its return slot is hijacked.
     pub hijacked: bool,
+}
+
+/// An activation in compiled code: a frame, or, where bodies are inlined, one of several that a frame stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompiledActivation {
+    /// The function.
+    pub function: FunctionIndex,
+    /// Where it resumes.
+    pub point: Point,
+    /// The version that it executes.
+    pub version: VersionId,
+    /// The frame. Those that stand for several activations come several times in a row.
+    pub frame: Frame,
+    /// Whether it is inlined into the next one.
+    pub is_inlined: bool,
 }
 
 /// The exits of a thread's segments of compiled frames, innermost first.
@@ -147,6 +163,38 @@ impl Thread {
 
     /// The same, in any phase in which the stack can be walked.
     pub(crate) fn list_frames(&self) -> Result<Vec<CompiledFrame>, TransitionError> {
+        let frame = |(frame, site): (Frame, SiteRef)| CompiledFrame {
+            frame,
+            function: site.function(),
+            version: site.version.id,
+            point: site.point(),
+            // SAFETY: the walk vouches for the slot.
+            hijacked: self.is_landing(unsafe { frame.return_slot.load() }),
+        };
+        Ok(self.frames_and_sites()?.into_iter().map(frame).collect())
+    }
+
+    /// The activations that this thread's compiled frames stand for, innermost first: the guest's own backtrace, as far as it
+    /// is in compiled code.
+    ///
+    /// # Errors
+    /// As for [`Self::compiled_frames`].
+    pub fn compiled_activations(&self) -> Result<Vec<CompiledActivation>, TransitionError> {
+        self.check_outside()?;
+        let mut activations = Vec::new();
+        for (frame, SiteRef { version, site }) in self.frames_and_sites()? {
+            let chain = self.instance().activations(&version, site);
+            let further = (0..chain.len()).rev();
+            activations.extend(chain.into_iter().zip(further).map(|(activation, further)| {
+                let VirtualActivation { function, point, .. } = activation;
+                CompiledActivation { function, point, version: version.id, frame, is_inlined: further > 0 }
+            }));
+        }
+        Ok(activations)
+    }
+
+    /// The compiled frames, and where each waits: innermost first.
+    fn frames_and_sites(&self) -> Result<Vec<(Frame, SiteRef)>, TransitionError> {
         let ledger = self.ledger().borrow();
         let registry = self.instance().registry();
         let mut frames = Vec::new();
@@ -160,14 +208,7 @@ impl Thread {
                 }
                 None => registry.site_at(frame.pc).expect("compiled frames are at sites of versions"),
             };
-            frames.push(CompiledFrame {
-                frame,
-                function: site.version.function,
-                version: site.version.id,
-                point: site.point(),
-                // SAFETY: the walk vouches for the slot.
-                hijacked: self.is_landing(unsafe { frame.return_slot.load() }),
-            });
+            frames.push((frame, site));
         }
         Ok(frames)
     }

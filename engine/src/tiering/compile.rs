@@ -8,6 +8,7 @@ use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compi
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
+use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{Bookkeeping, CodeRelease};
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
@@ -74,6 +75,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         counts_residents: settings.mechanism.release == CodeRelease::ResidenceCount,
         keeps_return_pc: settings.mechanism.bookkeeping == Bookkeeping::FrameSlot,
         return_sites: settings.mechanism.return_sites(),
+        inlining: settings.inlining.map(Inlining::budget),
         unrolling: settings.copies(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

@@ -188,12 +188,12 @@ impl Arrival {
     }
 }
 
-/// A frame of `version` has landed, to continue at `point`: the continuation, and its tier; none if it continues
+/// A frame of `function` has landed, to continue at `point`: the continuation, and its tier; none if it continues
 /// in the interpreter.
 #[inline(always)]
 pub(crate) fn landing(
     thread: &Thread,
-    version: &CodeVersion,
+    function: FunctionIndex,
     point: Point,
     destination: Destination,
 ) -> Option<(*const u8, CompiledTier)> {
@@ -202,7 +202,6 @@ pub(crate) fn landing(
         Destination::Cached(tier) => (tier, false),
         Destination::Compiled(tier) => (tier, true),
     };
-    let function = version.function;
     let code = match thread.instance().function(function).continuation(tier, point) {
         Some(code) => code,
         None if compile => {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use osr_ir::Point;
 use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
 use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
@@ -126,7 +125,7 @@ impl Thread {
         let seen: Vec<(ReturnSlot, PendingSite)> =
             if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
         self.ledger().borrow_mut().add(batch);
-        seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site.version(), site.point(), cause));
+        seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
         self.count_hijacked(hijacked);
     }
 
@@ -151,7 +150,7 @@ impl Thread {
         // SAFETY: as in `hijack`: the slot of a compiled frame's call of the runtime; the record is written.
         unsafe { slot.store(ReturnPc::new(osr_stubs::x86_64::landing_pc())) };
         self.count(|statistics| statistics.hijacked_frames += 1);
-        self.observe_hijack(slot, version, pending.point(), cause);
+        self.observe_hijack(slot, &pending, cause);
         self.frame_replaced(version, ReturnSlot::new(frame + 8));
     }
 
@@ -208,6 +207,7 @@ impl Thread {
         for Record { slot, site } in withdrawn.records() {
             self.observe(|| Event::Restored {
                 version: site.version(),
+                function: site.function(),
                 point: site.point(),
                 slot: slot.address(),
             });
@@ -215,8 +215,16 @@ impl Thread {
         withdrawn.settle(self.instance().registry())
     }
 
-    pub(super) fn observe_hijack(&self, slot: ReturnSlot, version: &CodeVersion, point: Point, cause: Cause) {
-        self.observe(|| Event::Hijacked { version, point, slot: slot.address(), cause });
+    fn observe_hijack(&self, slot: ReturnSlot, site: &PendingSite, cause: Cause) {
+        self.observe_hijack_at(slot, site.version(), site.number(), cause);
+    }
+
+    /// Tells that the frame at that site of `version` was hijacked.
+    pub(super) fn observe_hijack_at(&self, slot: ReturnSlot, version: &CodeVersion, site: u32, cause: Cause) {
+        self.observe(|| {
+            let (function, point) = (version.function_at(site), version.frame_maps.site(site).point);
+            Event::Hijacked { version, function, point, slot: slot.address(), cause }
+        });
     }
 }
 

@@ -25,7 +25,7 @@ use crate::thread::Thread;
 use crate::thread::pending::Landed;
 use crate::thread::phase::{Phase, PhaseGuard};
 use crate::tiering;
-use crate::transition::state_pad;
+use crate::transition::{state_pad, virtual_frames};
 
 /// What dead registers and slots hold in checked runs.
 pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
@@ -101,9 +101,9 @@ fn land_frame_from(
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());
     if !thread.values().fits(window, words) {
-        let point = record.site.point();
-        thread.set_trap(TrapKind::StackExhausted, version.function, point);
-        thread.observe(|| Event::Dropped { version, point, slot: record.slot.address() });
+        let (function, point) = (record.site.function(), record.site.point());
+        thread.set_trap(TrapKind::StackExhausted, function, point);
+        thread.observe(|| Event::Dropped { version, function, point, slot: record.slot.address() });
         leave(thread, &record, registers);
         finish(thread, record.dropped(thread.instance().registry()), registers);
         return stubs::unwind_to_entry as *const u8;
@@ -186,10 +186,13 @@ fn left(thread: &Thread, slot: ReturnSlot, registers: &LandingRegisters) {
 /// continuation, or by the interpreter's thunk.
 #[inline(always)]
 fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64) -> *const u8 {
+    if record.site.has_chain() {
+        return virtual_frames::resume(thread, record, state, frame_base);
+    }
     let (version, point) = (record.site.version(), record.site.point());
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, record);
-    let continuation = tiering::landing(thread, version, point, destination);
+    let continuation = tiering::landing(thread, version.function, point, destination);
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
     let (from, place) = (version.tier.into(), record.site.kind().into());
     thread.count_move(from, to, place);
@@ -199,6 +202,7 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
             version,
             slot: record.slot.address(),
             frame: frame_base,
+            further: 0,
             to: continuation.map(|(code, tier)| Continuation { tier, code: code as u64 }),
             state: thread.frame_state(version.function, point, state),
         });
@@ -210,7 +214,7 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
     match continuation {
         Some((code, _)) => code,
         None => {
-            thread.set_landed(Landed { function: version.function, point });
+            thread.set_landed(Landed { function: version.function, point, is_chain: false });
             stubs::resume_interpreter as *const u8
         }
     }
@@ -219,7 +223,7 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
 /// Where the frame is to continue: as was decided when it was hijacked, or as is forced, or as the policy
 /// says.
 #[inline(always)]
-fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
+pub(super) fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
     if let Some(tier) = record.site.destination() {
         return Destination::Compiled(tier);
     }

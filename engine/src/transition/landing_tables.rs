@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use osr_ir::Point;
 use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 use osr_stubs::LandingRegisters;
 
@@ -38,7 +37,7 @@ enum Decision {
 /// How the slots of frames at a site are swapped.
 struct Swap {
     version: Arc<CodeVersion>,
-    point: Point,
+    site: u32,
     entry: ReturnPc,
     /// Where the frames keep the original PC.
     kept: Option<i32>,
@@ -87,8 +86,8 @@ impl Thread {
         }
         self.table_landings().update(|slots| slots + hijacked.frames as usize);
         for (slot, number) in seen {
-            let Swap { version, point, .. } = &swaps[number];
-            self.observe_hijack(slot, version, *point, cause);
+            let Swap { version, site, .. } = &swaps[number];
+            self.observe_hijack_at(slot, version, *site, cause);
         }
         self.count_hijacked(hijacked);
         walked?;
@@ -119,8 +118,7 @@ impl Thread {
         let SiteRef { version, site } = found.expect("compiled frames are at sites of versions in memory");
         let Some(table) = version.landings.filter(|_| choose(&version, site)) else { return Decision::Left };
         let (entry, kept) = (table.entry(&version, site), table.kept());
-        let point = version.frame_maps.site(site).point;
-        swaps.push(Swap { version, point, entry, kept, frames: 0 });
+        swaps.push(Swap { version, site, entry, kept, frames: 0 });
         Decision::Swapped(swaps.len() - 1)
     }
 
@@ -146,8 +144,8 @@ impl Thread {
         self.table_landings().update(|slots| slots - restored.len());
         for (version, site, slot) in &restored {
             drop(self.instance().registry().site_is_empty(version));
-            let point = version.frame_maps.site(*site).point;
-            self.observe(|| Event::Restored { version, point, slot: slot.address() });
+            let (function, point) = (version.function_at(*site), version.frame_maps.site(*site).point);
+            self.observe(|| Event::Restored { version, function, point, slot: slot.address() });
         }
         Ok(restored.len() as u64)
     }

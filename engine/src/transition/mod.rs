@@ -16,3 +16,4 @@ pub(crate) mod safepoint;
 pub(crate) mod sparse;
 pub(crate) mod stack_scan;
 pub(crate) mod state_pad;
+pub(crate) mod virtual_frames;

@@ -61,11 +61,12 @@ impl Thread {
     /// pending.
     pub(crate) fn poll(&self) -> bool {
         let exit = self.exit_site();
-        let (point, SiteRef { version, site }) = (exit.point(), exit);
+        let (function, point) = (exit.function(), exit.point());
+        let SiteRef { version, site } = exit;
         // SAFETY: the thread is in the runtime, so the exit is valid.
         let frame = unsafe { (*self.context()).exit_frame };
-        self.observe_reached(version.function, point, Some(frame), version.tier.into());
-        if self.fails(version.function, point) {
+        self.observe_reached(function, point, Some(frame), version.tier.into());
+        if self.fails(function, point) {
             return false;
         }
         self.at_poll(&version, site, || self.safepoint());

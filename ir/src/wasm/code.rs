@@ -74,7 +74,10 @@ impl Code {
     /// Makes the last instruction define `to` in place of `from`.
     pub(super) fn retarget(&mut self, from: Register, to: Register) {
         if let Some(last) = self.instructions().last_mut() {
-            super::cleanup::rename_definitions(last, |register| if register == from { to } else { register });
+            crate::renaming::rename_definitions(
+                last,
+                |register| if register == from { to } else { register },
+            );
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Instance, Location};
-use osr_ir::{Body, Module, PointKind, Points};
+use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Instance, Location, VirtualActivation};
+use osr_ir::{FunctionIndex, Module, PointKind, Points, Register, Type};
 
 use super::parse::Maps;
 use super::value::print_word;
@@ -27,21 +27,37 @@ pub(super) fn maps(module: &Module, maps: &Maps) -> String {
     for entry in std::iter::once(EntryPoint::Function).chain(entries) {
         writeln!(text, "{}, entered at {entry}", function.name).expect("a string");
         match instance.compile(maps.function, maps.tier, entry) {
-            Ok(version) => write_sites(&mut text, body, &points, &version),
+            Ok(version) => write_sites(&mut text, &instance, &version),
             Err(error) => writeln!(text, "  {error}").expect("a string"),
         }
     }
     text
 }
 
-fn write_sites(text: &mut String, body: &Body, points: &Points, version: &CodeVersion) {
+fn write_sites(text: &mut String, instance: &Instance, version: &CodeVersion) {
     let maps = &version.frame_maps;
-    for (number, site) in maps.sites().enumerate() {
-        let (kind, position) = (points.kind(site.point).name(), points.position(site.point));
-        writeln!(text, "  site {number}: {} ({kind}, {position})", site.point).expect("a string");
+    for (number, site) in (0..).zip(maps.sites()) {
+        // Innermost first. Of several, each has a line, and its registers have its name.
+        let chain = instance.activations(version, number);
+        for (further, activation) in chain.iter().enumerate() {
+            let VirtualActivation { function, point, .. } = *activation;
+            let points = instance.points(function);
+            let (kind, position) = (points.kind(point).name(), points.position(point));
+            let head = if further == 0 { format!("site {number}") } else { "  called by".to_owned() };
+            let name =
+                if chain.len() > 1 { format!(" of {}", name(instance, function)) } else { String::new() };
+            writeln!(text, "  {head}: {point}{name} ({kind}, {position})").expect("a string");
+        }
         for entry in maps.entries(&site) {
-            let (register, ty) = (entry.register, body.ty(entry.register));
-            writeln!(text, "    {register}: {ty} = {}", location(body, version, entry)).expect("a string");
+            let word = entry.register.index();
+            let owner = chain.iter().find(|activation| activation.offset <= word).expect("it has all words");
+            let body = instance.module().function(owner.function).body().expect("it is defined");
+            let register = Register::new(word - owner.offset);
+            let ty = body.ty(register);
+            let name =
+                if chain.len() > 1 { format!("{}.", name(instance, owner.function)) } else { String::new() };
+            writeln!(text, "    {name}{register}: {ty} = {}", location(ty, version, entry))
+                .expect("a string");
         }
     }
     if maps.sites().next().is_none() {
@@ -49,12 +65,16 @@ fn write_sites(text: &mut String, body: &Body, points: &Points, version: &CodeVe
     }
 }
 
-fn location(body: &Body, version: &CodeVersion, entry: FrameMapEntry) -> String {
+fn name(instance: &Instance, function: FunctionIndex) -> &str {
+    &instance.module().function(function).name
+}
+
+fn location(ty: Type, version: &CodeVersion, entry: FrameMapEntry) -> String {
     match entry.location {
         Location::Register(register) => format!("{register:?}").to_lowercase(),
         Location::FrameSlot(offset) => format!("[rbp{offset:+}]"),
         Location::Constant(n) => {
-            format!("constant {}", print_word(body.ty(entry.register), version.frame_maps.constant(n)))
+            format!("constant {}", print_word(ty, version.frame_maps.constant(n)))
         }
         Location::Result(n) => format!("result {n} in the context"),
         Location::Pad => "pad".to_owned(),

@@ -1,6 +1,6 @@
 //! The options of `maps` and `events`: those of `osr-bench run`, in the same words.
 
-use osr_engine::{Land, Periodic, Settings, Stress};
+use osr_engine::{Inlining, InliningError, Land, Periodic, Settings, Stress};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as NoVariant;
@@ -25,6 +25,7 @@ pub(super) fn settings(words: Words<'_, '_>) -> Result<Settings, Problem> {
             "--state-recording" => settings.mechanism.recording = named(value).map_err(wrong)?,
             "--threshold" => settings.threshold = Some(number(value).map_err(wrong)?),
             "--optimize-threshold" => settings.optimize_threshold = Some(number(value).map_err(wrong)?),
+            "--inline" => settings.inlining = inlining(value).map_err(wrong)?,
             "--unrolling" => settings.unrolling = number(value).map_err(wrong)?,
             "--stress" => settings.stress = stress(settings.stress, value).map_err(wrong)?,
             _ => return Err(Problem::UnknownOption(option.to_owned())),
@@ -36,6 +37,14 @@ pub(super) fn settings(words: Words<'_, '_>) -> Result<Settings, Problem> {
 /// The variant of `T` that `text` names.
 fn named<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, String> {
     T::deserialize(text.into_deserializer()).map_err(|error: NoVariant| error.to_string())
+}
+
+fn inlining(text: &str) -> Result<Option<Inlining>, String> {
+    match text {
+        "off" => Ok(None),
+        "on" => Ok(Some(Inlining::default())),
+        _ => text.parse().map(Some).map_err(|error: InliningError| error.to_string()),
+    }
 }
 
 fn number<N: TryFrom<u64>>(text: &str) -> Result<N, String> {

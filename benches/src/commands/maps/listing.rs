@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use osr_engine::{CodeVersion, CompileError, EntryPoint, FrameMapEntry, Location, Site};
-use osr_ir::{Body, FunctionIndex, Module, Points, Shown};
+use osr_engine::{
+    CodeVersion, CompileError, EntryPoint, FrameMapEntry, Instance, Location, VirtualActivation,
+};
+use osr_ir::{Body, FunctionIndex, Module, Points, Shown, Type};
 use serde::Serialize;
 
 use super::disassembly::disassemble;
@@ -51,6 +53,9 @@ struct FrameMap {
     kind: &'static str,
     /// Block and instruction of the body.
     position: String,
+    /// Of several activations that the frame stands for, which function and point, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    activations: Vec<String>,
     values: Vec<LiveValue>,
 }
 
@@ -64,23 +69,24 @@ struct LiveValue {
 }
 
 impl Listing {
-    /// The listing of `version`, which is of a function of `module`.
-    pub(super) fn of(module: &Module, version: &CodeVersion) -> Listing {
+    /// The listing of `version`, which is of `instance`.
+    pub(super) fn of(instance: &Instance, version: &CodeVersion) -> Listing {
+        let module = instance.module();
         let function = module.function(version.function);
-        let view = View { body: function.body().expect("versions are of defined functions"), version };
-        let points = Points::of(view.body);
+        let view = View { instance, version };
+        let points = instance.points(version.function);
         let code = version.code().expect("a version that nothing enters is not released");
         let line = |piece: super::disassembly::Piece| Line {
             offset: piece.offset,
             trap: view.trap_at(piece.offset),
-            frame_map: view.frame_map_at(piece.end, &piece.text, &points),
+            frame_map: view.frame_map_at(piece.end, &piece.text),
             text: piece.text,
         };
         Listing {
             function: function.name.clone(),
             index: version.function.as_u32(),
             signature: show_signature(module.signature(function.signature)),
-            entry: show_entry(version.entry, &points),
+            entry: show_entry(version.entry, points),
             refused: None,
             code_bytes: version.code_bytes,
             frame_map_bytes: version.frame_map_bytes(),
@@ -168,28 +174,58 @@ impl fmt::Display for Sum {
     }
 }
 
-/// A version with its body.
+/// A version of an instance.
 struct View<'v> {
-    body: &'v Body,
+    instance: &'v Instance,
     version: &'v CodeVersion,
 }
 
 impl View<'_> {
     fn trap_at(&self, offset: u32) -> Option<TrapLine> {
-        let site = self.version.trap_sites.iter().find(|site| site.offset == offset)?;
-        Some(TrapLine { kind: site.kind.name(), point: site.point.to_string() })
+        let (function, site) = self.version.trap_site(self.version.start + u64::from(offset))?;
+        let mut point = site.point.to_string();
+        if function != self.version.function {
+            point = format!("{point} of {}", self.name(function));
+        }
+        Some(TrapLine { kind: site.kind.name(), point })
     }
 
-    fn frame_map_at(&self, end: u32, text: &str, points: &Points) -> Option<FrameMap> {
-        let maps = &self.version.frame_maps;
-        let site = &maps.site(maps.find(end).filter(|_| text.starts_with("call"))? as u32);
-        Some(self.frame_map(site, points))
+    fn frame_map_at(&self, end: u32, text: &str) -> Option<FrameMap> {
+        let site = self.version.frame_maps.find(end).filter(|_| text.starts_with("call"))?;
+        Some(self.frame_map(site as u32))
     }
 
-    fn frame_map(&self, site: &Site, points: &Points) -> FrameMap {
+    fn name(&self, function: FunctionIndex) -> String {
+        Shown(&self.instance.module().function(function).name).to_string()
+    }
+
+    fn body(&self, function: FunctionIndex) -> &Body {
+        self.instance.module().function(function).body().expect("versions are of defined functions")
+    }
+
+    /// The name and the type of a word of the state of `chain`.
+    fn register(&self, chain: &[VirtualActivation], word: usize) -> (String, Type) {
+        let outwards = chain.iter().position(|activation| activation.offset <= word);
+        let number = outwards.expect("every word is a register of some activation");
+        let VirtualActivation { function, offset, .. } = chain[number];
+        let (register, ty) = (word - offset, self.body(function).registers[word - offset]);
+        match chain.len() {
+            1 => (format!("r{register}"), ty),
+            activations => (format!("v{}.r{register}", activations - 1 - number), ty),
+        }
+    }
+
+    fn frame_map(&self, number: u32) -> FrameMap {
         let maps = &self.version.frame_maps;
+        let site = maps.site(number);
+        let chain = self.instance.activations(self.version, number);
+        let points = self.instance.points(chain[0].function);
+        let name = |activation: &VirtualActivation| {
+            format!("{} {}", self.name(activation.function), activation.point)
+        };
+        let activations = if chain.len() > 1 { chain.iter().map(name).collect() } else { Vec::new() };
         let value = |entry: FrameMapEntry| {
-            let ty = self.body.registers[entry.register.index()];
+            let (register, ty) = self.register(&chain, entry.register.index());
             let location = match entry.location {
                 Location::Register(register) => format!("{register:?}").to_lowercase(),
                 Location::FrameSlot(offset) if offset < 0 => format!("[rbp-{:#x}]", offset.unsigned_abs()),
@@ -198,14 +234,15 @@ impl View<'_> {
                 Location::Result(n) => format!("result word {n}"),
                 Location::Pad => "pad".to_owned(),
             };
-            LiveValue { register: entry.register.to_string(), ty: ty.name(), location }
+            LiveValue { register, ty: ty.name(), location }
         };
         FrameMap {
             return_offset: site.return_offset,
             point: site.point.to_string(),
             kind: points.kind(site.point).name(),
             position: points.position(site.point).to_string(),
-            values: maps.entries(site).map(value).collect(),
+            activations,
+            values: maps.entries(&site).map(value).collect(),
         }
     }
 }
@@ -236,10 +273,14 @@ impl fmt::Display for Line {
             }
             None => writeln!(formatter, "{}", self.text)?,
         }
-        let Some(FrameMap { return_offset, point, kind, position, values }) = &self.frame_map else {
+        let Some(FrameMap { return_offset, point, kind, position, activations, values }) = &self.frame_map
+        else {
             return Ok(());
         };
         writeln!(formatter, "        -> {return_offset:04x} {point} ({kind}, {position})")?;
+        if !activations.is_empty() {
+            writeln!(formatter, "           {}", activations.join(" < "))?;
+        }
         for LiveValue { register, ty, location } in values {
             writeln!(formatter, "           {register:<5} {ty:<7} {location}")?;
         }

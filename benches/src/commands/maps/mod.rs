@@ -17,7 +17,7 @@ use clap::Args;
 use osr_engine::{CompileError, EntryPoint, Instance, Settings};
 use osr_ir::{ExportItem, FunctionIndex, PointKind, Shown};
 
-use crate::cli::{BaselineName, CompiledTierName, MechanismOptions};
+use crate::cli::{BaselineName, CompiledTierName, InliningOption, MechanismOptions};
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::{Program, load};
@@ -27,13 +27,15 @@ use listing::{Listing, Sum};
 const MAPS_EXAMPLES: &str = "\
 Each instruction is printed with its offset in the version's code. Where control returns from a call, the \
 frame map follows: the point of the body, and where each live register of the body is. Slots are relative \
-to rbp, the frame base.
+to rbp, the frame base. Where bodies are inlined, it has the activations that the frame stands for, innermost first, \
+and `v1.r2` is register 2 of the one that is number 1 from the outermost.
 
 Examples:
   osr-bench maps fib.wasm
   osr-bench maps richards.wasm --function schedule --continuations
   osr-bench maps fib.wasm --state-recording pads
   osr-bench maps fib.wasm --mechanism orc
+  osr-bench maps fib.wasm --inline on
   osr-bench maps fib.wasm --json";
 
 /// Options of `maps`.
@@ -48,6 +50,9 @@ pub(crate) struct MapsOptions {
     /// What makes baseline code.
     #[arg(long, value_name = "COMPILER", value_enum, default_value_t = BaselineName::default())]
     pub(crate) baseline: BaselineName,
+    /// What is inlined into optimized code: `off`, `on`, or CALLEE,GROWTH,DEPTH,RECURSION, as for `run`.
+    #[arg(long = "inline", value_name = "WHAT", default_value_t = InliningOption::default())]
+    pub(crate) inlining: InliningOption,
     /// What the code carries for replacements.
     #[command(flatten)]
     pub(crate) mechanism: MechanismOptions,
@@ -71,7 +76,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
     let functions = functions(&program, options.function.as_deref())?;
     let (mechanism, baseline) = (options.mechanism.mechanism()?, options.baseline.compiler());
-    let settings = Settings { mechanism, baseline, ..Settings::default() };
+    let settings = Settings { mechanism, baseline, inlining: options.inlining.0, ..Settings::default() };
     let mut instance = instantiate(&program, settings.clone())?;
     let mut printer = Printer { json: options.json, sum: Sum::default() };
     let mut bytes = 0;
@@ -83,7 +88,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
             match instance.compile(function, options.tier.into(), entry) {
                 Ok(version) => {
                     bytes += u64::from(version.code_bytes);
-                    printer.print(&Listing::of(instance.module(), &version))?;
+                    printer.print(&Listing::of(&instance, &version))?;
                 }
                 Err(error) if options.function.is_some() => return Err(refused(&program, function, &error)),
                 Err(error) => printer.print(&Listing::refused(instance.module(), function, entry, &error))?,

@@ -16,6 +16,7 @@ use osr_compiler::VersionKey;
 use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
+use super::point_name;
 use crate::code::{CodeVersion, VersionId};
 use crate::event::{Cause, Estimate, Event};
 use crate::settings::{CompiledTier, StateRecording, Tier};
@@ -78,6 +79,9 @@ pub struct ExplainedVersion {
     pub compile_ns: u64,
     /// When the policy ordered it, and what was expected of it; none if a landing or a tool asked for it.
     pub ordered: Option<Order>,
+    /// The functions that are inlined into it, each as often as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inlined: Vec<String>,
     /// How often the runtime has seen it entered.
     pub entered: Entered,
     /// Its frames that were hijacked.
@@ -222,7 +226,7 @@ struct Function {
 #[derive(Debug)]
 struct Version {
     explained: ExplainedVersion,
-    gone: BTreeMap<(Point, Gone), u64>,
+    gone: BTreeMap<(Point, String, Gone), u64>,
     pending: u64,
 }
 
@@ -281,14 +285,19 @@ impl Observer for Explain {
                     state.enter(to.code, |entered| entered.landings += 1);
                 }
                 let tier = to.map_or(Tier::Interpreter, |to| to.tier.into());
-                state.gone(version, frame.point, Gone::Landed(tier));
+                state.gone(at, version, (frame.function, frame.point), Gone::Landed(tier));
             }
+            Event::Continued { to: Some(to), .. } => state.enter(to.code, |entered| entered.landings += 1),
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
                 version.pending += 1;
             }),
-            Event::Dropped { version, point, .. } => state.gone(version, point, Gone::Dropped),
-            Event::Restored { version, point, .. } => state.gone(version, point, Gone::Restored),
+            Event::Dropped { version, function, point, .. } => {
+                state.gone(at, version, (function, point), Gone::Dropped);
+            }
+            Event::Restored { version, function, point, .. } => {
+                state.gone(at, version, (function, point), Gone::Restored);
+            }
             Event::Retired { version, cause } => {
                 let at = state.moment(at);
                 state.code.remove(&version.start);
@@ -310,10 +319,9 @@ impl State {
     }
 
     fn function(&mut self, at: &Observation<'_>, function: FunctionIndex) -> &mut Function {
-        self.functions.entry(function).or_insert_with(|| Function {
-            name: at.instance().module().function(function).name.clone(),
-            ..Function::default()
-        })
+        self.functions
+            .entry(function)
+            .or_insert_with(|| Function { name: name(at, function), ..Function::default() })
     }
 
     fn compiled(&mut self, at: &Observation<'_>, version: &CodeVersion, duration: Duration, cause: Cause) {
@@ -330,6 +338,7 @@ impl State {
             made,
             compile_ns: duration.as_nanos() as u64,
             ordered,
+            inlined: version.inlined().map(|inlined| name(at, inlined)).collect(),
             entered: Entered::default(),
             hijacked: 0,
             frames: Vec::new(),
@@ -359,9 +368,16 @@ impl State {
         }
     }
 
-    fn gone(&mut self, version: &CodeVersion, point: Point, gone: Gone) {
+    fn gone(
+        &mut self,
+        at: &Observation<'_>,
+        version: &CodeVersion,
+        place: (FunctionIndex, Point),
+        gone: Gone,
+    ) {
+        let name = point_name(at, version, place);
         self.change(version, |version| {
-            *version.gone.entry((point, gone)).or_default() += 1;
+            *version.gone.entry((place.1, name, gone)).or_default() += 1;
             version.pending = version.pending.saturating_sub(1);
         });
         self.forget_if_over(version);
@@ -400,8 +416,8 @@ impl Version {
 
     fn explained(&self) -> ExplainedVersion {
         let gone = self.gone.iter();
-        let frames =
-            gone.map(|(&(point, to), &count)| FramesGone { point: point.to_string(), to, count }).collect();
+        let frames = gone.map(|((_, point, to), &count)| FramesGone { point: point.clone(), to: *to, count });
+        let frames = frames.collect();
         ExplainedVersion { frames, ..self.explained.clone() }
     }
 }
@@ -461,4 +477,8 @@ fn deoptimization_loops(function: &ExplainedFunction) -> Vec<DeoptimizationLoop>
         .into_values()
         .filter(|of| of.made > DEOPTIMIZATION_LOOP && of.retired >= DEOPTIMIZATION_LOOP)
         .collect()
+}
+
+fn name(at: &Observation<'_>, function: FunctionIndex) -> String {
+    at.instance().module().function(function).name.clone()
 }

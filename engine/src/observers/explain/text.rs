@@ -72,6 +72,10 @@ impl Display for ExplainedVersion {
         if let Some(order) = self.ordered {
             writeln!(out, "     {order}")?;
         }
+        if !self.inlined.is_empty() {
+            let inlined: Vec<String> = self.inlined.iter().map(|name| Shown(name).to_string()).collect();
+            writeln!(out, "     inlined: {}", inlined.join(", "))?;
+        }
         let entered = self.entered;
         writeln!(
             out,

@@ -63,12 +63,26 @@ impl Follower {
                 let transition = Transition { function, point, place, from, from_version: None, to };
                 self.transition(execution, transition, None, &state)
             }
-            Event::Landed { place, version, frame, to, state, .. } => {
+            Event::Landed { place, version, frame, further, to, state, .. } => {
                 let FrameState { function, point, .. } = state;
                 let (from, from_version) = (version.tier.into(), Some(version.id));
                 let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
                 let transition = Transition { function, point, place, from, from_version, to };
-                self.transition(execution, transition, Some(frame), &state)
+                let followed = self.transition(execution, transition, Some(frame), &state);
+                if further > 0 {
+                    // It is called from the runtime: its frame is not where that was.
+                    self.note(Counterpart::new(to, None));
+                }
+                followed
+            }
+            Event::Continued { place, version, from, frame, to, state } => {
+                let FrameState { function, point, .. } = state;
+                let (from, from_version) = (from.into(), Some(version));
+                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+                let transition = Transition { function, point, place, from, from_version, to };
+                let followed = self.transition(execution, transition, Some(frame), &state);
+                self.note(Counterpart::new(to, None));
+                followed
             }
             Event::Finished { outcome } => self.finished(execution, outcome),
             // What happens to code and to waiting frames changes no state.
@@ -237,11 +251,14 @@ impl Follower {
     }
 
     /// Whether the innermost frame may be the one that the execution has in `tier`, at the frame base `base`:
-    /// where a frame with that base is known, no other is.
+    /// where a frame with that base is known, no other is, but one that is being entered and inlined into that.
     fn may_be(&self, tier: Tier, base: Option<u64>) -> bool {
+        let Some(innermost) = self.machine.innermost() else { return false };
         let depth = base.and_then(|base| self.machine.depth_of(base));
-        depth.is_none_or(|depth| depth == self.machine.depth())
-            && self.machine.innermost().is_some_and(|frame| frame.counterpart.may_be(tier, base))
+        let is_inlined =
+            |depth| depth + 1 == self.machine.depth() && innermost.counterpart == Counterpart::Entering;
+        depth.is_none_or(|depth| depth == self.machine.depth() || is_inlined(depth))
+            && innermost.counterpart.may_be(tier, base)
     }
 
     fn is_at(&self, state: &FrameState<'_>) -> bool {

@@ -24,7 +24,8 @@
 //!   whenever a call ended.
 //!
 //! What is not: every entry tells the tier, every transition the tier that it leads to, so that the tier of
-//! each frame is known. Frames of compiled code are told apart by their frame bases. One that entered it from
+//! each frame is known. Frames of compiled code are told apart by their frame bases, but for activations that are inlined
+//! into one another, which have the same. One that entered it from
 //! the interpreter, and has not been at a loop header since, has a base that was not told. If a call of such
 //! a frame, or of an interpreted one, returns, and the function calls itself there, so that several of its
 //! activations return in a row, the first with an equal state is taken. Once the stack is exhausted, which

@@ -141,8 +141,8 @@ impl Observed {
         let state = FrameState::new(function, point, at.instance().analysis(function), &words);
         let corrupted = match *event {
             Event::TieredUp { place, to, .. } => Event::TieredUp { place, to, state },
-            Event::Landed { place, version, slot, frame, to, .. } => {
-                Event::Landed { place, version, slot, frame, to, state }
+            Event::Landed { place, version, slot, frame, further, to, .. } => {
+                Event::Landed { place, version, slot, frame, further, to, state }
             }
             _ => unreachable!("only these have a frame state"),
         };

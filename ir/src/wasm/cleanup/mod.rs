@@ -19,8 +19,6 @@ use std::ops::Range;
 use crate::body::Body;
 use crate::index::Block;
 
-pub(super) use registers::rename_definitions;
-
 /// Cleans `body`. `layout` is the order of its blocks, `locals` the registers that start as zero; the
 /// registers before them are the parameters.
 pub(super) fn clean(mut body: Body, layout: &[Block], locals: Range<usize>) -> Body {

@@ -1,7 +1,8 @@
-//! Registers: renaming, and dropping those that nothing uses.
+//! Dropping the registers that nothing uses.
 
-use crate::body::{Body, Instruction, Terminator};
+use crate::body::Body;
 use crate::index::Register;
+use crate::renaming::{rename_definitions, rename_terminator, rename_uses};
 
 /// Drops the registers that nothing mentions. The first `parameters` stay.
 pub(super) fn compact(body: &mut Body, parameters: usize) {
@@ -28,86 +29,6 @@ fn rename_all(body: &mut Body, rename: &mut impl FnMut(Register) -> Register) {
             rename_uses(instruction, &mut *rename);
             rename_definitions(instruction, &mut *rename);
         }
-        match &mut block.terminator {
-            Terminator::Jump { .. } | Terminator::Unreachable => {}
-            Terminator::Branch { condition: register, .. } | Terminator::Switch { index: register, .. } => {
-                *register = rename(*register);
-            }
-            Terminator::Return { values } => values.iter_mut().for_each(|r| *r = rename(*r)),
-        }
-    }
-}
-
-/// Renames the registers that `instruction` writes.
-pub(in crate::wasm) fn rename_definitions(
-    instruction: &mut Instruction,
-    mut rename: impl FnMut(Register) -> Register,
-) {
-    use Instruction as I;
-    match instruction {
-        I::Const { dst, .. }
-        | I::Copy { dst, .. }
-        | I::Unary { dst, .. }
-        | I::Binary { dst, .. }
-        | I::Select { dst, .. }
-        | I::Load { dst, .. }
-        | I::GlobalGet { dst, .. }
-        | I::MemorySize { dst }
-        | I::MemoryGrow { dst, .. }
-        | I::TableGet { dst, .. }
-        | I::TableSize { dst, .. }
-        | I::TableGrow { dst, .. }
-        | I::RefFunc { dst, .. } => *dst = rename(*dst),
-        I::Call { results, .. } | I::CallIndirect { results, .. } => {
-            results.iter_mut().for_each(|register| *register = rename(*register));
-        }
-        I::Store { .. }
-        | I::GlobalSet { .. }
-        | I::MemoryFill { .. }
-        | I::MemoryCopy { .. }
-        | I::MemoryInit { .. }
-        | I::DataDrop { .. }
-        | I::TableSet { .. }
-        | I::TableFill { .. }
-        | I::TableCopy { .. }
-        | I::TableInit { .. }
-        | I::ElementDrop { .. } => {}
-    }
-}
-
-/// Renames the registers that `instruction` reads.
-pub(super) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(Register) -> Register) {
-    use Instruction as I;
-    let mut each = |registers: &mut [&mut Register]| {
-        registers.iter_mut().for_each(|register| **register = rename(**register));
-    };
-    match instruction {
-        I::Const { .. }
-        | I::GlobalGet { .. }
-        | I::MemorySize { .. }
-        | I::DataDrop { .. }
-        | I::TableSize { .. }
-        | I::ElementDrop { .. }
-        | I::RefFunc { .. } => {}
-        I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => each(&mut [src]),
-        I::Binary { lhs, rhs, .. } => each(&mut [lhs, rhs]),
-        I::Select { condition, if_true, if_false, .. } => each(&mut [condition, if_true, if_false]),
-        I::Load { address, .. } => each(&mut [address]),
-        I::Store { address, value, .. } => each(&mut [address, value]),
-        I::MemoryGrow { delta, .. } => each(&mut [delta]),
-        I::MemoryFill { address, value, length } => each(&mut [address, value, length]),
-        I::MemoryCopy { destination, source, length }
-        | I::MemoryInit { destination, source, length, .. }
-        | I::TableCopy { destination, source, length, .. }
-        | I::TableInit { destination, source, length, .. } => each(&mut [destination, source, length]),
-        I::TableGet { index, .. } => each(&mut [index]),
-        I::TableSet { index, value, .. } => each(&mut [index, value]),
-        I::TableGrow { value, delta, .. } => each(&mut [value, delta]),
-        I::TableFill { index, value, length, .. } => each(&mut [index, value, length]),
-        I::Call { arguments, .. } => arguments.iter_mut().for_each(|r| *r = rename(*r)),
-        I::CallIndirect { index, arguments, .. } => {
-            *index = rename(*index);
-            arguments.iter_mut().for_each(|r| *r = rename(*r));
-        }
+        rename_terminator(&mut block.terminator, &mut *rename);
     }
 }

@@ -1,0 +1,94 @@
+//! What is compiled for a unit: the function's body, or one with others inlined; and where its code begins.
+
+use osr_ir::inlining::{FrameIndex, Inlined, inline};
+use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register};
+
+use crate::analysis::Analysis;
+use crate::settings::CompiledTier;
+use crate::unit::{EntryPoint, Unit, VersionKey};
+
+/// A body that is made for a unit.
+pub(super) struct Merged {
+    body: Body,
+    analysis: Analysis,
+    tree: InlineTree,
+    start: Start,
+}
+
+impl Merged {
+    /// The body that calls are inlined into for `unit`; `None` if none is.
+    pub(super) fn of(unit: &Unit<'_>) -> Option<Merged> {
+        let Unit { linked, key: VersionKey { function, tier, .. }, analysis, settings, .. } = *unit;
+        let budget = settings.inlining.filter(|_| tier == CompiledTier::Optimized)?;
+        let known = (&analysis.points, &analysis.liveness);
+        let inlined = inline(linked.module(), function, known, &budget, settings.shows_arrivals)?;
+        let start = Start::of(unit, Some(&inlined));
+        let Inlined { body, points, liveness, tree, .. } = inlined;
+        Some(Merged { body, analysis: Analysis { points, liveness }, tree, start })
+    }
+}
+
+/// What is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'u> {
+    pub(super) body: &'u Body,
+    pub(super) analysis: &'u Analysis,
+    /// What the points of the body mean, if other bodies are inlined into it.
+    pub(super) tree: Option<&'u InlineTree>,
+    pub(super) start: Start,
+}
+
+impl<'u> Source<'u> {
+    /// What is compiled for `unit`: `merged`, or the function's own body.
+    pub(super) fn new(unit: &Unit<'u>, merged: Option<&'u Merged>) -> Source<'u> {
+        match merged {
+            Some(Merged { body, analysis, tree, start }) => {
+                Source { body, analysis, tree: Some(tree), start: *start }
+            }
+            None => {
+                let body = unit.linked.body(unit.key.function);
+                Source { body, analysis: unit.analysis, tree: None, start: Start::of(unit, None) }
+            }
+        }
+    }
+
+    /// The innermost virtual frame at `point` of the body, and its own point.
+    pub(super) fn place(&self, point: Point) -> (FrameIndex, Point) {
+        self.tree.map_or((FrameIndex::new(0), point), |tree| tree.innermost(point))
+    }
+
+    /// The word of `register` in a frame state.
+    pub(super) fn word(&self, register: Register) -> usize {
+        self.tree.map_or(register.index(), |tree| tree.word(register))
+    }
+}
+
+/// Where code begins: before an instruction of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) block: Block,
+    pub(super) index: usize,
+}
+
+impl Start {
+    /// Where the code of `unit` begins, in the function's own body, or in that which it was `inlined` into.
+    fn of(unit: &Unit<'_>, inlined: Option<&Inlined>) -> Start {
+        let point = match unit.key.entry {
+            EntryPoint::Function => Points::entry(),
+            EntryPoint::Continuation(point) => point,
+        };
+        if let Some(inlined) = inlined {
+            let (block, index) = inlined.resume(point);
+            return Start { block, index };
+        }
+        let points = &unit.analysis.points;
+        let position = points.position(point);
+        let index = position.index + usize::from(points.kind(point) == PointKind::AfterCall);
+        Start { block: position.block, index }
+    }
+
+    /// Whether that is the entry of the body.
+    pub(super) fn is_entry(self) -> bool {
+        (self.block.index(), self.index) == (Body::ENTRY, 0)
+    }
+}

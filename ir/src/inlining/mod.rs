@@ -1,0 +1,102 @@
+//! Inlining: one body of a function and of functions that it calls.
+//!
+//! ```text
+//!   f: b0: r1 = ..                merged: b0: r1 = ..           v0 = f
+//!          r2 = call g (r1)               r4 = r1               g's registers come after f's
+//!          return r2                      jump b2
+//!   g: b0: r1 = i32.add r0, r0            b1: return r2         what follows the call
+//!          return r1                      b2: r5 = i32.add r4, r4   v1 = g, called by v0 at p1
+//!                                             r2 = r5
+//!                                             jump b1
+//! ```
+//!
+//! An activation of the merged body stands for activations of the functions in it: the *virtual frames*. Which there are,
+//! and where each is, the [`InlineTree`] says exactly for every point of the merged body. The live registers of such a
+//! point are those of all virtual frames: of the innermost at its own point, of its callers after their calls, but for what
+//! these return. A frame state of the merged body so can be taken apart into frame states of the bodies that it was made of.
+//! (What HotSpot calls a chain of `vframe`s, Graal one of `FrameState`s with their outer states.)
+//!
+//! ```text
+//!   plan    which calls are inlined, by a budget     ──> frames of the tree
+//!   merge   registers, blocks, jumps                 ──> the body, and what each of its blocks is made of
+//!   tree    the points of the merged body            ──> (virtual frame, point)
+//!   check   the merged body against those it is made of
+//! ```
+//!
+//! # What may be relied on
+//!
+//! The registers of the function itself keep their numbers. The merged body is well formed if the module is verified, and
+//! every instruction that may trap or that calls is one of some body, so it has that one's point. Loop headers are those of
+//! the bodies. A callee that cannot return is not inlined. Which calls are inlined depends on the module and the budget
+//! alone, so every compilation of a function has the same code.
+
+mod budget;
+mod check;
+mod merge;
+mod plan;
+mod source;
+mod tree;
+
+pub use budget::InlineBudget;
+pub use check::{Mismatch, check};
+pub use tree::{FrameIndex, InlineTree, VirtualFrame};
+
+use crate::body::Body;
+use crate::index::{Block, FunctionIndex};
+use crate::liveness::Liveness;
+use crate::module::Module;
+use crate::point::{Point, Points};
+
+/// A body with other bodies in it.
+#[derive(Clone, Debug)]
+pub struct Inlined {
+    /// The merged body, as that of the function itself.
+    pub body: Body,
+    /// Its points.
+    pub points: Points,
+    /// The live registers at its points: those of all virtual frames.
+    pub liveness: Liveness,
+    /// What its points mean.
+    pub tree: InlineTree,
+    /// Per block, what it is made of.
+    origins: Vec<Origin>,
+    /// Per point of the function itself, where execution resumes in the merged body: before that instruction.
+    resumes: Box<[(Block, usize)]>,
+}
+
+impl Inlined {
+    /// Where an activation of the function alone that is at `point` continues: before the instruction at that index of the
+    /// block.
+    pub fn resume(&self, point: Point) -> (Block, usize) {
+        self.resumes[point.index()]
+    }
+}
+
+/// What a block of a merged body is made of: the instructions of a block of a virtual frame's body, from one on, as far as
+/// the next call that is inlined. Copies may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin {
+    frame: FrameIndex,
+    block: Block,
+    first: usize,
+}
+
+/// Inlines calls into the body of `function`, whose points and live registers are those, as far as `budget` allows. `None`
+/// if none is inlined. With `entries`, the entries of inlined bodies are points, too.
+///
+/// # Panics
+/// If the function is imported.
+pub fn inline(
+    module: &Module,
+    function: FunctionIndex,
+    (points, liveness): (&Points, &Liveness),
+    budget: &InlineBudget,
+    entries: bool,
+) -> Option<Inlined> {
+    let plan = plan::Plan::new(module, function, (points, liveness), budget);
+    (plan.frames.len() > 1).then(|| {
+        let inlined = merge::merge(&plan, entries);
+        debug_assert_eq!(check::check(module, &inlined), Ok(()));
+        inlined
+    })
+}

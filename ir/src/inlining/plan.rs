@@ -1,0 +1,140 @@
+//! Which calls are inlined: those first that are executed most often for their size, until the budget is used up.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::rc::Rc;
+
+use super::budget::InlineBudget;
+use super::source::{DirectCall, Source, inlinable};
+use super::tree::FrameIndex;
+use crate::index::FunctionIndex;
+use crate::liveness::Liveness;
+use crate::module::Module;
+use crate::point::{Point, Points, Position};
+
+/// The virtual frames of the body that is to be made. The first is the function's own; callers come before their callees.
+#[derive(Debug)]
+pub(super) struct Plan<'m> {
+    pub(super) frames: Vec<PlannedFrame<'m>>,
+}
+
+/// A virtual frame.
+#[derive(Debug)]
+pub(super) struct PlannedFrame<'m> {
+    pub(super) function: FunctionIndex,
+    pub(super) source: Rc<Source<'m>>,
+    /// The virtual frame that calls it, and the call there.
+    pub(super) caller: Option<(FrameIndex, Position)>,
+    /// The calls that are inlined, each with its virtual frame.
+    pub(super) inlined: BTreeMap<Position, FrameIndex>,
+    /// How often it is activated in one activation of the function.
+    weight: u32,
+}
+
+/// A call that may be inlined. The greatest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    /// How often it is executed, for its size.
+    merit: u64,
+    /// Among equals it is that which was seen first.
+    seen: Reverse<usize>,
+    caller: FrameIndex,
+    position: Position,
+    callee: FunctionIndex,
+    size: u32,
+    weight: u32,
+}
+
+/// What is to be merged, while it is decided.
+struct Planner<'m, 'b> {
+    module: &'m Module,
+    budget: &'b InlineBudget,
+    frames: Vec<PlannedFrame<'m>>,
+    sources: HashMap<FunctionIndex, Rc<Source<'m>>>,
+    candidates: BinaryHeap<Candidate>,
+    seen: usize,
+}
+
+impl<'m> Plan<'m> {
+    /// Decides it for `function`.
+    pub(super) fn new(
+        module: &'m Module,
+        function: FunctionIndex,
+        (points, liveness): (&'m Points, &'m Liveness),
+        budget: &InlineBudget,
+    ) -> Plan<'m> {
+        let body = module.function(function).body().expect("a defined function");
+        let source = Rc::new(Source::known(body, points, liveness));
+        let mut planner = Planner {
+            module,
+            budget,
+            frames: Vec::new(),
+            sources: HashMap::from([(function, Rc::clone(&source))]),
+            candidates: BinaryHeap::new(),
+            seen: 0,
+        };
+        planner.add_frame(function, source, None, 1);
+        let mut left = budget.growth;
+        while let Some(candidate) = planner.candidates.pop() {
+            if let Some(rest) = left.checked_sub(candidate.size) {
+                left = rest;
+                planner.inline(candidate);
+            }
+        }
+        Plan { frames: planner.frames }
+    }
+
+    /// The point after the call at `position` of that virtual frame.
+    pub(super) fn point_after(&self, frame: FrameIndex, position: Position) -> Point {
+        let points = &self.frames[frame.index()].source.points;
+        points.at(position.block, position.index).expect("calls have points")
+    }
+}
+
+impl<'m> Planner<'m, '_> {
+    fn inline(&mut self, Candidate { caller, position, callee, weight, .. }: Candidate) {
+        let body = || self.module.function(callee).body().expect("a candidate is defined");
+        let source = self.sources.entry(callee).or_insert_with(|| Rc::new(Source::of(body())));
+        let source = Rc::clone(source);
+        let frame = self.add_frame(callee, source, Some((caller, position)), weight);
+        self.frames[caller.index()].inlined.insert(position, frame);
+    }
+
+    /// Adds a virtual frame, whose calls are candidates from then on.
+    fn add_frame(
+        &mut self,
+        function: FunctionIndex,
+        source: Rc<Source<'m>>,
+        caller: Option<(FrameIndex, Position)>,
+        weight: u32,
+    ) -> FrameIndex {
+        let frame = FrameIndex::new(self.frames.len());
+        let inlined = BTreeMap::new();
+        self.frames.push(PlannedFrame { function, source: Rc::clone(&source), caller, inlined, weight });
+        if self.callers(frame).count() <= usize::from(self.budget.depth) {
+            source.calls.iter().for_each(|&call| self.add_candidate(frame, call));
+        }
+        frame
+    }
+
+    fn add_candidate(&mut self, caller: FrameIndex, call: DirectCall) {
+        let DirectCall { position, callee, weight } = call;
+        let again = self.callers(caller).filter(|frame| frame.function == callee).count();
+        if again > usize::from(self.budget.recursion) {
+            return;
+        }
+        let Some(body) = inlinable(self.module, callee, self.budget.callee) else { return };
+        let size = body.instruction_count() as u32;
+        let weight = self.frames[caller.index()].weight.saturating_mul(weight);
+        let merit = (u64::from(weight) << 16) / u64::from(size);
+        let seen = Reverse(self.seen);
+        self.seen += 1;
+        self.candidates.push(Candidate { merit, seen, caller, position, callee, size, weight });
+    }
+
+    /// `frame` and its callers, outwards.
+    fn callers(&self, frame: FrameIndex) -> impl Iterator<Item = &PlannedFrame<'m>> {
+        let caller = |frame: &&PlannedFrame<'m>| frame.caller.map(|(caller, _)| &self.frames[caller.index()]);
+        std::iter::successors(Some(&self.frames[frame.index()]), caller)
+    }
+}

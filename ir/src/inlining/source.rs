@@ -1,0 +1,68 @@
+//! The bodies that are merged, with what is known of each.
+
+use std::borrow::Cow;
+
+use crate::body::{Body, Instruction, Terminator};
+use crate::frequency::weights;
+use crate::index::FunctionIndex;
+use crate::liveness::Liveness;
+use crate::module::Module;
+use crate::point::{Points, Position, reverse_postorder};
+
+/// A body, with its points and live registers.
+#[derive(Debug)]
+pub(super) struct Source<'m> {
+    pub(super) body: &'m Body,
+    pub(super) points: Cow<'m, Points>,
+    pub(super) liveness: Cow<'m, Liveness>,
+    pub(super) calls: Vec<DirectCall>,
+}
+
+/// A call that names its callee.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DirectCall {
+    pub(super) position: Position,
+    pub(super) callee: FunctionIndex,
+    /// How often it is executed in one activation, as far as loops say.
+    pub(super) weight: u32,
+}
+
+impl<'m> Source<'m> {
+    /// That of a function whose points and live registers are known.
+    pub(super) fn known(body: &'m Body, points: &'m Points, liveness: &'m Liveness) -> Source<'m> {
+        let calls = calls(body);
+        Source { body, points: Cow::Borrowed(points), liveness: Cow::Borrowed(liveness), calls }
+    }
+
+    /// That of any other.
+    pub(super) fn of(body: &'m Body) -> Source<'m> {
+        let points = Points::of(body);
+        let liveness = Cow::Owned(Liveness::of(body, &points));
+        Source { body, points: Cow::Owned(points), liveness, calls: calls(body) }
+    }
+}
+
+/// The direct calls that `body` can reach, in the order of blocks.
+fn calls(body: &Body) -> Vec<DirectCall> {
+    let order = reverse_postorder(body);
+    let weights = weights(body, &order);
+    let mut calls = Vec::new();
+    for block in order {
+        let instructions = &body.block(block).instructions;
+        calls.extend(instructions.iter().enumerate().filter_map(|(index, instruction)| {
+            let &Instruction::Call { function: callee, .. } = instruction else { return None };
+            let position = Position { block, index };
+            Some(DirectCall { position, callee, weight: weights[block.index()] })
+        }));
+    }
+    calls.sort_by_key(|call| call.position);
+    calls
+}
+
+/// The body of `function`, if it is no larger than `most`, and can return.
+pub(super) fn inlinable(module: &Module, function: FunctionIndex, most: u32) -> Option<&Body> {
+    let body = module.function(function).body()?;
+    let returns = |block| matches!(body.block(block).terminator, Terminator::Return { .. });
+    let fits = body.instruction_count() <= most as usize;
+    (fits && reverse_postorder(body).into_iter().any(returns)).then_some(body)
+}
