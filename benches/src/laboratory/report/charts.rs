@@ -15,7 +15,7 @@ pub(super) struct Line {
 }
 
 /// Colours that can be told apart on light and on dark ground, also by the colour-blind (after Okabe and Ito).
-const COLOURS: [RGBColor; 12] = [
+const COLOURS: [RGBColor; 16] = [
     RGBColor(30, 125, 200),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -28,7 +28,17 @@ const COLOURS: [RGBColor; 12] = [
     RGBColor(227, 74, 97),
     RGBColor(110, 160, 40),
     RGBColor(60, 170, 180),
+    RGBColor(250, 140, 110),
+    RGBColor(90, 110, 230),
+    RGBColor(190, 60, 150),
+    RGBColor(110, 200, 140),
 ];
+
+/// Of a plot, in pixels, where it is not scaled.
+const WIDTH: u32 = 720;
+const HEIGHT: u32 = 400;
+/// Of a line of the key.
+const KEY_ROW: u32 = 18;
 
 /// Of axes, their texts, and the mesh, on any ground.
 const GREY: RGBColor = RGBColor(128, 128, 128);
@@ -44,18 +54,25 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
     draw(lines, x, y).map(scalable)
 }
 
-/// The same as a file of its own, with its key.
+/// The same as a file of its own, with its key below.
 pub(super) fn standalone(lines: &[Line], x: &str, y: &str) -> Option<String> {
     let key = |(row, line): (usize, &Line)| {
-        let (y, colour, name) = (24 + 18 * row, colour(line.position), &line.name);
+        let (y, colour, name) = (HEIGHT + 12 + KEY_ROW * row as u32, colour(line.position), &line.name);
         format!(
-            "<circle cx=\"140\" cy=\"{y}\" r=\"4\" fill=\"{colour}\"/><text x=\"150\" y=\"{}\" \
+            "<circle cx=\"112\" cy=\"{y}\" r=\"4\" fill=\"{colour}\"/><text x=\"124\" y=\"{}\" \
              font-family=\"sans-serif\" font-size=\"14\" fill=\"#808080\">{name}</text>\n",
             y + 5
         )
     };
     let keys: String = lines.iter().enumerate().map(key).collect();
     let svg = draw(lines, x, y)?;
+    let (plot, whole) = (HEIGHT.to_string(), (HEIGHT + 12 + KEY_ROW * lines.len() as u32).to_string());
+    let svg = svg.replacen(&format!("height=\"{plot}\""), &format!("height=\"{whole}\""), 1);
+    let svg = svg.replacen(
+        &format!("viewBox=\"0 0 {WIDTH} {plot}\""),
+        &format!("viewBox=\"0 0 {WIDTH} {whole}\""),
+        1,
+    );
     let body = svg.trim_end().strip_suffix("</svg>")?;
     Some(format!("{body}{keys}</svg>\n"))
 }
@@ -73,7 +90,7 @@ fn draw(lines: &[Line], x: &str, y: &str) -> Option<String> {
     let (bottom, top) = decades(low, high);
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (720, 400)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
         builder.margin(8).margin_right(40).x_label_area_size(48).y_label_area_size(104);
         let mut chart =
@@ -112,7 +129,7 @@ pub(super) fn timeline(rows: &[(String, Vec<f64>)]) -> Option<String> {
     let mut svg = String::new();
     {
         let height = 60 + 34 * rows.len() as u32;
-        let area = SVGBackend::with_string(&mut svg, (720, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         let mut builder = ChartBuilder::on(&area);
         builder.margin(8).margin_right(40).x_label_area_size(48).y_label_area_size(104);
         let vertical: std::ops::Range<f64> = -0.5..rows.len() as f64 - 0.5;

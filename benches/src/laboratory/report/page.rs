@@ -206,10 +206,10 @@ fn lines(records: &[Record], plot: &Plot) -> Vec<Line> {
     curves.into_iter().map(line).collect()
 }
 
-/// The mechanisms of `records`, in the order in which they appear: each has its colour in all plots.
+/// The mechanisms that plots show, in the order in which they appear: each has its colour in all plots.
 fn mechanisms(records: &[Record]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for record in records {
+    for record in records.iter().filter(|record| PLOTS.iter().any(|plot| plot.shows(record))) {
         if !names.contains(&&*record.mechanism) {
             names.push(&record.mechanism);
         }
