@@ -273,6 +273,12 @@ pub(crate) enum Error {
     #[error("the execution differs from the shadow interpreter's")]
     #[diagnostic(help("the first difference is above; what came after it was not compared"))]
     ShadowDiffers,
+    /// A step of the program's script was not carried out.
+    #[error("{message}")]
+    Script {
+        /// Which, and why.
+        message: String,
+    },
     /// A soak in a binary that has no random modules.
     #[cfg(not(feature = "soak"))]
     #[error("this osr-bench was built without `soak`")]

@@ -17,10 +17,11 @@
 use osr_ir::frequency::weights;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::point::reverse_postorder;
-use osr_ir::{Block, Body, Instruction, Register};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Register};
 
 use super::source::{Source, Start};
 use crate::analysis::Analysis;
+use crate::linked_module::LinkedModule;
 
 /// What is stored where.
 #[derive(Debug)]
@@ -249,11 +250,20 @@ fn is_constant(instruction: &Instruction, constants: &RegisterSet) -> bool {
     }
 }
 
-/// Per register, the constant that it holds wherever it is live: all its definitions are the same one.
-pub(super) fn constant_registers(body: &Body, parameters: usize) -> Vec<Option<u64>> {
+/// Per register of the body of `function`, the constant that it holds wherever it is live: all its definitions are the same
+/// one. None are known if activations may be carried into the body: then registers hold what a state map says.
+pub(super) fn constant_registers(
+    linked: &LinkedModule,
+    function: FunctionIndex,
+    body: &Body,
+) -> Vec<Option<u64>> {
+    let module = linked.module();
+    if module.has_alternatives(function) {
+        return vec![None; body.registers.len()];
+    }
     let mut defined = vec![None; body.registers.len()];
     let mut varies = vec![false; body.registers.len()];
-    varies[..parameters].fill(true);
+    varies[..module.signature_of(function).parameters.len()].fill(true);
     for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
         for register in instruction.definitions() {
             let constant = match instruction {

@@ -117,8 +117,7 @@ pub(super) fn translate<'b>(
         ),
     };
     let context = builder.block_params(start)[0];
-    let parameters = linked.module().signature_of(function).parameters.len();
-    let constants_everywhere = constant_registers(body, parameters);
+    let constants_everywhere = constant_registers(linked, function, body);
     let calls_store = recording.stores() && settings.return_sites != ReturnSites::Checked;
     let stores = calls_store && tier == CompiledTier::Optimized;
     let stores = stores.then(|| Stores::of(source, &constants_everywhere));

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, ImportName, Point, Shown, TrapKind, Type};
+use osr_ir::{FunctionIndex, ImportName, Point, Position, Shown, TrapKind, Type};
 use thiserror::Error;
 
 use crate::phase::NotNow;
@@ -247,6 +247,47 @@ pub enum TransitionError {
     /// The process is a forked child of the one that made the instance.
     #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
     Forked,
+}
+
+/// A redefinition was not carried out. Unless an observer panicked, nothing happened.
+#[derive(Debug, Error)]
+pub enum RedefinitionError {
+    /// The thread or its mechanism cannot replace what has to be replaced.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// The functions do not have these bodies, or a state map is wrong.
+    #[error(transparent)]
+    Invalid(#[from] osr_ir::verifier::VerifyError),
+    /// Calls lead to the entries of versions, which know one body only.
+    #[error("with the call binding `entry-check` functions cannot be redefined: choose another")]
+    EntryCheck,
+    /// Activations are to be carried, and are at no point.
+    #[error(
+        "activations of `{from}` cannot be carried to `{to}`: the bodies have no point in common, write a `map {from} to {to}`"
+    )]
+    NothingMapped {
+        /// The name of the old body.
+        from: String,
+        /// The name of the new body.
+        to: String,
+    },
+    /// All activations are to be carried, and are not wherever they may be.
+    #[error(
+        "not all activations of `{from}` can be carried to `{to}`: {point}, at {position}, is not mapped"
+    )]
+    NotMapped {
+        /// The name of the old body.
+        from: String,
+        /// The name of the new body.
+        to: String,
+        /// The first point of the old body that is not mapped.
+        point: Point,
+        /// Where it is.
+        position: Position,
+    },
+    /// An observer has requested another redefinition at the same safepoint.
+    #[error("another redefinition waits for the same safepoint: request it after that")]
+    Waiting,
 }
 
 /// A thread could not be made.

@@ -180,7 +180,9 @@ mod tiering;
 mod transition;
 
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
-pub use error::{EmbedderError, InstantiationError, InvokeError, ThreadError, TransitionError, Trap};
+pub use error::{
+    EmbedderError, InstantiationError, InvokeError, RedefinitionError, ThreadError, TransitionError, Trap,
+};
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Continuation, Estimate, Event, FrameState, Replacement};
@@ -190,6 +192,7 @@ pub use instance::externals::External;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;
+pub use observers::script::Script;
 pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transition};
 pub use observers::{explain, trace};
 pub use osr_compiler::frame_map::{
@@ -220,3 +223,4 @@ pub use thread::walk::{CompiledActivation, CompiledFrame};
 pub use tiering::policy::{Candidate, Ladder, TieringPolicy};
 pub use transition::hijack::Hijacked;
 pub use transition::invalidation::Invalidated;
+pub use transition::redefinition::Redefined;

@@ -81,6 +81,7 @@
 pub mod body;
 mod body_source;
 mod declarations;
+pub mod default_map;
 pub mod frequency;
 pub mod index;
 pub mod inlining;
@@ -89,8 +90,10 @@ pub mod liveness;
 pub mod module;
 pub mod operation;
 pub mod point;
+pub mod redefinition;
 mod renaming;
 mod shown;
+pub mod state_map;
 pub mod text;
 pub mod trap;
 pub mod value;
@@ -110,7 +113,9 @@ pub use module::{
 };
 pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 pub use point::{Point, PointKind, Points, Position};
+pub use redefinition::{Alternative, Change, OldActivations, Redefinition, Step, StepAction};
 pub use shown::Shown;
+pub use state_map::{Expression, ExpressionStep, MapEntry, StateMap};
 pub use trap::TrapKind;
 pub use value::{Type, Value};
 pub use verifier::VerifiedModule;

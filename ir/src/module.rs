@@ -4,6 +4,8 @@ use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
 use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
+use crate::redefinition::{Alternative, Step};
+use crate::state_map::StateMap;
 use crate::value::{Type, Value};
 
 /// A program: functions and the state that they share.
@@ -27,6 +29,12 @@ pub struct Module {
     pub exports: Vec<Export>,
     /// The function that instantiation calls last.
     pub start: Option<FunctionIndex>,
+    /// Further bodies of functions.
+    pub alternatives: Vec<Alternative>,
+    /// How activations continue when their function is redefined, for pairs of bodies that are distinct.
+    pub state_maps: Vec<StateMap>,
+    /// What an experiment does while the module executes, by ascending calls.
+    pub script: Vec<Step>,
 }
 
 impl Module {

@@ -1,7 +1,20 @@
 //! Renaming the registers of instructions.
 
-use crate::body::{Instruction, Terminator};
+use crate::body::{Body, Instruction, Terminator};
 use crate::index::Register;
+
+impl Body {
+    /// Renames the registers of all instructions and terminators.
+    pub fn rename_registers(&mut self, mut rename: impl FnMut(Register) -> Register) {
+        for block in &mut self.blocks {
+            for instruction in &mut block.instructions {
+                rename_uses(instruction, &mut rename);
+                rename_definitions(instruction, &mut rename);
+            }
+            rename_terminator(&mut block.terminator, &mut rename);
+        }
+    }
+}
 
 /// Renames the registers that `terminator` reads.
 pub(crate) fn rename_terminator(terminator: &mut Terminator, mut rename: impl FnMut(Register) -> Register) {

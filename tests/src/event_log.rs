@@ -103,7 +103,17 @@ impl Log {
             Event::ReplacementBegan { replacement, cause } => match replacement {
                 Replacement::Invalidation => format!("invalidation began; {cause}"),
                 Replacement::Hijack => format!("hijack began; {cause}"),
+                Replacement::Redefinition => format!("redefinition began; {cause}"),
             },
+            Event::Redefined { function, from, to, activations, .. } => {
+                format!("redefined {}, from {} to {}, {activations}", name(function), name(from), name(to))
+            }
+            Event::Carried { from, state, to } => {
+                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+                let (old, new) = (name(from.function), name(state.function));
+                let values = values(module, &state);
+                format!("carried {old} {} to {new} {}, to {}{values}", from.point, state.point, to.name())
+            }
             Event::ReplacementEnded => "ended".to_owned(),
             Event::Hijacked { version, function, point: at, slot, cause } => {
                 self.hijacks += 1;

@@ -16,6 +16,7 @@ pub mod run;
 pub mod schedule;
 pub mod script;
 pub mod soak;
+pub mod variant;
 
 pub use case::{Case, cases};
 pub use configuration::{Configuration, Observed, observe};

@@ -54,12 +54,12 @@ fn steps(
 }
 
 impl Call {
-    /// What `options` ask for, with what `host` gives. With `points`, these are safepoints, whatever the options
-    /// say.
+    /// What `options` ask for, with what `host` gives. With `points`, or if the program has a script, points are
+    /// safepoints, whatever the options say.
     pub(crate) fn of(options: &CallOptions, host: &HostOptions, points: bool) -> Result<Call, Error> {
         let mut settings = options.engine.settings()?;
-        settings.points |= points;
         let mut program = load(&options.program)?;
+        settings.points |= points || !program.module.script.is_empty();
         let mut host = Host::of(host, &mut program)?;
         let (last, before) = match options.invoke.split_last() {
             Some((last, before)) => (Some(&**last), before),

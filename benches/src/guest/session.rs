@@ -1,11 +1,12 @@
 //! Sessions: one call of one function, on a thread with a stack of its own.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use osr_engine::{
-    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InvokeError, Schedule, Settings, Thread,
-    Transitions, Trap,
+    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InvokeError, Observer, Observers, Schedule,
+    Script, Settings, Thread, Transitions, Trap,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
@@ -13,6 +14,7 @@ use super::load::Program;
 use super::native_stack;
 use super::step::{ReadOption, Step};
 use crate::error::Error;
+use crate::output;
 
 /// What to call, and how.
 #[derive(Debug)]
@@ -79,7 +81,13 @@ impl Session<'_> {
     fn run_here(&self) -> Result<Outcome, Error> {
         let refused = |source| Error::Instantiate { path: self.program.path.clone(), source };
         let (settings, module) = (self.settings.clone(), self.program.module.clone());
-        let instance = Instance::with_delegates(settings, self.delegates.clone(), module, &self.imports);
+        let script = (!module.script.is_empty()).then(|| Arc::new(Script::new(&module.script)));
+        let Delegates { observer, policy } = self.delegates.clone();
+        // What watches is told of an arrival before the script redefines anything there.
+        let carried_out = script.clone().map(|script| script as Arc<dyn Observer>);
+        let observer = Observers::join(observer.into_iter().chain(carried_out).collect());
+        let instance =
+            Instance::with_delegates(settings, Delegates { observer, policy }, module, &self.imports);
         let instance = instance.map_err(refused)?;
         let thread = Thread::new(&instance)?;
         let words: Vec<u64> = self.arguments.iter().map(|value| value.to_bits()).collect();
@@ -94,6 +102,7 @@ impl Session<'_> {
             Err(trap) => (Err(trap), Duration::ZERO),
         };
         let memory = self.reads.iter().map(|read| read.show(&instance)).collect::<Result<_, _>>()?;
+        script.map_or(Ok(()), |script| check_script(&script))?;
         let outcome = Outcome {
             shown,
             memory,
@@ -127,6 +136,18 @@ impl Session<'_> {
         }
         Ok(Ok(()))
     }
+}
+
+/// Every step of the script that was reached was carried out. Says if some were not reached.
+fn check_script(script: &Script) -> Result<(), Error> {
+    if let Some(step) = script.remaining().first() {
+        let calls = script.calls();
+        output::to_stderr(format_args!(
+            "the script's step at call {} was not reached: there were {calls}\n",
+            step.call
+        ));
+    }
+    script.failure().map_or(Ok(()), |message| Err(Error::Script { message }))
 }
 
 fn globals(instance: &Instance) -> Vec<u64> {

@@ -145,10 +145,9 @@ impl SinglePass {
             let bytes = u32::try_from(frame.bytes()).unwrap_or(u32::MAX);
             return Err(CompileError::FrameTooLarge { bytes, limit });
         }
-        let parameters = unit.linked.module().signature_of(unit.key.function).parameters.len();
         buffers.cache.reset(body.registers.len());
         buffers.uses.reset(body.registers.len());
-        buffers.constants.reset(constant_registers(body, parameters));
+        buffers.constants.reset(constant_registers(unit.linked, unit.key.function, body));
         let mut assembler = std::mem::take(&mut buffers.assembler);
         assembler.clear();
         let pass = Pass {

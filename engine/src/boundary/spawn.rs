@@ -30,6 +30,7 @@ impl Thread {
         let hooks = ThreadHooks {
             stubs: hooks::of(&instance.settings().mechanism),
             carry_out: Thread::carry_out,
+            check_redefinition: Thread::check_redefinition,
             frames_dropped: Thread::frames_dropped,
             emptied: Thread::emptied,
         };

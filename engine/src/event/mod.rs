@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use osr_compiler::{Analysis, CompileError, EntryPoint, VersionKey};
-use osr_ir::{FunctionIndex, Point, Register};
+use osr_ir::{FunctionIndex, OldActivations, Point, Register};
 use serde::Serialize;
 
 use crate::code::{CodeVersion, VersionId};
@@ -86,6 +86,8 @@ pub enum Replacement {
     Invalidation,
     /// Frames are hijacked; their versions stay.
     Hijack,
+    /// Calls of functions enter other bodies; code of the old ones is invalidated, unless activations run out.
+    Redefinition,
 }
 
 /// What happens.
@@ -222,6 +224,30 @@ pub enum Event<'a> {
         to: Option<Continuation>,
         /// Point and registers, with what the call returned.
         state: FrameState<'a>,
+    },
+    /// Calls of a function enter another body of it. Those that change together are told one after the other, within one
+    /// [replacement](Event::ReplacementBegan).
+    Redefined {
+        /// The function.
+        function: FunctionIndex,
+        /// The body that calls entered before.
+        from: FunctionIndex,
+        /// The body that they enter now.
+        to: FunctionIndex,
+        /// What becomes of activations of the old one.
+        activations: OldActivations,
+        /// Why.
+        cause: Cause,
+    },
+    /// An interpreted activation is carried from an old body of its function to another. One of compiled code has
+    /// [landed](Event::Landed) in the interpreter just before.
+    Carried {
+        /// Its state in the old body.
+        from: FrameState<'a>,
+        /// Its state in the new body.
+        state: FrameState<'a>,
+        /// Where it continues; none for the interpreter.
+        to: Option<Continuation>,
     },
     /// Frames are about to be replaced. What follows up to [`Event::ReplacementEnded`] is part of it.
     ReplacementBegan {

@@ -20,6 +20,10 @@ pub struct Transitions {
     pub virtual_frames: u64,
     /// Times that a frame was chosen whose slot was hijacked already.
     pub rehijacked: u64,
+    /// Times that functions were redefined: groups that changed together.
+    pub redefinitions: u64,
+    /// Activations that were carried from one body of their function to another.
+    pub carried: u64,
     /// Safepoints reached in compiled code. Counted only while
     /// [something](crate::Settings::counts_safepoints) is forced by their number.
     #[serde(skip)]

@@ -18,7 +18,7 @@ impl Instance {
     pub(crate) fn publish(&self, version: &CodeVersion) {
         let state = self.function(version.function);
         state.set_code(version.tier, version.entry, version.start as *mut u8);
-        self.update_cell(version);
+        self.update_calls(version);
         if let Some(coverage) = &self.coverage {
             coverage.compiled(version);
         }
@@ -32,7 +32,7 @@ impl Instance {
         }
         let state = self.function(version.function);
         state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
-        self.update_cell(version);
+        self.update_calls(version);
         state.restart_count();
         state.account.retire();
         if let Some(profile) = state.existing_profile() {
@@ -41,16 +41,22 @@ impl Instance {
         true
     }
 
-    /// Calls of `version`'s function enter its best code.
-    fn update_cell(&self, version: &CodeVersion) {
-        if version.entry == EntryPoint::Function {
-            let compiled = self.function(version.function).compiled();
-            let stub = || self.stubs.stub(self.number(version.function));
-            let code = compiled.map_or_else(stub, <*const u8>::cast_mut);
-            self.cell(version.function).store(code, Ordering::Release);
-            if self.settings().mechanism.binding.follows_cells() {
-                self.registry.rebind(version.function, code as u64);
-            }
+    /// Calls that enter `version`'s body enter its best code.
+    fn update_calls(&self, version: &CodeVersion) {
+        let function = self.module().function_of(version.function);
+        if version.entry == EntryPoint::Function && self.bodies().entered(function) == version.function {
+            self.update_calls_of(function);
+        }
+    }
+
+    /// Calls of `function` enter the best code of the body that they are to enter.
+    pub(crate) fn update_calls_of(&self, function: FunctionIndex) {
+        let body = self.bodies().entered(function);
+        let compiled = self.function(body).compiled();
+        let code = compiled.map_or_else(|| self.stubs.stub(self.number(body)), <*const u8>::cast_mut);
+        self.cell(function).store(code, Ordering::Release);
+        if self.settings().mechanism.binding.follows_cells() {
+            self.registry.rebind(function, code as u64);
         }
     }
 

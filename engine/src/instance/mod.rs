@@ -1,5 +1,6 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
+mod bodies;
 pub(crate) mod bulk;
 mod check;
 mod code;
@@ -20,8 +21,8 @@ use osr_compiler::profile::{Profile, Profiled};
 use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, EntryPoint, LinkedModule, VersionKey};
 use osr_ir::{
-    Body, ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module,
-    Points, SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
+    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module, Points,
+    SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
 };
 use osr_stubs::TableView;
 
@@ -29,6 +30,7 @@ use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
 use crate::code::{Registry, StubTable};
 use crate::error::InstantiationError;
 use crate::event::coverage::Coverage;
+use crate::instance::bodies::Bodies;
 use crate::instance::delegates::Delegates;
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
@@ -63,6 +65,7 @@ pub struct Instance {
     elements_dropped: Box<[AtomicBool]>,
     imported_functions: Box<[Option<ImportedFunction>]>,
     functions: Box<[FunctionState]>,
+    bodies: Bodies,
     cells: CallCells,
     registry: Registry,
     stubs: StubTable,
@@ -177,6 +180,7 @@ impl Instance {
             elements,
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
             functions: module.functions.iter().map(|_| FunctionState::default()).collect(),
+            bodies: Bodies::of(&module),
             cells,
             coverage: settings.coverage.then(Coverage::default),
             thread: AtomicPtr::new(ptr::null_mut()),
@@ -419,12 +423,6 @@ impl Instance {
     #[inline(always)]
     pub(crate) fn layout_of(&self, function: FunctionIndex) -> &CallLayout {
         self.linked.layout_of(function)
-    }
-
-    /// The body of a defined function.
-    #[inline(always)]
-    pub(crate) fn body(&self, function: FunctionIndex) -> &Body {
-        self.linked.body(function)
     }
 
     /// Words that a call of `function` takes on the value stack: its frame, or, for a function of the

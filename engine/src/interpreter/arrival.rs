@@ -1,6 +1,6 @@
 //! Frames that were executed often, and may continue in better code.
 
-use osr_ir::{FunctionIndex, Point, PointKind};
+use osr_ir::{FunctionIndex, Point, PointKind, Points};
 
 use super::Outcome;
 use super::calls::{executing, has_single_result};
@@ -119,16 +119,37 @@ pub(super) fn is_due(thread: &Thread, state: &FunctionState) -> bool {
 /// Leaves the interpreter at `point`, if there is a continuation: enters it, or, if the frame is the
 /// activation's only one, has it entered.
 fn leave(activation: &Activation<'_>, code: &Code, point: Point, window: *mut u64) -> Arrival {
+    let Some(to) = find(activation, code, point, window) else { return Arrival::Stays };
+    observe(activation.thread, code.function, point, window, to);
+    enter(activation, code, to, window)
+}
+
+/// The continuation that a frame which was carried to `point` is to enter, if its function was executed often enough.
+/// There is none at the entry: frames that become hot there are entered as functions.
+pub(super) fn continuation(
+    activation: &Activation<'_>,
+    code: &Code,
+    point: Point,
+    window: *mut u64,
+) -> Option<Continuation> {
+    let is_due =
+        point != Points::entry() && is_due(activation.thread, activation.instance.function(code.function));
+    is_due.then(|| find(activation, code, point, window)).flatten()
+}
+
+fn find(activation: &Activation<'_>, code: &Code, point: Point, window: *mut u64) -> Option<Continuation> {
     let thread = activation.thread;
     if !thread.has_native_stack() {
-        return Arrival::Stays;
+        return None;
     }
     thread.values().set_top(window.wrapping_add(code.frame_words));
-    let Some((continuation, tier)) = tiering::continuation(thread, code.function, point) else {
-        return Arrival::Stays;
-    };
-    let to = Continuation { tier, code: continuation as u64 };
-    observe(thread, code.function, point, window, to);
+    let (continuation, tier) = tiering::continuation(thread, code.function, point)?;
+    Some(Continuation { tier, code: continuation as u64 })
+}
+
+/// Enters the continuation `to`, or, if the frame is the activation's only one, has it entered.
+pub(super) fn enter(activation: &Activation<'_>, code: &Code, to: Continuation, window: *mut u64) -> Arrival {
+    let (thread, continuation) = (activation.thread, to.code as *const u8);
     if window == activation.base {
         return Arrival::Leaves(continuation);
     }

@@ -1,5 +1,7 @@
 //! A function's code as the interpreter executes it.
 
+use std::cell::UnsafeCell;
+
 use osr_ir::{FunctionIndex, Instruction, Point};
 
 use super::machine::Step;
@@ -12,7 +14,8 @@ pub(super) const HEADER_WORDS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Code {
     pub(super) function: FunctionIndex,
-    pub(super) steps: Box<[Step]>,
+    /// Written when functions are [redefined](super::patch), while none of it executes.
+    pub(super) steps: Box<[UnsafeCell<Step>]>,
     /// Words of a window: registers, and scratch words for returning several results.
     pub(super) frame_words: usize,
     /// Per point, the operation at which execution resumes; [`Code::NOWHERE`] if it cannot.
@@ -34,19 +37,30 @@ impl Code {
     pub(super) fn start(&self, point: Point) -> *const Step {
         let start = self.starts[point.index()];
         assert!(start != Code::NOWHERE, "{point} of {} is not resumable", self.function);
-        &raw const self.steps[start as usize]
+        self.steps[start as usize].get().cast_const()
     }
 
     /// The entry.
     #[inline(always)]
     pub(super) fn entry(&self) -> *const Step {
-        self.steps.as_ptr()
+        self.steps.as_ptr().cast()
     }
 
     /// The point of the operation at `ip`, which may trap.
     pub(super) fn trap_point(&self, ip: *const Step) -> Point {
-        let number = ((ip as usize - self.steps.as_ptr() as usize) / size_of::<Step>()) as u32;
+        let number = self.number_of(ip);
         let found = self.traps.binary_search_by_key(&number, |&(op, _)| op);
         self.traps[found.expect("an operation that traps has a point")].1
+    }
+
+    /// The point at which execution resumes at the operation at `ip`, if that is one.
+    pub(super) fn resume_point(&self, ip: *const Step) -> Option<Point> {
+        let number = self.number_of(ip);
+        self.starts.iter().position(|&start| start == number).map(Point::new)
+    }
+
+    /// The number of the operation at `ip`.
+    fn number_of(&self, ip: *const Step) -> u32 {
+        ((ip as usize - self.steps.as_ptr() as usize) / size_of::<Step>()) as u32
     }
 }

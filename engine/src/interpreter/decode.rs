@@ -1,11 +1,14 @@
 //! From a body to [`Code`]: lays out the blocks in order and resolves branches.
 
+use std::cell::UnsafeCell;
+
 use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind, Signature};
 
 use super::code::{Code, HEADER_WORDS};
 use super::lists::AT_ONCE;
 use super::machine::Step;
 use super::op::{CounterAddress, Op, Slot};
+use super::patch;
 use super::select::Selector;
 use crate::instance::Instance;
 
@@ -13,10 +16,14 @@ use crate::instance::Instance;
 #[cold]
 pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
     let module = instance.module();
-    match &module.function(function).kind {
+    let code = match &module.function(function).kind {
         FunctionKind::Import(_) => import(function, module.signature_of(function)),
         FunctionKind::Defined(body) => Layout::of(instance, function, body).code(body),
+    };
+    if instance.bodies().is_redefined() {
+        patch::adapt(&code, instance);
     }
+    code
 }
 
 /// An imported function: one operation, and the return.
@@ -24,7 +31,7 @@ fn import(function: FunctionIndex, signature: &Signature) -> Code {
     let leave = if signature.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 {} };
     Code {
         function,
-        steps: Box::new([Op::Host {}, leave].map(Step::new)),
+        steps: Box::new([Op::Host {}, leave].map(Step::new).map(UnsafeCell::new)),
         frame_words: signature.parameters.len().max(signature.results.len()).max(AT_ONCE),
         starts: Box::new([0]),
         traps: Box::default(),
@@ -56,7 +63,7 @@ impl<'a> Layout<'a> {
         let frame_words = registers + if results > 1 { results } else { 0 };
         let frame_words = frame_words.max(results).max(AT_ONCE);
         Layout {
-            selector: Selector::new(instance, body, analysis, frame_words + HEADER_WORDS),
+            selector: Selector::new(instance, function, analysis, frame_words + HEADER_WORDS),
             function,
             counter: CounterAddress::of(&instance.function(function).counter),
             frame_words,
@@ -76,7 +83,7 @@ impl<'a> Layout<'a> {
         self.starts[0] = 0;
         Code {
             function: self.function,
-            steps: self.ops.into_iter().map(Step::new).collect(),
+            steps: self.ops.into_iter().map(Step::new).map(UnsafeCell::new).collect(),
             frame_words: self.frame_words,
             starts: self.starts.into(),
             traps: self.traps.into(),

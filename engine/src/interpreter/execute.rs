@@ -35,7 +35,7 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
         instance,
         functions: instance.functions(),
         base: window,
-        function: state,
+        function: Cell::new(state),
         // Where each arrival can be observed, each is out of line.
         threshold: if instance.settings().points { 0 } else { instance.threshold(Tier::Interpreter) },
         end: thread.values().end(),

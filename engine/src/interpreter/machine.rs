@@ -105,8 +105,8 @@ pub(super) struct Activation<'a> {
     pub(super) functions: &'a [FunctionState],
     /// The window of the outermost frame.
     pub(super) base: *mut u64,
-    /// The state of the outermost frame's function.
-    pub(super) function: &'a FunctionState,
+    /// The state of the outermost frame's function; of another body of it once the frame is carried.
+    pub(super) function: Cell<*const FunctionState>,
     /// Entries plus back-edges that are executed before the policy is asked.
     pub(super) threshold: u32,
     /// One past the last word of the value stack.
@@ -132,10 +132,23 @@ impl<'a> Activation<'a> {
     /// There is a frame of this activation.
     pub(super) unsafe fn function_at(&self, window: *mut u64) -> &'a FunctionState {
         if window == self.base {
-            return self.function;
+            // SAFETY: one of `functions`.
+            return unsafe { &*self.function.get() };
         }
         // SAFETY: the frame is not the outermost, so its call wrote the header.
         unsafe { &*(*Header::Function.of(window) as *const FunctionState) }
+    }
+
+    /// The frame at `window` continues as one of the function whose state is `state`.
+    ///
+    /// # Safety
+    /// There is a frame of this activation.
+    pub(super) unsafe fn set_function_at(&self, window: *mut u64, state: &'a FunctionState) {
+        if window == self.base {
+            return self.function.set(state);
+        }
+        // SAFETY: as in `function_at`.
+        unsafe { *Header::Function.of(window) = std::ptr::from_ref(state) as u64 };
     }
 
     /// The state of the function with that index in the operation of a function that was verified.

@@ -5,7 +5,8 @@
 //!            │ select, block by block, backwards                    │
 //!            │ (fuses, folds constants)                             ├─ machine: from handler to handler
 //!            │                                                      ├─ handlers: what operations do
-//!            └─ op: the operations                                  └─ calls, runtime: what is out of line
+//!            └─ op: the operations                                  ├─ calls, runtime: what is out of line
+//!                                                                  └─ patch, carry: redefined functions
 //! ```
 //!
 //! A guest frame is a *window* of the thread's value stack, one word per register, so it is a frame
@@ -23,6 +24,7 @@
 
 mod arrival;
 mod calls;
+mod carry;
 mod code;
 mod decode;
 mod execute;
@@ -31,6 +33,7 @@ mod lists;
 mod machine;
 mod numeric;
 mod op;
+mod patch;
 mod runtime;
 mod select;
 #[cfg(test)]
@@ -41,6 +44,7 @@ use osr_ir::Point;
 pub(crate) use code::Code;
 pub(crate) use execute::run;
 pub(crate) use numeric::{evaluate_binary, evaluate_unary};
+pub(crate) use patch::adapt_all;
 pub(crate) use runtime::execute as execute_runtime;
 
 /// Where an activation begins.

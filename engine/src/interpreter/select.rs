@@ -15,7 +15,7 @@ mod reaching;
 use osr_compiler::reference::signature_half;
 use osr_compiler::{Analysis, is_elsewhere};
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{Block, Body, Instruction, Point, Register, Terminator, UnaryOp};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Register, Terminator, UnaryOp};
 
 use super::op::{Op, Slot};
 use crate::instance::Instance;
@@ -51,6 +51,8 @@ pub(super) struct Selector<'a> {
     /// Per instruction of the block, whether a later operation does its work. Its register may be needed
     /// all the same, where it reads and writes the same one.
     taken: Vec<bool>,
+    /// Whether activations may be carried into another body. Then each point has an operation of its own.
+    may_be_carried: bool,
     out: Selected,
 }
 
@@ -60,13 +62,14 @@ fn slot(register: Register) -> Slot {
 }
 
 impl<'a> Selector<'a> {
-    /// A selector for `body`, whose callees' windows lie `callee_window` words beyond its own.
+    /// A selector for the body of `function`, whose callees' windows lie `callee_window` words beyond its own.
     pub(super) fn new(
         instance: &'a Instance,
-        body: &'a Body,
+        function: FunctionIndex,
         analysis: &'a Analysis,
         callee_window: usize,
     ) -> Selector<'a> {
+        let body = instance.body(function);
         let registers = body.registers.len();
         Selector {
             instance,
@@ -78,6 +81,7 @@ impl<'a> Selector<'a> {
             reaching: Reaching::new(registers),
             needed: RegisterSet::new(registers),
             taken: Vec::new(),
+            may_be_carried: instance.module().has_alternatives(function),
             out: Selected::default(),
         }
     }
@@ -101,6 +105,7 @@ impl<'a> Selector<'a> {
 
     fn terminator(&mut self, terminator: &Terminator) {
         match terminator {
+            Terminator::Jump { target } if self.may_be_carried => self.emit_jump_to(*target),
             Terminator::Jump { target } => self.jump(*target),
             Terminator::Branch { condition, if_true, if_false } => {
                 self.branch(*condition, *if_true, *if_false)

@@ -1,6 +1,7 @@
 //! Observers that come with the engine.
 
 pub mod explain;
+pub(crate) mod script;
 pub(crate) mod shadow;
 pub mod trace;
 

@@ -234,6 +234,18 @@ impl<W: Write> State<W> {
                 let args = json!({ "version": version, "point": point, "to": tier_of(to) });
                 self.instant("frame", name("continue", at, state.function), args)
             }
+            Event::Redefined { function, from, to, activations, .. } => {
+                let name_of = |body: FunctionIndex| &at.instance().module().function(body).name;
+                let args =
+                    json!({ "from": name_of(from), "to": name_of(to), "activations": activations.name() });
+                self.instant("redefine", name("redefine", at, function), args)
+            }
+            Event::Carried { from, state, to } => {
+                let body = &at.instance().module().function(state.function).name;
+                let (point, new) = (from.point.to_string(), state.point.to_string());
+                let args = json!({ "point": point, "body": body, "new_point": new, "to": tier_of(to) });
+                self.instant("redefine", name("carry", at, from.function), args)
+            }
             Event::Dropped { version, function, point, slot } => {
                 self.frame_ends("drop", at, version, (function, point), slot, json!({}))
             }
@@ -244,6 +256,7 @@ impl<W: Write> State<W> {
                 let name = match replacement {
                     Replacement::Invalidation => "invalidate",
                     Replacement::Hijack => "hijack",
+                    Replacement::Redefinition => "redefine",
                 };
                 self.begin("replace", Cow::Borrowed(name), Some(json!({ "cause": cause })))
             }

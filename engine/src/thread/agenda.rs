@@ -8,13 +8,16 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 
+use osr_ir::Redefinition;
+
 use crate::thread::observation::Request;
 
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// A bit for each request, one for code that waits to be freed, and one for the panic.
+    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the panic.
     entries: Cell<u8>,
+    redefinition: RefCell<Option<Redefinition>>,
     /// What the first panic said that was not reported yet.
     panic: RefCell<Option<String>>,
 }
@@ -24,6 +27,9 @@ const PANIC: u8 = 1 << 7;
 
 /// Retired code waits to be freed. That is no reason to poll.
 const WAITING: u8 = 1 << 6;
+
+/// Functions are to be redefined.
+const REDEFINITION: u8 = 1 << 5;
 
 fn bit(request: Request) -> u8 {
     1 << request as u8
@@ -51,6 +57,21 @@ impl Agenda {
         self.entries.set(self.entries.get() | bit(request));
     }
 
+    /// Adds a redefinition. False, and nothing added, if one waits already.
+    pub(crate) fn redefine(&self, redefinition: Redefinition) -> bool {
+        let mut waiting = self.redefinition.borrow_mut();
+        let is_first = waiting.is_none();
+        waiting.get_or_insert(redefinition);
+        self.entries.set(self.entries.get() | REDEFINITION);
+        is_first
+    }
+
+    /// Takes the redefinition out.
+    pub(crate) fn take_redefinition(&self) -> Option<Redefinition> {
+        self.entries.set(self.entries.get() & !REDEFINITION);
+        self.redefinition.take()
+    }
+
     /// Whether retired code waits to be freed.
     pub(crate) fn has_waiting(&self) -> bool {
         self.entries.get() & WAITING != 0
@@ -65,7 +86,7 @@ impl Agenda {
     /// Takes all requests out.
     pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
         let entries = self.entries.get();
-        self.entries.set(entries & (PANIC | WAITING));
+        self.entries.set(entries & (PANIC | WAITING | REDEFINITION));
         Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
     }
 

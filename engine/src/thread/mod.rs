@@ -29,12 +29,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use osr_compiler::frame_map::VirtualActivation;
+use osr_ir::Redefinition;
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
-use crate::error::{ThreadError, Trap};
+use crate::error::{RedefinitionError, ThreadError, Trap};
 use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
 use crate::instance::{Instance, MAXIMUM_VALUES};
 use crate::memory::occupancy::Claim;
@@ -106,6 +107,8 @@ pub(crate) struct ThreadHooks {
     pub(crate) stubs: Hooks,
     /// Carries out what observers have requested.
     pub(crate) carry_out: fn(&Thread),
+    /// Whether functions can be redefined so.
+    pub(crate) check_redefinition: fn(&Thread, &Redefinition) -> Result<(), RedefinitionError>,
     /// A trap has jumped over frames deeper than that address.
     pub(crate) frames_dropped: fn(&Thread, u64),
     /// No frame of a version that is retired is pending any more.

@@ -1,6 +1,8 @@
 //! What an observer can see and do while it is told of an event.
 
-use crate::error::TransitionError;
+use osr_ir::Redefinition;
+
+use crate::error::{RedefinitionError, TransitionError};
 use crate::event::statistics::{Moves, Transitions};
 use crate::instance::Instance;
 use crate::thread::Thread;
@@ -88,6 +90,19 @@ impl<'t> Observation<'t> {
             Request::InvalidateAll | Request::InvalidateActive => self.thread.check_updatable()?,
         }
         self.thread.agenda().request(request);
+        self.thread.update_polls(self.phase);
+        Ok(())
+    }
+
+    /// Asks for `redefinition` to be carried out when [requests](Self::request) are, after those.
+    ///
+    /// # Errors
+    /// As for [`Thread::redefine`], but for the phase; and if another one is waiting.
+    pub fn redefine(&self, redefinition: &Redefinition) -> Result<(), RedefinitionError> {
+        (self.thread.hooks.check_redefinition)(self.thread, redefinition)?;
+        if !self.thread.agenda().redefine(redefinition.clone()) {
+            return Err(RedefinitionError::Waiting);
+        }
         self.thread.update_polls(self.phase);
         Ok(())
     }

@@ -38,7 +38,10 @@ pub(super) fn code(thread: &Thread, arrival: &Arrival, tier: CompiledTier) -> Op
 #[cold]
 pub(super) fn arrive(thread: &Thread, queue: &Queue) {
     for Finished { order: Order { key, cause, generation, .. }, body, duration, .. } in queue.arrived() {
-        if thread.instance().function(key.function).account.generation() == generation {
+        let instance = thread.instance();
+        let is_wanted = instance.function(key.function).account.generation() == generation
+            && instance.bodies().carried(key.function).is_none();
+        if is_wanted {
             finish(thread, key, body, duration, cause);
         } else {
             thread.observe(|| Event::Discarded { key, cause });
@@ -84,13 +87,15 @@ fn finish(
     }
 }
 
-/// Whether compiling what `key` asks for is worth trying: it was not refused, and there is native stack for
-/// the compiler, which is asked also of what is compiled beside the guest, so that the same is.
+/// Whether compiling what `key` asks for is worth trying: activations stay in the body, it was not refused, and there is
+/// native stack for the compiler, which is asked also of what is compiled beside the guest, so that the same is.
 fn can_compile(thread: &Thread, key: VersionKey) -> bool {
     let instance = thread.instance();
     let released = instance.code_statistics().versions_released;
     let instructions = u64::from(instance.work(key.function).instructions());
-    !instance.function(key.function).is_refused(key.tier, key.entry, released)
+    // Activations of a body that is left are carried where it is interpreted.
+    instance.bodies().carried(key.function).is_none()
+        && !instance.function(key.function).is_refused(key.tier, key.entry, released)
         && thread.has_native_stack_for(COMPILER_STACK + instructions / 2)
 }
 

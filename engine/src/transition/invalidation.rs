@@ -82,7 +82,7 @@ impl Thread {
     }
 
     /// The versions that were not retired yet.
-    fn current_versions(&self) -> Vec<Arc<CodeVersion>> {
+    pub(super) fn current_versions(&self) -> Vec<Arc<CodeVersion>> {
         let mut versions = self.instance().registry().live();
         versions.retain(|version| version.state() == VersionState::Current);
         versions
@@ -93,10 +93,11 @@ impl Thread {
         versions: &[Arc<CodeVersion>],
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
-        self.replacing(Replacement::Invalidation, cause, || self.invalidate_unseen(versions, cause))
+        self.replacing(Replacement::Invalidation, cause, || self.invalidate_versions(versions, cause))
     }
 
-    fn invalidate_unseen(
+    /// The same, as a part of another replacement.
+    pub(super) fn invalidate_versions(
         &self,
         versions: &[Arc<CodeVersion>],
         cause: Cause,

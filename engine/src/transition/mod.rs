@@ -10,6 +10,7 @@ pub(crate) mod leave;
 mod pc_cache;
 pub(crate) mod poll_exit;
 mod rebuild;
+pub(crate) mod redefinition;
 pub(crate) mod release;
 pub(crate) mod return_check;
 pub(crate) mod safepoint;

@@ -34,6 +34,11 @@ impl Thread {
             };
             carried_out.expect("code was ready when it was requested, and the stack can be walked");
         }
+        if let Some(redefinition) = self.agenda().take_redefinition()
+            && let Err(error) = self.redefine_because(&redefinition, cause)
+        {
+            tracing::warn!(%error, "the redefinition that an observer requested is no longer possible");
+        }
         self.update_polls(self.phase().get());
         if self.agenda().has_waiting() {
             self.release_due();
@@ -41,17 +46,17 @@ impl Thread {
     }
 
     /// Does what the embedder or a host function asks for, and then what observers have requested meanwhile.
-    pub(crate) fn on_demand<T>(
+    pub(crate) fn on_demand<T, E: From<TransitionError>>(
         &self,
-        act: impl FnOnce() -> Result<T, TransitionError>,
-    ) -> Result<T, TransitionError> {
-        self.check_outside()?;
+        act: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.check_outside().map_err(TransitionError::from)?;
         let outcome = act();
         self.carry_out_requests();
         match self.agenda().take_panic() {
             Some(message) => {
                 self.update_polls(self.phase().get());
-                Err(TransitionError::Panicked { message })
+                Err(TransitionError::Panicked { message }.into())
             }
             None => outcome,
         }

@@ -120,7 +120,8 @@ impl<'m> Planner<'m, '_> {
     fn add_candidate(&mut self, caller: FrameIndex, call: DirectCall) {
         let DirectCall { position, callee, weight } = call;
         let again = self.callers(caller).filter(|frame| frame.function == callee).count();
-        if again > usize::from(self.budget.recursion) {
+        // Calls of a function with several bodies do not always enter the same.
+        if again > usize::from(self.budget.recursion) || self.module.has_alternatives(callee) {
             return;
         }
         let Some(body) = inlinable(self.module, callee, self.budget.callee) else { return };

@@ -55,7 +55,16 @@
 //!             | "import" name types "=" string string
 //!             | "export" string ("function" name | "global" gN | "table" tN | "memory")
 //!             | "start" name
-//!             | "function" name "(" register,* ")" results? "{" register,* block* "}"
+//!             | "function" name definition
+//!             | "body" name "of" name definition
+//!             | "map" name "to" name "{" entry* "}"
+//!             | "at" number ("invalidate" | "redefine" change,* activations)
+//! definition  = "(" register,* ")" results? "{" register,* block* "}"
+//! entry       = pN "to" pN (":" value,*)?
+//! value       = rN "=" (part | "(" part+ ")")
+//! part        = rN | T ".const" number | "ref.null" | unary | binary
+//! change      = name "to" name
+//! activations = "run_out" | "invalidate" | "carry" | "carry_all"
 //! types       = "(" type,* ")" results?
 //! results     = "->" "(" type,* ")"
 //! register    = rN ":" type
@@ -90,6 +99,9 @@
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
 //!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads
 //!   back as the same bits.
+//! - A `body` is a further body of a function, with its signature. `map` says how activations of one body continue in
+//!   another ([`StateMap`](crate::StateMap)); `at 7 redefine` what happens when a function of the module is called the
+//!   seventh time ([`Step`](crate::Step)).
 //! - In a string, a backslash and two hexadecimal digits are a byte; `\n \r \t \" \\` as in C.
 //! - The parser resolves names and numbers. Whether the module is well formed is the
 //!   [verifier's](crate::verifier) business: types, for instance, are not checked here.
@@ -103,7 +115,7 @@ mod parser;
 mod printer;
 
 pub use error::{ParseError, ParseErrorKind};
-pub use printer::{print, print_body, print_function, print_with_points};
+pub use printer::{print, print_body, print_function, print_state_map, print_with_points};
 
 use crate::module::Module;
 

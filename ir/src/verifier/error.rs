@@ -4,11 +4,12 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::redefinition::EntryError;
 use crate::index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
 use crate::operation::BinaryOp;
-use crate::point::Position;
+use crate::point::{Point, Position};
 use crate::value::Type;
 
 /// Something in a module that refers to others or is referred to.
@@ -200,6 +201,70 @@ pub enum VerifyError {
         expected: Type,
         /// The type of the register, if there is one.
         found: Option<Type>,
+    },
+    /// A further body of a function does not fit it.
+    #[error("`{name}` cannot be a body of `{of}`: {why}")]
+    Alternative {
+        /// The name of the body.
+        name: String,
+        /// The name of the function.
+        of: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A further body of a function is called or referred to by its name.
+    #[error("{user} names `{name}`, which is a further body of a function: name the function")]
+    NamesAlternative {
+        /// What names it.
+        user: Item,
+        /// The name of the body.
+        name: String,
+    },
+    /// A state map does not lead from one body of a function to another.
+    #[error("map `{from}` to `{to}`: those are not two bodies of one function")]
+    StateMapBodies {
+        /// The name of the old body.
+        from: String,
+        /// The name of the new body.
+        to: String,
+    },
+    /// There are two state maps for one pair of bodies.
+    #[error("there is a second map `{from}` to `{to}`")]
+    DuplicateStateMap {
+        /// The name of the old body.
+        from: String,
+        /// The name of the new body.
+        to: String,
+    },
+    /// An entry of a state map is wrong.
+    #[error("map `{from}` to `{to}`, {point}: {error}")]
+    StateMap {
+        /// The name of the old body.
+        from: String,
+        /// The name of the new body.
+        to: String,
+        /// The point of the old body.
+        point: Point,
+        /// What is wrong with the entry.
+        error: EntryError,
+    },
+    /// A function cannot be changed so.
+    #[error("`{function}` cannot be redefined as `{body}`: {why}")]
+    Change {
+        /// The name of the function.
+        function: String,
+        /// The name of the body.
+        body: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The steps of the script are not in order.
+    #[error("script: call {call} is not after call {last}: calls ascend from 1")]
+    ScriptOrder {
+        /// The call of the step.
+        call: u64,
+        /// That of the step before.
+        last: u64,
     },
     /// An instruction or terminator is wrong.
     #[error("function `{function}`, {position}: {error}")]

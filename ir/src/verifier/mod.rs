@@ -11,7 +11,9 @@
 //! - operands, results, arguments and initializers have the required types;
 //! - a body has an entry block without predecessors, its first registers are the parameters, and on
 //!   every path from the entry a register is assigned before it is read;
-//! - memory is touched only if there is one; sizes are ordered and within limits.
+//! - memory is touched only if there is one; sizes are ordered and within limits;
+//! - alternatives have the signature of their function, and nothing names them; state maps have a value of the right
+//!   type for every register that is live where they lead, from registers that are live where they begin.
 //!
 //! It is not checked that segments are in bounds (instantiation does, and traps), that blocks can be
 //! reached, or that functions named by `ref.func` are declared.
@@ -20,11 +22,13 @@ mod assignment;
 mod code;
 mod error;
 mod initializer;
+mod redefinition;
 mod verified;
 
 use std::collections::{HashMap, HashSet};
 
 pub use error::{CodeError, Item, List, VerifyError};
+pub use redefinition::{EntryError, verify_redefinition, verify_state_map};
 pub use verified::VerifiedModule;
 
 use crate::body::Body;
@@ -41,7 +45,8 @@ use initializer::Initializer;
 /// Checks that `module` is well formed, and reports the first thing that is not. Every body is made.
 pub fn verify(module: &Module) -> Result<(), VerifyError> {
     verify_items(module)?;
-    module.functions.iter().try_for_each(|function| verify_function(module, function))
+    module.functions.iter().try_for_each(|function| verify_function(module, function))?;
+    redefinition::verify(module)
 }
 
 /// As [`verify`], but leaves out the bodies that are still as a WebAssembly module has them, if what they
@@ -53,7 +58,8 @@ pub fn verify_lazily(module: &Module) -> Result<(), VerifyError> {
     module.functions.iter().try_for_each(|function| match &function.kind {
         FunctionKind::Defined(body) if body.is_unmade_and_sound(function, &mut check) => Ok(()),
         _ => verify_function(module, function),
-    })
+    })?;
+    redefinition::verify(module)
 }
 
 /// Checks the body of `function`, one of `module`, if it is defined. The items must have been.

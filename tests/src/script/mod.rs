@@ -87,7 +87,7 @@ enum Deed {
     /// The value of an exported global.
     Get { instance: Option<String>, global: String },
     /// A module is made an instance of.
-    Instantiate(Parsed),
+    Instantiate(Box<Parsed>),
 }
 
 /// What became of the steps of a script.

@@ -82,9 +82,11 @@ fn import(module: &mut QuoteWat<'_>) -> Parsed {
 fn deed(execute: WastExecute<'_>) -> Deed {
     match execute {
         WastExecute::Invoke(invoke) => call(invoke),
-        WastExecute::Wat(module @ Wat::Module(_)) => Deed::Instantiate(import(&mut QuoteWat::Wat(module))),
+        WastExecute::Wat(module @ Wat::Module(_)) => {
+            Deed::Instantiate(Box::new(import(&mut QuoteWat::Wat(module))))
+        }
         WastExecute::Wat(Wat::Component(_)) => {
-            Deed::Instantiate(Err(Refusal::Unsupported(wasm::Feature::ComponentModel.name())))
+            Deed::Instantiate(Box::new(Err(Refusal::Unsupported(wasm::Feature::ComponentModel.name()))))
         }
         WastExecute::Get { module, global, .. } => {
             Deed::Get { instance: own(module), global: global.to_owned() }

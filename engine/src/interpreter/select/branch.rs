@@ -29,9 +29,13 @@ struct Condition {
 impl Selector<'_> {
     /// A jump, unless `target` comes next.
     pub(super) fn jump(&mut self, target: Block) {
-        if target.index() == self.block.index() + 1 {
-            return;
+        if target.index() != self.block.index() + 1 {
+            self.emit_jump_to(target);
         }
+    }
+
+    /// A jump, also if `target` comes next.
+    pub(super) fn emit_jump_to(&mut self, target: Block) {
         let op = if self.is_header(target) { Op::Loop { target: 0 } } else { Op::Jump { target: 0 } };
         self.emit_jump(op, target);
     }

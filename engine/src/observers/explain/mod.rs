@@ -6,6 +6,7 @@
 //! compiled code is not changed for it, so calls that go from compiled code to compiled code through call
 //! cells are not counted.
 
+mod redefinitions;
 mod text;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,12 +17,16 @@ use osr_compiler::VersionKey;
 use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
+pub use redefinitions::{CarriedActivations, ExplainedRedefinition};
+
 use super::point_name;
 use crate::code::{CodeVersion, VersionId};
 use crate::event::{Cause, Estimate, Event};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
+use redefinitions::Redefinitions;
+use text::microseconds;
 
 /// The version of the format of an [`Explanation`] as JSON.
 pub const FORMAT_VERSION: u32 = 2;
@@ -37,6 +42,8 @@ pub struct Explanation {
     pub version: u32,
     /// Functions that were compiled, by index.
     pub functions: Vec<ExplainedFunction>,
+    /// What redefinitions did, in the order in which they were carried out.
+    pub redefinitions: Vec<ExplainedRedefinition>,
     /// Code that was retired and made again and again.
     pub deoptimization_loops: Vec<DeoptimizationLoop>,
 }
@@ -204,6 +211,7 @@ pub struct Explain(Mutex<State>);
 struct State {
     began: Instant,
     functions: BTreeMap<FunctionIndex, Function>,
+    redefinitions: Redefinitions,
     /// The current versions by address.
     code: HashMap<u64, (FunctionIndex, usize)>,
     /// Versions that may still change, by number.
@@ -235,6 +243,7 @@ impl Default for Explain {
         Explain(Mutex::new(State {
             began: Instant::now(),
             functions: BTreeMap::new(),
+            redefinitions: Redefinitions::default(),
             code: HashMap::new(),
             versions: HashMap::new(),
             depth: 0,
@@ -253,7 +262,8 @@ impl Explain {
         let functions: Vec<ExplainedFunction> =
             state.functions.iter().map(|(index, function)| function.explained(index.index())).collect();
         let deoptimization_loops = functions.iter().flat_map(deoptimization_loops).collect();
-        Explanation { version: FORMAT_VERSION, functions, deoptimization_loops }
+        let redefinitions = state.redefinitions.explained();
+        Explanation { version: FORMAT_VERSION, functions, redefinitions, deoptimization_loops }
     }
 }
 
@@ -292,6 +302,18 @@ impl Observer for Explain {
                 version.explained.hijacked += 1;
                 version.pending += 1;
             }),
+            Event::Redefined { function, from, to, activations, cause } => {
+                let name = |body: FunctionIndex| at.instance().module().function(body).name.as_str();
+                let when = state.moment(at);
+                let names = [function, from, to].map(name);
+                state.redefinitions.add([from, to], names, activations, (when, cause));
+            }
+            Event::Carried { from, state: frame, to } => {
+                state.redefinitions.carried(&from, &frame, to.is_some());
+                if let Some(to) = to {
+                    state.enter(to.code, |entered| entered.tier_ups += 1);
+                }
+            }
             Event::Dropped { version, function, point, .. } => {
                 state.gone(at, version, (function, point), Gone::Dropped);
             }

@@ -16,6 +16,7 @@ const SHOWN: usize = 12;
 
 impl Display for Explanation {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
+        self.redefinitions.iter().try_for_each(|redefinition| write!(out, "{redefinition}"))?;
         if self.functions.is_empty() {
             return writeln!(out, "nothing was compiled");
         }
@@ -155,6 +156,6 @@ fn entry(entry: &str) -> &str {
     if entry == "function" { "its entry" } else { entry }
 }
 
-fn microseconds(ns: u64) -> String {
+pub(super) fn microseconds(ns: u64) -> String {
     format!("{}.{:03} us", ns / 1_000, ns % 1_000)
 }

@@ -8,8 +8,9 @@ use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
 use super::machine::{Counterpart, Machine, Stop};
 use crate::error::Trap;
-use crate::event::{Event, FrameState};
+use crate::event::{Continuation, Event, FrameState};
 use crate::instance::Instance;
+use crate::interpreter::{evaluate_binary, evaluate_unary};
 use crate::settings::{CompiledTier, Tier};
 
 /// Bytes of memory that each transition pays for.
@@ -22,6 +23,8 @@ pub(super) struct Follower {
     /// Where the machine was seen last.
     seen: Option<(FunctionIndex, Point)>,
     transition: Option<Transition>,
+    /// Nothing was executed since a frame landed in the interpreter.
+    has_just_landed: bool,
     compared: Compared,
     /// Bytes of memory that were paid for and not compared.
     paid: u64,
@@ -38,7 +41,14 @@ impl Follower {
     /// A follower that executes `instance`.
     pub(super) fn new(instance: Arc<Instance>) -> Follower {
         let machine = Machine::new(instance);
-        Follower { machine, seen: None, transition: None, compared: Compared::default(), paid: 0 }
+        Follower {
+            machine,
+            seen: None,
+            transition: None,
+            has_just_landed: false,
+            compared: Compared::default(),
+            paid: 0,
+        }
     }
 
     /// What was compared so far.
@@ -73,6 +83,7 @@ impl Follower {
                     // It is called from the runtime: its frame is not where that was.
                     self.note(Counterpart::new(to, None));
                 }
+                self.has_just_landed = true;
                 followed
             }
             Event::Continued { place, version, from, frame, to, state } => {
@@ -82,8 +93,14 @@ impl Follower {
                 let transition = Transition { function, point, place, from, from_version, to };
                 let followed = self.transition(execution, transition, Some(frame), &state);
                 self.note(Counterpart::new(to, None));
+                self.has_just_landed = true;
                 followed
             }
+            Event::Redefined { function, to, .. } => {
+                self.machine.instance().bodies().enter(function, to);
+                Ok(())
+            }
+            Event::Carried { from, state, to } => self.carried(execution, &from, &state, to),
             Event::Finished { outcome } => self.finished(execution, outcome),
             // What happens to code and to waiting frames changes no state.
             _ => Ok(()),
@@ -103,6 +120,45 @@ impl Follower {
         self.compared.transitions += 1;
         self.moved(execution, (transition.from, base), state)?;
         self.note(Counterpart::new(transition.to, base));
+        Ok(())
+    }
+
+    /// The innermost frame, which is interpreted, is carried into another body.
+    fn carried(
+        &mut self,
+        execution: &Instance,
+        from: &FrameState<'_>,
+        state: &FrameState<'_>,
+        to: Option<Continuation>,
+    ) -> Followed {
+        let FrameState { function, point, .. } = *from;
+        let (place, tier) = (execution.analysis(function).points.kind(point).into(), Tier::Interpreter);
+        let destination = to.map_or(tier, |to| to.tier.into());
+        self.transition =
+            Some(Transition { function, point, place, from: tier, from_version: None, to: destination });
+        self.compared.transitions += 1;
+        if self.has_just_landed && self.is_at(from) {
+            self.compare_state(execution, from)?;
+        } else {
+            self.moved(execution, (tier, None), from)?;
+        }
+        let map =
+            execution.bodies().carried(function).expect("what carries is there until the next safepoint");
+        let entry = map.at(point).expect("it carries at that point");
+        let frame = self.machine.innermost().expect("it was compared");
+        let mut registers = vec![0; execution.body(state.function).registers.len()];
+        for (register, expression) in &entry.values {
+            registers[register.index()] = expression.evaluate(
+                |register| frame.registers[register.index()],
+                |op, word| evaluate_unary(op, word).expect("it does not trap"),
+                |op, lhs, rhs| evaluate_binary(op, lhs, rhs).expect("it does not trap"),
+            );
+        }
+        self.machine.carry(state.function, state.point, registers);
+        self.seen = Some((state.function, state.point));
+        self.has_just_landed = to.is_none();
+        self.compare_registers(state)?;
+        self.note(Counterpart::new(destination, None));
         Ok(())
     }
 
@@ -142,6 +198,7 @@ impl Follower {
     /// Runs to the next stop.
     fn step(&mut self) -> Stop {
         let stop = self.machine.run();
+        self.has_just_landed = false;
         if let Stop::Arrived(point) | Stop::EnteredLoop(point) | Stop::CameBack(point) = stop {
             self.seen = self.machine.innermost().map(|frame| (frame.function, point));
         }

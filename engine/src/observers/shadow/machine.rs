@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use osr_ir::{
-    BasicBlock, Block, Body, FunctionIndex, Instruction, Point, PointKind, Points, Register, Terminator,
-    TrapKind,
+    BasicBlock, Block, Body, FunctionIndex, Instruction, Point, PointKind, Points, Position, Register,
+    Terminator, TrapKind,
 };
 
 use super::instruction::{self, execute};
@@ -148,6 +148,15 @@ impl Machine {
         self.call(function, arguments);
     }
 
+    /// The innermost frame continues at `point` of another body, whose registers hold these words.
+    pub(crate) fn carry(&mut self, function: FunctionIndex, point: Point, registers: Vec<u64>) {
+        let points = &self.instance.analysis(function).points;
+        let Position { block, mut index } = points.position(point);
+        index += usize::from(points.kind(point) == PointKind::AfterCall);
+        let frame = self.frame();
+        *frame = Frame { function, block, index, registers, counterpart: frame.counterpart };
+    }
+
     /// The function of the host that is waited for has returned `results`.
     pub(crate) fn host_returned(&mut self, results: &[u64]) {
         self.invocation().host = None;
@@ -180,6 +189,7 @@ impl Machine {
     }
 
     fn call(&mut self, function: FunctionIndex, arguments: Vec<u64>) {
+        let function = self.instance.entered_body(function);
         let Some(body) = self.instance.module().function(function).body() else {
             self.invocation().host = Some(function);
             self.stop = Some(Stop::HostCalled { function, arguments });

@@ -1,6 +1,6 @@
 //! What stands at the top of a file.
 
-use super::super::error::{Failure, ParseErrorKind};
+use super::super::error::{Failure, ParseErrorKind, Span};
 use super::super::lexer::Token;
 use super::super::literal;
 use super::Parser;
@@ -24,7 +24,7 @@ impl Parser<'_> {
     }
 
     fn item(&mut self) -> Result<(), Failure> {
-        let expected = "signature, memory, global, table, data, element, import, export, start or function";
+        let expected = "signature, memory, global, table, data, element, import, export, start, function, body, map or at";
         let Token::Word(keyword) = self.token else { return Err(self.unexpected(expected)) };
         match keyword {
             "signature" => self.signature_item(),
@@ -37,6 +37,9 @@ impl Parser<'_> {
             "export" => self.export_item(),
             "start" => self.start_item(),
             "function" => self.function_item(),
+            "body" => self.body_item(),
+            "map" => self.map_item(),
+            "at" => self.step_item(),
             _ => Err(self.unexpected(expected)),
         }
     }
@@ -133,7 +136,7 @@ impl Parser<'_> {
 
     fn import_item(&mut self) -> Result<(), Failure> {
         self.advance()?;
-        let name = self.defined_name()?;
+        let (name, _) = self.defined_name()?;
         let signature = self.signature()?;
         let signature = self.module.intern_signature(signature);
         self.expect("=")?;
@@ -176,7 +179,12 @@ impl Parser<'_> {
 
     fn function_item(&mut self) -> Result<(), Failure> {
         self.advance()?;
-        let name = self.defined_name()?;
+        let (name, _) = self.defined_name()?;
+        self.definition_of(name)
+    }
+
+    /// What follows the name of a function: parameters, results, and the body.
+    pub(super) fn definition_of(&mut self, name: String) -> Result<(), Failure> {
         self.expect("(")?;
         let mut code = Code::new(self);
         code.parameters()?;
@@ -191,10 +199,10 @@ impl Parser<'_> {
     }
 
     /// The name of the function that is being defined.
-    fn defined_name(&mut self) -> Result<String, Failure> {
+    pub(super) fn defined_name(&mut self) -> Result<(String, Span), Failure> {
         let (name, span) = self.function_name()?;
         self.functions.define(&name, span, FunctionIndex::new(self.module.functions.len()))?;
-        Ok(name)
+        Ok((name, span))
     }
 
     fn signature(&mut self) -> Result<Signature, Failure> {

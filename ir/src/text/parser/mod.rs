@@ -3,12 +3,14 @@
 //! - here: the tools, what reads one token or a list;
 //! - [`names`]: references to things that may be defined further down;
 //! - [`items`]: what stands at the top of a file;
-//! - [`code`]: function bodies; [`operation`]: one instruction.
+//! - [`code`]: function bodies; [`operation`]: one instruction;
+//! - [`redefinition`]: further bodies, state maps, the script.
 
 mod code;
 mod items;
 mod names;
 mod operation;
+mod redefinition;
 
 use super::error::{Failure, ParseErrorKind, Span};
 use super::lexer::{Lexer, Token};

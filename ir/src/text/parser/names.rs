@@ -10,6 +10,7 @@ use super::super::error::{Failure, ParseErrorKind, Span};
 use crate::body::Instruction;
 use crate::index::FunctionIndex;
 use crate::module::{ConstantExpression, ExportItem, FunctionKind, GlobalInitial, Module, SegmentMode};
+use crate::redefinition::StepAction;
 
 /// The highest number used of one kind, and where.
 #[derive(Default)]
@@ -131,6 +132,21 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
         }
     }
     module.start.iter_mut().for_each(&mut visit);
+    for alternative in &mut module.alternatives {
+        visit(&mut alternative.body);
+        visit(&mut alternative.of);
+    }
+    for map in &mut module.state_maps {
+        visit(&mut map.from);
+        visit(&mut map.to);
+    }
+    for step in &mut module.script {
+        let StepAction::Redefine(redefinition) = &mut step.action else { continue };
+        for change in &mut redefinition.changes {
+            visit(&mut change.function);
+            visit(&mut change.body);
+        }
+    }
     for function in &mut module.functions {
         let FunctionKind::Defined(body) = &mut function.kind else { continue };
         for instruction in body.blocks.iter_mut().flat_map(|block| &mut block.instructions) {

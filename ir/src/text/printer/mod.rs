@@ -7,8 +7,10 @@
 //! number (`f7`), so that it can be looked at.
 
 mod code;
+mod redefinition;
 
 use std::fmt::{self, Write};
+use std::ptr;
 
 use super::literal::{write_bytes, write_function_name, write_name, write_value};
 use crate::body::{Body, Instruction};
@@ -19,8 +21,10 @@ use crate::module::{
     SegmentMode, Signature,
 };
 use crate::point::Points;
+use crate::state_map::StateMap;
 use crate::value::Type;
 use code::write_body;
+use redefinition::{write_redefinitions, write_state_map};
 
 /// Bytes of a data segment that are printed on one line.
 const BYTES_PER_LINE: usize = 64;
@@ -60,6 +64,11 @@ pub fn print_body(module: &Module, body: &Body) -> String {
     })
 }
 
+/// A state map between bodies of `module`.
+pub fn print_state_map(module: &Module, map: &StateMap) -> String {
+    to_string(|out| write_state_map(out, module, map))
+}
+
 impl fmt::Display for Module {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_module(formatter, self, false)
@@ -94,7 +103,8 @@ fn write_module(out: &mut impl Write, module: &Module, with_points: bool) -> fmt
     let (imports, functions) = module.functions.split_at(imports);
     imports.iter().try_for_each(|import| write_function(out, module, import, with_points))?;
     write_exports(out, module)?;
-    functions.iter().try_for_each(|function| write_function(out, module, function, with_points))
+    functions.iter().try_for_each(|function| write_function(out, module, function, with_points))?;
+    write_redefinitions(out, module)
 }
 
 /// The signatures in the order in which reading the functions would intern them, each once.
@@ -236,8 +246,13 @@ fn write_function(
             writeln!(out)
         }
         FunctionKind::Defined(body) => {
-            out.write_str("function ")?;
+            let of = alternative_of(module, function);
+            out.write_str(if of.is_some() { "body " } else { "function " })?;
             write_function_name(out, &function.name)?;
+            if let Some(of) = of {
+                out.write_str(" of ")?;
+                write_function_reference(out, module, of)?;
+            }
             out.write_str(" (")?;
             for (i, ty) in signature.parameters.iter().enumerate() {
                 write!(out, "{}r{i}: {ty}", if i == 0 { "" } else { ", " })?;
@@ -252,6 +267,13 @@ fn write_function(
             writeln!(out, "}}")
         }
     }
+}
+
+/// What `function` is a further body of, if it is one.
+fn alternative_of(module: &Module, function: &Function) -> Option<FunctionIndex> {
+    let is_it =
+        |body: FunctionIndex| module.functions.get(body.index()).is_some_and(|body| ptr::eq(body, function));
+    module.alternatives.iter().find(|alternative| is_it(alternative.body)).map(|alternative| alternative.of)
 }
 
 /// Declares the registers from number `first` on, several on a line.

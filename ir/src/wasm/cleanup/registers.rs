@@ -2,7 +2,6 @@
 
 use crate::body::Body;
 use crate::index::Register;
-use crate::renaming::{rename_definitions, rename_terminator, rename_uses};
 
 /// Drops the registers that nothing mentions. The first `parameters` stay.
 pub(super) fn compact(body: &mut Body, parameters: usize) {
@@ -12,7 +11,7 @@ pub(super) fn compact(body: &mut Body, parameters: usize) {
         used[register.index()] = true;
         register
     };
-    rename_all(body, &mut mark);
+    body.rename_registers(&mut mark);
     let mut renamed = Vec::with_capacity(used.len());
     let mut kept = Vec::new();
     for (ty, used) in body.registers.iter().zip(used) {
@@ -20,15 +19,5 @@ pub(super) fn compact(body: &mut Body, parameters: usize) {
         kept.extend(used.then_some(*ty));
     }
     body.registers = kept;
-    rename_all(body, &mut |register| renamed[register.index()]);
-}
-
-fn rename_all(body: &mut Body, rename: &mut impl FnMut(Register) -> Register) {
-    for block in &mut body.blocks {
-        for instruction in &mut block.instructions {
-            rename_uses(instruction, &mut *rename);
-            rename_definitions(instruction, &mut *rename);
-        }
-        rename_terminator(&mut block.terminator, &mut *rename);
-    }
+    body.rename_registers(|register| renamed[register.index()]);
 }

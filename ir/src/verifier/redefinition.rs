@@ -1,0 +1,315 @@
+//! Alternatives, state maps and scripts: that bodies fit together, and that every mapping yields a whole frame state.
+
+use std::collections::HashSet;
+
+use thiserror::Error;
+
+use super::error::{Item, VerifyError};
+use crate::body::Instruction;
+use crate::index::{FunctionIndex, Register};
+use crate::liveness::Liveness;
+use crate::module::{ConstantExpression, ExportItem, GlobalInitial, Module, SegmentMode};
+use crate::point::{Point, PointKind, Points};
+use crate::redefinition::{Change, Redefinition, StepAction};
+use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
+use crate::value::Type;
+
+/// Why an entry of a state map is wrong.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EntryError {
+    /// There is no such point in the old body.
+    #[error("the old body has no such point")]
+    NoOldPoint,
+    /// There is no such point in the new body.
+    #[error("the new body has no {0}")]
+    NoNewPoint(Point),
+    /// Execution does not resume at the point of the old body.
+    #[error("that is a point of the old body at which execution does not resume")]
+    OldNotResumable,
+    /// Execution does not resume at the point of the new body.
+    #[error("{0} of the new body is a point at which execution does not resume")]
+    NewNotResumable(Point),
+    /// The point of the old body has two entries.
+    #[error("that point has a second entry")]
+    Twice,
+    /// The new body has no such register.
+    #[error("the new body has no {0}")]
+    NoNewRegister(Register),
+    /// A register of the new body has two values.
+    #[error("{0} of the new body has two values")]
+    TwoValues(Register),
+    /// A register that is read later has no value.
+    #[error("{register} of the new body is live at {point}, and has no value")]
+    NoValue {
+        /// The register.
+        register: Register,
+        /// The point of the new body.
+        point: Point,
+    },
+    /// An expression reads a register that the state does not hold.
+    #[error("the value of {target} reads {register}, which is not live there in the old body")]
+    NotLive {
+        /// The register of the new body.
+        target: Register,
+        /// The register of the old body.
+        register: Register,
+    },
+    /// An expression has another type than its register.
+    #[error("the value of {target} has type {found}, not {expected}")]
+    Type {
+        /// The register of the new body.
+        target: Register,
+        /// Its type.
+        expected: Type,
+        /// The type of the expression, or of an operand in it.
+        found: Type,
+    },
+    /// The steps of an expression do not leave one value.
+    #[error("the steps of the value of {0} do not leave one value")]
+    Unbalanced(Register),
+    /// An expression may trap.
+    #[error("the value of {target} may trap: `{operation}` does for some operands")]
+    MayTrap {
+        /// The register of the new body.
+        target: Register,
+        /// The operation.
+        operation: &'static str,
+    },
+}
+
+/// Checks what `module` says of redefinition. All bodies must have been verified.
+pub(super) fn verify(module: &Module) -> Result<(), VerifyError> {
+    verify_alternatives(module)?;
+    let mut pairs = HashSet::new();
+    for map in &module.state_maps {
+        verify_state_map(module, map)?;
+        if !pairs.insert((map.from, map.to)) {
+            let (from, to) = (name(module, map.from), name(module, map.to));
+            return Err(VerifyError::DuplicateStateMap { from, to });
+        }
+    }
+    let mut last = 0;
+    for step in &module.script {
+        if step.call <= last {
+            return Err(VerifyError::ScriptOrder { call: step.call, last });
+        }
+        last = step.call;
+        if let StepAction::Redefine(redefinition) = &step.action {
+            verify_redefinition(module, redefinition)?;
+        }
+    }
+    Ok(())
+}
+
+fn name(module: &Module, function: FunctionIndex) -> String {
+    module.functions.get(function.index()).map_or_else(|| function.to_string(), |known| known.name.clone())
+}
+
+fn verify_alternatives(module: &Module) -> Result<(), VerifyError> {
+    if module.alternatives.is_empty() {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    for alternative in &module.alternatives {
+        let (body, of) = (alternative.body, alternative.of);
+        let error = |why| VerifyError::Alternative { name: name(module, body), of: name(module, of), why };
+        let [first, second] = [body, of].map(|function| module.functions.get(function.index()));
+        let (Some(first), Some(second)) = (first, second) else {
+            return Err(error("one of them does not exist"));
+        };
+        let why = if !first.is_defined() || !second.is_defined() {
+            "an imported function has no bodies"
+        } else if first.signature != second.signature {
+            "they have different signatures"
+        } else if module.function_of(of) != of {
+            "that is an alternative itself"
+        } else if seen.iter().any(|&before| before >= body) {
+            "alternatives are listed once, in the order of the functions"
+        } else {
+            seen.insert(body);
+            continue;
+        };
+        return Err(error(why));
+    }
+    each_mention(module, |user, function| {
+        if seen.contains(&function) {
+            return Err(VerifyError::NamesAlternative { user, name: name(module, function) });
+        }
+        Ok(())
+    })
+}
+
+/// Calls `visit` with each function that something calls or refers to by its name.
+fn each_mention(
+    module: &Module,
+    mut visit: impl FnMut(Item, FunctionIndex) -> Result<(), VerifyError>,
+) -> Result<(), VerifyError> {
+    use crate::index::{DataIndex, ElementIndex, GlobalIndex};
+    let mut constant = |user: Item, expression: &ConstantExpression| match expression {
+        ConstantExpression::Function(function) => visit(user, *function),
+        _ => Ok(()),
+    };
+    for (number, global) in module.globals.iter().enumerate() {
+        if let GlobalInitial::Expression(expression) = &global.initial {
+            constant(Item::Global(GlobalIndex::new(number)), expression)?;
+        }
+    }
+    for (number, data) in module.data.iter().enumerate() {
+        if let SegmentMode::Active { offset, .. } = &data.mode {
+            constant(Item::Data(DataIndex::new(number)), offset)?;
+        }
+    }
+    for (number, element) in module.elements.iter().enumerate() {
+        let user = || Item::Element(ElementIndex::new(number));
+        element.items.iter().try_for_each(|item| constant(user(), item))?;
+    }
+    for export in &module.exports {
+        if let ExportItem::Function(function) = export.item {
+            visit(Item::Export(export.name.clone()), function)?;
+        }
+    }
+    module.start.map_or(Ok(()), |start| visit(Item::Start, start))?;
+    for (number, function) in module.functions.iter().enumerate() {
+        let blocks = function.body().map_or(&[][..], |body| &body.blocks);
+        for instruction in blocks.iter().flat_map(|block| &block.instructions) {
+            if let Instruction::Call { function, .. } | Instruction::RefFunc { function, .. } = instruction {
+                visit(Item::Function(FunctionIndex::new(number)), *function)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `redefinition` changes functions of `module` to bodies of theirs.
+pub fn verify_redefinition(module: &Module, redefinition: &Redefinition) -> Result<(), VerifyError> {
+    let mut seen = HashSet::new();
+    for &Change { function, body } in &redefinition.changes {
+        let error =
+            |why| VerifyError::Change { function: name(module, function), body: name(module, body), why };
+        let Some(defined) = module.functions.get(function.index()) else {
+            return Err(error("there is no such function"));
+        };
+        if !defined.is_defined() {
+            return Err(error("it is imported"));
+        }
+        if module.function_of(body) != function {
+            return Err(error("that is no body of it"));
+        }
+        if !seen.insert(function) {
+            return Err(error("it is changed twice"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `map` leads from one body of a function of `module` to another, and that each entry yields a whole frame
+/// state. The bodies must have been verified.
+pub fn verify_state_map(module: &Module, map: &StateMap) -> Result<(), VerifyError> {
+    let names = || (name(module, map.from), name(module, map.to));
+    let defined =
+        |function: FunctionIndex| module.functions.get(function.index()).and_then(|known| known.body());
+    let (Some(old), Some(new)) = (defined(map.from), defined(map.to)) else {
+        let (from, to) = names();
+        return Err(VerifyError::StateMapBodies { from, to });
+    };
+    if map.from == map.to || module.function_of(map.from) != module.function_of(map.to) {
+        let (from, to) = names();
+        return Err(VerifyError::StateMapBodies { from, to });
+    }
+    let sides = [old, new].map(|body| {
+        let points = Points::of(body);
+        let liveness = Liveness::of(body, &points);
+        Side { types: &body.registers, points, liveness }
+    });
+    let mut seen = HashSet::new();
+    for entry in &map.entries {
+        let twice = !seen.insert(entry.from);
+        let checked = if twice { Err(EntryError::Twice) } else { verify_entry(&sides, entry) };
+        checked.map_err(|error| {
+            let (from, to) = names();
+            VerifyError::StateMap { from, to, point: entry.from, error }
+        })?;
+    }
+    Ok(())
+}
+
+/// What is known of one of the two bodies.
+struct Side<'m> {
+    types: &'m [Type],
+    points: Points,
+    liveness: Liveness,
+}
+
+impl Side<'_> {
+    fn resumes_at(&self, point: Point) -> bool {
+        self.points.kind(point) != PointKind::Trap
+    }
+}
+
+fn verify_entry([old, new]: &[Side<'_>; 2], entry: &MapEntry) -> Result<(), EntryError> {
+    if !old.points.contains(entry.from) {
+        return Err(EntryError::NoOldPoint);
+    }
+    if !new.points.contains(entry.to) {
+        return Err(EntryError::NoNewPoint(entry.to));
+    }
+    if !old.resumes_at(entry.from) {
+        return Err(EntryError::OldNotResumable);
+    }
+    if !new.resumes_at(entry.to) {
+        return Err(EntryError::NewNotResumable(entry.to));
+    }
+    let mut assigned = HashSet::new();
+    for (target, expression) in &entry.values {
+        let Some(&expected) = new.types.get(target.index()) else {
+            return Err(EntryError::NoNewRegister(*target));
+        };
+        if !assigned.insert(*target) {
+            return Err(EntryError::TwoValues(*target));
+        }
+        let found = verify_expression(old, entry.from, *target, expression)?;
+        if found != expected {
+            return Err(EntryError::Type { target: *target, expected, found });
+        }
+    }
+    let missing = new.liveness.at(entry.to).iter().find(|live| !assigned.contains(live));
+    missing.map_or(Ok(()), |&register| Err(EntryError::NoValue { register, point: entry.to }))
+}
+
+/// The type of the value of `target`.
+fn verify_expression(
+    old: &Side<'_>,
+    point: Point,
+    target: Register,
+    expression: &Expression,
+) -> Result<Type, EntryError> {
+    let mut stack: Vec<Type> = Vec::new();
+    for step in &expression.0 {
+        let (operands, result, trapping): (&[Type], Type, Option<&'static str>) = match step {
+            ExpressionStep::Register(register) => {
+                if old.liveness.at(point).binary_search(register).is_err() {
+                    return Err(EntryError::NotLive { target, register: *register });
+                }
+                (&[], old.types[register.index()], None)
+            }
+            ExpressionStep::Constant(value) => (&[], value.ty(), None),
+            ExpressionStep::Unary(op) => (op.operands(), op.result(), op.may_trap().then(|| op.name())),
+            ExpressionStep::Binary(op) => (op.operands(), op.result(), op.may_trap().then(|| op.name())),
+        };
+        if let Some(operation) = trapping {
+            return Err(EntryError::MayTrap { target, operation });
+        }
+        for &expected in operands.iter().rev() {
+            match stack.pop() {
+                Some(found) if found == expected => {}
+                Some(found) => return Err(EntryError::Type { target, expected, found }),
+                None => return Err(EntryError::Unbalanced(target)),
+            }
+        }
+        stack.push(result);
+    }
+    match stack[..] {
+        [ty] => Ok(ty),
+        _ => Err(EntryError::Unbalanced(target)),
+    }
+}

@@ -1,0 +1,303 @@
+//! Functions are redefined while they are active: by bodies that do the same, nothing changes, whatever tier and landing;
+//! by bodies that do not, every tier does what the interpreter does under the same schedule.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use osr_engine::{
+    BaselineCompiler, CallBinding, Delegates, Event, Land, Mechanism, Observation, Observer, Observers,
+    Preset, RebuildTime, Redefined, Script, Settings, Shadow, StateRecording, Stress, Tier, Tiers,
+    Transitions,
+};
+use osr_ir::{
+    Change, FunctionIndex, Module, OldActivations, PointKind, Points, Redefinition, Value, default_map,
+};
+use osr_tests::configuration::{on_large_stack, start_with};
+use osr_tests::guest::{acting, parse};
+use osr_tests::host::imports;
+use osr_tests::program::folder_of_programs;
+use osr_tests::variant::{change_all, with_variants};
+use osr_tests::{Program, programs};
+
+/// Redefines all functions at every so manieth arrival at an entry or a loop header: to their variants, and back.
+#[derive(Debug)]
+struct Alternate {
+    every: u64,
+    activations: &'static [OldActivations],
+    arrivals: AtomicU64,
+}
+
+impl Alternate {
+    fn new(every: u64, activations: &'static [OldActivations]) -> Arc<Alternate> {
+        Arc::new(Alternate { every, activations, arrivals: AtomicU64::new(0) })
+    }
+}
+
+impl Observer for Alternate {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
+        let Event::Reached { .. } = event else { return };
+        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
+        if arrival.is_multiple_of(self.every) {
+            let number = arrival / self.every;
+            let activations = self.activations[number as usize % self.activations.len()];
+            let redefinition = change_all(at.instance().module(), number % 2 == 1, activations);
+            at.redefine(&redefinition).expect("it is possible");
+        }
+    }
+
+    fn wants_points(&self) -> bool {
+        true
+    }
+}
+
+fn settings(tiers: Tiers, land: Land, recording: StateRecording) -> Settings {
+    Settings {
+        tiers,
+        threshold: Some(5),
+        optimize_threshold: Some(20),
+        stress: Stress::None.landing(land),
+        mechanism: Mechanism::recorded_by(recording),
+        points: true,
+        checked: true,
+        ..Settings::default()
+    }
+}
+
+fn in_tier(tier: Tier) -> Land {
+    Land::In(tier)
+}
+
+/// Ways to execute and to land, and a name for each.
+fn ways() -> Vec<(&'static str, Settings)> {
+    use StateRecording::{Locations, Pads, Slots};
+    let mechanism = |mechanism| Settings {
+        mechanism,
+        ..settings(Tiers::Auto, Land::Random(7), StateRecording::default())
+    };
+    let preset = |name| mechanism(Preset::named(name).expect("it is there").mechanism);
+    vec![
+        ("interpreter", settings(Tiers::Interpreter, Land::Random(1), Slots)),
+        ("baseline", settings(Tiers::Baseline, in_tier(Tier::Baseline), Slots)),
+        (
+            "baseline by cranelift",
+            Settings {
+                baseline: BaselineCompiler::Cranelift,
+                ..settings(Tiers::Baseline, in_tier(Tier::Optimized), Slots)
+            },
+        ),
+        ("optimized, slots", settings(Tiers::Optimized, in_tier(Tier::Interpreter), Slots)),
+        ("optimized, locations", settings(Tiers::Optimized, in_tier(Tier::Optimized), Locations)),
+        ("optimized, pads", settings(Tiers::Optimized, in_tier(Tier::Baseline), Pads)),
+        ("auto", settings(Tiers::Auto, Land::Random(5), Locations)),
+        (
+            "auto, rebuilt at once",
+            mechanism(Mechanism { rebuild: RebuildTime::AtOnce, ..Mechanism::DEFAULT }),
+        ),
+        ("auto, v8", preset("v8")),
+        ("auto, hotspot", preset("hotspot")),
+        ("auto, spidermonkey", preset("spidermonkey")),
+        ("auto, jsc", preset("jsc")),
+    ]
+}
+
+/// What `program` returns and leaves in memory, watched by a shadow interpreter and by `observer`.
+fn run(
+    program: &Program,
+    module: &Module,
+    settings: &Settings,
+    observer: Option<Arc<dyn Observer>>,
+) -> (String, u64, Transitions) {
+    let shadow = Arc::new(Shadow::new(module, &imports()).expect("a shadow"));
+    let mut observers: Vec<Arc<dyn Observer>> = vec![shadow.clone()];
+    observers.extend(observer);
+    let watched = Delegates { observer: Observers::join(observers), policy: None };
+    let (instance, thread) = start_with(module, settings, watched);
+    let outcome = thread.invoke(&program.invoke, &program.small_arguments());
+    if let Some(difference) = shadow.difference() {
+        panic!("{}: {difference}", program.name);
+    }
+    assert_eq!(thread.hijacked_slots(), 0);
+    let memory = instance.memory().map_or(0, |memory| memory.hash());
+    (format!("{outcome:?}"), memory, thread.transitions())
+}
+
+#[test]
+fn default_maps_of_variants_cover_every_point() {
+    for program in programs() {
+        let module = with_variants(program.module(true));
+        for alternative in &module.alternatives {
+            for (from, to) in [(alternative.of, alternative.body), (alternative.body, alternative.of)] {
+                let map = default_map::propose(&module, from, to);
+                let name = &module.function(from).name;
+                osr_ir::verifier::verify_state_map(&module, &map).expect(name);
+                let points = Points::of(module.function(from).body().expect("defined"));
+                for (point, kind, position) in points.iter() {
+                    let may_be_there = kind != PointKind::Trap && points.is_reached(position.block);
+                    assert_eq!(may_be_there, map.at(point).is_some(), "{}: {point} of {name}", program.name);
+                }
+            }
+        }
+    }
+}
+
+/// The program `name`, and the same without its script.
+fn scripted(name: &str) -> [Module; 2] {
+    let path = folder_of_programs().join("redefinition").join(name);
+    let module = parse(&std::fs::read_to_string(&path).expect("a program"));
+    [Module { script: vec![], ..module.clone() }, module]
+}
+
+/// What `main` of `module` returns, as `settings` say, watched by a shadow interpreter, when its script is carried out.
+fn run_script(module: &Module, argument: i32, settings: &Settings) -> (Vec<u64>, Transitions) {
+    let shadow = Arc::new(Shadow::new(module, &imports()).expect("a shadow"));
+    let script = Arc::new(Script::new(&module.script));
+    let observer = Observers::join(vec![shadow.clone(), script.clone()]);
+    let (_instance, thread) = start_with(module, settings, Delegates { observer, policy: None });
+    let results = thread.invoke("main", &[Value::I32(argument)]).expect("it returns");
+    assert_eq!(script.failure(), None);
+    assert_eq!(script.remaining(), []);
+    if let Some(difference) = shadow.difference() {
+        panic!("{difference}");
+    }
+    (results, thread.transitions())
+}
+
+#[test]
+fn a_bubble_sort_is_replaced_in_the_middle_of_its_loop() {
+    let [plain, scripted] = scripted("sort.ir");
+    for (way, settings) in ways() {
+        let [before, after] = [&plain, &scripted].map(|module| run_script(module, 400, &settings));
+        let ([disorder, checksum, looked_at], [_, expected, bubbled]) = (&after.0[..], &before.0[..]) else {
+            panic!("three results");
+        };
+        assert_eq!((*disorder, checksum), (0, expected), "{way}");
+        assert_eq!((*bubbled, *looked_at), (79_800, 58_574), "{way}");
+        assert_eq!((after.1.redefinitions, after.1.carried), (1, 1), "{way}");
+    }
+}
+
+#[test]
+fn a_recursive_function_is_replaced_while_it_is_deep() {
+    let [plain, scripted] = scripted("fib.ir");
+    for (way, settings) in ways() {
+        assert_eq!(run_script(&plain, 20, &settings).0, [6_765, 21_891], "{way}");
+        let (results, transitions) = run_script(&scripted, 24, &settings);
+        // Nineteen activations wait when the thousandth begins.
+        assert_eq!(results, [46_368, 1_000], "{way}");
+        assert_eq!((transitions.redefinitions, transitions.carried), (1, 19), "{way}");
+    }
+}
+
+#[test]
+fn redefining_by_the_same_changes_nothing() {
+    use OldActivations::{Carry, CarryAll, Invalidate, RunOut};
+    let ways = ways();
+    let mut totals = Transitions::default();
+    for (number, program) in programs().into_iter().enumerate() {
+        let module = with_variants(program.module(number % 2 == 0));
+        let interpreted = settings(Tiers::Interpreter, Land::Random(0), StateRecording::default());
+        let expected = run(&program, &module, &interpreted, None);
+        for (way, settings) in ways.iter().skip(number % 6).step_by(6) {
+            let alternate = Alternate::new(2_003, &[CarryAll, CarryAll, RunOut, Carry, Invalidate]);
+            let found = on_large_stack(16 << 20, || run(&program, &module, settings, Some(alternate)));
+            assert_eq!((&found.0, found.1), (&expected.0, expected.1), "{}, {way}", program.name);
+            totals.carried += found.2.carried;
+            totals.redefinitions += found.2.redefinitions;
+        }
+    }
+    assert!(totals.carried > 1_000 && totals.redefinitions > 1_000, "{totals:?}");
+}
+
+/// `f` waits for the host, which does `act`, and adds 1 to its argument; its other body adds 10.
+const WAITING: &str = "import act () = \"env\" \"act\"
+    export \"f\" function f
+    export \"twice\" function twice
+    function f (r0: i32) -> (i32) {
+      r1: i32
+    b0:
+      call act ()
+      r1 = i32.const 1
+      r1 = i32.add r0, r1
+      return r1
+    }
+    body ten of f (r0: i32) -> (i32) {
+      r1: i32
+    b0:
+      r1 = i32.const 10
+      r1 = i32.add r0, r1
+      return r1
+    }
+    function twice (r0: i32) -> (i32) {
+    b0:
+      r0 = call f (r0)
+      r0 = call f (r0)
+      return r0
+    }
+    map f to ten { p1 to p0: r0 = (r0 i32.const 100 i32.mul) }";
+
+fn redefined(activations: OldActivations) -> Redefinition {
+    let [f, ten] = [1, 2].map(FunctionIndex::new);
+    Redefinition { changes: vec![Change { function: f, body: ten }], activations }
+}
+
+/// What `twice` returns for 3 if the first call of `act` redefines `f`, and what that returned.
+fn redefine_once(settings: &Settings, redefinition: Redefinition) -> (Vec<u64>, Result<Redefined, String>) {
+    let outcome = Arc::new(Mutex::new(None));
+    let seen = outcome.clone();
+    let imports = acting(move |call| {
+        seen.lock()
+            .expect("unpoisoned")
+            .get_or_insert_with(|| call.thread().redefine(&redefinition).map_err(|error| error.to_string()));
+    });
+    let (_instance, thread) = osr_tests::guest::start(WAITING, settings, &imports);
+    let results = thread.invoke("twice", &[Value::I32(3)]).expect("it returns");
+    let outcome = outcome.lock().expect("unpoisoned").take();
+    (results, outcome.expect("it was called"))
+}
+
+#[test]
+fn a_host_function_redefines_its_caller() {
+    use OldActivations::{Carry, Invalidate, RunOut};
+    for (way, settings) in ways() {
+        // The activation that waits adds 1, or is carried: then the host's 3 becomes 300, and 10 is added. The next call
+        // adds 10.
+        for (activations, expected) in [(RunOut, 14), (Invalidate, 14), (Carry, 320)] {
+            let (results, outcome) = redefine_once(&settings, redefined(activations));
+            assert_eq!(results, [expected], "{way}, {activations}");
+            assert_eq!(outcome.expect("it is possible").functions, 1, "{way}, {activations}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_redefined_stays_as_it_was() {
+    let settings = |mechanism: &str| Settings {
+        mechanism: Preset::named(mechanism).expect("it is there").mechanism,
+        ..osr_tests::guest::eager()
+    };
+    let v8 = || settings("v8");
+    let not_mapped = "not all activations of `f` can be carried to `ten`: p0, at b0:0, is not mapped";
+    let no_body = Redefinition {
+        changes: vec![Change { function: FunctionIndex::new(3), body: FunctionIndex::new(2) }],
+        activations: OldActivations::RunOut,
+    };
+    let entry_check = Mechanism { binding: CallBinding::EntryCheck, ..Mechanism::DEFAULT };
+    for (settings, redefinition, why) in [
+        (v8(), redefined(OldActivations::CarryAll), not_mapped),
+        (v8(), no_body, "`twice` cannot be redefined as `ten`: that is no body of it"),
+        (
+            settings("orc"),
+            redefined(OldActivations::Carry),
+            "the mechanism lets active frames run out, so none can be replaced",
+        ),
+        (
+            Settings { mechanism: entry_check, ..osr_tests::guest::eager() },
+            redefined(OldActivations::RunOut),
+            "with the call binding `entry-check` functions cannot be redefined: choose another",
+        ),
+    ] {
+        let (results, outcome) = redefine_once(&settings, redefinition);
+        assert_eq!(outcome.expect_err("it is refused"), why);
+        assert_eq!(results, [5], "{why}");
+    }
+}
