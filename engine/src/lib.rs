@@ -60,6 +60,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Redefinition
+//!
+//! A function of the module may have further bodies ([`Alternative`](osr_ir::Alternative)). [`Thread::redefine`] lets calls
+//! enter another one, for several functions at once, and carries the activations of the old ones along by state maps
+//! ([`StateMap`](osr_ir::StateMap)). A module's [`Script`] says when, for experiments that are written as text.
+//!
 //! # Watching and deciding
 //!
 //! An [`Observer`] is told of every [`Event`]. [`trace`], [`explain`] and the [`Shadow`] interpreter are observers.
