@@ -7,12 +7,14 @@
 //! point, whose sites are to be covered, too. What is landed on is also right: `differential.rs` compares
 //! what such landings compute, with dead registers and slots poisoned.
 //!
+//! The same for sites at which a frame stands for several activations, where bodies are inlined.
+//!
 //! By default a few programs are covered. All of them, with the list of what is not landed on, take minutes:
 //! `cargo test --release -p osr-tests --test landing_coverage -- --ignored --nocapture`.
 
 use std::collections::BTreeMap;
 
-use osr_engine::{CompiledTier, EntryPoint, Instance, Settings, Stress, Tier, Tiers};
+use osr_engine::{CompiledTier, EntryPoint, Inlining, Instance, Settings, Stress, Tier, Tiers};
 use osr_ir::{Module, Point, Value};
 use osr_tests::{Program, programs};
 
@@ -25,9 +27,10 @@ type Sites = BTreeMap<Key, (usize, [bool; 3])>;
 /// Safepoints that find nothing new, and rounds of calls that do, before an instance is given up.
 const PATIENCE: (u64, u32) = (20_000, 12);
 
-fn settings(tiers: Tiers) -> Settings {
+fn settings(tiers: Tiers, inlining: Option<Inlining>) -> Settings {
     Settings {
         tiers,
+        inlining,
         threshold: Some(20),
         optimize_threshold: Some(60),
         stress: Stress::Uncovered,
@@ -38,8 +41,8 @@ fn settings(tiers: Tiers) -> Settings {
 }
 
 /// Runs `program` in `tiers` with each of `arguments`, over and over, while that lands somewhere new.
-fn cover_in(program: &Program, module: &Module, tiers: Tiers, arguments: &[i32], sites: &mut Sites) {
-    let (instance, thread) = osr_tests::configuration::start(module, &settings(tiers));
+fn cover_in(program: &Program, module: &Module, settings: &Settings, arguments: &[i32], sites: &mut Sites) {
+    let (instance, thread) = osr_tests::configuration::start(module, settings);
     let (mut known, mut since, mut idle) = (0, 0, 0);
     while idle < PATIENCE.1 || thread.transitions().safepoints - since < PATIENCE.0 {
         for &argument in arguments {
@@ -57,6 +60,8 @@ fn cover_in(program: &Program, module: &Module, tiers: Tiers, arguments: &[i32],
 
 fn note(instance: &Instance, sites: &mut Sites) {
     let mut ordinals: BTreeMap<_, usize> = BTreeMap::new();
+    // Where bodies are inlined, only what has several activations counts.
+    let fewest = if instance.settings().inlining.is_some() { 2 } else { 1 };
     for site in instance.covered_sites() {
         let entry = match site.entry {
             EntryPoint::Function => None,
@@ -64,8 +69,11 @@ fn note(instance: &Instance, sites: &mut Sites) {
         };
         let ordinal = ordinals.entry((site.function, site.tier, entry)).or_default();
         let key = (site.function.index(), site.tier, entry, *ordinal);
-        let noted = sites.entry(key).or_insert((site.entries, [false; 3]));
         *ordinal += 1;
+        if site.activations < fewest {
+            continue;
+        }
+        let noted = sites.entry(key).or_insert((site.entries, [false; 3]));
         for (landed, count) in noted.1.iter_mut().zip(site.landings) {
             *landed |= count > 0;
         }
@@ -73,14 +81,14 @@ fn note(instance: &Instance, sites: &mut Sites) {
 }
 
 /// Lands on as much of `program` as can be reached with small arguments.
-fn cover(program: &Program, module: &Module) -> Sites {
+fn cover(program: &Program, module: &Module, inlining: Option<Inlining>) -> Sites {
     let mut sites = Sites::new();
     let small = program.small[0];
     let mut arguments = vec![2, 5.min(small), (small / 12).max(2), (small / 3).max(2)];
     arguments.sort_unstable();
     arguments.dedup();
     for tiers in [Tiers::Baseline, Tiers::Optimized, Tiers::Auto] {
-        cover_in(program, module, tiers, &arguments, &mut sites);
+        cover_in(program, module, &settings(tiers, inlining), &arguments, &mut sites);
     }
     sites
 }
@@ -104,11 +112,11 @@ fn list_missed(program: &Program, module: &Module, sites: &Sites) {
     }
 }
 
-fn check(programs: impl IntoIterator<Item = Program>, ssa: bool) {
+fn check(programs: impl IntoIterator<Item = Program>, ssa: bool, inlining: Option<Inlining>) {
     let (mut landed, mut all) = ([0; 3], 0);
     for program in programs {
         let module = program.module(ssa);
-        let sites = cover(&program, &module);
+        let sites = cover(&program, &module, inlining);
         list_missed(&program, &module, &sites);
         all += sites.values().map(|site| site.0).sum::<usize>();
         (0..3).for_each(|way| landed[way] += entries(&sites, way, true));
@@ -127,17 +135,29 @@ const QUICK: [&str; 4] = ["fib", "binary-trees", "n-body", "phase-change"];
 fn landings_reach_nearly_all_entries_of_a_few_programs() {
     let quick = || programs().into_iter().filter(|program| QUICK.contains(&&*program.name));
     assert_eq!(quick().count(), QUICK.len());
-    check(quick(), false);
+    check(quick(), false, None);
+}
+
+#[test]
+fn landings_reach_nearly_all_entries_of_several_activations() {
+    let quick = programs().into_iter().filter(|program| QUICK.contains(&&*program.name));
+    check(quick, true, Some(Inlining::default()));
+}
+
+#[test]
+#[ignore = "takes minutes; see the head"]
+fn landings_reach_nearly_all_entries_of_several_activations_of_all_programs() {
+    check(programs(), true, Some(Inlining::default()));
 }
 
 #[test]
 #[ignore = "takes minutes; see the head"]
 fn landings_reach_nearly_all_entries_of_optimized_wasm_programs() {
-    check(programs(), false);
+    check(programs(), false, None);
 }
 
 #[test]
 #[ignore = "takes minutes; see the head"]
 fn landings_reach_nearly_all_entries_of_unoptimized_wasm_programs() {
-    check(programs(), true);
+    check(programs(), true, None);
 }
