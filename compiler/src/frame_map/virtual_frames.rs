@@ -20,10 +20,10 @@ use osr_ir::{FunctionIndex, InlineTree, Point};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualFrames {
     frames: Box<[VirtualFrame]>,
-    /// By site, the innermost one.
-    sites: Box<[FrameIndex]>,
-    /// By trap site, the innermost one.
-    traps: Box<[FrameIndex]>,
+    /// By site, the number of the innermost one.
+    sites: Box<[u16]>,
+    /// By trap site, the number of the innermost one.
+    traps: Box<[u16]>,
 }
 
 /// An activation, and where it is.
@@ -42,12 +42,16 @@ pub struct VirtualActivation {
 impl VirtualFrames {
     /// Those of `tree`, where the innermost one at each site and at each trap site is known.
     pub(crate) fn new(tree: &InlineTree, sites: Vec<FrameIndex>, traps: Vec<FrameIndex>) -> VirtualFrames {
-        VirtualFrames { frames: tree.frames().into(), sites: sites.into(), traps: traps.into() }
+        let numbers = |frames: Vec<FrameIndex>| {
+            let number = |frame: FrameIndex| u16::try_from(frame.index()).expect("there are fewer");
+            frames.into_iter().map(number).collect()
+        };
+        VirtualFrames { frames: tree.frames().into(), sites: numbers(sites), traps: numbers(traps) }
     }
 
     /// The virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
     pub fn chain(&self, site: u32, point: Point) -> impl Iterator<Item = VirtualActivation> + '_ {
-        let innermost = (self.sites[site as usize], point);
+        let innermost = (FrameIndex::new(self.sites[site as usize].into()), point);
         let caller = |&(frame, _): &(FrameIndex, Point)| self.frames[frame.index()].caller;
         std::iter::successors(Some(innermost), caller).map(|(frame, point)| {
             let VirtualFrame { function, offset, registers, .. } = self.frames[frame.index()];
@@ -57,23 +61,23 @@ impl VirtualFrames {
 
     /// Whether a frame at site number `site` stands for several activations.
     pub fn has_chain(&self, site: u32) -> bool {
-        self.sites[site as usize].index() > 0
+        self.sites[site as usize] > 0
     }
 
     /// How many words the state of a frame at site number `site` has.
     pub fn words(&self, site: u32) -> usize {
-        let VirtualFrame { offset, registers, .. } = self.frames[self.sites[site as usize].index()];
+        let VirtualFrame { offset, registers, .. } = self.frames[usize::from(self.sites[site as usize])];
         (offset + registers) as usize
     }
 
     /// The function of the innermost virtual frame at site number `site`.
     pub fn function_at(&self, site: u32) -> FunctionIndex {
-        self.frames[self.sites[site as usize].index()].function
+        self.frames[usize::from(self.sites[site as usize])].function
     }
 
     /// The function of the innermost virtual frame at trap site number `trap`.
     pub fn function_at_trap(&self, trap: usize) -> FunctionIndex {
-        self.frames[self.traps[trap].index()].function
+        self.frames[usize::from(self.traps[trap])].function
     }
 
     /// The functions that are inlined, each as often as it is.

@@ -12,3 +12,8 @@ pub struct InlineBudget {
     /// How often a function may be among its own callers, if these are virtual frames.
     pub recursion: u8,
 }
+
+impl InlineBudget {
+    /// How many virtual frames a merged body has at most, whatever the budget.
+    pub const MOST_FRAMES: usize = u16::MAX as usize;
+}

@@ -75,7 +75,9 @@ impl<'m> Plan<'m> {
         };
         planner.add_frame(function, source, None, 1);
         let mut left = budget.growth;
-        while let Some(candidate) = planner.candidates.pop() {
+        while let Some(candidate) = planner.candidates.pop()
+            && planner.frames.len() < InlineBudget::MOST_FRAMES
+        {
             if let Some(rest) = left.checked_sub(candidate.size) {
                 left = rest;
                 planner.inline(candidate);
