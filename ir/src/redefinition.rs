@@ -19,7 +19,7 @@ pub struct Alternative {
     pub of: FunctionIndex,
 }
 
-/// What becomes of activations of a body that calls no longer enter.
+/// What becomes of the activations of a body when calls enter another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OldActivations {
     /// They run out: in the old body, in the code that they are in.
@@ -91,8 +91,8 @@ pub enum StepAction {
 /// Part of a module's script: what an experiment does while the module executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// When: at the entry of so manieth call of a function that the module defines, from 1. That is the same in every
-    /// tier.
+    /// When: at the entry of the call with this number, from 1, among all calls of functions that the module defines.
+    /// Numbers are the same in every tier.
     pub call: u64,
     /// What.
     pub action: StepAction,

@@ -19,7 +19,7 @@ use osr_tests::program::folder_of_programs;
 use osr_tests::variant::{change_all, with_variants};
 use osr_tests::{Program, programs};
 
-/// Redefines all functions at every so manieth arrival at an entry or a loop header: to their variants, and back.
+/// Redefines all functions at every `every`th arrival at an entry or a loop header: to their variants, and back.
 #[derive(Debug)]
 struct Alternate {
     every: u64,

@@ -232,7 +232,7 @@ pub enum Event<'a> {
         function: FunctionIndex,
         /// The body that calls entered before.
         from: FunctionIndex,
-        /// The body that they enter now.
+        /// The body that they enter from then on.
         to: FunctionIndex,
         /// What becomes of activations of the old one.
         activations: OldActivations,

@@ -37,7 +37,7 @@ impl Thread {
         if let Some(redefinition) = self.agenda().take_redefinition()
             && let Err(error) = self.redefine_because(&redefinition, cause)
         {
-            tracing::warn!(%error, "the redefinition that an observer requested is no longer possible");
+            tracing::warn!(%error, "the redefinition that an observer requested was possible when it was, and is not when it is due");
         }
         self.update_polls(self.phase().get());
         if self.agenda().has_waiting() {

@@ -62,7 +62,7 @@
 //! definition  = "(" register,* ")" results? "{" register,* block* "}"
 //! entry       = pN "to" pN (":" value,*)?
 //! value       = rN "=" (part | "(" part+ ")")
-//! part        = rN | T ".const" number | "ref.null" | unary | binary
+//! part        = rN | T ".const" number | "ref.null" | "extern.null" | unary | binary
 //! change      = name "to" name
 //! activations = "run_out" | "invalidate" | "carry" | "carry_all"
 //! types       = "(" type,* ")" results?

@@ -16,7 +16,7 @@ pub struct ExplainedRedefinition {
     pub function: String,
     /// The name of the body that calls entered before.
     pub from: String,
-    /// The name of the body that they enter now.
+    /// The name of the body that they enter from then on.
     pub to: String,
     /// What becomes of activations of the old body, as the textual form has it.
     pub activations: &'static str,
@@ -54,7 +54,7 @@ struct Redefinition {
 }
 
 impl Redefinitions {
-    /// Calls of a function, which has that name, enter the second of `bodies`, and no longer the first.
+    /// Calls of a function enter the second of `bodies` instead of the first. The names are the function's and theirs.
     pub(super) fn add(
         &mut self,
         bodies: [FunctionIndex; 2],

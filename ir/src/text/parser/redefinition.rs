@@ -79,8 +79,10 @@ impl Parser<'_> {
             return Ok(ExpressionStep::Register(Register::new(register)));
         }
         let (name, span) = self.word("a register, a constant or an operation")?;
-        if name == "ref.null" {
-            return Ok(ExpressionStep::Constant(Value::NullFuncref));
+        match name {
+            "ref.null" => return Ok(ExpressionStep::Constant(Value::NullFuncref)),
+            "extern.null" => return Ok(ExpressionStep::Constant(Value::Externref(0))),
+            _ => {}
         }
         if let Some(op) = UnaryOp::from_name(name) {
             return Ok(ExpressionStep::Unary(op));
