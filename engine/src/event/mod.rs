@@ -70,7 +70,8 @@ pub struct Estimate {
     pub instructions: u32,
     /// The time that it takes, in nanoseconds; 0 if the code is there, [`Estimate::NEVER`] if the compiler has refused it.
     pub cost_ns: u64,
-    /// What the code saves if the function runs for as long again as it has run, in nanoseconds.
+    /// What the code saves if the function runs for as long again as it has run, or as is expected of one that has just
+    /// been met, in nanoseconds.
     pub saving_ns: u64,
 }
 

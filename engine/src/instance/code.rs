@@ -33,7 +33,7 @@ impl Instance {
         let state = self.function(version.function);
         state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
         self.update_calls(version);
-        state.restart_count();
+        state.restart_count(self.head_start);
         state.account.retire();
         if let Some(profile) = state.existing_profile() {
             profile.reset_countdown(self.threshold(Tier::Baseline));

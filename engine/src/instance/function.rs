@@ -63,9 +63,9 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Restarts.
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    /// Restarts at `count`.
+    fn restart(&self, count: u32) {
+        self.0.store(count, Ordering::Relaxed);
     }
 }
 
@@ -91,10 +91,17 @@ impl TierCode {
 }
 
 impl FunctionState {
-    /// The interpreter's count restarts.
-    pub(crate) fn restart_count(&self) {
-        self.counter.reset();
-        self.account.restart_count();
+    /// The state of a function of which nothing is known; the interpreter's count begins with `head_start`.
+    pub(crate) fn new(head_start: u32) -> FunctionState {
+        let state = FunctionState::default();
+        state.restart_count(head_start);
+        state
+    }
+
+    /// The interpreter's count restarts at `count`.
+    pub(crate) fn restart_count(&self, count: u32) {
+        self.counter.restart(count);
+        self.account.restart_count(count);
     }
 
     /// The analyses of this function's body, which `body` returns.

@@ -54,6 +54,8 @@ pub struct Instance {
     has_own_policy: bool,
     /// Of the policy, by tier.
     thresholds: [u32; 3],
+    /// What the interpreter's count of a function begins with.
+    head_start: u32,
     linked: LinkedModule,
     store: Arc<StoreState>,
     memory: Option<Arc<LinearMemory>>,
@@ -160,6 +162,7 @@ impl Instance {
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let has_own_policy = policy.is_some();
         let policy = policy::policy(policy, &settings);
+        let head_start = policy.head_start();
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;
@@ -179,7 +182,8 @@ impl Instance {
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
             elements,
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
-            functions: module.functions.iter().map(|_| FunctionState::default()).collect(),
+            functions: module.functions.iter().map(|_| FunctionState::new(head_start)).collect(),
+            head_start,
             bodies: Bodies::of(&module),
             cells,
             coverage: settings.coverage.then(Coverage::default),

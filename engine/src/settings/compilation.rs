@@ -12,8 +12,8 @@ pub enum Compilation {
     /// On the guest's native thread, which waits.
     #[default]
     Sync,
-    /// On native threads of the instance's own, while the guest continues in the tier that it is in. When code arrives
-    /// depends on time: such runs are neither recorded nor forced.
+    /// On native threads of the instance's own, while the guest continues in the tier that it is in, but for baseline
+    /// code that takes less than a quarter of a millisecond. When code arrives depends on time: such runs are neither recorded nor forced.
     Background,
     /// As in the background, but deterministically, for tests: ordered at one safepoint, code arrives at a later one, as
     /// the seed has it.

@@ -22,9 +22,9 @@ impl Account {
         self.charge(count.saturating_sub(before), work);
     }
 
-    /// The interpreter's count restarts.
-    pub(crate) fn restart_count(&self) {
-        self.charged.store(0, Ordering::Relaxed);
+    /// The interpreter's count restarts at `count`.
+    pub(crate) fn restart_count(&self, count: u32) {
+        self.charged.store(count, Ordering::Relaxed);
     }
 
     /// Charges so many `arrivals`, `work` instructions each.
@@ -68,7 +68,7 @@ mod tests {
         account.charge_count(200, 3);
         account.charge_count(201, 3);
         assert_eq!(account.work(), 603);
-        account.restart_count();
+        account.restart_count(0);
         account.charge_count(201, 2);
         assert_eq!(account.work(), 603 + 402, "it has come as far again");
         account.charge(10, 7);

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The left side is the assumption of Jikes RVM: a function will run for as long as it has run (Arnold, Fink, Grove, Hind,
-//! Sweeney, "Adaptive Optimization in the Jalapeño JVM", OOPSLA 2000). On the right stands all that was ever spent on the
+//! Sweeney, "Adaptive Optimization in the Jalapeño JVM", OOPSLA 2000); [`expected`] says what is assumed of one that has
+//! not. On the right stands all that was ever spent on the
 //! function's compilations, so that time spent on compiling never exceeds the time spent in slower code, however often
 //! code is invalidated: as in renting skis, twice the best is never exceeded by much.
 //!
@@ -94,6 +95,20 @@ impl CostModel {
     }
 }
 
+/// The instructions that a function will execute, of which a unit has so many: as many as it has executed, and of a function
+/// of which little is known, so many that a quick compiler is not waited for. Programs interpret no more than large
+/// functions, then, before those have shown that they are worth it: on real applications that is best, since decoding
+/// for the interpreter takes time, too.
+pub(crate) fn expected(work: u64, instructions: u32) -> u64 {
+    /// How often each instruction is executed, if nothing is known.
+    const TIMES: u64 = 1_500;
+    /// Beyond so many instructions of a unit, more do not count.
+    const LARGE: u32 = 4_000;
+    /// So that the smallest functions do not wait, whose calls cost more than they do.
+    const CALL: u32 = 10;
+    work.max(TIMES * u64::from(instructions.min(LARGE) + CALL))
+}
+
 /// Nanoseconds that are saved if `work` instructions are executed in `to` instead of in `from`.
 pub(crate) fn saving(from: Tier, to: CompiledTier, work: u64) -> u64 {
     let saved = PICOSECONDS[from as usize].saturating_sub(PICOSECONDS[Tier::from(to) as usize]);
@@ -152,6 +167,21 @@ mod tests {
         assert_eq!(measured.scale(700), 700);
         measured.add(1_000_000, Duration::from_millis(3));
         assert_eq!(measured.scale(700), 1_400, "two nominal milliseconds took four");
+    }
+
+    #[test]
+    fn a_single_pass_is_made_at_once_unless_the_unit_is_giant() {
+        let of = |baseline| CostModel::of(&Settings { baseline, ..Settings::default() });
+        let pays = |baseline, tier, instructions| {
+            let work = expected(0, instructions);
+            saving(Tier::Interpreter, tier, work) >= of(baseline).compilation(tier, instructions)
+        };
+        for instructions in [3, 50, 4_000] {
+            assert!(pays(BaselineCompiler::SinglePass, CompiledTier::Baseline, instructions));
+            assert!(!pays(BaselineCompiler::Cranelift, CompiledTier::Baseline, instructions));
+            assert!(!pays(BaselineCompiler::SinglePass, CompiledTier::Optimized, instructions));
+        }
+        assert!(!pays(BaselineCompiler::SinglePass, CompiledTier::Baseline, 100_000));
     }
 
     #[test]

@@ -22,6 +22,10 @@ impl TieringPolicy for Directed {
         self.policy.threshold(tier)
     }
 
+    fn head_start(&self) -> u32 {
+        self.policy.head_start()
+    }
+
     fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
         self.policy.tier_up(candidate)
     }

@@ -78,7 +78,7 @@ fn from_interpreter(
     let code = tier.and_then(|tier| Some((order::code(thread, &arrival, tier)?, tier)));
     if code.is_none() {
         // Do not ask again at once.
-        state.restart_count();
+        state.restart_count(0);
     }
     code
 }

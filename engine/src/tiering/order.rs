@@ -21,7 +21,8 @@ pub(super) fn code(thread: &Thread, arrival: &Arrival, tier: CompiledTier) -> Op
         let candidate = arrival.candidate(thread);
         let (estimate, cause) = (candidate.estimate(tier), arrival.cause());
         let ordered = || Event::Ordered { key, estimate, cause };
-        let Some(queue) = thread.instance().queue() else {
+        let queue = thread.instance().queue().filter(|queue| queue.takes(tier, estimate.cost_ns));
+        let Some(queue) = queue else {
             thread.observe(ordered);
             return compile_now(thread, key, cause);
         };

@@ -26,6 +26,12 @@ pub trait TieringPolicy: fmt::Debug + Send + Sync {
     /// the instance is made.
     fn threshold(&self, tier: Tier) -> u32;
 
+    /// What the interpreter's count of a function begins with, when there is no code of it: the policy is asked for the
+    /// first time so much sooner. Asked once, when the instance is made.
+    fn head_start(&self) -> u32 {
+        0
+    }
+
     /// A function has reached the threshold of the tier that it is in: the tier that it continues in, which is compiled if
     /// need be. None: it stays, and its count restarts.
     fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier>;
@@ -68,7 +74,8 @@ impl Candidate {
     }
 
     /// Whether continuing in `tier` pays: it costs no more than it saves, if the function runs for as long again as it
-    /// has run (Arnold et al., OOPSLA 2000).
+    /// has run (Arnold et al., OOPSLA 2000). Of a small function that is met for the first time in the interpreter more is
+    /// expected: what a single pass makes pays at once.
     pub fn pays(&self, tier: CompiledTier) -> bool {
         let Estimate { cost_ns, saving_ns, .. } = self.estimate(tier);
         saving_ns > 0 && cost_ns != Estimate::NEVER && self.gain(tier) >= 0
@@ -128,6 +135,14 @@ impl TieringPolicy for Ladder {
         }
     }
 
+    /// Where costs decide, it is asked at the first arrival.
+    fn head_start(&self) -> u32 {
+        match (self.tiers, self.threshold) {
+            (Tiers::Auto, None) => LOOKED_AFTER[0] - 1,
+            _ => 0,
+        }
+    }
+
     fn tier_up(&self, candidate: &Candidate) -> Option<CompiledTier> {
         match (candidate.from, self.tiers) {
             (_, Tiers::Interpreter) | (Tier::Optimized, _) => None,
@@ -165,6 +180,7 @@ pub(super) fn estimate(
     instructions: u32,
     cost_ns: u64,
 ) -> Estimate {
+    let work = if from == Tier::Interpreter { cost::expected(work, instructions) } else { work };
     Estimate { instructions, cost_ns, saving_ns: cost::saving(from, to, work) }
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use osr_compiler::{CompileError, CompiledBody, VersionKey};
+use osr_compiler::{CompileError, CompiledBody, CompiledTier, VersionKey};
 
 use super::compile;
 use crate::event::Cause;
@@ -91,6 +91,13 @@ impl Queue {
         Some(Queue { shared: Arc::new(shared), simulated })
     }
 
+    /// Whether it takes what costs so much to compile. Baseline code that is quickly made is made while the guest waits:
+    /// handing it over, and interpreting meanwhile, costs more. What is simulated is there to be tested, and takes
+    /// everything.
+    pub(crate) fn takes(&self, tier: CompiledTier, cost_ns: u64) -> bool {
+        self.simulated.is_some() || tier == CompiledTier::Optimized || cost_ns > QUICK_NS
+    }
+
     /// Has `order` compiled for `instance`, or, if it was ordered before, notes its gain. Whether it is new.
     pub(crate) fn order(&self, instance: &Arc<Instance>, order: Order) -> bool {
         let mut state = self.shared.state();
@@ -130,6 +137,9 @@ impl Queue {
         state.finished.extract_if(.., |finished| finished.at <= looked).collect()
     }
 }
+
+/// Baseline code that costs no more than this, in nanoseconds, is quickly made.
+const QUICK_NS: u64 = 250_000;
 
 /// Simulated code arrives after at most so many looks.
 const LONGEST_DELAY: u64 = 64;
