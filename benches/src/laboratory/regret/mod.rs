@@ -77,7 +77,7 @@ struct Findings {
     clock: Clock,
     rounds: u32,
     programs: Vec<Row>,
-    /// Per policy, the geometric mean of its times against the best fixed choice of each program.
+    /// Per way, the geometric mean of its times against those of the best fixed choice of each program.
     geometric_means: Vec<(&'static str, f64)>,
 }
 
@@ -166,29 +166,39 @@ fn means(programs: &[Row]) -> Vec<(&'static str, f64)> {
 }
 
 impl Findings {
+    /// Policies in columns; of fixed choices, the best for each program, and the mean of each.
     fn text(&self) -> String {
+        let policies = || WAYS.iter().enumerate().filter(|(_, way)| way.is_policy);
         let mut header = vec!["program", "best fixed choice", "its time"];
-        header.extend(WAYS.iter().map(|way| way.name));
+        header.extend(policies().map(|(_, way)| way.name));
         let mut shown = table(&header);
         for row in &self.programs {
             let best = row.ways.iter().find(|taken| taken.way == row.best).expect("it was tried");
             let mut cells = vec![row.name.clone(), row.best.to_owned(), show::time(best.time.median)];
-            cells.extend(row.ways.iter().map(|taken| ratio(&taken.ratio)));
+            cells.extend(policies().map(|(position, _)| ratio(&row.ways[position].ratio)));
             shown.add_row(cells.into_iter().map(Cell::new));
         }
         let mut cells = vec!["geometric mean".to_owned(), String::new(), String::new()];
-        cells.extend(self.geometric_means.iter().map(|(_, mean)| format!("{mean:.2}")));
+        cells.extend(policies().map(|(position, _)| format!("{:.2}", self.geometric_means[position].1)));
         shown.add_row(cells.into_iter().map(Cell::new));
-        let ways =
-            WAYS.iter().map(|way| format!("  {}: osr-bench run {}\n", way.name, way.options.join(" ")));
         format!(
             "From start to exit ({} time), relative to the best fixed choice of each program; medians of {} processes, \
              with 95% intervals.\n{}\n{shown}\n{}",
             self.clock.name(),
             self.rounds,
             self.machine.line(),
-            ways.collect::<String>(),
+            self.legend(),
         )
+    }
+
+    /// What the ways are, and the geometric mean of each.
+    fn legend(&self) -> String {
+        let line = |(way, (_, mean)): (&Way, &(&str, f64))| {
+            let kind = if way.is_policy { "policy" } else { "fixed choice" };
+            let options = way.options.join(" ");
+            format!("  {mean:5.2}  {kind:12}  {:14}  osr-bench run {options}\n", way.name)
+        };
+        WAYS.iter().zip(&self.geometric_means).map(line).collect()
     }
 }
 
