@@ -50,11 +50,20 @@ fn read(ty: Type, text: &str) -> Result<Value, &'static str> {
         Type::I64 => read_integer(text, 64).map(|value| Value::I64(value as i64)),
         Type::F32 => read_f32(text).map(|value| Value::F32(value.to_bits())),
         Type::F64 => read_f64(text).map(|value| Value::F64(value.to_bits())),
+        Type::V128 => read_vector(text).map(Value::of_bytes),
         Type::Funcref if text == "null" => Ok(Value::NullFuncref),
         Type::Externref if text == "null" => Ok(Value::Externref(0)),
         Type::Externref => read_integer(text, 64).map(|value| Value::Externref(value as u64)),
         Type::Funcref => Err(NOT),
     }
+}
+
+/// The bytes of a vector, lowest first, from its bits in hexadecimal.
+fn read_vector(text: &str) -> Result<[u8; 16], &'static str> {
+    let digits =
+        text.strip_prefix("0x").filter(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()));
+    let bits = u128::from_str_radix(digits.filter(|digits| !digits.is_empty()).ok_or(NOT)?, 16);
+    bits.map(u128::to_le_bytes).map_err(|_| TOO_LARGE)
 }
 
 /// A signed decimal, or the bits in hexadecimal.
@@ -92,15 +101,18 @@ pub(crate) fn how_to_write(ty: Type) -> &'static str {
             "write a decimal from -9223372036854775808 to 9223372036854775807, or 0x and up to 16 digits"
         }
         Type::F32 | Type::F64 => "write a decimal like 1.5 or -2e10, or inf, -inf, nan",
+        Type::V128 => "write 0x and up to 32 digits, lane 0 last",
         Type::Externref => "write null, or a number, which the program can only keep and hand back",
         Type::Funcref => "write null: a function cannot be given from outside",
     }
 }
 
-/// The text of a result: signed integers, floats as Rust prints them, references as `null` or the index
-/// of the function, or the host's number.
-pub(crate) fn show(ty: Type, word: u64) -> String {
+/// The text of a result in so many words as its type takes: signed integers, floats as Rust prints them, vectors as their bits in
+/// hexadecimal, references as `null` or the index of the function, or the host's number.
+pub(crate) fn show(ty: Type, words: &[u64]) -> String {
+    let word = words[0];
     match ty {
+        Type::V128 => format!("{:#018x}{word:016x}", words[1]),
         Type::I32 => (word as i32).to_string(),
         Type::I64 => (word as i64).to_string(),
         Type::F32 => f32::from_bits(word as u32).to_string(),
@@ -113,7 +125,13 @@ pub(crate) fn show(ty: Type, word: u64) -> String {
 
 /// The texts of all results.
 pub(crate) fn show_all(types: &[Type], words: &[u64]) -> Vec<String> {
-    types.iter().zip(words).map(|(&ty, &word)| show(ty, word)).collect()
+    let mut words = words;
+    let mut next = |&ty: &Type| {
+        let (value, rest) = words.split_at(ty.words());
+        words = rest;
+        show(ty, value)
+    };
+    types.iter().map(&mut next).collect()
 }
 
 /// `(i32, f64) -> (i64)`.
@@ -161,10 +179,10 @@ mod tests {
 
     #[test]
     fn words_are_shown_by_type() {
-        assert_eq!(show(Type::I32, 0xffff_ffff), "-1");
-        assert_eq!(show(Type::I64, u64::MAX), "-1");
-        assert_eq!(show(Type::F32, u64::from(0.1_f32.to_bits())), "0.1");
-        assert_eq!(show(Type::F64, (-0.0_f64).to_bits()), "-0");
-        assert_eq!(show(Type::Funcref, 0), "null");
+        assert_eq!(show(Type::I32, &[0xffff_ffff]), "-1");
+        assert_eq!(show(Type::I64, &[u64::MAX]), "-1");
+        assert_eq!(show(Type::F32, &[u64::from(0.1_f32.to_bits())]), "0.1");
+        assert_eq!(show(Type::F64, &[(-0.0_f64).to_bits()]), "-0");
+        assert_eq!(show(Type::Funcref, &[0]), "null");
     }
 }

@@ -1,6 +1,8 @@
 //! Analyses of a body that the interpreter, the compiler and landings share.
 
-use osr_ir::{Body, Liveness, Points};
+use std::ops::Range;
+
+use osr_ir::{Body, Liveness, Points, Register, WordLayout};
 
 /// Points and liveness of a body.
 #[derive(Debug)]
@@ -9,6 +11,8 @@ pub struct Analysis {
     pub points: Points,
     /// The live registers at each.
     pub liveness: Liveness,
+    /// The words of a frame state that each register takes.
+    pub words: WordLayout,
 }
 
 impl Analysis {
@@ -16,6 +20,17 @@ impl Analysis {
     pub fn of(body: &Body) -> Analysis {
         let points = Points::of(body);
         let liveness = Liveness::of(body, &points);
-        Analysis { points, liveness }
+        Analysis { points, liveness, words: WordLayout::of(body.registers.iter().copied()) }
+    }
+
+    /// The first word of `register` in a frame state.
+    #[inline(always)]
+    pub fn word(&self, register: Register) -> usize {
+        self.words.first(register.index())
+    }
+
+    /// All words of `register` in a frame state.
+    pub fn words_of(&self, register: Register) -> Range<usize> {
+        self.words.range(register.index())
     }
 }

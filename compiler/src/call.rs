@@ -11,7 +11,7 @@ use osr_ir::{
 use osr_stubs::{Context, TableView};
 
 use super::state::{Callee, Resumption};
-use super::translate::{Translator, call_signature, is_memory, wide_type};
+use super::translate::{Translator, VECTOR, call_signature, wide_type};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::reference::signature_half;
@@ -74,22 +74,23 @@ impl Translator<'_, '_> {
         point: Point,
     ) {
         let mut values = vec![self.context];
-        values.extend(arguments.iter().map(|&argument| self.read_wide(argument)));
-        let places = self.unit.linked.layout(signature).results.clone();
+        values.extend(arguments.iter().flat_map(|&argument| self.read_words(argument)));
+        let layout = self.unit.linked.layout(signature);
+        let places = layout.results.clone();
         let clif_signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let resumption = Resumption { point, results, places: &places };
         let mut returned = self.recorded_call(clif_signature, callee, &values, resumption).into_iter();
-        for (&register, &place) in results.iter().zip(&places) {
-            let value = if let Place::Memory(n) = place {
-                let words = self.context_field(offset_of!(Context, results));
-                let ty = wide_type(self.body.ty(register));
-                self.builder.ins().load(ty, MemFlagsData::trusted(), words, n as i32 * 8)
+        let mut words = Vec::new();
+        for (&place, &ty) in places.iter().zip(&layout.result_types) {
+            words.push(if let Place::Memory(n) = place {
+                let results = self.context_field(offset_of!(Context, results));
+                self.builder.ins().load(wide_type(ty), MemFlagsData::trusted(), results, n as i32 * 8)
             } else {
-                returned.next().expect("one value for each result in a register")
-            };
-            self.write(register, value);
+                returned.next().expect("one value for each word in a register")
+            });
         }
-        debug_assert!(places.iter().filter(|place| !is_memory(**place)).count() >= results.len().min(1));
+        let mut words = words.into_iter();
+        results.iter().for_each(|&register| self.write_from_words(register, &mut words));
         self.check_return(point);
     }
 
@@ -206,6 +207,15 @@ impl Translator<'_, '_> {
             LoadOp::I64Load16U => ins.uload16(types::I64, flags, base, offset),
             LoadOp::I64Load32S => ins.sload32(flags, base, offset),
             LoadOp::I64Load32U => ins.uload32(flags, base, offset),
+            LoadOp::V128Load => ins.load(VECTOR, flags, base, offset),
+            LoadOp::V128Load32Zero => {
+                let scalar = ins.load(types::I32, flags, base, offset);
+                self.vector_of_lowest(types::I32X4, scalar)
+            }
+            LoadOp::V128Load64Zero => {
+                let scalar = ins.load(types::I64, flags, base, offset);
+                self.vector_of_lowest(types::I64X2, scalar)
+            }
         }
     }
 
@@ -224,9 +234,11 @@ impl Translator<'_, '_> {
         let flags = MemFlagsData::new().with_endianness(ir::Endianness::Little);
         let ins = self.builder.ins();
         match op {
-            StoreOp::I32Store | StoreOp::I64Store | StoreOp::F32Store | StoreOp::F64Store => {
-                ins.store(flags, value, base, offset)
-            }
+            StoreOp::I32Store
+            | StoreOp::I64Store
+            | StoreOp::F32Store
+            | StoreOp::F64Store
+            | StoreOp::V128Store => ins.store(flags, value, base, offset),
             StoreOp::I32Store8 | StoreOp::I64Store8 => ins.istore8(flags, value, base, offset),
             StoreOp::I32Store16 | StoreOp::I64Store16 => ins.istore16(flags, value, base, offset),
             StoreOp::I64Store32 => ins.istore32(flags, value, base, offset),

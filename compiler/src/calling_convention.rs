@@ -4,16 +4,20 @@
 //! class come back in `rax, rdx` and `xmm0, xmm1`; the others through [`Context::results`], at the index
 //! that is their position: System V has no registers for more.
 //!
+//! A vector is [two integers](osr_ir::word_layout) to a call, the low one first: no stub, landing or host call has to
+//! know of vectors, and a function that returns one does so in `rax, rdx`.
+//!
 //! Between compiled functions integers of 32 bits travel zero-extended to 64: callers extend arguments, callees results.
 //! What comes from elsewhere is made [canonical], which is the same.
 //!
 //! [canonical]: canonical
 //! [`Context::results`]: osr_stubs::Context::results
 
+use osr_ir::word_layout::word_types;
 use osr_ir::{Signature, Type};
 use osr_stubs::{NativeArguments, NativeResults};
 
-/// Where one argument or result travels.
+/// Where one word of the arguments or results travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The `n`th general register of its kind.
@@ -24,13 +28,17 @@ pub enum Place {
     Memory(u32),
 }
 
-/// The places of a signature's arguments and results.
+/// The places of a signature's arguments and results, word by word.
 #[derive(Clone, Debug)]
 pub struct CallLayout {
-    /// Per parameter.
+    /// Per word of the parameters.
     pub parameters: Box<[Place]>,
-    /// Per result.
+    /// The types of these words.
+    pub parameter_types: Box<[Type]>,
+    /// Per word of the results.
     pub results: Box<[Place]>,
+    /// The types of these words.
+    pub result_types: Box<[Type]>,
     /// Words of stack arguments.
     pub stack_words: u32,
 }
@@ -38,19 +46,21 @@ pub struct CallLayout {
 impl CallLayout {
     /// The layout of `signature`.
     pub fn of(signature: &Signature) -> CallLayout {
+        let parameter_types: Box<[Type]> = word_types(&signature.parameters).collect();
+        let result_types: Box<[Type]> = word_types(&signature.results).collect();
         let mut stack_words = 0;
-        let parameters = places(&signature.parameters, 5, 8, |_| {
+        let parameters = places(&parameter_types, 5, 8, |_| {
             stack_words += 1;
             stack_words - 1
         });
-        let results = places(&signature.results, 2, 2, |position| position);
-        CallLayout { parameters, results, stack_words }
+        let results = places(&result_types, 2, 2, |position| position);
+        CallLayout { parameters, parameter_types, results, result_types, stack_words }
     }
 
     /// Distributes `window`'s first words as arguments. `stack` takes those that continue the stack.
     ///
     /// # Safety
-    /// `window` has a word for each parameter, `stack` for each stack argument.
+    /// `window` has a word for each of the parameters', `stack` for each stack argument.
     #[inline]
     pub unsafe fn write_arguments(&self, window: *const u64, stack: *mut u64) -> NativeArguments {
         let mut arguments = NativeArguments {
@@ -76,10 +86,9 @@ impl CallLayout {
     /// Collects `arguments` into `window`.
     ///
     /// # Safety
-    /// As for [`Self::write_arguments`]; the stack arguments are where `arguments` says. `types` are
-    /// the signature's parameters.
+    /// As for [`Self::write_arguments`]; the stack arguments are where `arguments` says.
     #[inline]
-    pub unsafe fn read_arguments(&self, types: &[Type], arguments: &NativeArguments, window: *mut u64) {
+    pub unsafe fn read_arguments(&self, arguments: &NativeArguments, window: *mut u64) {
         for (position, place) in self.parameters.iter().enumerate() {
             let word = match *place {
                 Place::Integer(n) => arguments.integer[usize::from(n)],
@@ -88,7 +97,7 @@ impl CallLayout {
                 Place::Memory(n) => unsafe { *arguments.stack.add(n as usize) },
             };
             // SAFETY: the caller vouches for the window.
-            unsafe { *window.add(position) = canonical(types[position], word) };
+            unsafe { *window.add(position) = canonical(self.parameter_types[position], word) };
         }
     }
 
@@ -113,25 +122,19 @@ impl CallLayout {
         }
     }
 
-    /// Reads result number `position`, of type `ty`.
+    /// Reads word number `position` of the results.
     ///
     /// # Safety
     /// `more` has a word for each result.
     #[inline]
-    pub unsafe fn read_result(
-        &self,
-        position: usize,
-        ty: Type,
-        results: &NativeResults,
-        more: *const u64,
-    ) -> u64 {
+    pub unsafe fn read_result(&self, position: usize, results: &NativeResults, more: *const u64) -> u64 {
         let word = match self.results[position] {
             Place::Integer(n) => results.integer[usize::from(n)],
             Place::Float(n) => results.float[usize::from(n)],
             // SAFETY: the caller vouches for the context's words.
             Place::Memory(n) => unsafe { *more.add(n as usize) },
         };
-        canonical(ty, word)
+        canonical(self.result_types[position], word)
     }
 }
 
@@ -141,7 +144,7 @@ impl CallLayout {
 pub fn canonical(ty: Type, word: u64) -> u64 {
     match ty {
         Type::I32 | Type::F32 => word & 0xffff_ffff,
-        Type::I64 | Type::F64 | Type::Funcref | Type::Externref => word,
+        Type::I64 | Type::F64 | Type::V128 | Type::Funcref | Type::Externref => word,
     }
 }
 

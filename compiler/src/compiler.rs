@@ -189,10 +189,13 @@ impl Compiler {
         let others = [StateRecording::Locations, StateRecording::Slots];
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
         let mut others = others.into_iter().filter(|&other| is_optimized && other != recording);
+        let analysis = unit.analysis;
         let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
         if unit.key.tier == CompiledTier::Baseline
             && unit.settings.baseline == BaselineCompiler::SinglePass
             && unit.settings.return_sites == ReturnSites::Plain
+            // It has no vectors: functions that do are Cranelift's.
+            && !analysis.words.has_vectors()
             && let Ok(single_pass) = &self.single_pass
             && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
         {

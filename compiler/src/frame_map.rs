@@ -102,7 +102,8 @@ impl Location {
 /// One entry of a frame map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameMapEntry {
-    /// The register of the body; of several [virtual frames](VirtualFrames) the word of their state.
+    /// The word of the frame state, as a register: in a body without vectors the register of that number
+    /// ([`WordLayout`](osr_ir::WordLayout)); of several [virtual frames](VirtualFrames) the word of their state.
     pub register: Register,
     /// Where its value is.
     pub location: Location,
@@ -280,7 +281,7 @@ impl FrameMaps {
         None
     }
 
-    /// The entries of `site`, by ascending register: one for each register that is live there.
+    /// The entries of `site`, by ascending register: one for each word of the registers that are live there.
     pub fn entries<'m>(&'m self, site: &Site) -> impl Iterator<Item = FrameMapEntry> + use<'m> {
         let mut entries = Vec::new();
         let sources = self.sources(site);

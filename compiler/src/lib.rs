@@ -96,6 +96,7 @@ mod translate;
 mod trap_site;
 mod unit;
 mod unrolling;
+mod vector;
 
 pub use analysis::Analysis;
 pub use compiler::{CompileError, CompiledBody, Compiler, DirectCall};

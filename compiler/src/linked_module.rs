@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use osr_ir::module::GlobalInitial;
-use osr_ir::{Body, FunctionIndex, GlobalIndex, Module, SignatureIndex};
+use osr_ir::{Body, FunctionIndex, GlobalIndex, Module, SignatureIndex, WordLayout};
 
 use crate::calling_convention::CallLayout;
 
@@ -18,6 +18,7 @@ pub struct LinkedModule {
     /// Per function, the reference to it.
     references: Box<[u64]>,
     layouts: Box<[CallLayout]>,
+    globals: WordLayout,
 }
 
 impl LinkedModule {
@@ -30,7 +31,8 @@ impl LinkedModule {
         references: Box<[u64]>,
     ) -> LinkedModule {
         let layouts = module.signatures.iter().map(CallLayout::of).collect();
-        LinkedModule { module, first_number, signature_numbers, references, layouts }
+        let globals = WordLayout::of(module.globals.iter().map(|global| global.ty));
+        LinkedModule { globals, module, first_number, signature_numbers, references, layouts }
     }
 
     /// The module.
@@ -90,8 +92,14 @@ impl LinkedModule {
         self.layout(self.module.function(function).signature)
     }
 
+    /// The number of the first word of `global` among those of all globals.
+    #[inline(always)]
+    pub fn global_word(&self, global: GlobalIndex) -> usize {
+        self.globals.first(global.index())
+    }
+
     /// Whether the word of a global belongs to the instance that it is imported from: then the instance's own word is
-    /// the address of that one.
+    /// the address of that one, which others follow if there are more.
     pub fn is_elsewhere(&self, global: GlobalIndex) -> bool {
         is_elsewhere(&self.module, global)
     }

@@ -8,12 +8,12 @@
 //! That code may be *moved*: pads outlive the code they were compiled with. They are straight pieces of it,
 //! and refer to nothing by relative address but constants, which are copied along. This is checked here.
 
-use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, types};
 use cranelift_codegen::isa::CallConv;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 use osr_ir::Register;
 
-use super::translate::Translator;
+use super::translate::{Translator, in_words};
 use super::trap_site::never_trap_code;
 use crate::pad_sites::{PadRange, PadSites, Reference};
 
@@ -27,8 +27,9 @@ impl Translator<'_, '_> {
         builder.switch_to_block(pad);
         builder.seal_block(pad);
         for &(register, value) in values {
+            let flags = in_words(self.builder.func.dfg.value_type(value));
             let word = self.source.word(register);
-            self.builder.ins().store(MemFlagsData::trusted(), value, state, word as i32 * 8);
+            self.builder.ins().store(flags, value, state, word as i32 * 8);
         }
         let builder = &mut self.builder;
         let signature = *self.leave_signature.get_or_insert_with(|| {

@@ -17,7 +17,7 @@
 use osr_ir::frequency::weights;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::point::reverse_postorder;
-use osr_ir::{Block, Body, FunctionIndex, Instruction, Register};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Register, Type};
 
 use super::source::{Source, Start};
 use crate::analysis::Analysis;
@@ -244,7 +244,8 @@ impl<'c> Stores<'c> {
 
 fn is_constant(instruction: &Instruction, constants: &RegisterSet) -> bool {
     match instruction {
-        Instruction::Const { .. } => true,
+        // Only constants of one word are.
+        Instruction::Const { value, .. } => value.ty() != Type::V128,
         Instruction::Copy { src, .. } => constants.contains(*src),
         _ => false,
     }
@@ -267,7 +268,7 @@ pub(super) fn constant_registers(
     for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
         for register in instruction.definitions() {
             let constant = match instruction {
-                Instruction::Const { value, .. } => Some(value.to_bits()),
+                Instruction::Const { value, .. } if value.ty() != Type::V128 => Some(value.to_bits()),
                 _ => None,
             };
             let known = &mut defined[register.index()];

@@ -17,7 +17,8 @@ use cranelift_frontend::Variable;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{Block, Register, Terminator, Type};
 
-use super::translate::{Translator, clif_type, wide_type};
+use super::translate::{Translator, VECTOR, clif_type, wide_type};
+use super::vector::lane_order;
 
 /// The values of the body's registers.
 #[derive(Debug)]
@@ -68,6 +69,33 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// The words of `register` as a call or a frame state has them: one, zero-extended, or the two of a vector.
+    pub(super) fn read_words(&mut self, register: Register) -> Vec<ir::Value> {
+        if self.body.ty(register) != Type::V128 {
+            return vec![self.read_wide(register)];
+        }
+        let value = self.held(register);
+        let lanes = self.builder.ins().bitcast(types::I64X2, lane_order(), value);
+        [0, 1].map(|lane| self.builder.ins().extractlane(lanes, lane)).into()
+    }
+
+    /// Makes the next of `words`, as many as it takes, the value of `register`.
+    pub(super) fn write_from_words(
+        &mut self,
+        register: Register,
+        words: &mut impl Iterator<Item = ir::Value>,
+    ) {
+        let mut next = || words.next().expect("a word for each");
+        let low = next();
+        if self.body.ty(register) != Type::V128 {
+            return self.write(register, low);
+        }
+        let lanes = self.builder.ins().scalar_to_vector(types::I64X2, low);
+        let lanes = self.builder.ins().insertlane(lanes, next(), 1);
+        let value = self.builder.ins().bitcast(VECTOR, lane_order(), lanes);
+        self.write(register, value);
+    }
+
     /// Makes `value`, wide or not, that of `register`.
     pub(super) fn write(&mut self, register: Register, value: ir::Value) {
         self.slots_current.remove(register);
@@ -112,6 +140,7 @@ impl Translator<'_, '_> {
             Type::I64 | Type::Funcref | Type::Externref => ins.iconst(types::I64, bits as i64),
             Type::F32 => ins.f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
             Type::F64 => ins.f64const(ir::immediates::Ieee64::with_bits(bits)),
+            Type::V128 => unreachable!("constants of one word are followed"),
         }
     }
 
@@ -166,9 +195,12 @@ impl Translator<'_, '_> {
     }
 
     fn slot(&mut self, register: Register) -> ir::StackSlot {
+        let ty = self.body.ty(register);
         let builder = &mut self.builder;
         *self.slots[register.index()].get_or_insert_with(|| {
-            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
+            let bytes = 8 * ty.words() as u32;
+            let alignment = bytes.trailing_zeros() as u8;
+            builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, alignment))
         })
     }
 }

@@ -27,8 +27,8 @@ pub(super) enum Recorded {
     Slot(ir::StackSlot),
     /// Known when compiling.
     Constant(u64),
-    /// Returned by the callee.
-    Result(Location),
+    /// Returned by the callee: where the lowest word is, and the highest.
+    Result(Location, Location),
     /// Where the allocator keeps the call's context of that number.
     Allocated(usize),
     /// Stored by the call's pad.
@@ -233,24 +233,34 @@ struct Maps<'c> {
 impl Maps<'_> {
     /// Adds the frame map of `call`, which has that state.
     fn site(&mut self, call: &Call<'_>, state: &[(Register, Recorded)]) {
-        let entries: Vec<_> = state
-            .iter()
-            .map(|&(register, recorded)| {
-                let location = match recorded {
-                    Recorded::Slot(slot) => Location::FrameSlot(in_frame(self.layout, slot)),
-                    Recorded::Constant(bits) => self.builder.constant(bits),
-                    Recorded::Result(location) => location,
-                    Recorded::Allocated(number) => self.allocated(call.contexts[number]),
-                    Recorded::Pad => Location::Pad,
-                };
-                let ty = self.source.body.ty(register);
-                let wide = matches!(ty, Type::I64 | Type::F64 | Type::Funcref | Type::Externref);
-                FrameMapEntry { register: Register::new(self.source.word(register)), location, wide }
-            })
-            .collect();
+        let mut entries = Vec::with_capacity(state.len());
+        for &(register, recorded) in state {
+            let ty = self.source.body.ty(register);
+            let wide = !matches!(ty, Type::I32 | Type::F32);
+            for word in 0..ty.words() {
+                let location = self.location(call, recorded, word);
+                let register = Register::new(self.source.word(register) + word);
+                entries.push(FrameMapEntry { register, location, wide });
+            }
+        }
         let point = call.safepoint.point;
         let kind = self.source.analysis.points.kind(point);
         self.builder.site(call.return_offset, (self.source.place(point).1, kind), entries);
+    }
+
+    /// Where word number `word` is of what is recorded for `call`.
+    fn location(&mut self, call: &Call<'_>, recorded: Recorded, word: usize) -> Location {
+        let location = match recorded {
+            Recorded::Slot(slot) => Location::FrameSlot(in_frame(self.layout, slot)),
+            Recorded::Constant(bits) => self.builder.constant(bits),
+            Recorded::Result(low, high) => return if word == 0 { low } else { high },
+            Recorded::Allocated(number) => self.allocated(call.contexts[number]),
+            Recorded::Pad => Location::Pad,
+        };
+        match location {
+            Location::FrameSlot(offset) => Location::FrameSlot(offset + 8 * word as i32),
+            location => location,
+        }
     }
 
     /// The place of a context.

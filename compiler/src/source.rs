@@ -1,7 +1,7 @@
 //! What is compiled for a unit: the function's body, or one with others inlined; and where its code begins.
 
 use osr_ir::inlining::{FrameIndex, Inlined, inline};
-use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register};
+use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register, WordLayout};
 
 use crate::analysis::Analysis;
 use crate::settings::CompiledTier;
@@ -19,12 +19,16 @@ impl Merged {
     /// The body that calls are inlined into for `unit`; `None` if none is.
     pub(super) fn of(unit: &Unit<'_>) -> Option<Merged> {
         let Unit { linked, key: VersionKey { function, tier, .. }, analysis, settings, .. } = *unit;
-        let budget = settings.inlining.filter(|_| tier == CompiledTier::Optimized)?;
+        // Functions with vectors neither are inlined nor have others inlined: the words of several frame states are
+        // those of their registers.
+        let is_inlined_into = tier == CompiledTier::Optimized && !analysis.words.has_vectors();
+        let budget = settings.inlining.filter(|_| is_inlined_into)?;
         let known = (&analysis.points, &analysis.liveness);
         let inlined = inline(linked.module(), function, known, &budget, settings.shows_arrivals)?;
         let start = Start::of(unit, Some(&inlined));
         let Inlined { body, points, liveness, tree, .. } = inlined;
-        Some(Merged { body, analysis: Analysis { points, liveness }, tree, start })
+        let words = WordLayout::of(body.registers.iter().copied());
+        Some(Merged { body, analysis: Analysis { points, liveness, words }, tree, start })
     }
 }
 
@@ -57,9 +61,9 @@ impl<'u> Source<'u> {
         self.tree.map_or((FrameIndex::new(0), point), |tree| tree.innermost(point))
     }
 
-    /// The word of `register` in a frame state.
+    /// The first word of `register` in a frame state.
     pub(super) fn word(&self, register: Register) -> usize {
-        self.tree.map_or(register.index(), |tree| tree.word(register))
+        self.tree.map_or_else(|| self.analysis.word(register), |tree| tree.word(register))
     }
 }
 

@@ -216,7 +216,11 @@ impl Translator<'_, '_> {
         let mut state = Vec::new();
         for &register in analysis.liveness.at(point) {
             let recorded = if let Some(position) = results.iter().position(|&result| result == register) {
-                Recorded::Result(Location::of_result(places[position]))
+                let first: usize =
+                    results[..position].iter().map(|&result| self.body.ty(result).words()).sum();
+                let places = &places[first..first + self.body.ty(register).words()];
+                let low = Location::of_result(places[0]);
+                Recorded::Result(low, places.get(1).map_or(low, |&place| Location::of_result(place)))
             } else if let Some(bits) = self.constants[register.index()]
                 && !recorded_anyway(self, register)
             {

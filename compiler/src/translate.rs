@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Register, Terminator, TrapKind, Type};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Register, Terminator, TrapKind, Type, Value};
 use osr_stubs::Context;
 
 use super::compiler::{LoadMerging, Request};
@@ -180,14 +180,19 @@ fn signature(linked: &LinkedModule, function: FunctionIndex, entry: EntryPoint) 
 
 /// The machine signature of a guest function.
 pub(super) fn call_signature(linked: &LinkedModule, guest: osr_ir::SignatureIndex) -> ir::Signature {
-    let types = linked.module().signature(guest);
     let layout = linked.layout(guest);
     let mut signature = ir::Signature::new(CallConv::SystemV);
     signature.params.push(AbiParam::new(types::I64));
-    signature.params.extend(types.parameters.iter().map(|&ty| AbiParam::new(wide_type(ty))));
-    let in_registers = types.results.iter().zip(&layout.results).filter(|(_, place)| !is_memory(**place));
+    signature.params.extend(layout.parameter_types.iter().map(|&ty| AbiParam::new(wide_type(ty))));
+    let words = layout.result_types.iter().zip(&layout.results);
+    let in_registers = words.filter(|(_, place)| !is_memory(**place));
     signature.returns.extend(in_registers.map(|(&ty, _)| AbiParam::new(wide_type(ty))));
     signature
+}
+
+/// How a value of type `ty` is accessed that is in words: vectors are not aligned as instructions ask for.
+pub(super) fn in_words(ty: ir::Type) -> MemFlagsData {
+    if ty.is_vector() { MemFlagsData::new().with_notrap() } else { MemFlagsData::trusted() }
 }
 
 /// Whether a result does not fit the return registers.
@@ -203,6 +208,9 @@ pub(super) fn wide_type(ty: Type) -> ir::Type {
     }
 }
 
+/// The machine type of a vector; operations that see other lanes cast it, which emits nothing.
+pub(super) const VECTOR: ir::Type = types::I8X16;
+
 /// The machine type of a value.
 pub(super) fn clif_type(ty: Type) -> ir::Type {
     match ty {
@@ -210,6 +218,7 @@ pub(super) fn clif_type(ty: Type) -> ir::Type {
         Type::I64 | Type::Funcref | Type::Externref => types::I64,
         Type::F32 => types::F32,
         Type::F64 => types::F64,
+        Type::V128 => VECTOR,
     }
 }
 
@@ -217,8 +226,10 @@ impl Translator<'_, '_> {
     fn enter_function(&mut self, start: ir::Block) {
         self.count_entry();
         let parameters = self.builder.block_params(start)[1..].to_vec();
-        for (position, value) in parameters.into_iter().enumerate() {
-            self.write(Register::new(position), value);
+        let signature = self.unit.linked.module().signature_of(self.unit.key.function);
+        let mut words = parameters.into_iter();
+        for position in 0..signature.parameters.len() {
+            self.write_from_words(Register::new(position), &mut words);
         }
         let live = self.analysis.liveness.at(Points::entry());
         self.write_through(live);
@@ -246,8 +257,8 @@ impl Translator<'_, '_> {
         let live = self.unit.analysis.liveness.at(point);
         for &register in live {
             let ty = wide_type(self.body.ty(register));
-            let offset = register.index() as i32 * 8;
-            let value = self.builder.ins().load(ty, MemFlagsData::trusted(), state, offset);
+            let offset = self.analysis.word(register) as i32 * 8;
+            let value = self.builder.ins().load(ty, in_words(ty), state, offset);
             self.write(register, value);
         }
         self.write_through(live);
@@ -378,11 +389,23 @@ impl Translator<'_, '_> {
     fn instruction(&mut self, instruction: &Instruction, point: Option<osr_ir::Point>) {
         use Instruction as I;
         match *instruction {
+            I::Const { dst, value: Value::V128(words) } => {
+                let value = self.vector_constant(words);
+                self.write(dst, value);
+            }
             I::Const { dst, value } => {
                 let bits = value.to_bits();
                 let value = self.constant(value.ty(), bits);
                 self.write(dst, value);
                 self.constants[dst.index()] = Some(bits);
+            }
+            I::Vector { op, lane, dst, ref operands } => {
+                let value = self.vector(op, lane, operands);
+                self.write(dst, value);
+            }
+            I::Shuffle { lanes, dst, lhs, rhs } => {
+                let value = self.shuffle(lanes, lhs, rhs);
+                self.write(dst, value);
             }
             I::Copy { dst, src } => {
                 let value = self.held(src);
@@ -416,7 +439,7 @@ impl Translator<'_, '_> {
             I::GlobalGet { dst, global } => {
                 let (base, offset) = self.global_place(global);
                 let ty = wide_type(self.body.ty(dst));
-                let value = self.builder.ins().load(ty, MemFlagsData::trusted(), base, offset);
+                let value = self.builder.ins().load(ty, in_words(ty), base, offset);
                 self.write(dst, value);
             }
             I::GlobalSet { global, src } => self.global_set(global, src),
@@ -458,7 +481,7 @@ impl Translator<'_, '_> {
     /// The address of the global's word, and an offset from it.
     fn global_place(&mut self, global: osr_ir::GlobalIndex) -> (ir::Value, i32) {
         let globals = self.context_field(offset_of!(Context, globals));
-        let offset = global.index() as i32 * 8;
+        let offset = self.unit.linked.global_word(global) as i32 * 8;
         if self.unit.linked.is_elsewhere(global) {
             let flags = MemFlagsData::trusted().with_readonly().with_can_move();
             (self.builder.ins().load(types::I64, flags, globals, offset), 0)
@@ -467,10 +490,11 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Stores `value` as a whole word at `base + offset`.
+    /// Stores `value` as whole words at `base + offset`.
     pub(super) fn store_word(&mut self, value: ir::Value, base: ir::Value, offset: i32) {
         let word = self.word(value);
-        self.builder.ins().store(MemFlagsData::trusted(), word, base, offset);
+        let flags = in_words(self.builder.func.dfg.value_type(word));
+        self.builder.ins().store(flags, word, base, offset);
     }
 
     /// `value` as a word whose high half is zero where the type has 32 bits.
@@ -549,8 +573,8 @@ impl Translator<'_, '_> {
         let guest = self.unit.linked.module().function(self.unit.key.function).signature;
         let places = &self.unit.linked.layout(guest).results;
         let mut returned = Vec::new();
-        for (&register, &place) in values.iter().zip(places) {
-            let value = self.read_wide(register);
+        let words: Vec<_> = values.iter().flat_map(|&register| self.read_words(register)).collect();
+        for (value, &place) in words.into_iter().zip(places) {
             if let Place::Memory(n) = place {
                 let results = self.context_field(offset_of!(Context, results));
                 self.store_word(value, results, n as i32 * 8);

@@ -25,6 +25,7 @@ use crate::index::{
 };
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::value::{Type, Value};
+use crate::vector::VectorOp;
 
 /// The code of a function: typed registers and basic blocks. Block 0 is the entry.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +82,11 @@ pub enum Instruction {
     Unary { op: UnaryOp, dst: Register, src: Register },
     /// `dst = op lhs, rhs`
     Binary { op: BinaryOp, dst: Register, lhs: Register, rhs: Register },
+    /// `dst = op operands`, as many as the operation has, of lane number `lane` if it is [of one](VectorOp::has_lane);
+    /// otherwise that is 0
+    Vector { op: VectorOp, lane: u8, dst: Register, operands: Vec<Register> },
+    /// `dst =` the bytes of `lhs` and `rhs` that `lanes` counts: from 0 those of `lhs`, from 16 those of `rhs`
+    Shuffle { lanes: [u8; 16], dst: Register, lhs: Register, rhs: Register },
     /// `dst = condition != 0 ? if_true : if_false`
     Select { dst: Register, condition: Register, if_true: Register, if_false: Register },
     /// `dst = memory[address + offset]`; the sum does not wrap.
@@ -192,7 +198,10 @@ impl Instruction {
             | I::ElementDrop { .. }
             | I::RefFunc { .. } => {}
             I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
-            I::Binary { lhs, rhs, .. } => [lhs, rhs].into_iter().for_each(|r| visit(*r)),
+            I::Vector { operands, .. } => operands.iter().for_each(|r| visit(*r)),
+            I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => {
+                [lhs, rhs].into_iter().for_each(|r| visit(*r))
+            }
             I::Select { condition, if_true, if_false, .. } => {
                 [condition, if_true, if_false].into_iter().for_each(|r| visit(*r));
             }
@@ -230,6 +239,8 @@ impl Instruction {
             | I::Copy { dst, .. }
             | I::Unary { dst, .. }
             | I::Binary { dst, .. }
+            | I::Vector { dst, .. }
+            | I::Shuffle { dst, .. }
             | I::Select { dst, .. }
             | I::Load { dst, .. }
             | I::GlobalGet { dst, .. }

@@ -26,18 +26,22 @@ use crate::module::Module;
 use crate::point::{Point, PointKind, Points};
 use crate::renaming::{rename_definitions, rename_uses};
 use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
+use crate::value::Type;
 
 /// How many instructions are passed over at once, on both sides together.
 pub const WINDOW: usize = 12;
 
 /// A map from the body `from` to the body `to` of one function of `module`, which has been verified. It has no entries
-/// if the bodies have nothing in common.
+/// if the bodies have nothing in common, or one has vectors, whose activations cannot be carried.
 ///
 /// # Panics
 /// If one of them is imported.
 pub fn propose(module: &Module, from: FunctionIndex, to: FunctionIndex) -> StateMap {
     let side = |body| Side::of(module.function(body).body().expect("a defined function"));
     let (old, new) = (side(from), side(to));
+    if [&old, &new].iter().any(|side| side.body.registers.contains(&Type::V128)) {
+        return StateMap { from, to, entries: Vec::new() };
+    }
     let mut walk =
         Walk { old, new, blocks: HashMap::new(), pairs: HashMap::new(), pending: vec![], visited: None };
     walk.run();

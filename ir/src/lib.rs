@@ -97,10 +97,13 @@ pub mod state_map;
 pub mod text;
 pub mod trap;
 pub mod value;
+pub mod vector;
 pub mod verifier;
 pub mod wasm;
+pub mod word_layout;
 
 pub use body::{BasicBlock, Body, Instruction, Terminator};
+
 pub use index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
@@ -118,4 +121,6 @@ pub use shown::Shown;
 pub use state_map::{Expression, ExpressionStep, MapEntry, StateMap};
 pub use trap::TrapKind;
 pub use value::{Type, Value};
+pub use vector::VectorOp;
 pub use verifier::VerifiedModule;
+pub use word_layout::WordLayout;

@@ -36,6 +36,8 @@ macro_rules! operations {
     };
 }
 
+pub(crate) use operations;
+
 operations!(
     /// An operation on one value.
     UnaryOp {
@@ -149,18 +151,21 @@ operations!(
         I64Load8S "i64.load8_s" (I32) -> I64; I64Load8U "i64.load8_u" (I32) -> I64;
         I64Load16S "i64.load16_s" (I32) -> I64; I64Load16U "i64.load16_u" (I32) -> I64;
         I64Load32S "i64.load32_s" (I32) -> I64; I64Load32U "i64.load32_u" (I32) -> I64;
+        V128Load "v128.load" (I32) -> V128;
+        V128Load32Zero "v128.load32_zero" (I32) -> V128; V128Load64Zero "v128.load64_zero" (I32) -> V128;
     }
 );
 
 impl LoadOp {
-    /// Bytes read: 1, 2, 4 or 8.
+    /// Bytes read: 1, 2, 4, 8 or 16.
     pub fn bytes(self) -> u32 {
         use LoadOp::*;
         match self {
             I32Load8S | I32Load8U | I64Load8S | I64Load8U => 1,
             I32Load16S | I32Load16U | I64Load16S | I64Load16U => 2,
-            I32Load | F32Load | I64Load32S | I64Load32U => 4,
-            I64Load | F64Load => 8,
+            I32Load | F32Load | I64Load32S | I64Load32U | V128Load32Zero => 4,
+            I64Load | F64Load | V128Load64Zero => 8,
+            V128Load => 16,
         }
     }
 }
@@ -172,12 +177,12 @@ operations!(
         F32Store "f32.store" (I32, F32) -> F32; F64Store "f64.store" (I32, F64) -> F64;
         I32Store8 "i32.store8" (I32, I32) -> I32; I32Store16 "i32.store16" (I32, I32) -> I32;
         I64Store8 "i64.store8" (I32, I64) -> I64; I64Store16 "i64.store16" (I32, I64) -> I64;
-        I64Store32 "i64.store32" (I32, I64) -> I64;
+        I64Store32 "i64.store32" (I32, I64) -> I64; V128Store "v128.store" (I32, V128) -> V128;
     }
 );
 
 impl StoreOp {
-    /// Bytes written: 1, 2, 4 or 8.
+    /// Bytes written: 1, 2, 4, 8 or 16.
     pub fn bytes(self) -> u32 {
         use StoreOp::*;
         match self {
@@ -185,6 +190,7 @@ impl StoreOp {
             I32Store16 | I64Store16 => 2,
             I32Store | F32Store | I64Store32 => 4,
             I64Store | F64Store => 8,
+            V128Store => 16,
         }
     }
 }

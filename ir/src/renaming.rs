@@ -38,6 +38,8 @@ pub(crate) fn rename_definitions(
         | I::Copy { dst, .. }
         | I::Unary { dst, .. }
         | I::Binary { dst, .. }
+        | I::Vector { dst, .. }
+        | I::Shuffle { dst, .. }
         | I::Select { dst, .. }
         | I::Load { dst, .. }
         | I::GlobalGet { dst, .. }
@@ -79,7 +81,8 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         | I::ElementDrop { .. }
         | I::RefFunc { .. } => {}
         I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => each(&mut [src]),
-        I::Binary { lhs, rhs, .. } => each(&mut [lhs, rhs]),
+        I::Vector { operands, .. } => operands.iter_mut().for_each(|r| *r = rename(*r)),
+        I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => each(&mut [lhs, rhs]),
         I::Select { condition, if_true, if_false, .. } => each(&mut [condition, if_true, if_false]),
         I::Load { address, .. } => each(&mut [address]),
         I::Store { address, value, .. } => each(&mut [address, value]),

@@ -15,13 +15,16 @@ pub enum Type {
     F64,
     /// A reference to a function, or null.
     Funcref,
+    /// A vector of 128 bits, whose operations say what is in it.
+    V128,
     /// A reference to something of the host's, or null: a word that guest code can only keep and hand back.
     Externref,
 }
 
 impl Type {
     /// Every type.
-    pub const ALL: [Type; 6] = [Type::I32, Type::I64, Type::F32, Type::F64, Type::Funcref, Type::Externref];
+    pub const ALL: [Type; 7] =
+        [Type::I32, Type::I64, Type::F32, Type::F64, Type::V128, Type::Funcref, Type::Externref];
 
     /// The name in the textual form.
     pub fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Type {
             Type::I64 => "i64",
             Type::F32 => "f32",
             Type::F64 => "f64",
+            Type::V128 => "v128",
             Type::Funcref => "funcref",
             Type::Externref => "externref",
         }
@@ -38,6 +42,11 @@ impl Type {
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<Type> {
         Type::ALL.into_iter().find(|t| t.name() == name)
+    }
+
+    /// How many words of 64 bits a value takes in a frame state, and as an argument or result.
+    pub fn words(self) -> usize {
+        if self == Type::V128 { 2 } else { 1 }
     }
 
     /// Whether values are references: a table holds such.
@@ -68,6 +77,8 @@ pub enum Value {
     F32(u32),
     /// The bits of an `f64`.
     F64(u64),
+    /// The words of a `v128`, the low one first.
+    V128([u64; 2]),
     /// The null function reference.
     NullFuncref,
     /// A reference of the host's, the word that stands for it; 0 is null.
@@ -82,6 +93,7 @@ impl Value {
             Type::I64 => Value::I64(0),
             Type::F32 => Value::F32(0),
             Type::F64 => Value::F64(0),
+            Type::V128 => Value::V128([0; 2]),
             Type::Funcref => Value::NullFuncref,
             Type::Externref => Value::Externref(0),
         }
@@ -92,6 +104,19 @@ impl Value {
         if ty == Type::Externref { Value::Externref(0) } else { Value::NullFuncref }
     }
 
+    /// The bytes of the value's words, the lowest first; of what has one word the high half is 0.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let words: Vec<u64> = self.to_words().collect();
+        let high = words.get(1).copied().unwrap_or(0);
+        (u128::from(high) << 64 | u128::from(words[0])).to_le_bytes()
+    }
+
+    /// The vector of these bytes, the lowest first.
+    pub fn of_bytes(bytes: [u8; 16]) -> Value {
+        let bits = u128::from_le_bytes(bytes);
+        Value::V128([bits as u64, (bits >> 64) as u64])
+    }
+
     /// The type of the constant.
     pub fn ty(self) -> Type {
         match self {
@@ -99,18 +124,27 @@ impl Value {
             Value::I64(_) => Type::I64,
             Value::F32(_) => Type::F32,
             Value::F64(_) => Type::F64,
+            Value::V128(_) => Type::V128,
             Value::NullFuncref => Type::Funcref,
             Value::Externref(_) => Type::Externref,
         }
     }
 
-    /// The 64-bit word that holds the value in a frame state: 32-bit values are zero-extended.
+    /// The words that hold the value in a frame state, and as an argument or result.
+    pub fn to_words(self) -> impl Iterator<Item = u64> {
+        let high = if let Value::V128([_, high]) = self { Some(high) } else { None };
+        std::iter::once(self.to_bits()).chain(high)
+    }
+
+    /// The 64-bit word that holds the value in a frame state: 32-bit values are zero-extended. Of a vector the low
+    /// one: it has [two](Self::to_words).
     pub fn to_bits(self) -> u64 {
         match self {
             Value::I32(value) => u64::from(value as u32),
             Value::I64(value) => value as u64,
             Value::F32(bits) => u64::from(bits),
             Value::F64(bits) => bits,
+            Value::V128([low, _]) => low,
             Value::NullFuncref => 0,
             Value::Externref(word) => word,
         }

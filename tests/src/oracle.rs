@@ -6,6 +6,7 @@
 //! start function traps, of which wasmi makes no instance.
 
 use osr_engine::{Instance, InvokeError, Settings, Thread, Tiers};
+use osr_ir::word_layout::word_types;
 use osr_ir::{ExportItem, TrapKind, wasm};
 use wasmi::{Engine, Func, Linker, Module, Nullable, Store, TrapCode, Val, ValType};
 
@@ -29,7 +30,7 @@ pub struct Opinion {
     /// Memory afterwards.
     pub memory: Vec<u8>,
     /// The exported globals afterwards, with their names.
-    pub globals: Vec<(String, u64)>,
+    pub globals: Vec<(String, Vec<u64>)>,
 }
 
 /// The interpreter's opinion; `None` if it exhausts the stack, makes no instance, or does not start.
@@ -54,7 +55,7 @@ pub fn of_interpreter(bytes: &[u8], calls: &[Call]) -> Option<Opinion> {
     let mut outcomes = Vec::new();
     for call in calls {
         let results = &instance.module().signature_of(call.function).results;
-        let references: Vec<bool> = results.iter().map(|ty| ty.is_reference()).collect();
+        let references: Vec<bool> = word_types(results).map(|ty| ty.is_reference()).collect();
         outcomes.push(outcome(thread.call(call.function, &call.arguments), &references)?);
     }
     let memory =
@@ -62,8 +63,9 @@ pub fn of_interpreter(bytes: &[u8], calls: &[Call]) -> Option<Opinion> {
     let globals = instance.module().exports.iter().filter_map(|export| match export.item {
         ExportItem::Global(global) => {
             let is_reference = instance.module().globals[global.index()].ty.is_reference();
-            let word = instance.global(global);
-            Some((export.name.clone(), if is_reference { u64::from(word != 0) } else { word }))
+            let words = instance.global_value(global);
+            let words = words.into_iter().map(|word| if is_reference { u64::from(word != 0) } else { word });
+            Some((export.name.clone(), words.collect()))
         }
         _ => None,
     });
@@ -90,14 +92,14 @@ pub fn of_wasmi(bytes: &[u8], calls: &[Call]) -> Option<Opinion> {
         let name = export.name().to_owned();
         match export.into_extern() {
             wasmi::Extern::Memory(exported) => memory = exported.data(&store).to_vec(),
-            wasmi::Extern::Global(global) => globals.push((name, word(&global.get(&store)))),
+            wasmi::Extern::Global(global) => globals.push((name, words(&global.get(&store)))),
             _ => {}
         }
     }
     Some(Opinion { calls: outcomes, memory, globals: sorted(globals) })
 }
 
-fn sorted(mut globals: Vec<(String, u64)>) -> Vec<(String, u64)> {
+fn sorted(mut globals: Vec<(String, Vec<u64>)>) -> Vec<(String, Vec<u64>)> {
     globals.sort();
     globals
 }
@@ -112,10 +114,11 @@ fn trapped(kind: TrapKind) -> Option<Outcome> {
 
 fn call_wasmi(function: Func, store: &mut Store<()>, arguments: &[u64]) -> Option<Outcome> {
     let ty = function.ty(&*store);
-    let arguments: Vec<Val> = ty.params().iter().zip(arguments).map(|(&ty, &word)| value(ty, word)).collect();
+    let mut given = arguments.iter().copied();
+    let arguments: Vec<Val> = ty.params().iter().map(|&ty| value(ty, &mut given)).collect();
     let mut results: Vec<Val> = ty.results().iter().map(|&ty| Val::default_for_ty(ty)).collect();
     match function.call(store, &arguments, &mut results) {
-        Ok(()) => Some(Outcome::Returned(results.iter().map(word).collect())),
+        Ok(()) => Some(Outcome::Returned(results.iter().flat_map(words).collect())),
         Err(error) => {
             let code = error.as_trap_code().unwrap_or_else(|| panic!("not a trap: {error}"));
             trapped(match code {
@@ -144,8 +147,11 @@ fn linker(engine: &Engine) -> Linker<()> {
     linker
 }
 
-fn value(ty: ValType, word: u64) -> Val {
+fn value(ty: ValType, words: &mut impl Iterator<Item = u64>) -> Val {
+    let mut next = || words.next().expect("as many as the parameters take");
+    let word = next();
     match ty {
+        ValType::V128 => Val::V128(wasmi::V128::from(u128::from(next()) << 64 | u128::from(word))),
         ValType::I32 => Val::I32(word as i32),
         ValType::I64 => Val::I64(word as i64),
         ValType::F32 => Val::F32(wasmi::F32::from_bits(word as u32)),
@@ -154,8 +160,12 @@ fn value(ty: ValType, word: u64) -> Val {
     }
 }
 
-fn word(value: &Val) -> u64 {
-    match value {
+fn words(value: &Val) -> Vec<u64> {
+    let word = match value {
+        Val::V128(value) => {
+            let bits = value.as_u128();
+            return vec![bits as u64, (bits >> 64) as u64];
+        }
         Val::I32(value) => u64::from(*value as u32),
         Val::I64(value) => *value as u64,
         Val::F32(value) => u64::from(value.to_bits()),
@@ -163,6 +173,6 @@ fn word(value: &Val) -> u64 {
         Val::FuncRef(Nullable::Val(_)) => 1,
         Val::FuncRef(Nullable::Null) => 0,
         Val::ExternRef(reference) => u64::from(!reference.is_null()),
-        other => panic!("{other:?} is not asked for"),
-    }
+    };
+    vec![word]
 }

@@ -15,6 +15,7 @@
 use arbitrary::Unstructured;
 use osr_engine::{Land, Mechanism, Settings, StateRecording, Stress, Tier, Tiers};
 use osr_ir::wasm;
+use osr_ir::word_layout::word_types;
 use osr_ir::{ExportItem, Module, Type};
 
 use crate::run::{Call, run};
@@ -98,6 +99,11 @@ pub fn is_trap_free(seed: u64) -> bool {
     seed % 2 == 1
 }
 
+/// Some modules may use vectors, which the oracle is built without.
+pub fn has_vectors(seed: u64) -> bool {
+    seed % 8 >= 6
+}
+
 fn config(seed: u64) -> wasm_smith::Config {
     wasm_smith::Config {
         available_imports: Some(wat::parse_str(AVAILABLE_IMPORTS).expect("valid text")),
@@ -127,8 +133,8 @@ fn config(seed: u64) -> wasm_smith::Config {
         gc_enabled: false,
         memory64_enabled: false,
         reference_types_enabled: seed % 4 < 2,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
+        relaxed_simd_enabled: has_vectors(seed),
+        simd_enabled: has_vectors(seed),
         tail_call_enabled: false,
         threads_enabled: false,
         wide_arithmetic_enabled: false,
@@ -233,10 +239,9 @@ pub fn calls_of(module: &Module, seed: u64) -> Vec<Call> {
     for round in 0..2 {
         for export in &module.exports {
             let ExportItem::Function(function) = export.item else { continue };
-            let parameters = &module.signature_of(function).parameters;
-            let words = parameters.iter().enumerate();
+            let words = word_types(&module.signature_of(function).parameters).enumerate();
             let arguments =
-                words.map(|(i, &ty)| argument(ty, mix(seed ^ (i as u64 + 1) << 8 ^ round))).collect();
+                words.map(|(i, ty)| argument(ty, mix(seed ^ (i as u64 + 1) << 8 ^ round))).collect();
             calls.push(Call { name: export.name.clone(), function, arguments });
         }
     }
@@ -248,6 +253,7 @@ fn argument(ty: Type, random: u64) -> u64 {
     let small = random >> 8 & 15;
     match ty {
         Type::Funcref | Type::Externref => 0,
+        Type::V128 => unreachable!("its words are integers"),
         Type::F32 if random & 1 == 0 => u64::from((small as f32).to_bits()),
         Type::F64 if random & 1 == 0 => (small as f64).to_bits(),
         Type::I32 | Type::I64 if random & 1 == 0 => small,

@@ -74,7 +74,7 @@ impl Call {
             (Vec::new(), options.arguments.clone())
         } else {
             let arguments = read_arguments(&invoke, signature, &options.arguments)?;
-            let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+            let words: Vec<u64> = arguments.iter().flat_map(|value| value.to_words()).collect();
             let shown = show_all(&signature.parameters, &words);
             (arguments, shown)
         };

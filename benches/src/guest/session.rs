@@ -90,7 +90,7 @@ impl Session<'_> {
             Instance::with_delegates(settings, Delegates { observer, policy }, module, &self.imports);
         let instance = instance.map_err(refused)?;
         let thread = Thread::new(&instance)?;
-        let words: Vec<u64> = self.arguments.iter().map(|value| value.to_bits()).collect();
+        let words: Vec<u64> = self.arguments.iter().flat_map(|value| value.to_words()).collect();
         let call = || {
             let begin = Instant::now();
             let result = trap_of(thread.call(self.function, &words));
@@ -153,7 +153,7 @@ fn check_script(script: &Script) -> Result<(), Error> {
 fn globals(instance: &Instance) -> Vec<u64> {
     let globals = instance.module().globals.iter().enumerate();
     let values = globals.filter(|(_, global)| global.ty != Type::Funcref);
-    values.map(|(number, _)| instance.global(GlobalIndex::new(number))).collect()
+    values.flat_map(|(number, _)| instance.global_value(GlobalIndex::new(number))).collect()
 }
 
 /// Calls of a function that is there, with the right arguments, fail only by trapping.

@@ -145,7 +145,7 @@ impl Step {
         Ok(match &self.kind {
             Kind::Initialize(function) => called(*function, &[]).map(|_| Vec::new()),
             Kind::Call(function, arguments) => {
-                let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+                let words: Vec<u64> = arguments.iter().flat_map(|value| value.to_words()).collect();
                 let types = &thread.instance().module().signature_of(*function).results;
                 called(*function, &words).map(|words| show_all(types, &words))
             }

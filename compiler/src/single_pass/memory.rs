@@ -64,6 +64,9 @@ impl Pass<'_> {
             I64Load16S => emit!(self.assembler, movswq_rm(target, source)),
             I64Load32S => emit!(self.assembler, movslq_rm(target, source)),
             F32Load | F64Load => unreachable!("floats are loaded above"),
+            V128Load | V128Load32Zero | V128Load64Zero => {
+                unreachable!("functions with vectors are Cranelift's")
+            }
         }
         self.define_gpr(dst, target);
     }
@@ -104,7 +107,7 @@ impl Pass<'_> {
     /// The global's word.
     fn global(&mut self, global: GlobalIndex) -> Address {
         self.load_context(SCRATCH, offset_of!(Context, globals));
-        let word = machine::at(SCRATCH, global.index() as i32 * 8);
+        let word = machine::at(SCRATCH, self.unit.linked.global_word(global) as i32 * 8);
         if !self.unit.linked.is_elsewhere(global) {
             return word;
         }
@@ -148,6 +151,7 @@ impl Pass<'_> {
         Right::Place(GprMem::Gpr(match ty {
             Type::I32 => self.extended_gpr(register),
             Type::I64 | Type::Funcref | Type::Externref => self.gpr(register),
+            Type::V128 => unreachable!("functions with vectors are Cranelift's"),
             Type::F32 | Type::F64 => {
                 let (source, target) = (self.xmm(register), self.new_gpr());
                 self.assembler.bits_of(width, target, source);

@@ -51,7 +51,6 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
         return Exit::Trap;
     }
     let signature = instance.module().function(function).signature;
-    let types = &instance.module().signature(signature).parameters;
     let window = thread.values().top();
     let is_imported = instance.imported_function(function).is_some();
     if !is_imported
@@ -67,7 +66,7 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
         return Exit::Trap;
     }
     // SAFETY: the window fits, and the stub has filled the arguments.
-    unsafe { instance.layout(signature).read_arguments(types, &call.arguments, window) };
+    unsafe { instance.layout(signature).read_arguments(&call.arguments, window) };
     let outcome = if is_imported {
         thread.values().set_top(window.wrapping_add(words));
         let done = thread.call_host(function, window);
@@ -92,7 +91,6 @@ fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
     let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
         return Exit::Trap;
     };
-    let types = &instance.module().signature_of(function).parameters;
     let window = thread.values().top();
     let words = instance.window_words(function);
     if !thread.values().fits(window, words) || !thread.has_native_stack() {
@@ -101,7 +99,7 @@ fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
     }
     let layout = instance.layout_of(function);
     // SAFETY: the window fits, and the stub has filled the arguments.
-    unsafe { layout.read_arguments(types, &call.arguments, window) };
+    unsafe { layout.read_arguments(&call.arguments, window) };
     thread.values().set_top(window.wrapping_add(words));
     // SAFETY: the arguments were written there just now.
     let done = unsafe { thread.call_foreign(&instance, function, window) };

@@ -337,12 +337,12 @@ pub struct FrameState<'a> {
     /// The point.
     pub point: Point,
     analysis: &'a Analysis,
-    /// One word per register of the body.
+    /// The words of the registers of the body.
     words: &'a [u64],
 }
 
 impl<'a> FrameState<'a> {
-    /// The state in `words`, one per register of the body, at `point`.
+    /// The state in `words`, those of the registers of the body, at `point`.
     pub(crate) fn new(
         function: FunctionIndex,
         point: Point,
@@ -355,7 +355,14 @@ impl<'a> FrameState<'a> {
     /// The live registers, ascending, with their words. The high half of a word is zero where the type
     /// has 32 bits.
     pub fn values(&self) -> impl Iterator<Item = (Register, u64)> + 'a {
-        let words = self.words;
-        self.analysis.liveness.at(self.point).iter().map(move |&register| (register, words[register.index()]))
+        self.words().map(|(register, _, value)| (register, value))
+    }
+
+    /// The live words with the registers that they are of, and their numbers.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (Register, usize, u64)> + 'a {
+        let FrameState { analysis, words, .. } = *self;
+        let live = analysis.liveness.at(self.point).iter();
+        let of = move |register| analysis.words_of(register).map(move |word| (register, word, words[word]));
+        live.copied().flat_map(of)
     }
 }

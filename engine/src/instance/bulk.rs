@@ -4,7 +4,7 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use osr_ir::{DataIndex, ElementIndex, TableIndex, TrapKind};
+use osr_ir::{DataIndex, ElementIndex, LoadOp, TableIndex, TrapKind};
 
 use crate::instance::Instance;
 
@@ -52,6 +52,26 @@ impl Instance {
         let target = self.memory_range(destination, length)?;
         // SAFETY: the target is in bounds of linear memory; the segment is a Rust object outside it.
         unsafe { ptr::copy_nonoverlapping(bytes[range].as_ptr(), target, length as usize) };
+        Ok(())
+    }
+
+    /// A load of a vector at `address`, which does not wrap.
+    pub(crate) fn load_vector(&self, op: LoadOp, address: u64) -> Result<u128, TrapKind> {
+        let bytes = op.bytes() as usize;
+        let memory = self.memory().ok_or(TrapKind::MemoryOutOfBounds)?;
+        let source = memory.range(address, bytes as u64).ok_or(TrapKind::MemoryOutOfBounds)?;
+        let mut vector = [0_u8; 16];
+        // SAFETY: the source is in bounds of linear memory.
+        unsafe { ptr::copy_nonoverlapping(source, vector.as_mut_ptr(), bytes) };
+        Ok(u128::from_le_bytes(vector))
+    }
+
+    /// The store of a vector at `address`, which does not wrap.
+    pub(crate) fn store_vector(&self, address: u64, vector: u128) -> Result<(), TrapKind> {
+        let memory = self.memory().ok_or(TrapKind::MemoryOutOfBounds)?;
+        let target = memory.range(address, 16).ok_or(TrapKind::MemoryOutOfBounds)?;
+        // SAFETY: the target is in bounds of linear memory.
+        unsafe { target.cast::<u128>().write_unaligned(vector) };
         Ok(())
     }
 

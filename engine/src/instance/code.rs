@@ -89,7 +89,7 @@ impl Instance {
             return inlined;
         }
         let (function, point) = (version.function, version.frame_maps.site(site).point);
-        vec![VirtualActivation { function, point, offset: 0, registers: self.body(function).registers.len() }]
+        vec![VirtualActivation { function, point, offset: 0, registers: self.frame_words(function) }]
     }
 
     /// Handles of the versions whose code is in memory.

@@ -42,8 +42,8 @@ impl From<InvokeError> for HostError {
     }
 }
 
-/// The code of a host function: reads its arguments, writes its results (one word each, as
-/// [`osr_ir::Value::to_bits`] has them). A function reference is 0, or a word that came from the guest; the
+/// The code of a host function: reads its arguments, writes its results (one word each, two of a
+/// vector, as [`osr_ir::Value::to_words`] has them). A function reference is 0, or a word that came from the guest; the
 /// guest traps if a result that must be one is something else. A reference of the host's is any word, 0 being null.
 pub type HostCode = dyn Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), HostError> + Send + Sync;
 

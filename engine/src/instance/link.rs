@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
     ConstantExpression, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Module, Signature,
-    Type,
+    Type, WordLayout,
 };
 use osr_stubs::TableView;
 
@@ -30,10 +30,19 @@ pub(crate) enum ImportedFunction {
 /// The globals of an instance.
 #[derive(Debug)]
 pub(crate) struct Globals {
-    /// The value of each, as a word; of an imported mutable one the address of its word.
-    pub(crate) words: Box<[AtomicU64]>,
+    /// The value of each, as a word, or two if it is a vector; of an imported mutable one the address of its words.
+    pub(crate) words: Vec<AtomicU64>,
+    layout: WordLayout,
     /// Those that own the words of imported ones.
     _owners: Vec<Arc<Instance>>,
+}
+
+impl Globals {
+    /// The first words of `global`, as many as a value of type `ty` takes.
+    fn words_of(&self, global: GlobalIndex, ty: Type) -> Vec<u64> {
+        let first = self.layout.first(global.index());
+        self.words[first..first + ty.words()].iter().map(|word| word.load(Ordering::Relaxed)).collect()
+    }
 }
 
 /// Tables, and what compiled code sees of them.
@@ -46,10 +55,10 @@ pub(crate) struct Tables {
 /// words are values.
 pub(crate) fn evaluate(
     expression: &ConstantExpression,
-    globals: &[AtomicU64],
+    globals: &Globals,
     reference: impl Fn(FunctionIndex) -> u64,
 ) -> u64 {
-    expression.evaluate(|global| globals[global.index()].load(Ordering::Relaxed), reference)
+    expression.evaluate(|global| globals.words_of(global, Type::I64)[0], reference)
 }
 
 /// Resolves the imports of one module.
@@ -94,32 +103,38 @@ impl Linker<'_> {
         &self,
         reference: impl Fn(FunctionIndex) -> u64,
     ) -> Result<Globals, InstantiationError> {
-        let mut words: Vec<AtomicU64> = Vec::with_capacity(self.module.globals.len());
-        let mut owners = Vec::new();
+        let layout = WordLayout::of(self.module.globals.iter().map(|global| global.ty));
+        let words = Vec::with_capacity(layout.count());
+        let mut globals = Globals { words, layout, _owners: Vec::new() };
         for global in &self.module.globals {
-            let word = match &global.initial {
-                GlobalInitial::Expression(expression) => evaluate(expression, &words, &reference),
+            let words = match &global.initial {
+                GlobalInitial::Expression(ConstantExpression::Value(value)) => value.to_words().collect(),
+                &GlobalInitial::Expression(ConstantExpression::Global(other)) => {
+                    globals.words_of(other, global.ty)
+                }
+                GlobalInitial::Expression(expression) => vec![evaluate(expression, &globals, &reference)],
                 GlobalInitial::Import(name) if global.mutable => {
                     let (owner, address) = self.mutable_global(name, global.ty)?;
-                    owners.push(owner);
-                    address
+                    globals._owners.push(owner);
+                    // Only the first is looked at.
+                    vec![address; global.ty.words()]
                 }
                 GlobalInitial::Import(name) => self.constant(name, global.ty)?,
             };
-            words.push(AtomicU64::new(word));
+            globals.words.extend(words.into_iter().map(AtomicU64::new));
         }
-        Ok(Globals { words: words.into(), _owners: owners })
+        Ok(globals)
     }
 
     /// The value of an immutable global.
-    fn constant(&self, name: &ImportName, ty: Type) -> Result<u64, InstantiationError> {
+    fn constant(&self, name: &ImportName, ty: Type) -> Result<Vec<u64>, InstantiationError> {
         let expected = || describe_global(ty, false);
         match self.find(name, expected)? {
-            Provided::Constant(value) if value.ty() == ty => Ok(value.to_bits()),
+            Provided::Constant(value) if value.ty() == ty => Ok(value.to_words().collect()),
             Provided::Export(instance, ExportItem::Global(global))
                 if is_global(instance, *global, ty, false) =>
             {
-                Ok(instance.global(*global))
+                Ok(instance.global_value(*global))
             }
             other => Err(incompatible(name, expected(), other)),
         }

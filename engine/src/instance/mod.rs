@@ -7,6 +7,7 @@ mod code;
 pub(crate) mod delegates;
 pub(crate) mod externals;
 pub(crate) mod function;
+mod globals;
 pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod store;
@@ -14,15 +15,16 @@ pub(crate) mod store;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::{Profile, Profiled};
 use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, EntryPoint, LinkedModule, VersionKey};
+use osr_ir::word_layout::word_count;
 use osr_ir::{
-    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, GlobalIndex, Module, Points,
-    SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
+    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
+    SignatureIndex, TableIndex, TrapKind, Type,
 };
 use osr_stubs::TableView;
 
@@ -154,7 +156,7 @@ impl Instance {
             .elements
             .iter()
             .map(|segment| {
-                let word = |item| evaluate(item, &globals.words, |function| references[function.index()]);
+                let word = |item| evaluate(item, &globals, |function| references[function.index()]);
                 segment.items.iter().map(word).collect()
             })
             .collect();
@@ -283,40 +285,6 @@ impl Instance {
         self.memory.as_ref()
     }
 
-    /// The words of the globals; for imported mutable ones their addresses.
-    pub(crate) fn globals(&self) -> &[AtomicU64] {
-        &self.globals.words
-    }
-
-    /// The word of a global, wherever it is.
-    pub(crate) fn global_word(&self, global: GlobalIndex) -> &AtomicU64 {
-        let word = &self.globals.words[global.index()];
-        if self.linked.is_elsewhere(global) {
-            // SAFETY: the address of a word of an instance that `globals` keeps.
-            unsafe { &*(word.load(Ordering::Relaxed) as *const AtomicU64) }
-        } else {
-            word
-        }
-    }
-
-    /// The value of a global, as a word.
-    pub fn global(&self, global: GlobalIndex) -> u64 {
-        self.global_word(global).load(Ordering::Relaxed)
-    }
-
-    /// The value of the exported global of that name, as a word.
-    pub fn exported_global(&self, name: &str) -> Option<u64> {
-        match self.module().export(name) {
-            Some(ExportItem::Global(global)) => Some(self.global(global)),
-            _ => None,
-        }
-    }
-
-    /// Sets a global, to a word of its type.
-    pub(crate) fn set_global(&self, global: GlobalIndex, word: u64) {
-        self.global_word(global).store(word, Ordering::Relaxed);
-    }
-
     /// The tables as compiled code sees them.
     pub(crate) fn table_views(&self) -> &[TableView] {
         &self.table_views
@@ -432,9 +400,20 @@ impl Instance {
     /// Words that a call of `function` takes on the value stack: its frame, or, for a function of the
     /// host, its arguments and results.
     pub(crate) fn window_words(&self, function: FunctionIndex) -> usize {
-        let signature = self.module().signature_of(function);
-        let words = signature.parameters.len().max(signature.results.len());
-        words.max(self.module().function(function).body().map_or(0, |body| body.registers.len()))
+        let is_defined = self.module().function(function).is_defined();
+        self.transfer_words(function).max(if is_defined { self.frame_words(function) } else { 0 })
+    }
+
+    /// Words of the arguments or of the results of `function`, whichever are more.
+    pub(crate) fn transfer_words(&self, function: FunctionIndex) -> usize {
+        let layout = self.layout_of(function);
+        layout.parameters.len().max(layout.results.len())
+    }
+
+    /// Words of a frame state of the defined `function`.
+    #[inline(always)]
+    pub(crate) fn frame_words(&self, function: FunctionIndex) -> usize {
+        self.analysis(function).words.count()
     }
 
     /// Notes that `thread` executes the instance.
@@ -543,7 +522,7 @@ impl Instance {
 
     /// The value of a segment's offset.
     fn offset(&self, expression: &ConstantExpression) -> u32 {
-        evaluate(expression, &self.globals.words, |function| self.reference(function)) as u32
+        evaluate(expression, &self.globals, |function| self.reference(function)) as u32
     }
 
     /// Writes the active segments, and drops them; those before one that does not fit stay written.
@@ -576,21 +555,21 @@ impl Instance {
 /// The most parameters that a function may have, and the most results: WebAssembly's own limit.
 pub(crate) const MAXIMUM_VALUES: usize = 1_000;
 
-/// The most registers that a body may have: the interpreter's operations number them with 16 bits, and
+/// The most words that the registers of a body may take: the interpreter's operations number them with 16 bits, and
 /// number words beyond them for a function's results.
 const MAXIMUM_REGISTERS: usize = (1 << 16) - 2 * MAXIMUM_VALUES;
 
 /// Refuses a function that has more of something than there is room for.
 fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), InstantiationError> {
     let signature = module.signature(function.signature);
-    // The bound saves making the body.
+    // The bound saves making the body. A register takes two words at most.
     let registers = match function.register_bound() {
-        bound if bound <= MAXIMUM_REGISTERS => bound,
-        _ => function.body().map_or(0, |body| body.registers.len()),
+        bound if 2 * bound <= MAXIMUM_REGISTERS => bound,
+        _ => function.body().map_or(0, |body| word_count(&body.registers)),
     };
     let sizes = [
-        ("parameters", signature.parameters.len(), MAXIMUM_VALUES),
-        ("results", signature.results.len(), MAXIMUM_VALUES),
+        ("parameters", word_count(&signature.parameters), MAXIMUM_VALUES),
+        ("results", word_count(&signature.results), MAXIMUM_VALUES),
         ("registers", registers, MAXIMUM_REGISTERS),
     ];
     match sizes.into_iter().find(|(_, count, limit)| count > limit) {

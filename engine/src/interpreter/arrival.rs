@@ -20,7 +20,7 @@ pub(super) enum Arrival {
     Leaves(*const u8),
     /// It continued in a continuation, and has returned; its results are in its window.
     Returned {
-        /// Whether there is exactly one.
+        /// Whether there is exactly one, of one word.
         single: bool,
     },
     /// It continued in a continuation, and trapped.
@@ -29,9 +29,9 @@ pub(super) enum Arrival {
 
 /// Tells the observer that the frame at `window` continues in a continuation.
 fn observe(thread: &Thread, function: FunctionIndex, point: Point, window: *mut u64, to: Continuation) {
-    let registers = thread.instance().body(function).registers.len();
-    // SAFETY: the window has a word for each register.
-    let words = unsafe { std::slice::from_raw_parts(window, registers) };
+    let words = thread.instance().frame_words(function);
+    // SAFETY: the window has the words of a frame state.
+    let words = unsafe { std::slice::from_raw_parts(window, words) };
     thread.observe(|| Event::TieredUp {
         place: tiering::place_of(thread, function, point),
         to,

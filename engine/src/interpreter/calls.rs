@@ -33,12 +33,6 @@ pub(super) fn executing(state: &FunctionState) -> &Code {
     state.code(|| unreachable!("it was decoded before it began"))
 }
 
-/// Words at a window through which `function` is called from outside the interpreter.
-fn transfer_words(instance: &Instance, function: FunctionIndex) -> usize {
-    let signature = instance.module().signature_of(function);
-    signature.parameters.len().max(signature.results.len())
-}
-
 /// Ends the activation with the trap `kind`, at the operation at `ip` of the function whose frame is at
 /// `window`.
 ///
@@ -221,7 +215,7 @@ pub(super) unsafe fn call_foreign(
     let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
         return activation.leave(Outcome::Trap);
     };
-    let words = transfer_words(&instance, function);
+    let words = instance.transfer_words(function);
     if !thread.has_native_stack() || !activation.fits(call.window, words) {
         thread.set_trap(TrapKind::StackExhausted, caller, point);
         return activation.leave(Outcome::Trap);
@@ -272,7 +266,8 @@ pub(super) unsafe fn run_instruction(
     unsafe {
         let code = executing(activation.function_at(window));
         let instruction = &code.instructions[instruction as usize];
-        if let Err(kind) = runtime::execute(activation.instance, instruction, window) {
+        let words = &activation.instance.analysis(code.function).words;
+        if let Err(kind) = runtime::execute(activation.instance, instruction, words, window) {
             return trapped(activation, window, ip, kind);
         }
     }
@@ -300,7 +295,7 @@ fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> Option<*c
 /// stack; otherwise that is pending as a trap.
 #[inline(never)]
 fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u64) -> bool {
-    let words = transfer_words(thread.instance(), function);
+    let words = thread.instance().transfer_words(function);
     let has_room = thread.has_native_stack() && thread.values().fits(window, words);
     if has_room {
         thread.values().set_top(window.wrapping_add(words));
@@ -310,7 +305,7 @@ fn has_room(thread: &Thread, function: FunctionIndex, window: *mut u64) -> bool 
     has_room
 }
 
-/// Whether `function` has exactly one result.
+/// Whether `function` has exactly one result, of one word.
 pub(super) fn has_single_result(instance: &Instance, function: FunctionIndex) -> bool {
-    instance.module().signature_of(function).results.len() == 1
+    instance.layout_of(function).results.len() == 1
 }

@@ -2,7 +2,8 @@
 
 use std::cell::UnsafeCell;
 
-use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind, Signature};
+use osr_compiler::calling_convention::CallLayout;
+use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind};
 
 use super::code::{Code, HEADER_WORDS};
 use super::lists::AT_ONCE;
@@ -17,7 +18,7 @@ use crate::instance::Instance;
 pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
     let module = instance.module();
     let code = match &module.function(function).kind {
-        FunctionKind::Import(_) => import(function, module.signature_of(function)),
+        FunctionKind::Import(_) => import(function, instance.layout_of(function)),
         FunctionKind::Defined(body) => Layout::of(instance, function, body).code(body),
     };
     if instance.bodies().is_redefined() {
@@ -27,12 +28,12 @@ pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
 }
 
 /// An imported function: one operation, and the return.
-fn import(function: FunctionIndex, signature: &Signature) -> Code {
-    let leave = if signature.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 {} };
+fn import(function: FunctionIndex, layout: &CallLayout) -> Code {
+    let leave = if layout.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 {} };
     Code {
         function,
         steps: Box::new([Op::Host {}, leave].map(Step::new).map(UnsafeCell::new)),
-        frame_words: signature.parameters.len().max(signature.results.len()).max(AT_ONCE),
+        frame_words: layout.parameters.len().max(layout.results.len()).max(AT_ONCE),
         starts: Box::new([0]),
         traps: Box::default(),
         instructions: Box::default(),
@@ -57,10 +58,10 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn of(instance: &'a Instance, function: FunctionIndex, body: &'a Body) -> Layout<'a> {
         let analysis = instance.analysis(function);
-        let registers = body.registers.len();
-        assert!(registers <= usize::from(Slot::MAX) + 1, "{function} has {registers} registers");
-        let results = instance.module().signature_of(function).results.len();
-        let frame_words = registers + if results > 1 { results } else { 0 };
+        let words = analysis.words.count();
+        assert!(words <= usize::from(Slot::MAX) + 1, "the registers of {function} take {words} words");
+        let results = instance.layout_of(function).results.len();
+        let frame_words = words + if results > 1 { results } else { 0 };
         let frame_words = frame_words.max(results).max(AT_ONCE);
         Layout {
             selector: Selector::new(instance, function, analysis, frame_words + HEADER_WORDS),

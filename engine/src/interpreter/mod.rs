@@ -38,6 +38,7 @@ mod runtime;
 mod select;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 use osr_ir::Point;
 

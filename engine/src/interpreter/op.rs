@@ -469,6 +469,9 @@ impl Op {
             }
             L::I64Load32S => access!(address, dst, Load32S64 Load32S64At Load32S64Indexed Load32S64Scaled),
             L::I64Load | L::F64Load => access!(address, dst, Load64 Load64At Load64Indexed Load64Scaled),
+            L::V128Load | L::V128Load32Zero | L::V128Load64Zero => {
+                unreachable!("vectors are loaded as they are")
+            }
         }
     }
 
@@ -502,6 +505,7 @@ pub(super) mod immediate {
         match ty {
             Type::I32 | Type::F32 => Some(word as u32 as i32),
             Type::I64 | Type::Funcref | Type::Externref => i32::try_from(word as i64).ok(),
+            Type::V128 => None,
             Type::F64 => {
                 let single = f64::from_bits(word) as f32;
                 let is_exact = f64::from(single).to_bits() == word && !single.is_nan();

@@ -1,28 +1,77 @@
-//! Instructions that are executed as they are: bulk operations, tables, growing, globals that are shared.
+//! Instructions that are executed as they are: bulk operations, tables, growing, globals that are shared, vectors.
 
-use osr_ir::{Instruction, Register, TrapKind};
+use std::sync::atomic::Ordering;
 
+use osr_ir::{Instruction, Register, StoreOp, TrapKind, Type, WordLayout};
+
+use super::vector::{evaluate, shuffle};
 use crate::instance::Instance;
 
-/// Executes `instruction` on the registers in `window`.
+/// Executes `instruction` on the registers in `window`, which are where `words` says.
 ///
 /// # Safety
-/// `window` is that of a function whose body contains `instruction`.
+/// `window` is that of a function whose body contains `instruction`, and has these words.
 #[inline(never)]
 pub(crate) unsafe fn execute(
     instance: &Instance,
     instruction: &Instruction,
+    words: &WordLayout,
     window: *mut u64,
 ) -> Result<(), TrapKind> {
     use Instruction as I;
     // SAFETY: the instruction's registers are words of the window.
-    let word = |register: Register| unsafe { *window.add(register.index()) };
+    let word = |register: Register| unsafe { *window.add(words.first(register.index())) };
     let number = |register: Register| word(register) as u32;
     // SAFETY: as above.
-    let set = |register: Register, value: u64| unsafe { *window.add(register.index()) = value };
+    let set = |register: Register, value: u64| unsafe { *window.add(words.first(register.index())) = value };
+    // SAFETY: as above; a vector has two words.
+    let vector = |register: Register| unsafe { window.add(words.first(register.index())).cast::<u128>() };
     match *instruction {
-        I::GlobalGet { dst, global } => set(dst, instance.global(global)),
-        I::GlobalSet { global, src } => instance.set_global(global, word(src)),
+        I::GlobalGet { dst, global } => {
+            for (n, from) in instance.global_words(global).iter().enumerate() {
+                // SAFETY: the register has as many words.
+                unsafe { *window.add(words.first(dst.index()) + n) = from.load(Ordering::Relaxed) };
+            }
+        }
+        I::GlobalSet { global, src } => {
+            for (n, to) in instance.global_words(global).iter().enumerate() {
+                // SAFETY: as above.
+                to.store(unsafe { *window.add(words.first(src.index()) + n) }, Ordering::Relaxed);
+            }
+        }
+        I::Load { op, dst, address, offset } => {
+            let value = instance.load_vector(op, u64::from(number(address)) + u64::from(offset))?;
+            // SAFETY: a register with two words.
+            unsafe { vector(dst).write_unaligned(value) };
+        }
+        I::Store { op: StoreOp::V128Store, address, value, offset } => {
+            // SAFETY: a register with two words.
+            let value = unsafe { vector(value).read_unaligned() };
+            instance.store_vector(u64::from(number(address)) + u64::from(offset), value)?;
+        }
+        I::Vector { op, lane, dst, ref operands } => {
+            let mut values = [0; 3];
+            for ((value, &register), &ty) in values.iter_mut().zip(operands).zip(op.operands()) {
+                *value = match ty {
+                    // SAFETY: a register with two words.
+                    Type::V128 => unsafe { vector(register).read_unaligned() },
+                    _ => word(register).into(),
+                };
+            }
+            let value = evaluate(op, lane, &values[..operands.len()]);
+            match op.result() {
+                // SAFETY: a register with two words.
+                Type::V128 => unsafe { vector(dst).write_unaligned(value) },
+                _ => set(dst, value as u64),
+            }
+        }
+        I::Shuffle { lanes, dst, lhs, rhs } => {
+            // SAFETY: registers with two words.
+            unsafe {
+                let (lhs, rhs) = (vector(lhs).read_unaligned(), vector(rhs).read_unaligned());
+                vector(dst).write_unaligned(shuffle(lanes, lhs, rhs));
+            }
+        }
         I::MemoryGrow { dst, delta } => set(dst, instance.memory_grow(number(delta)).into()),
         I::MemoryFill { address, value, length } => {
             instance.memory_fill(number(address), number(value), number(length))?;

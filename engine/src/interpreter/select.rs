@@ -15,7 +15,10 @@ mod reaching;
 use osr_compiler::reference::signature_half;
 use osr_compiler::{Analysis, is_elsewhere};
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Register, Terminator, UnaryOp};
+use osr_ir::{
+    Block, Body, FunctionIndex, GlobalIndex, Instruction, LoadOp, Point, Register, StoreOp, Terminator, Type,
+    UnaryOp,
+};
 
 use super::op::{Op, Slot};
 use crate::instance::Instance;
@@ -54,11 +57,6 @@ pub(super) struct Selector<'a> {
     /// Whether activations may be carried into another body. Then each point has an operation of its own.
     may_be_carried: bool,
     out: Selected,
-}
-
-/// A register's word in the window. Decoding has checked that there are not too many.
-fn slot(register: Register) -> Slot {
-    register.index() as Slot
 }
 
 impl<'a> Selector<'a> {
@@ -120,17 +118,14 @@ impl<'a> Selector<'a> {
     }
 
     fn leave(&mut self, values: &[Register]) {
-        match values {
+        values.iter().for_each(|value| self.needed.insert(*value));
+        match *self.slots(values) {
             [] => self.emit(Op::Return0 {}),
-            [value] => {
-                let src = self.read(*value);
-                self.emit(Op::Return1 { src });
-            }
-            _ => {
-                self.emit_list(values);
-                values.iter().for_each(|value| self.needed.insert(*value));
-                let scratch = self.body.registers.len() as u32;
-                self.emit(Op::Return { count: values.len() as u16, scratch });
+            [src] => self.emit(Op::Return1 { src }),
+            ref slots => {
+                self.emit_list(slots);
+                let scratch = self.analysis.words.count() as u32;
+                self.emit(Op::Return { count: slots.len() as u16, scratch });
             }
         }
     }
@@ -152,14 +147,26 @@ impl<'a> Selector<'a> {
     /// Emits the operation of `instruction`; its definitions are no longer needed.
     fn effect(&mut self, index: usize, instruction: &Instruction) {
         use Instruction as I;
+        if instruction.definitions().first().is_some_and(|&dst| self.body.ty(dst) == Type::V128)
+            && self.moves_vector(instruction)
+        {
+            return;
+        }
         match *instruction {
-            I::Const { dst, value } => self.emit(Op::Const { dst: slot(dst), value: value.to_bits() }),
+            I::Load { op: LoadOp::V128Load | LoadOp::V128Load32Zero | LoadOp::V128Load64Zero, .. }
+            | I::Store { op: StoreOp::V128Store, .. } => self.runtime(index, instruction),
+            I::GlobalGet { global, .. } | I::GlobalSet { global, .. }
+                if self.instance.module().globals[global.index()].ty == Type::V128 =>
+            {
+                self.runtime(index, instruction);
+            }
+            I::Const { dst, value } => self.emit(Op::Const { dst: self.slot(dst), value: value.to_bits() }),
             I::Copy { dst, src } => self.copy(index, dst, src),
             I::Unary { op, dst, src } => self.unary(index, op, dst, src),
             I::Binary { op, dst, lhs, rhs } => self.binary(index, op, dst, [lhs, rhs]),
             I::Select { dst, condition, if_true, if_false } => {
                 let [condition, if_true, if_false] = [condition, if_true, if_false].map(|r| self.read(r));
-                self.emit(Op::Select { dst: slot(dst), condition, if_true, if_false });
+                self.emit(Op::Select { dst: self.slot(dst), condition, if_true, if_false });
             }
             I::Load { op, dst, address, offset } => self.load(index, op, dst, address, offset),
             I::Store { op, address, value, offset } => self.store(index, op, (address, offset), value),
@@ -169,20 +176,47 @@ impl<'a> Selector<'a> {
                 self.runtime(index, instruction);
             }
             I::GlobalGet { dst, global } => {
-                self.emit(Op::GlobalGet { dst: slot(dst), global: global.as_u32() })
+                self.emit(Op::GlobalGet { dst: self.slot(dst), global: self.global_word(global) })
             }
             I::GlobalSet { global, src } => {
                 let src = self.read(src);
-                self.emit(Op::GlobalSet { src, global: global.as_u32() });
+                self.emit(Op::GlobalSet { src, global: self.global_word(global) });
             }
-            I::MemorySize { dst } => self.emit(Op::MemorySize { dst: slot(dst) }),
+            I::MemorySize { dst } => self.emit(Op::MemorySize { dst: self.slot(dst) }),
             I::RefFunc { dst, function } => {
                 let value = self.instance.reference(function);
-                self.emit(Op::Const { dst: slot(dst), value });
+                self.emit(Op::Const { dst: self.slot(dst), value });
             }
             I::Call { .. } | I::CallIndirect { .. } => self.call(index, instruction),
             _ => self.runtime(index, instruction),
         }
+    }
+
+    /// Emits what moves a vector, word by word, if that is all that `instruction` does. The words are emitted in any
+    /// order: those that are read are of one vector, or of others.
+    fn moves_vector(&mut self, instruction: &Instruction) -> bool {
+        use Instruction as I;
+        match *instruction {
+            I::Const { dst, value } => {
+                for (dst, value) in self.slots(&[dst]).into_iter().zip(value.to_words()) {
+                    self.emit(Op::Const { dst, value });
+                }
+            }
+            I::Copy { dst, src } => {
+                let (dst, src) = (self.slot(dst), self.read(src));
+                self.emit(Op::Copy2 { dst, src, dst2: dst + 1, src2: src + 1 });
+            }
+            I::Select { dst, condition, if_true, if_false } => {
+                let dst = self.slot(dst);
+                let [condition, if_true, if_false] = [condition, if_true, if_false].map(|r| self.read(r));
+                for n in 0..2 {
+                    let (if_true, if_false) = (if_true + n, if_false + n);
+                    self.emit(Op::Select { dst: dst + n, condition, if_true, if_false });
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// An instruction that is executed as it is.
@@ -197,9 +231,9 @@ impl<'a> Selector<'a> {
 
     fn copy(&mut self, index: usize, dst: Register, src: Register) {
         if let Some(value) = self.constant(index, 0) {
-            return self.emit(Op::Const { dst: slot(dst), value: value.to_bits() });
+            return self.emit(Op::Const { dst: self.slot(dst), value: value.to_bits() });
         }
-        let (dst, src) = (slot(dst), self.read(src));
+        let (dst, src) = (self.slot(dst), self.read(src));
         self.emit_copy(dst, src);
     }
 
@@ -217,7 +251,7 @@ impl<'a> Selector<'a> {
     }
 
     fn unary(&mut self, index: usize, op: UnaryOp, dst: Register, src: Register) {
-        let (dst, src) = (slot(dst), self.read(src));
+        let (dst, src) = (self.slot(dst), self.read(src));
         if op.may_trap() {
             self.note_trap(index);
         }
@@ -234,12 +268,13 @@ impl<'a> Selector<'a> {
             Instruction::CallIndirect { arguments, results, .. } => (arguments, results),
             _ => unreachable!("not a call"),
         };
+        let (arguments, results) = (self.slots(arguments), self.slots(results));
         if results.len() > 1 {
-            self.emit_list(results);
+            self.emit_list(&results);
             self.emit(Op::Results { count: results.len() as u16, window });
         }
-        let dst = if let [result] = **results { slot(result) } else { 0 };
-        self.emit_list(arguments);
+        let dst = if let [result] = *results { result } else { 0 };
+        self.emit_list(&arguments);
         if arguments.is_empty() {
             self.emit(Op::Registers([0; 7]));
         }
@@ -253,26 +288,44 @@ impl<'a> Selector<'a> {
                 let expected = signature_half(self.instance.signature_number(*signature));
                 self.emit(Op::Table { table: table.as_u32(), expected });
                 self.note_trap(index);
-                self.emit(Op::CallIndirect { dst, arguments: count, index: slot(*entry), window });
+                self.emit(Op::CallIndirect { dst, arguments: count, index: self.slot(*entry), window });
             }
             _ => unreachable!("not a call"),
         }
     }
 
+    /// A register's first word in the window. Decoding has checked that there are not too many.
+    fn slot(&self, register: Register) -> Slot {
+        self.analysis.word(register) as Slot
+    }
+
+    /// All words of `registers`.
+    fn slots(&self, registers: &[Register]) -> Vec<Slot> {
+        let words = |&register: &Register| {
+            let first = self.slot(register);
+            first..first + self.body.ty(register).words() as Slot
+        };
+        registers.iter().flat_map(words).collect()
+    }
+
     /// Makes the window hold `register` here.
     fn read(&mut self, register: Register) -> Slot {
         self.needed.insert(register);
-        slot(register)
+        self.slot(register)
+    }
+
+    fn global_word(&self, global: GlobalIndex) -> u32 {
+        self.instance.linked().global_word(global) as u32
     }
 
     fn emit(&mut self, op: Op) {
         self.out.ops.push(op);
     }
 
-    fn emit_list(&mut self, registers: &[Register]) {
-        for chunk in registers.chunks(7).rev() {
+    fn emit_list(&mut self, slots: &[Slot]) {
+        for chunk in slots.chunks(7).rev() {
             let mut list = [0; 7];
-            chunk.iter().zip(&mut list).for_each(|(register, entry)| *entry = slot(*register));
+            list[..chunk.len()].copy_from_slice(chunk);
             self.emit(Op::Registers(list));
         }
     }
@@ -296,6 +349,8 @@ fn is_removable(instruction: &Instruction) -> bool {
             | I::Copy { .. }
             | I::Unary { .. }
             | I::Binary { .. }
+            | I::Vector { .. }
+            | I::Shuffle { .. }
             | I::Select { .. }
             | I::GlobalGet { .. }
             | I::MemorySize { .. }

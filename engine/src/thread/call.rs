@@ -46,7 +46,7 @@ impl Thread {
                 return Err(InvokeError::ArgumentType { function, position: position + 1, expected, given });
             }
         }
-        let words: Vec<u64> = arguments.iter().map(|value| value.to_bits()).collect();
+        let words: Vec<u64> = arguments.iter().flat_map(|value| value.to_words()).collect();
         self.call(function, &words)
     }
 
@@ -64,18 +64,18 @@ impl Thread {
         InvokeError::NoSuchFunction { name: name.to_owned(), available }
     }
 
-    /// Calls `function` with `arguments`, one word each.
+    /// Calls `function` with `arguments`, one word each, two of a vector ([`Value::to_words`]). Results are such words.
     ///
     /// # Errors
     /// If the thread is in no [phase](crate::Phase) to call the guest, there are too many or too few arguments, one
     /// is not the function reference that it must be, or the function traps.
     pub fn call(&self, function: FunctionIndex, arguments: &[u64]) -> Result<Vec<u64>, InvokeError> {
-        let signature = self.instance.module().signature_of(function);
+        let layout = self.instance.layout_of(function);
         if !self.instance.store().process().is_current() {
             return Err(InvokeError::Forked);
         }
         self.check_outside()?;
-        let words = arguments.len().max(signature.results.len());
+        let words = arguments.len().max(layout.results.len());
         self.check_arguments(function, arguments)?;
         let window = self.values.top();
         if !self.has_native_stack() || !self.values.fits(window, words) {
@@ -104,9 +104,9 @@ impl Thread {
         if let Some(coverage) = self.instance.coverage() {
             coverage.called();
         }
-        let signature = self.instance.module().signature_of(function);
+        let layout = self.instance.layout_of(function);
         // SAFETY: the caller vouches for the window.
-        unsafe { write_words(&signature.parameters, arguments, window) };
+        unsafe { write_words(&layout.parameter_types, arguments, window) };
         let code = self.instance.cell(function).load(Ordering::Acquire);
         let active = Active::new(self, window, words);
         let returned = self.call_native(function, code, window);
@@ -115,14 +115,14 @@ impl Thread {
         match self.panic_trap(function, Points::entry()).or(trap) {
             Some(trap) => Err(trap),
             // SAFETY: `call_native` wrote the results there.
-            None => Ok(unsafe { std::slice::from_raw_parts(window, signature.results.len()) }.to_vec()),
+            None => Ok(unsafe { std::slice::from_raw_parts(window, layout.results.len()) }.to_vec()),
         }
     }
 
     /// Refuses arguments that are too many or too few, or that are no function references where they must be:
     /// compiled code relies on references.
     fn check_arguments(&self, function: FunctionIndex, arguments: &[u64]) -> Result<(), InvokeError> {
-        let parameters = &self.instance.module().signature_of(function).parameters;
+        let parameters = &self.instance.layout_of(function).parameter_types;
         let name = || self.instance.module().function(function).name.clone();
         if parameters.len() != arguments.len() {
             let (expected, given) = (parameters.len(), arguments.len());
@@ -187,12 +187,9 @@ impl Thread {
             return false;
         }
         let layout = self.instance.layout_of(function);
-        let types = &self.instance.module().signature_of(function).results;
-        for (position, &ty) in types.iter().enumerate() {
+        for position in 0..layout.results.len() {
             // SAFETY: the window has room for the results; the context's words are this thread's.
-            unsafe {
-                *window.add(position) = layout.read_result(position, ty, &call.results, self.results())
-            };
+            unsafe { *window.add(position) = layout.read_result(position, &call.results, self.results()) };
         }
         true
     }

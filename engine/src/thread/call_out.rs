@@ -18,10 +18,10 @@ impl Thread {
     /// Calls the imported `function`: arguments and results in `window`. False if it failed: then the
     /// trap is pending. A panic of the host's code is a failure, too.
     pub(crate) fn call_host(&self, function: FunctionIndex, window: *mut u64) -> bool {
-        let signature = self.instance.module().signature_of(function);
+        let layout = self.instance.layout_of(function);
         // SAFETY: the window holds the arguments. They are copied, for the results go there too.
-        let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
-        let mut results = vec![0; signature.results.len()];
+        let arguments = unsafe { std::slice::from_raw_parts(window, layout.parameters.len()) }.to_vec();
+        let mut results = vec![0; layout.results.len()];
         self.observe(|| Event::HostCalled { function, arguments: &arguments });
         let outcome = match self.panic_trap(function, Points::entry()) {
             Some(trap) => Err(trap),
@@ -31,7 +31,7 @@ impl Thread {
         };
         if outcome.is_ok() {
             // SAFETY: the window has room for the results.
-            unsafe { write_words(&signature.results, &results, window) };
+            unsafe { write_words(&layout.result_types, &results, window) };
         }
         // SAFETY: the window has room for the results.
         let words = unsafe { std::slice::from_raw_parts(window, results.len()) };
@@ -58,7 +58,7 @@ impl Thread {
                 self.instance.store().process().assert_current();
                 let panicked = |message| HostError::Failed(format!("the host function panicked: {message}"));
                 outcome.map_err(panicked)??;
-                let types = &self.instance.module().signature_of(function).results;
+                let types = &self.instance.layout_of(function).result_types;
                 match self.forged(types, results) {
                     Some(position) => {
                         let what = "is no reference to a function of the store";
@@ -127,13 +127,13 @@ impl Thread {
         function: FunctionIndex,
         window: *mut u64,
     ) -> bool {
-        let signature = instance.module().signature_of(function);
+        let layout = instance.layout_of(function);
         // SAFETY: the caller vouches for the window.
-        let arguments = unsafe { std::slice::from_raw_parts(window, signature.parameters.len()) }.to_vec();
+        let arguments = unsafe { std::slice::from_raw_parts(window, layout.parameters.len()) }.to_vec();
         match self.call_linked(instance, function, &arguments) {
             Ok(results) => {
                 // SAFETY: the caller vouches for the window.
-                unsafe { write_words(&signature.results, &results, window) };
+                unsafe { write_words(&layout.result_types, &results, window) };
                 true
             }
             Err(error) => {

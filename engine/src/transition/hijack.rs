@@ -169,7 +169,7 @@ impl Thread {
 
     /// Site `number` of `version`, where a frame is pending.
     pub(crate) fn pending_site(&self, version: &CodeVersion, number: u32) -> PendingSite {
-        PendingSite::new(version, number, self.instance().body(version.function).registers.len())
+        PendingSite::new(version, number, self.instance().frame_words(version.function))
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.
@@ -257,9 +257,9 @@ impl<'i> Hijacking<'i> {
             let found = instance.registry().site_at(pc);
             let SiteRef { version, site } =
                 found.expect("compiled frames are at sites of versions in memory");
-            let registers = instance.body(version.function).registers.len();
+            let words = instance.frame_words(version.function);
             let is_chosen = choose(&version, site);
-            Decision { site: batch.add_site(PendingSite::new(&version, site, registers)), is_chosen }
+            Decision { site: batch.add_site(PendingSite::new(&version, site, words)), is_chosen }
         })
     }
 

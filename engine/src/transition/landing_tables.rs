@@ -163,7 +163,7 @@ impl Thread {
         let site = self.instance().registry().at_landing(entry, |version, table| {
             // SAFETY: the frame is whole, and its slot held the entry.
             let site = unsafe { table.site(version, entry, registers.callee_saved.rbp) };
-            PendingSite::new(version, site, self.instance().body(version.function).registers.len())
+            PendingSite::new(version, site, self.instance().frame_words(version.function))
         });
         let Some(site) = site else { not_in_a_table(slot, entry) };
         self.table_landings().update(|slots| slots - 1);

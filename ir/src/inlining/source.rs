@@ -8,6 +8,7 @@ use crate::index::FunctionIndex;
 use crate::liveness::Liveness;
 use crate::module::Module;
 use crate::point::{Points, Position, reverse_postorder};
+use crate::value::Type;
 
 /// A body, with its points and live registers.
 #[derive(Debug)]
@@ -59,10 +60,11 @@ fn calls(body: &Body) -> Vec<DirectCall> {
     calls
 }
 
-/// The body of `function`, if it is no larger than `most`, and can return.
+/// The body of `function`, if it is no larger than `most`, can return, and has no vectors: in the frame states of several
+/// activations every register is one word.
 pub(super) fn inlinable(module: &Module, function: FunctionIndex, most: u32) -> Option<&Body> {
     let body = module.function(function).body()?;
     let returns = |block| matches!(body.block(block).terminator, Terminator::Return { .. });
-    let fits = body.instruction_count() <= most as usize;
+    let fits = body.instruction_count() <= most as usize && !body.registers.contains(&Type::V128);
     (fits && reverse_postorder(body).into_iter().any(returns)).then_some(body)
 }

@@ -88,6 +88,7 @@ pub(super) fn write_value(out: &mut impl Write, value: Value) -> fmt::Result {
                 write!(out, "{float:?}")
             }
         }
+        Value::V128([low, high]) => write!(out, "{high:#018x}{low:016x}"),
         Value::NullFuncref | Value::Externref(0) => out.write_str("null"),
         Value::Externref(word) => write!(out, "{word:#x}"),
     }
@@ -103,6 +104,7 @@ pub(super) fn read_value(text: &str, ty: Type) -> Result<Value, ParseErrorKind> 
         Type::I64 => read_i64(text),
         Type::F32 => read_f32(text),
         Type::F64 => read_f64(text),
+        Type::V128 => read_v128(text),
         Type::Externref => read_i64(text).map(|value| Value::Externref(value.to_bits())),
         Type::Funcref => Err(Problem::Malformed),
     };
@@ -159,6 +161,16 @@ fn read_i64(text: &str) -> Result<Value, Problem> {
         return Ok(Value::I64(value));
     }
     Ok(Value::I64(magnitude as i64))
+}
+
+/// The bits, written without a sign.
+fn read_v128(text: &str) -> Result<Value, Problem> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |digits| (digits, 16));
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+        return Err(Problem::Malformed);
+    }
+    let bits = u128::from_str_radix(digits, radix).map_err(|_| Problem::OutOfRange)?;
+    Ok(Value::of_bytes(bits.to_le_bytes()))
 }
 
 fn read_f32(text: &str) -> Result<Value, Problem> {

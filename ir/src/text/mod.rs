@@ -77,6 +77,7 @@
 //!             | "switch" rN "," "[" bN,* "]" "," bN
 //! instruction = (rN,* "=")? operation
 //! operation   = T ".const" number | "ref.null" | "extern.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
+//!             | vector (number ",")? rN,+ | "i8x16.shuffle" number "," rN "," rN
 //!             | unary rN | binary rN "," rN | load rN ("+" number)? | store rN ("+" number)? "," rN
 //!             | "global.get" gN | "global.set" gN "," rN
 //!             | "memory.size" | "memory.grow" rN | "memory.fill" rN "," rN "," rN
@@ -94,6 +95,7 @@
 //! - Everything that is numbered is defined in the order of the numbers, and may be used before.
 //!   Functions have names instead: a word (a letter, `_` or `$`, then also digits and dots), or a
 //!   string. `null`, `import` and `g0` must be quoted to name functions.
+//! - A `v128` constant is one number of 128 bits, lane 0 lowest, and so are the lanes of a shuffle, a byte each.
 //! - Tables and element segments are of function references unless they say `externref`; a constant of that type is
 //!   `null`, or the number that a host uses.
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are

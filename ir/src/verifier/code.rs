@@ -5,7 +5,8 @@ use crate::body::{Body, Instruction, Terminator};
 use crate::index::{Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, TableIndex};
 use crate::module::{Global, Module, Signature};
 use crate::point::Position;
-use crate::value::Type::{self, Funcref, I32};
+use crate::value::Type::{self, Funcref, I32, V128};
+use crate::vector::VectorOp;
 
 /// Checks all of `body`, a body with `signature` in `module`, reached or not.
 pub(super) fn verify(
@@ -45,6 +46,14 @@ impl Checker<'_> {
                 self.registers(&[lhs, rhs], op.operands())?;
                 self.register(dst, op.result())
             }
+            I::Vector { op, lane, dst, ref operands } => self.vector(op, lane, dst, operands),
+            I::Shuffle { lanes, dst, lhs, rhs } => {
+                self.registers(&[dst, lhs, rhs], &[V128, V128, V128])?;
+                match lanes.iter().find(|&&lane| lane >= 32) {
+                    Some(&lane) => Err(CodeError::Lane { lane, lanes: 32 }),
+                    None => Ok(()),
+                }
+            }
             I::Select { dst, condition, if_true, if_false } => {
                 let ty = self.type_of(dst)?;
                 self.registers(&[condition, if_true, if_false], &[I32, ty, ty])
@@ -78,6 +87,13 @@ impl Checker<'_> {
             | I::ElementDrop { .. } => self.table_instruction(instruction),
             _ => self.memory_instruction(instruction),
         }
+    }
+
+    fn vector(&self, op: VectorOp, lane: u8, dst: Register, operands: &[Register]) -> Result<(), CodeError> {
+        self.list(List::Operands, operands, op.operands())?;
+        self.register(dst, op.result())?;
+        let lanes = if op.has_lane() { op.lanes() } else { 1 };
+        if lane < lanes { Ok(()) } else { Err(CodeError::Lane { lane, lanes }) }
     }
 
     fn memory_instruction(&self, instruction: &Instruction) -> Result<(), CodeError> {

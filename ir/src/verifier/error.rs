@@ -291,6 +291,8 @@ pub enum List {
     Results,
     /// Values of a return.
     Returned,
+    /// Operands of an operation on vectors.
+    Operands,
 }
 
 impl fmt::Display for List {
@@ -299,6 +301,7 @@ impl fmt::Display for List {
             List::Arguments => "arguments",
             List::Results => "results",
             List::Returned => "returned values",
+            List::Operands => "operands",
         })
     }
 }
@@ -338,6 +341,14 @@ pub enum CodeError {
         expected: usize,
         /// The length of the list.
         found: usize,
+    },
+    /// A vector has no such lane.
+    #[error("there is no lane {lane} of {lanes}")]
+    Lane {
+        /// The lane, from 0.
+        lane: u8,
+        /// How many there are.
+        lanes: u8,
     },
     /// A call assigns one register twice.
     #[error("{0} is assigned twice")]

@@ -23,6 +23,9 @@ pub enum EntryError {
     /// There is no such point in the new body.
     #[error("the new body has no {0}")]
     NoNewPoint(Point),
+    /// A body has vectors, and the values of a map are words.
+    #[error("a body has registers of type v128, and such activations are not carried: leave the entry out")]
+    Vectors,
     /// Execution does not resume at the point of the old body.
     #[error("that is a point of the old body at which execution does not resume")]
     OldNotResumable,
@@ -247,6 +250,9 @@ impl Side<'_> {
 }
 
 fn verify_entry([old, new]: &[Side<'_>; 2], entry: &MapEntry) -> Result<(), EntryError> {
+    if [old, new].iter().any(|side| side.types.contains(&Type::V128)) {
+        return Err(EntryError::Vectors);
+    }
     if !old.points.contains(entry.from) {
         return Err(EntryError::NoOldPoint);
     }

@@ -72,10 +72,6 @@ macro_rules! features {
 }
 
 features! {
-    /// 128-bit vectors.
-    Simd "simd",
-    /// Vectors with results that depend on the machine.
-    RelaxedSimd "relaxed-simd",
     /// Shared memories and atomic operations.
     Threads "threads",
     /// Shared globals, tables and functions.
@@ -120,8 +116,6 @@ impl Feature {
     /// How clang is told to make code without the feature, where that takes an option; others are not its default.
     pub fn clang_option(self) -> Option<&'static str> {
         match self {
-            Feature::Simd => Some("-mno-simd128"),
-            Feature::RelaxedSimd => Some("-mno-relaxed-simd"),
             Feature::Threads => Some("-mno-atomics, without -pthread"),
             Feature::TailCall => Some("-mno-tail-call"),
             Feature::MultiMemory => Some("-mno-multimemory"),

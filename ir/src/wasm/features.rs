@@ -19,12 +19,12 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::BULK_MEMORY_OPT)
     .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::FLOATS);
 
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 19] = [
-    (WasmFeatures::SIMD, Feature::Simd),
-    (WasmFeatures::RELAXED_SIMD, Feature::RelaxedSimd),
+const UNSUPPORTED: [(WasmFeatures, Feature); 17] = [
     (WasmFeatures::THREADS, Feature::Threads),
     (WasmFeatures::TAIL_CALL, Feature::TailCall),
     (WasmFeatures::MULTI_MEMORY, Feature::MultiMemory),

@@ -101,6 +101,8 @@ impl<'m> Translator<'m> {
             || self.variable(operator)
             || self.memory(operator)
             || self.table(operator)
+            || self.vector(operator)
+            || self.relaxed(operator)
         {
             return Ok(());
         }
@@ -144,6 +146,7 @@ impl<'m> Translator<'m> {
             Operator::I64Const { value } => Value::I64(value),
             Operator::F32Const { value } => Value::F32(value.bits()),
             Operator::F64Const { value } => Value::F64(value.bits()),
+            Operator::V128Const { value } => Value::of_bytes(*value.bytes()),
             Operator::RefNull { hty } => null(hty),
             _ => return false,
         }));
@@ -353,7 +356,7 @@ impl<'m> Translator<'m> {
     }
 
     /// Takes the top `N` entries, deepest first.
-    fn pop_registers<const N: usize>(&mut self) -> [Register; N] {
+    pub(super) fn pop_registers<const N: usize>(&mut self) -> [Register; N] {
         let base = self.operands.height() - N;
         let registers = std::array::from_fn(|i| self.read(self.operands.get(base + i), base + i));
         self.operands.truncate(base);

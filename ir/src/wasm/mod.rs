@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
-//! multi-value, extended constant expressions, bulk memory and reference types. Anything else is
+//! multi-value, extended constant expressions, bulk memory, reference types, vectors and relaxed vectors. Anything else is
 //! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
 //! would accept is [`ImportError::Malformed`]. Custom sections other than names are ignored, and a
 //! broken name section is too, as WebAssembly has it.
@@ -30,8 +30,10 @@ mod locals;
 mod names;
 mod operands;
 mod operators;
+mod relaxed;
 mod sections;
 mod source;
+mod vector;
 
 pub use error::{Feature, ImportError};
 pub use features::unsupported_features;

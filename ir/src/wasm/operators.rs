@@ -66,9 +66,10 @@ computations! {
     load {
         I32Load I64Load F32Load F64Load I32Load8S I32Load8U I32Load16S I32Load16U
         I64Load8S I64Load8U I64Load16S I64Load16U I64Load32S I64Load32U
+        V128Load V128Load32Zero V128Load64Zero
     }
     store {
-        I32Store I64Store F32Store F64Store I32Store8 I32Store16 I64Store8 I64Store16 I64Store32
+        I32Store I64Store F32Store F64Store I32Store8 I32Store16 I64Store8 I64Store16 I64Store32 V128Store
     }
 }
 
@@ -80,16 +81,24 @@ mod tests {
 
     use super::computation;
     use crate::FunctionKind;
+    use crate::wasm::vector;
 
     /// The proposals of the supported operators, as the parser's list has them.
-    const SUPPORTED: [&str; 5] =
-        ["mvp", "sign_extension", "saturating_float_to_int", "bulk_memory", "reference_types"];
+    const SUPPORTED: [&str; 7] = [
+        "mvp",
+        "sign_extension",
+        "saturating_float_to_int",
+        "bulk_memory",
+        "reference_types",
+        "simd",
+        "relaxed_simd",
+    ];
 
     /// All operators that do more than compute, each where control reaches it.
     const OTHERS: &str = r#"(module
         (table 1 funcref) (memory 1) (global (mut i32) (i32.const 0))
         (data "") (elem func 0)
-        (func (param i32) (result i32) (local i32 funcref)
+        (func (param i32) (result i32) (local i32 v128 funcref)
             nop block end loop end
             block local.get 0 br_if 0 br 0 end
             block local.get 0 br_table 0 0 end
@@ -108,6 +117,21 @@ mod tests {
             i32.const 0 i32.const 0 table.get table.set 0
             ref.func 0 table.size table.grow drop
             ref.null func ref.is_null drop
+            local.get 2 i8x16.extract_lane_s 0 drop local.get 2 i8x16.extract_lane_u 0 drop
+            local.get 2 i16x8.extract_lane_s 0 drop local.get 2 i16x8.extract_lane_u 0 drop
+            local.get 2 i32x4.extract_lane 0 drop local.get 2 i64x2.extract_lane 0 drop
+            local.get 2 f32x4.extract_lane 0 drop local.get 2 f64x2.extract_lane 0 drop
+            local.get 2 i32.const 0 i8x16.replace_lane 0 drop
+            local.get 2 i32.const 0 i16x8.replace_lane 0 drop
+            local.get 2 i32.const 0 i32x4.replace_lane 0 drop
+            local.get 2 i64.const 0 i64x2.replace_lane 0 drop
+            local.get 2 f32.const 0 f32x4.replace_lane 0 drop
+            local.get 2 f64.const 0 f64x2.replace_lane 0 drop
+            i32.const 0 local.get 2 v128.load8_lane 0 drop i32.const 0 local.get 2 v128.store8_lane 0
+            i32.const 0 local.get 2 v128.load16_lane 0 drop i32.const 0 local.get 2 v128.store16_lane 0
+            i32.const 0 local.get 2 v128.load32_lane 0 drop i32.const 0 local.get 2 v128.store32_lane 0
+            i32.const 0 local.get 2 v128.load64_lane 0 drop i32.const 0 local.get 2 v128.store64_lane 0
+            v128.const i32x4 0 0 0 0 local.get 2 i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 drop
             i32.const 0))"#;
 
     macro_rules! simple {
@@ -146,7 +170,7 @@ mod tests {
     fn every_operator_that_validation_lets_through_is_translated() {
         let supported = all().into_iter().filter(|(proposal, ..)| SUPPORTED.contains(proposal));
         let others: BTreeSet<String> = supported
-            .filter(|(.., operator)| operator.as_ref().and_then(computation).is_none())
+            .filter(|(.., operator)| !operator.as_ref().is_some_and(is_translated))
             .map(|(_, name, _)| name.to_owned())
             // Not valid with any number of types but one, which is `TypedSelect`.
             .filter(|name| name != "TypedSelectMulti")
@@ -156,6 +180,10 @@ mod tests {
         let module = super::super::import(&bytes).expect("all of it is supported");
         let FunctionKind::Defined(body) = &module.functions[0].kind else { panic!("it is defined") };
         assert!(!body.blocks.is_empty());
+    }
+
+    fn is_translated(operator: &Operator<'_>) -> bool {
+        computation(operator).is_some() || vector::is_translated(operator)
     }
 
     /// The names of the operators in a module's bodies.

@@ -59,7 +59,7 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
         ValType::F32 => Ok(Type::F32),
         ValType::F64 => Ok(Type::F64),
         ValType::FUNCREF => Ok(Type::Funcref),
-        ValType::V128 => Err(ImportError::Unsupported { feature: Feature::Simd, offset }),
+        ValType::V128 => Ok(Type::V128),
         ValType::EXTERNREF => Ok(Type::Externref),
         ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
     }
@@ -277,6 +277,7 @@ fn constant(expression: &ConstExpr<'_>) -> Result<ConstantExpression> {
             Operator::I64Const { value } => ConstantStep::Value(Value::I64(value)),
             Operator::F32Const { value } => ConstantStep::Value(Value::F32(value.bits())),
             Operator::F64Const { value } => ConstantStep::Value(Value::F64(value.bits())),
+            Operator::V128Const { value } => ConstantStep::Value(Value::of_bytes(*value.bytes())),
             Operator::RefNull { hty } => ConstantStep::Value(null(hty)),
             Operator::GlobalGet { global_index } => {
                 ConstantStep::Global(GlobalIndex::new(global_index as usize))

@@ -2,7 +2,7 @@
 
 use osr_ir::{
     BasicBlock, BinaryOp, Block, Body, ElementIndex, FunctionIndex, GlobalIndex, Instruction, LoadOp,
-    Register, Signature, SignatureIndex, StoreOp, TableIndex, Terminator, Type, UnaryOp,
+    Register, Signature, SignatureIndex, StoreOp, TableIndex, Terminator, Type, UnaryOp, VectorOp,
 };
 
 use super::{Generator, Shape};
@@ -106,7 +106,21 @@ impl Generator<'_> {
     }
 
     fn plain_instruction(&mut self, body: &Body) -> Option<Instruction> {
-        Some(match self.tape.below(4) {
+        Some(match self.tape.below(6) {
+            4 => {
+                let op = self.tape.pick(VectorOp::ALL);
+                let lane = if op.has_lane() { self.tape.below(op.lanes().into()) as u8 } else { 0 };
+                let lane = lane + u8::from(self.strays()) * op.lanes();
+                let dst = self.register(body, op.result());
+                let operands = op.operands().iter().map(|&ty| self.register(body, ty)).collect();
+                Instruction::Vector { op, lane, dst, operands }
+            }
+            5 => {
+                let bound = if self.strays() { 256 } else { 32 };
+                let lanes = std::array::from_fn(|_| self.tape.below(bound) as u8);
+                let [dst, lhs, rhs] = [Type::V128; 3].map(|ty| self.register(body, ty));
+                Instruction::Shuffle { lanes, dst, lhs, rhs }
+            }
             0 => {
                 let ty = self.ty();
                 Instruction::Copy { dst: self.register(body, ty), src: self.register(body, ty) }

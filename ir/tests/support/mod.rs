@@ -131,6 +131,7 @@ impl Generator<'_> {
             Type::I64 => Value::I64(bits as i64),
             Type::F32 => Value::F32(bits as u32),
             Type::F64 => Value::F64(bits),
+            Type::V128 => Value::V128([bits, self.tape.bits()]),
             Type::Funcref => Value::NullFuncref,
             Type::Externref => Value::Externref(bits),
         }

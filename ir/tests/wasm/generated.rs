@@ -5,6 +5,7 @@ use osr_ir::wasm;
 use proptest::prelude::*;
 use wasm_smith::Config;
 
+/// Modules with reference types have vectors, too.
 fn config(has_reference_types: bool) -> Config {
     Config {
         // Small sections leave more of the seed to function bodies.
@@ -27,8 +28,8 @@ fn config(has_reference_types: bool) -> Config {
         gc_enabled: false,
         memory64_enabled: false,
         reference_types_enabled: has_reference_types,
-        relaxed_simd_enabled: false,
-        simd_enabled: false,
+        relaxed_simd_enabled: has_reference_types,
+        simd_enabled: has_reference_types,
         tail_call_enabled: false,
         threads_enabled: false,
         wide_arithmetic_enabled: false,

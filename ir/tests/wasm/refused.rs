@@ -22,12 +22,6 @@ fn is_unsupported(source: &str, feature: Feature) {
 #[test]
 fn unsupported_features_are_named() {
     let cases = [
-        ("(module (func (local v128)))", Feature::Simd),
-        ("(module (func (drop (i32x4.splat (i32.const 1)))))", Feature::Simd),
-        (
-            "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
-            Feature::Simd,
-        ),
         ("(module (memory 1 1 shared))", Feature::Threads),
         ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", Feature::Threads),
         ("(module (func $f return_call $f))", Feature::TailCall),
@@ -65,11 +59,11 @@ fn components_are_refused() {
 
 #[test]
 fn the_offset_is_that_of_the_operator() {
-    let bytes = wat::parse_str("(module (func nop nop i32.const 1 i32x4.splat drop))").expect("text");
-    let splat = bytes.windows(2).position(|pair| pair == [0xfd, 0x11]).expect("the operator") as u64;
-    let expected = ImportError::Unsupported { feature: Feature::Simd, offset: splat };
+    let bytes = wat::parse_str("(module (func nop nop return_call 0))").expect("text");
+    let call = bytes.windows(2).position(|pair| pair == [0x12, 0x00]).expect("the operator") as u64;
+    let expected = ImportError::Unsupported { feature: Feature::TailCall, offset: call };
     assert_eq!(wasm::import(&bytes), Err(expected.clone()));
-    assert_eq!(expected.to_string(), format!("simd is not supported (at offset {splat:#x})"));
+    assert_eq!(expected.to_string(), format!("tail-call is not supported (at offset {call:#x})"));
 }
 
 #[test]
@@ -83,8 +77,8 @@ fn ill_typed_code_is_malformed_even_beside_newer_features() {
     ] {
         assert!(matches!(refusal(source), ImportError::Malformed { .. }), "{source}");
     }
-    let both = "(module (func i32.const 1) (func (param v128)))";
-    assert!(matches!(refusal(both), ImportError::Unsupported { feature: Feature::Simd, .. }));
+    let both = "(module (func i32.const 1) (func (param (ref func))))";
+    assert!(matches!(refusal(both), ImportError::Unsupported { feature: Feature::FunctionReferences, .. }));
 }
 
 #[test]
@@ -95,11 +89,12 @@ fn all_unsupported_features_are_listed_once() {
         assert!(all.iter().all(|&(_, offset)| offset < bytes.len() as u64), "{all:?}");
         all.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>()
     };
-    use Feature::{FunctionReferences, Simd, TailCall, Threads};
-    let many = "(module (memory 1 2 shared) (func (param (ref func))) (func (param v128)) (func (param v128))
+    use Feature::{FunctionReferences, GarbageCollection, TailCall, Threads};
+    let many =
+        "(module (memory 1 2 shared) (func (param (ref func))) (func (param anyref)) (func (param anyref))
         (func return_call 3) (func return_call 3))";
-    assert_eq!(features(many), [FunctionReferences, Simd, Threads, TailCall]);
-    assert_eq!(features("(module (func (param v128)) (func i32.const 1))"), [Simd]);
+    assert_eq!(features(many), [FunctionReferences, GarbageCollection, Threads, TailCall]);
+    assert_eq!(features("(module (func (param (ref func))) (func i32.const 1))"), [FunctionReferences]);
     assert_eq!(features("(module)"), []);
 }
 

@@ -1,5 +1,6 @@
 //! The text of a case with the expectations that hold.
 
+use osr_ir::word_layout::word_types;
 use osr_ir::{ExportItem, Module};
 
 use super::parse::{Call, EXPECTED, Verb};
@@ -54,7 +55,7 @@ pub(super) fn spell(module: &Module, call: &Call, outcome: &Result<Vec<u64>, Str
     let types = &module.signature_of(function).results;
     match outcome {
         Ok(words) => {
-            let results = types.iter().zip(words).map(|(&ty, &word)| print_word(ty, word));
+            let results = word_types(types).zip(words).map(|(ty, &word)| print_word(ty, word));
             results.collect::<Vec<_>>().join(" ")
         }
         Err(error) => format!("trap {}", error.trim_start_matches("trap: ")),

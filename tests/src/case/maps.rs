@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use osr_engine::{CodeVersion, EntryPoint, FrameMapEntry, Instance, Location, VirtualActivation};
-use osr_ir::{FunctionIndex, Module, PointKind, Points, Register, Type};
+use osr_ir::{FunctionIndex, Module, PointKind, Points, Register, Type, WordLayout};
 
 use super::parse::Maps;
 use super::value::print_word;
@@ -52,7 +52,8 @@ fn write_sites(text: &mut String, instance: &Instance, version: &CodeVersion) {
             let word = entry.register.index();
             let owner = chain.iter().find(|activation| activation.offset <= word).expect("it has all words");
             let body = instance.module().function(owner.function).body().expect("it is defined");
-            let register = Register::new(word - owner.offset);
+            let words = WordLayout::of(body.registers.iter().copied());
+            let register = Register::new(words.value_at(word - owner.offset));
             let ty = body.ty(register);
             let name =
                 if chain.len() > 1 { format!("{}.", name(instance, owner.function)) } else { String::new() };

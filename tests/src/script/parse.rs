@@ -2,7 +2,7 @@
 
 use osr_ir::wasm::{self, ImportError};
 use osr_ir::{Type, Value};
-use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 use wast::token::Id;
@@ -109,7 +109,7 @@ fn value(argument: WastArg<'_>) -> Result<Value, Missing> {
         WastArgCore::I64(value) => Ok(Value::I64(value)),
         WastArgCore::F32(value) => Ok(Value::F32(value.bits)),
         WastArgCore::F64(value) => Ok(Value::F64(value.bits)),
-        WastArgCore::V128(_) => Err(wasm::Feature::Simd.name()),
+        WastArgCore::V128(value) => Ok(Value::of_bytes(value.to_le_bytes())),
         WastArgCore::RefNull(ty) => null(ty),
         WastArgCore::RefExtern(number) => Ok(external(number)),
         WastArgCore::RefHost(_) => Err(wasm::Feature::GarbageCollection.name()),
@@ -129,7 +129,7 @@ fn core_pattern(result: WastRetCore<'_>) -> Result<Pattern, Missing> {
         WastRetCore::I64(value) => Ok(Pattern::exactly(Value::I64(value))),
         WastRetCore::F32(pattern) => Ok(float(Type::F32, pattern, |value| Value::F32(value.bits))),
         WastRetCore::F64(pattern) => Ok(float(Type::F64, pattern, |value| Value::F64(value.bits))),
-        WastRetCore::V128(_) => Err(wasm::Feature::Simd.name()),
+        WastRetCore::V128(pattern) => Ok(vector(pattern)),
         WastRetCore::RefNull(None) => {
             Ok(Pattern::Either([Value::NullFuncref, Value::Externref(0)].map(Pattern::exactly).into()))
         }
@@ -146,6 +146,24 @@ fn core_pattern(result: WastRetCore<'_>) -> Result<Pattern, Missing> {
         | WastRetCore::RefI31Shared => Err(wasm::Feature::GarbageCollection.name()),
         WastRetCore::Either(results) => {
             results.into_iter().map(core_pattern).collect::<Result<_, _>>().map(Pattern::Either)
+        }
+    }
+}
+
+/// A result that is a vector.
+fn vector(pattern: V128Pattern) -> Pattern {
+    let bytes =
+        |bytes: Vec<u8>| Pattern::exactly(Value::of_bytes(bytes.try_into().expect("16 bytes are a vector")));
+    match pattern {
+        V128Pattern::I8x16(lanes) => bytes(lanes.iter().flat_map(|lane| lane.to_le_bytes()).collect()),
+        V128Pattern::I16x8(lanes) => bytes(lanes.iter().flat_map(|lane| lane.to_le_bytes()).collect()),
+        V128Pattern::I32x4(lanes) => bytes(lanes.iter().flat_map(|lane| lane.to_le_bytes()).collect()),
+        V128Pattern::I64x2(lanes) => bytes(lanes.iter().flat_map(|lane| lane.to_le_bytes()).collect()),
+        V128Pattern::F32x4(lanes) => {
+            Pattern::Lanes(lanes.map(|lane| float(Type::F32, lane, |value| Value::F32(value.bits))).into())
+        }
+        V128Pattern::F64x2(lanes) => {
+            Pattern::Lanes(lanes.map(|lane| float(Type::F64, lane, |value| Value::F64(value.bits))).into())
         }
     }
 }

@@ -69,7 +69,7 @@ struct Run<'s> {
 }
 
 /// Results with their types, or a trap.
-type Outcome = Result<Vec<(Type, u64)>, TrapKind>;
+type Outcome = Result<Vec<(Type, Vec<u64>)>, TrapKind>;
 
 impl<'s> Run<'s> {
     fn new(settings: &'s Settings) -> Run<'s> {
@@ -109,7 +109,7 @@ impl<'s> Run<'s> {
                 let matches = outcome.as_ref().is_ok_and(|words| {
                     let mut pairs = expected.iter().zip(words);
                     expected.len() == words.len()
-                        && pairs.all(|(pattern, &(ty, word))| pattern.matches(ty, word))
+                        && pairs.all(|(pattern, (ty, words))| pattern.matches(*ty, words))
                 });
                 if matches { Ok(()) } else { fail(format!("{outcome:x?} instead of {expected:x?}")) }
             }
@@ -232,7 +232,9 @@ impl<'s> Run<'s> {
                     Ok(words) => {
                         let index = live.instance.exported_function(function).expect("it was called");
                         let types = &live.instance.module().signature_of(index).results;
-                        Ok(Ok(types.iter().copied().zip(words).collect()))
+                        let mut words = words.into_iter();
+                        let mut of = |&ty: &Type| (ty, words.by_ref().take(ty.words()).collect());
+                        Ok(Ok(types.iter().map(&mut of).collect()))
                     }
                     Err(InvokeError::Trap(trap)) => Ok(Err(trap.kind)),
                     Err(error) => fail(error.to_string()),
@@ -243,7 +245,7 @@ impl<'s> Run<'s> {
                 match live.instance.module().export(global) {
                     Some(ExportItem::Global(index)) => {
                         let ty = live.instance.module().globals[index.index()].ty;
-                        Ok(Ok(vec![(ty, live.instance.global(index))]))
+                        Ok(Ok(vec![(ty, live.instance.global_value(index))]))
                     }
                     _ => fail(format!("there is no exported global `{global}`")),
                 }

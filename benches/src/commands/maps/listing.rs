@@ -5,11 +5,11 @@ use std::fmt;
 use osr_engine::{
     CodeVersion, CompileError, EntryPoint, FrameMapEntry, Instance, Location, VirtualActivation,
 };
-use osr_ir::{Body, FunctionIndex, Module, Points, Shown, Type};
+use osr_ir::{Body, FunctionIndex, Module, Points, Shown, Type, WordLayout};
 use serde::Serialize;
 
 use super::disassembly::disassemble;
-use crate::number::{show, show_signature};
+use crate::number::{show_all, show_signature};
 
 /// A version of a function.
 #[derive(Debug, Serialize)]
@@ -208,10 +208,17 @@ impl View<'_> {
         let outwards = chain.iter().position(|activation| activation.offset <= word);
         let number = outwards.expect("every word is a register of some activation");
         let VirtualActivation { function, offset, .. } = chain[number];
-        let (register, ty) = (word - offset, self.body(function).registers[word - offset]);
+        let words = WordLayout::of(self.body(function).registers.iter().copied());
+        let register = words.value_at(word - offset);
+        let ty = self.body(function).registers[register];
+        let half = match (ty.words(), word - offset - words.first(register)) {
+            (1, _) => "",
+            (_, 0) => " low",
+            _ => " high",
+        };
         match chain.len() {
-            1 => (format!("r{register}"), ty),
-            activations => (format!("v{}.r{register}", activations - 1 - number), ty),
+            1 => (format!("r{register}{half}"), ty),
+            activations => (format!("v{}.r{register}{half}", activations - 1 - number), ty),
         }
     }
 
@@ -230,7 +237,9 @@ impl View<'_> {
                 Location::Register(register) => format!("{register:?}").to_lowercase(),
                 Location::FrameSlot(offset) if offset < 0 => format!("[rbp-{:#x}]", offset.unsigned_abs()),
                 Location::FrameSlot(offset) => format!("[rbp+{offset:#x}]"),
-                Location::Constant(n) => format!("constant {}", show(ty, maps.constant(n))),
+                Location::Constant(n) => {
+                    format!("constant {}", show_all(&[ty], &[maps.constant(n)]).join(""))
+                }
                 Location::Result(n) => format!("result word {n}"),
                 Location::Pad => "pad".to_owned(),
             };

@@ -154,7 +154,7 @@ fn first_failure(call: &Call, judge: &mut Judge<'_>) -> Result<(Candidate, Failu
 /// What a schedule of `candidate`, whose program's file has these contents, is known by.
 fn scheduled_run(call: &Call, candidate: &Candidate, program: &[u8]) -> ScheduledRun {
     let types: Vec<osr_ir::Type> = candidate.arguments.iter().map(|value| value.ty()).collect();
-    let words: Vec<u64> = candidate.arguments.iter().map(|value| value.to_bits()).collect();
+    let words: Vec<u64> = candidate.arguments.iter().flat_map(|value| value.to_words()).collect();
     let shown = crate::number::show_all(&types, &words);
     ScheduledRun::new(
         schedule_file::program_hash(program),

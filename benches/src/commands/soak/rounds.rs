@@ -152,7 +152,7 @@ fn subjects() -> Result<Vec<Subject>, Error> {
         let (name, function) = entry::find(&program, Some(&recorded.invoke))?;
         let texts: Vec<String> = recorded.small.iter().map(i64::to_string).collect();
         let values: Vec<Value> = read_arguments(name, program.module.signature_of(function), &texts)?;
-        let arguments = values.iter().map(|value| value.to_bits()).collect();
+        let arguments = values.iter().flat_map(|value| value.to_words()).collect();
         let calls = vec![Call { name: name.to_owned(), function, arguments }];
         Ok(Subject { name: recorded.name, module: program.module, calls })
     };

@@ -18,7 +18,7 @@ pub(crate) fn imports(quiet: bool) -> Imports {
     for (name, ty) in PRINTED {
         imports.function("env", name, signature(&[ty], &[]), move |_, arguments, _| {
             if !quiet {
-                output::to_stderr(format_args!("{}\n", show(ty, arguments[0])));
+                output::to_stderr(format_args!("{}\n", show(ty, arguments)));
             }
             Ok(())
         });

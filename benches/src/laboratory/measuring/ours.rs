@@ -29,7 +29,7 @@ impl Ours {
         let instance: Arc<Instance> = instance.map_err(|error| error.to_string())?;
         let thread = Thread::new(&instance).map_err(|error| error.to_string())?;
         thread.start().map_err(|error| error.to_string())?;
-        let words = call.arguments.iter().map(|value| value.to_bits()).collect();
+        let words = call.arguments.iter().flat_map(|value| value.to_words()).collect();
         Ok(Ours { thread, call, words })
     }
 }

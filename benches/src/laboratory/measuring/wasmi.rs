@@ -43,6 +43,7 @@ fn value(value: &Value) -> Val {
         Value::I64(number) => Val::I64(number),
         Value::F32(bits) => Val::F32(wasmi::F32::from_bits(bits)),
         Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
+        Value::V128([low, high]) => Val::V128(wasmi::V128::from(u128::from(high) << 64 | u128::from(low))),
         Value::NullFuncref => Val::FuncRef(wasmi::Nullable::Null),
         Value::Externref(_) => Val::ExternRef(wasmi::Nullable::Null),
     }
@@ -55,7 +56,7 @@ fn word(value: &Val) -> Result<u64, String> {
         Val::F32(number) => u64::from(number.to_bits()),
         Val::F64(number) => number.to_bits(),
         Val::FuncRef(reference) if reference.is_null() => 0,
-        _ => return Err("it gives a reference, which cannot be compared".to_owned()),
+        _ => return Err("it returns a reference or a vector, which is not compared".to_owned()),
     })
 }
 

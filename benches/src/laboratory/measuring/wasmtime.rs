@@ -47,6 +47,7 @@ fn value(value: &Value) -> Val {
         Value::I64(number) => Val::I64(number),
         Value::F32(bits) => Val::F32(bits),
         Value::F64(bits) => Val::F64(bits),
+        Value::V128([low, high]) => Val::V128((u128::from(high) << 64 | u128::from(low)).into()),
         Value::NullFuncref => Val::FuncRef(None),
         Value::Externref(_) => Val::ExternRef(None),
     }
@@ -59,7 +60,7 @@ fn word(value: &Val) -> Result<u64, String> {
         Val::F32(bits) => u64::from(bits),
         Val::F64(bits) => bits,
         Val::FuncRef(None) => 0,
-        _ => return Err("it gives a reference, which cannot be compared".to_owned()),
+        _ => return Err("it returns a reference or a vector, which is not compared".to_owned()),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use osr_ir::{BinaryOp, Instruction, LoadOp, Register, StoreOp, Value};
 
-use super::{Selector, slot};
+use super::Selector;
 use crate::interpreter::op::{Address, Op};
 
 impl Selector<'_> {
@@ -10,7 +10,7 @@ impl Selector<'_> {
     pub(super) fn load(&mut self, index: usize, op: LoadOp, dst: Register, address: Register, offset: u32) {
         self.note_trap(index);
         let address = self.address(index, address, offset);
-        self.emit(Op::load(op, slot(dst), address));
+        self.emit(Op::load(op, self.slot(dst), address));
     }
 
     /// `memory[address + offset] = value`.

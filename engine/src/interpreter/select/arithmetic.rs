@@ -2,7 +2,7 @@
 
 use osr_ir::{BinaryOp, Instruction, Register, Value};
 
-use super::{Selector, slot};
+use super::Selector;
 use crate::interpreter::op::{Op, Slot};
 
 /// A binary operation: its number, and where the result goes.
@@ -19,7 +19,7 @@ impl Selector<'_> {
         if op.may_trap() {
             self.note_trap(index);
         }
-        let binary = Binary { index, op, dst: slot(dst) };
+        let binary = Binary { index, op, dst: self.slot(dst) };
         if let Some(value) = self.constant(index, 1) {
             return self.with_constant(binary, lhs, value);
         }
@@ -61,7 +61,7 @@ impl Selector<'_> {
             }
             return true;
         }
-        let Some(fused) = Op::left_immediate(op, dst, value.to_bits(), slot(rhs)) else { return false };
+        let Some(fused) = Op::left_immediate(op, dst, value.to_bits(), self.slot(rhs)) else { return false };
         self.needed.insert(rhs);
         self.emit(fused);
         true
@@ -120,7 +120,7 @@ impl Selector<'_> {
             let (index, base) = (self.read(a), self.read(other));
             return Some(Op::ShiftAdd { dst, base, index, shift: shift as u16 & 31 });
         }
-        let registers = [dst, slot(a), slot(b), slot(other)];
+        let registers = [dst, self.slot(a), self.slot(b), self.slot(other)];
         let fused = match (op, operand) {
             (BinaryOp::F64Sub, 1) if inner == BinaryOp::F64Mul => {
                 let [dst, a, b, c] = registers;
@@ -147,8 +147,8 @@ impl Selector<'_> {
         if self.constant(at, 0).is_some() {
             return None;
         }
-        let plain = (slot(address), 0, offset);
-        let fused = Op::loaded(op, load, dst, slot(other), plain)?;
+        let plain = (self.slot(address), 0, offset);
+        let fused = Op::loaded(op, load, dst, self.slot(other), plain)?;
         self.taken[at] = true;
         self.note_trap(at);
         self.needed.insert(other);
@@ -158,7 +158,7 @@ impl Selector<'_> {
         };
         self.taken[add] = true;
         let address = self.read(register);
-        Op::loaded(op, load, dst, slot(other), (address, by, offset))
+        Op::loaded(op, load, dst, self.slot(other), (address, by, offset))
     }
 
     /// If the address of the access at `at` is a register plus a constant, which the operation for the

@@ -2,8 +2,8 @@
 
 use osr_ir::{BinaryOp, Block, Instruction, Register, Type, UnaryOp, Value};
 
+use super::Selector;
 use super::arithmetic::swapped;
-use super::{Selector, slot};
 use crate::interpreter::op::{Op, immediate};
 
 /// The right side of a comparison.
@@ -173,10 +173,10 @@ impl Selector<'_> {
         if !condition.holds || !self.can_wait(at, dst, src, compare) {
             return None;
         }
-        let (to, from) = (slot(dst), slot(src));
+        let (to, from) = (self.slot(dst), self.slot(src));
         let op = match condition.rhs {
             Right::Register(rhs) if rhs == dst => return None,
-            Right::Register(rhs) => Op::step(condition.op, to, from, by, slot(rhs))?,
+            Right::Register(rhs) => Op::step(condition.op, to, from, by, self.slot(rhs))?,
             Right::Constant(value) => {
                 Op::step_immediate(condition.op, to, from, by, i16::try_from(value).ok()?)?
             }

@@ -133,6 +133,8 @@ fn integer_rows() -> Vec<(&'static str, Vec<u64>, Result<u64, TrapKind>)> {
         ("i64.ge_u", vec![long_min, 1], Ok(1)),
         ("ref.is_null", vec![0], Ok(1)),
         ("ref.is_null", vec![1 << 32], Ok(0)),
+        ("extern.is_null", vec![0], Ok(1)),
+        ("extern.is_null", vec![7], Ok(0)),
     ]
 }
 
@@ -361,6 +363,7 @@ fn no_operation_leaves_anything_on_the_native_stack() {
     let one = |ty: &Type| match ty {
         Type::F32 => u64::from(1f32.to_bits()),
         Type::F64 => 1f64.to_bits(),
+        Type::V128 => unreachable!("of operations on vectors"),
         Type::Funcref | Type::Externref => 0,
         Type::I32 | Type::I64 => 1,
     };

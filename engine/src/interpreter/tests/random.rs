@@ -160,6 +160,9 @@ fn access(random: &mut Random, into: &mut Vec<Instruction>) {
     let offset = random.choose(&[0, 4, 1000]);
     if random.below(2) == 0 {
         let op = random.choose(LoadOp::ALL);
+        if op.result() == Type::V128 {
+            return;
+        }
         let dst = register(random, op.result());
         into.push(Instruction::Load { op, dst, address, offset });
         if random.below(2) == 0 {
@@ -173,7 +176,7 @@ fn access(random: &mut Random, into: &mut Vec<Instruction>) {
         }
     } else {
         let op = random.choose(StoreOp::ALL);
-        if !op.result().is_float() {
+        if !op.result().is_float() && op.result() != Type::V128 {
             let value = register(random, op.result());
             into.push(Instruction::Store { op, address, value, offset });
         }

@@ -185,6 +185,7 @@ pub(super) fn constant(ty: osr_ir::Type, word: u64) -> Value {
         osr_ir::Type::I64 => Value::I64(word as i64),
         osr_ir::Type::F32 => Value::F32(word as u32),
         osr_ir::Type::F64 => Value::F64(word),
+        osr_ir::Type::V128 => Value::V128([word; 2]),
         osr_ir::Type::Funcref => Value::NullFuncref,
         osr_ir::Type::Externref => Value::Externref(word),
     }

@@ -243,7 +243,7 @@ impl Follower {
     }
 
     fn host_called(&mut self, execution: &Instance, function: FunctionIndex, arguments: &[u64]) -> Followed {
-        let types = &execution.module().signature_of(function).parameters;
+        let types = &execution.layout_of(function).parameter_types;
         match self.run() {
             Stop::HostCalled { function: called, arguments: given }
                 if called == function && are_equal(types, arguments, &given) => {}
@@ -336,14 +336,14 @@ impl Follower {
     fn compare_registers(&mut self, state: &FrameState<'_>) -> Followed {
         let Some(frame) = self.machine.innermost() else { return Err(self.not_at(state)) };
         let types = &self.machine.instance().body(state.function).registers;
-        let differs = |&(register, word): &(Register, u64)| {
+        let differs = |&(register, word, value): &(Register, usize, u64)| {
             self.compared.registers += 1;
-            !is_equal(types[register.index()], word, frame.registers[register.index()])
+            !is_equal(types[register.index()], value, frame.registers[word])
         };
-        match state.values().find(differs) {
+        match state.words().find(differs) {
             None => Ok(()),
-            Some((register, execution)) => {
-                let shadow = frame.registers[register.index()];
+            Some((register, word, execution)) => {
+                let shadow = frame.registers[word];
                 Err(Disagreement::Register { register, execution, shadow })
             }
         }
@@ -398,9 +398,12 @@ impl Follower {
         let types = ours.module().globals.iter().map(|global| global.ty);
         for (number, ty) in types.enumerate() {
             let global = GlobalIndex::new(number);
-            let (execution, shadow) = (execution.global(global), ours.global(global));
-            if !is_equal(ty, execution, shadow) {
-                return Err(Disagreement::Global { global, execution, shadow });
+            for (execution, shadow) in
+                execution.global_value(global).into_iter().zip(ours.global_value(global))
+            {
+                if !is_equal(ty, execution, shadow) {
+                    return Err(Disagreement::Global { global, execution, shadow });
+                }
             }
         }
         Ok(())
@@ -458,7 +461,7 @@ fn is_equal(ty: Type, word: u64, other: u64) -> bool {
     let is_nan = |word: u64| match ty {
         Type::F32 => f32::from_bits(word as u32).is_nan(),
         Type::F64 => f64::from_bits(word).is_nan(),
-        Type::I32 | Type::I64 | Type::Funcref | Type::Externref => false,
+        Type::I32 | Type::I64 | Type::V128 | Type::Funcref | Type::Externref => false,
     };
     word == other || (is_nan(word) && is_nan(other))
 }

@@ -1,7 +1,11 @@
 //! One instruction on one frame's registers and the module's state, straight from its definition.
 
+use std::ops::Range;
+
 use osr_compiler::reference::referenced;
-use osr_ir::{FunctionIndex, Instruction, LoadOp, Register, SignatureIndex, TableIndex, TrapKind};
+use osr_ir::{
+    FunctionIndex, Instruction, LoadOp, Register, SignatureIndex, TableIndex, TrapKind, WordLayout,
+};
 
 use crate::instance::Instance;
 use crate::interpreter::{evaluate_binary, evaluate_unary, execute_runtime};
@@ -11,10 +15,15 @@ use crate::memory::linear_memory::LinearMemory;
 pub(super) fn execute(
     instance: &Instance,
     instruction: &Instruction,
+    words: &WordLayout,
     registers: &mut [u64],
 ) -> Result<(), TrapKind> {
     use Instruction as I;
-    let get = |register: &Register| registers[register.index()];
+    let get = |register: &Register| registers[words.first(register.index())];
+    let dst = instruction.definitions().first().map_or(0..0, |dst| words.range(dst.index()));
+    if dst.len() > 1 {
+        return vector(instance, instruction, words, (registers, dst));
+    }
     let (dst, value) = match instruction {
         I::Const { dst, value } => (dst, value.to_bits()),
         I::Copy { dst, src } => (dst, get(src)),
@@ -25,22 +34,51 @@ pub(super) fn execute(
         }
         I::Load { op, dst, address, offset } => (dst, load(memory(instance)?, *op, get(address), *offset)?),
         I::Store { op, address, value, offset } => {
-            let bytes = &get(value).to_le_bytes()[..op.bytes() as usize];
-            let is_written = memory(instance)?.write(effective(get(address), *offset), bytes);
+            let source = registers[words.range(value.index())].iter().flat_map(|word| word.to_le_bytes());
+            let bytes: Vec<u8> = source.take(op.bytes() as usize).collect();
+            let is_written = memory(instance)?.write(effective(get(address), *offset), &bytes);
             return if is_written { Ok(()) } else { Err(TrapKind::MemoryOutOfBounds) };
         }
         I::GlobalGet { dst, global } => (dst, instance.global(*global)),
         I::GlobalSet { global, src } => {
-            instance.set_global(*global, get(src));
+            let source = &registers[words.range(src.index())];
+            instance.set_global(*global, source);
             return Ok(());
         }
         I::MemorySize { dst } => (dst, memory(instance).map_or(0, |memory| memory.pages().into())),
         I::RefFunc { dst, function } => (dst, instance.reference(*function)),
         // SAFETY: the registers are those of the body that contains the instruction.
-        other => return unsafe { execute_runtime(instance, other, registers.as_mut_ptr()) },
+        other => return unsafe { execute_runtime(instance, other, words, registers.as_mut_ptr()) },
     };
-    registers[dst.index()] = value;
+    registers[words.first(dst.index())] = value;
     Ok(())
+}
+
+/// The same of an instruction that defines a vector, whose words in `registers` are `dst`.
+fn vector(
+    instance: &Instance,
+    instruction: &Instruction,
+    words: &WordLayout,
+    (registers, dst): (&mut [u64], Range<usize>),
+) -> Result<(), TrapKind> {
+    use Instruction as I;
+    match instruction {
+        I::Const { value, .. } => {
+            dst.zip(value.to_words()).for_each(|(word, value)| registers[word] = value);
+            Ok(())
+        }
+        I::Copy { src, .. } => {
+            registers.copy_within(words.range(src.index()), dst.start);
+            Ok(())
+        }
+        I::Select { condition, if_true, if_false, .. } => {
+            let holds = registers[words.first(condition.index())] as u32 != 0;
+            registers.copy_within(words.range((if holds { if_true } else { if_false }).index()), dst.start);
+            Ok(())
+        }
+        // SAFETY: the registers are those of the body that contains the instruction.
+        other => unsafe { execute_runtime(instance, other, words, registers.as_mut_ptr()) },
+    }
 }
 
 /// The function that an indirect call reaches.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use osr_ir::{
     BasicBlock, Block, Body, FunctionIndex, Instruction, Point, PointKind, Points, Position, Register,
-    Terminator, TrapKind,
+    Terminator, TrapKind, WordLayout,
 };
 
 use super::instruction::{self, execute};
@@ -190,13 +190,13 @@ impl Machine {
 
     fn call(&mut self, function: FunctionIndex, arguments: Vec<u64>) {
         let function = self.instance.entered_body(function);
-        let Some(body) = self.instance.module().function(function).body() else {
+        if !self.instance.module().function(function).is_defined() {
             self.invocation().host = Some(function);
             self.stop = Some(Stop::HostCalled { function, arguments });
             return;
-        };
+        }
         let mut registers = arguments;
-        registers.resize(body.registers.len(), 0);
+        registers.resize(self.instance.frame_words(function), 0);
         let (block, counterpart) = (Block::new(Body::ENTRY), Counterpart::Entering);
         self.frames.push(Frame { function, block, index: 0, registers, counterpart });
         self.stop = Some(Stop::Arrived(Points::entry()));
@@ -205,20 +205,21 @@ impl Machine {
     fn step(&mut self, instance: &Instance) {
         let frame = self.frame();
         let block = instance.body(frame.function).block(frame.block);
+        let words = &instance.analysis(frame.function).words;
         match block.instructions.get(frame.index) {
             Some(Instruction::Call { function, arguments, .. }) => {
-                let arguments = frame.gather(arguments);
+                let arguments = frame.gather(words, arguments);
                 self.call(*function, arguments);
             }
             Some(Instruction::CallIndirect { table, signature, index, arguments, .. }) => {
-                let index = frame.registers[index.index()] as u32;
-                let arguments = frame.gather(arguments);
+                let index = frame.registers[words.first(index.index())] as u32;
+                let arguments = frame.gather(words, arguments);
                 match instruction::callee(instance, *table, *signature, index) {
                     Ok(function) => self.call(function, arguments),
                     Err(kind) => self.trap(kind),
                 }
             }
-            Some(instruction) => match execute(instance, instruction, &mut frame.registers) {
+            Some(instruction) => match execute(instance, instruction, words, &mut frame.registers) {
                 Ok(()) if instruction.is_call() => self.come_back(),
                 Ok(()) => frame.index += 1,
                 Err(kind) => self.trap(kind),
@@ -229,7 +230,8 @@ impl Machine {
 
     fn terminate(&mut self, instance: &Instance, block: &BasicBlock) {
         let frame = self.frame();
-        let get = |register: Register| frame.registers[register.index()];
+        let words = &instance.analysis(frame.function).words;
+        let get = |register: Register| frame.registers[words.first(register.index())];
         let target = match &block.terminator {
             Terminator::Jump { target } => *target,
             Terminator::Branch { condition, if_true, if_false } => {
@@ -243,7 +245,7 @@ impl Machine {
                 *targets.get(get(*index) as u32 as usize).unwrap_or(default)
             }
             Terminator::Return { values } => {
-                let results = frame.gather(values);
+                let results = frame.gather(words, values);
                 self.frames.pop();
                 return self.give(&results);
             }
@@ -263,9 +265,9 @@ impl Machine {
         }
         let frame = self.frames.last_mut().expect("something is being executed");
         let instruction = &self.instance.body(frame.function).block(frame.block).instructions[frame.index];
-        for (register, &word) in instruction.definitions().iter().zip(results) {
-            frame.registers[register.index()] = word;
-        }
+        let words = &self.instance.analysis(frame.function).words;
+        let defined = instruction.definitions().iter().flat_map(|register| words.range(register.index()));
+        defined.zip(results).for_each(|(word, &value)| frame.registers[word] = value);
         self.come_back();
     }
 
@@ -301,7 +303,8 @@ impl Machine {
 }
 
 impl Frame {
-    fn gather(&self, registers: &[Register]) -> Vec<u64> {
-        registers.iter().map(|register| self.registers[register.index()]).collect()
+    fn gather(&self, words: &WordLayout, registers: &[Register]) -> Vec<u64> {
+        let words = registers.iter().flat_map(|register| words.range(register.index()));
+        words.map(|word| self.registers[word]).collect()
     }
 }

@@ -134,7 +134,7 @@ impl Observed {
         register: usize,
     ) {
         let FrameState { function, point, .. } = state;
-        let mut words = vec![0; at.instance().body(state.function).registers.len()];
+        let mut words = vec![0; at.instance().frame_words(state.function)];
         state.values().for_each(|(register, word)| words[register.index()] = word);
         let (register, _) = state.values().nth(register).expect("it is live");
         words[register.index()] ^= FLIPPED;

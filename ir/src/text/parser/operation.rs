@@ -7,6 +7,7 @@ use crate::body::Instruction;
 use crate::index::{DataIndex, ElementIndex, TableIndex};
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::value::{Type, Value};
+use crate::vector::VectorOp;
 
 impl Code<'_, '_> {
     /// The instruction named `name`, which stands at `span` and has been taken.
@@ -34,6 +35,9 @@ impl Code<'_, '_> {
             self.parser.expect(",")?;
             return Ok(Instruction::Store { op, address, value: self.register()?, offset });
         }
+        if let Some(op) = VectorOp::from_name(name) {
+            return self.vector(name, op, results);
+        }
         if let Some(ty) = name.strip_suffix(".const").and_then(Type::from_name) {
             return self.constant(name, ty, results);
         }
@@ -42,6 +46,25 @@ impl Code<'_, '_> {
             "table" | "elem" => self.table_instruction(name, span, results),
             _ => self.other_instruction(name, span, results),
         }
+    }
+
+    fn vector(&mut self, name: &str, op: VectorOp, results: Results) -> Result<Instruction, Failure> {
+        let [dst] = results.take(name)?;
+        let lane = if op.has_lane() { self.lane()? } else { 0 };
+        let mut operands = vec![self.register()?];
+        while operands.len() < op.operands().len() {
+            self.parser.expect(",")?;
+            operands.push(self.register()?);
+        }
+        Ok(Instruction::Vector { op, lane, dst, operands })
+    }
+
+    /// The number of a lane, and the comma behind it.
+    fn lane(&mut self) -> Result<u8, Failure> {
+        let (text, span) = self.number()?;
+        let lane = literal::read_u32(text).ok().and_then(|number| u8::try_from(number).ok());
+        self.parser.expect(",")?;
+        lane.ok_or_else(|| span.error(ParseErrorKind::NotU32(text.to_owned())))
     }
 
     fn constant(&mut self, name: &str, ty: Type, results: Results) -> Result<Instruction, Failure> {
@@ -80,6 +103,13 @@ impl Code<'_, '_> {
             "ref.null" => {
                 let [dst] = results.take(name)?;
                 Instruction::Const { dst, value: Value::NullFuncref }
+            }
+            "i8x16.shuffle" => {
+                let [dst] = results.take(name)?;
+                let (text, span) = self.number()?;
+                let value = literal::read_value(text, Type::V128).map_err(|kind| span.error(kind))?;
+                let [lhs, rhs] = self.more_registers()?;
+                Instruction::Shuffle { lanes: value.to_bytes(), dst, lhs, rhs }
             }
             "extern.null" => {
                 let [dst] = results.take(name)?;

@@ -101,6 +101,15 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
             write!(out, "{} {}, {value}", op.name(), place(*address, *offset))
         }
         I::GlobalGet { global, .. } => write!(out, "global.get {global}"),
+        I::Vector { op, lane, operands, .. } if op.has_lane() => {
+            write!(out, "{} {lane}, {}", op.name(), list(operands))
+        }
+        I::Vector { op, operands, .. } => write!(out, "{} {}", op.name(), list(operands)),
+        I::Shuffle { lanes, lhs, rhs, .. } => {
+            write!(out, "i8x16.shuffle ")?;
+            write_value(out, Value::of_bytes(*lanes))?;
+            write!(out, ", {lhs}, {rhs}")
+        }
         I::GlobalSet { global, src } => write!(out, "global.set {global}, {src}"),
         I::RefFunc { function, .. } => {
             write!(out, "ref.func ")?;
