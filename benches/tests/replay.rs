@@ -124,7 +124,18 @@ fn a_program_that_traps_writes_what_it_was_asked_for() {
     let scratch = Scratch::new("trap-trace");
     let trap = scratch.file("t.wat", "(module (func $f (unreachable)) (func (export \"run\") (call $f)))");
     let [trace, schedule] = ["t.json", "s.json"].map(|name| scratch.path(name));
-    let done = osr_bench(&["run", &trap, "--trace", &trace, "--record", &schedule, "--explain", "--verify"]);
+    let done = osr_bench(&[
+        "run",
+        &trap,
+        "--tier",
+        "interpreter",
+        "--trace",
+        &trace,
+        "--record",
+        &schedule,
+        "--explain",
+        "--verify",
+    ]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     assert!(done.stderr.contains("nothing was compiled"), "{}", done.stderr);
     assert!(read(&trace).contains("trap: unreachable in f at p1"));

@@ -18,7 +18,15 @@ pub struct Analysis {
 impl Analysis {
     /// Those of `body`.
     pub fn of(body: &Body) -> Analysis {
-        let points = Points::of(body);
+        Analysis::with_points(body, Points::of(body))
+    }
+
+    /// Those of `body`, with the points at which code continues that speculates.
+    pub fn speculative(body: &Body) -> Analysis {
+        Analysis::with_points(body, Points::speculative(body))
+    }
+
+    fn with_points(body: &Body, points: Points) -> Analysis {
         let liveness = Liveness::of(body, &points);
         Analysis { points, liveness, words: WordLayout::of(body.registers.iter().copied()) }
     }

@@ -26,6 +26,7 @@ use super::trap_site::trap_sites;
 use super::{invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
 use crate::frame_map::{FrameMaps, VirtualFrames};
+use crate::guard::Guard;
 use crate::pad_sites::PadSites;
 use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
@@ -61,6 +62,8 @@ pub struct CompiledBody {
     pub unwind: FrameDescriptionEntry,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
+    /// Its guards, by their numbers.
+    pub guards: Box<[Guard]>,
 }
 
 /// A `call rel32` without its distance.
@@ -239,7 +242,7 @@ impl Compiler {
         cranelift.func.dfg.exception_tables.clear();
         let word = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
         let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
-        let safepoints =
+        let (safepoints, mut guards) =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         let mut control = ControlPlane::default();
         cranelift
@@ -257,6 +260,11 @@ impl Compiler {
             other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
         };
         let maps = safepoint::maps(source, &safepoints, compiled)?;
+        for (site, guard) in maps.guards.iter().enumerate() {
+            if let Some(guard) = guard {
+                guards[*guard as usize].site = Some(site as u32);
+            }
+        }
         let mut code = compiled.code_buffer().to_vec();
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
@@ -277,6 +285,7 @@ impl Compiler {
             residence: None,
             kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
             direct_calls: direct_calls(compiled, names),
+            guards: guards.into(),
             polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
             unwind,
         })

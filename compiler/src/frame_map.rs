@@ -183,7 +183,7 @@ const ENTRY_FORMATS: [EntryFormat; 3] = [
 ];
 
 const KINDS: [PointKind; 4] =
-    [PointKind::Entry, PointKind::LoopHeader, PointKind::AfterCall, PointKind::Trap];
+    [PointKind::Entry, PointKind::LoopHeader, PointKind::AfterCall, PointKind::Guard];
 
 impl Layout {
     const BYTES: usize = 8;

@@ -30,7 +30,13 @@ pub(super) struct NoRoom;
 
 /// Checks that a jump can be written behind each call in `code`. The code is made longer where its end is too near.
 pub(super) fn make_room(code: &mut Vec<u8>, maps: &CompiledMaps) -> Result<(), NoRoom> {
-    let sites = || maps.frame_maps.sites().map(|site| site.return_offset).zip(&maps.exits);
+    // Nothing returns behind the exit of a guard.
+    let is_returned_to = maps.guards.iter().map(Option::is_none);
+    let sites = || {
+        let offsets = maps.frame_maps.sites().map(|site| site.return_offset);
+        let all = offsets.zip(&maps.exits).zip(is_returned_to.clone());
+        all.filter(|(_, is_returned_to)| *is_returned_to).map(|(site, _)| site)
+    };
     let points: Vec<u32> = sites().filter(|(_, exit)| exit.is_none()).map(|(offset, _)| offset).collect();
     let mut kept: Vec<Range<u32>> = Vec::new();
     for (offset, exit) in sites() {

@@ -43,10 +43,13 @@
 //!         return_sites: ReturnSites::Plain,
 //!         inlining: None,
 //!         unrolling: 1,
+//!         guards_leave: true,
+//!         guards_fail: false,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,
 //!     },
 //!     profile: None,
+//!     speculation: None,
 //! };
 //! let compiled = Compiler::native().compile(&unit)?;
 //!
@@ -70,6 +73,7 @@ mod call;
 pub mod calling_convention;
 mod compiler;
 pub mod frame_map;
+mod guard;
 mod invalidation_point;
 mod isa;
 mod linked_module;
@@ -91,6 +95,7 @@ mod safepoint;
 mod settings;
 mod single_pass;
 mod source;
+mod speculation;
 mod state;
 mod translate;
 mod trap_site;
@@ -100,6 +105,7 @@ mod vector;
 
 pub use analysis::Analysis;
 pub use compiler::{CompileError, CompiledBody, Compiler, DirectCall};
+pub use guard::{DeoptReason, Guard};
 pub use invalidation_point::POINT_BYTES;
 pub use linked_module::{LinkedModule, is_elsewhere};
 pub use pad_sites::{PadRange, PadSites, Reference};
@@ -109,5 +115,6 @@ pub use runtime_operation::RuntimeOperation;
 pub use settings::{
     BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, ReturnSites, StateRecording,
 };
+pub use speculation::Speculation;
 pub use trap_site::TrapSite;
 pub use unit::{EntryPoint, Unit, VersionKey};

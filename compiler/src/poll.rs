@@ -194,22 +194,29 @@ impl Translator<'_, '_> {
 
     /// Leaves the frame that has called `poll`, the safepoint at `point`. Its state is what it is here.
     fn leave(&mut self, poll: ir::Inst, point: Point) {
-        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_poll_stub), point);
+        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_poll_stub), None, point);
         let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
         self.builder.func.set_srcloc(call, Origin::Leave(number).location());
     }
 
-    /// Calls the stub that the context has at `stub`, which does not return: the frame continues at `point` elsewhere.
-    pub(super) fn call_for_good(&mut self, stub: usize, point: Point) -> (ir::Inst, Safepoint) {
+    /// Calls the stub that the context has at `stub`, which does not return: the frame continues at `point` elsewhere. The
+    /// stub is passed the context, and the number if there is one.
+    pub(super) fn call_for_good(
+        &mut self,
+        stub: usize,
+        number: Option<u32>,
+        point: Point,
+    ) -> (ir::Inst, Safepoint) {
         let stub = Callee::At(self.context_word(stub));
+        let mut arguments = vec![self.context];
+        arguments.extend(number.map(|number| self.builder.ins().iconst(types::I64, i64::from(number))));
         let mut signature = ir::Signature::new(CallConv::SystemV);
-        signature.params.push(AbiParam::new(types::I64));
+        signature.params.resize(arguments.len(), AbiParam::new(types::I64));
         let signature = self.builder.import_signature(signature);
         let slots_current = self.slots_current.clone();
         let resumption = Resumption { point, results: &[], places: &[] };
         let keeping = Keeping::where_left(self.recording);
-        let (call, safepoint, _) =
-            self.call_with_state(signature, (stub, &[self.context]), resumption, keeping);
+        let (call, safepoint, _) = self.call_with_state(signature, (stub, &arguments), resumption, keeping);
         self.builder.ins().trap(never_trap_code());
         self.slots_current = slots_current;
         (call, safepoint)

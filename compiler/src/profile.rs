@@ -79,7 +79,7 @@ impl Profile {
                     layout.indirect_calls.push((point, take(3)));
                 }
             }
-            if let Terminator::Branch { .. } = basic_block.terminator {
+            if let Terminator::Branch { .. } | Terminator::Guard { .. } = basic_block.terminator {
                 layout.branches.push((block, take(2)));
             }
         }

@@ -52,7 +52,7 @@ impl Translator<'_, '_> {
         self.builder.ins().brif(leaves, cold, &[], next, &[]);
         self.builder.switch_to_block(cold);
         self.builder.seal_block(cold);
-        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_return_stub), point);
+        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_return_stub), None, point);
         self.record_safepoint(call, safepoint);
     }
 }

@@ -51,12 +51,15 @@ pub(super) struct Safepoint {
     pub(super) has_pad: bool,
     /// Whether another call, which does not return, is where the frame is left.
     pub(super) exits_apart: bool,
+    /// The number of the guard that leaves by this call.
+    pub(super) guard: Option<u32>,
 }
 
 impl Safepoint {
     /// A safepoint that resumes at `point`, where nothing is live.
     pub(super) fn new(point: Point) -> Safepoint {
-        Safepoint { point, state: State::new(), stored: None, has_pad: false, exits_apart: false }
+        let state = State::new();
+        Safepoint { point, state, stored: None, has_pad: false, exits_apart: false, guard: None }
     }
 }
 
@@ -71,6 +74,8 @@ pub(super) struct CompiledMaps {
     pub(super) exits: Vec<Option<u32>>,
     /// By site, the innermost virtual frame.
     pub(super) innermost: Vec<FrameIndex>,
+    /// By site, the guard that leaves there.
+    pub(super) guards: Vec<Option<u32>>,
 }
 
 /// A call in machine code.
@@ -106,7 +111,8 @@ pub(super) fn maps(
     let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
     let exits = calls.iter().map(|call| call.exit).collect();
     let innermost = calls.iter().map(|call| source.place(call.safepoint.point).0).collect();
-    Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost })
+    let guards = calls.iter().map(|call| call.safepoint.guard).collect();
+    Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost, guards })
 }
 
 /// The layout of a compiled body's frames.

@@ -171,6 +171,10 @@ pub struct CodeSettings {
     pub inlining: Option<InlineBudget>,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
+    /// Whether optimized code is left where a guard fails. If not, guards are branches, and nothing is speculated.
+    pub guards_leave: bool,
+    /// Whether guards count down to where one is to fail that holds.
+    pub guards_fail: bool,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,
     /// too, and all loops poll on their back-edges.
     pub shows_arrivals: bool,

@@ -16,6 +16,7 @@ use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Register, Terminat
 use osr_stubs::Context;
 
 use super::compiler::{LoadMerging, Request};
+use super::guard::Guard;
 use super::recording::{Stores, constant_registers};
 use super::registers::Registers;
 use super::safepoint::{Origin, Safepoint};
@@ -71,6 +72,8 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) profile: Option<&'a Profile>,
     /// The address that activations are counted at, if they are.
     pub(super) residence: Option<i64>,
+    /// Those that have an exit, by their number.
+    pub(super) guards: Vec<Guard>,
 }
 
 /// What is still to be translated.
@@ -93,13 +96,13 @@ pub(super) enum BlockLocal {
     One,
 }
 
-/// Builds the CLIF that `request` asks for, and returns its safepoints.
+/// Builds the CLIF that `request` asks for, and returns its safepoints and guards.
 pub(super) fn translate<'b>(
     request: Request<'_>,
     frontend: TargetFrontendConfig,
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
-) -> Vec<Safepoint> {
+) -> (Vec<Safepoint>, Vec<Guard>) {
     let Request { unit, source, load_merging, recording, residence } = request;
     let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
     let Source { body, analysis, .. } = source;
@@ -156,6 +159,7 @@ pub(super) fn translate<'b>(
         load_merging,
         profile: unit.profile,
         residence,
+        guards: Vec::new(),
     };
     match entry {
         EntryPoint::Function => translator.enter_function(start),
@@ -164,7 +168,7 @@ pub(super) fn translate<'b>(
     translator.translate_pending();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(frontend);
-    translator.safepoints
+    (translator.safepoints, translator.guards)
 }
 
 /// The machine signature: the context, then arguments or a frame state; results as far as registers go.
@@ -511,12 +515,16 @@ impl Translator<'_, '_> {
 
     fn terminator(&mut self, (block, copy): (Block, u8), terminator: &Terminator) {
         let here = (block, copy);
+        if let Some(guard) = self.guard_of(block, terminator) {
+            return self.guard(here, guard);
+        }
         match terminator {
             Terminator::Jump { target } => {
                 let target = self.edge(here, *target);
                 self.builder.ins().jump(target, &[]);
             }
-            Terminator::Branch { condition, if_true, if_false } => {
+            Terminator::Branch { condition, if_true, if_false }
+            | Terminator::Guard { condition, next: if_true, exit: if_false } => {
                 let condition = self.read(*condition);
                 self.profile_branch(block, condition);
                 let (yes, no) = (self.edge(here, *if_true), self.edge(here, *if_false));

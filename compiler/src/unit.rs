@@ -9,6 +9,7 @@ use crate::analysis::Analysis;
 use crate::linked_module::LinkedModule;
 use crate::profile::Profile;
 use crate::settings::{CodeSettings, CompiledTier};
+use crate::speculation::Speculation;
 
 /// Where a version is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,4 +53,7 @@ pub struct Unit<'a> {
     pub settings: CodeSettings,
     /// What the code counts, if it is to: baseline code profiles. It keeps the profile's address.
     pub profile: Option<&'a Profile>,
+    /// What the code relies on, if it is optimized code that speculates. There are the
+    /// [points](crate::Analysis::speculative) for that.
+    pub speculation: Option<&'a Speculation>,
 }

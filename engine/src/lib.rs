@@ -206,8 +206,8 @@ pub use osr_compiler::frame_map::{
 };
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{
-    BaselineCompiler, CallBinding, CompileError, CompiledTier, EntryPoint, Poll, StateRecording, TrapSite,
-    VersionKey,
+    BaselineCompiler, CallBinding, CompileError, CompiledTier, DeoptReason, EntryPoint, Guard, Poll,
+    StateRecording, TrapSite, VersionKey,
 };
 pub use phase::{NotNow, Phase};
 pub use settings::Settings;
@@ -220,6 +220,7 @@ pub use settings::mechanism::{
     Placement, Preset, RebuildTime, Refusal,
 };
 pub use settings::planted::PlantedDefect;
+pub use settings::speculate::SpeculationKind;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;

@@ -276,6 +276,12 @@ pub enum Terminator {
     Branch { condition: Register, if_true: Block, if_false: Block },
     /// Go to `targets[index]`, or to `default` if `index` (unsigned) is beyond them.
     Switch { index: Register, targets: Vec<Block>, default: Block },
+    /// Go to `next` if `condition` is not zero, else to `exit`: a branch that speculates. Optimized code has nothing for
+    /// `exit`, unless it gets there in another way: it leaves, and the activation continues at the [point] of `exit` in
+    /// another tier.
+    ///
+    /// [point]: crate::PointKind::Guard
+    Guard { condition: Register, next: Block, exit: Block },
     /// Leave the function.
     Return { values: Vec<Register> },
     /// Trap: [`Unreachable`](crate::TrapKind::Unreachable).
@@ -287,7 +293,7 @@ impl Terminator {
     pub fn each_use(&self, mut visit: impl FnMut(Register)) {
         match self {
             Terminator::Jump { .. } | Terminator::Unreachable => {}
-            Terminator::Branch { condition, .. } => visit(*condition),
+            Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. } => visit(*condition),
             Terminator::Switch { index, .. } => visit(*index),
             Terminator::Return { values } => values.iter().for_each(|r| visit(*r)),
         }
@@ -300,6 +306,10 @@ impl Terminator {
             Terminator::Branch { if_true, if_false, .. } => {
                 visit(*if_true);
                 visit(*if_false);
+            }
+            Terminator::Guard { next, exit, .. } => {
+                visit(*next);
+                visit(*exit);
             }
             Terminator::Switch { targets, default, .. } => {
                 targets.iter().for_each(|target| visit(*target));
@@ -314,6 +324,7 @@ impl Terminator {
         match self {
             Terminator::Jump { target } => visit(target),
             Terminator::Branch { if_true, if_false, .. } => [if_true, if_false].into_iter().for_each(visit),
+            Terminator::Guard { next, exit, .. } => [next, exit].into_iter().for_each(visit),
             Terminator::Switch { targets, default, .. } => {
                 targets.iter_mut().chain([default]).for_each(visit);
             }

@@ -73,6 +73,9 @@ fn record_block(
     if let Some(header) = points.header(block) {
         at_point[header.index()] = live.iter().collect();
     }
+    if let Some(guard) = points.guard(block) {
+        at_point[guard.index()] = live.iter().collect();
+    }
 }
 
 /// The fixed point, by sweeps from successors to predecessors. In a sweep each block is visited once at most, however many

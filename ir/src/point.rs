@@ -1,13 +1,15 @@
 //! Points: the numbered program positions of a body.
 //!
 //! A *point* is where execution can be observed and resumed: the function's entry, each loop header,
-//! and after each call (of guest code or of the runtime). Instructions that may trap have a point too,
-//! so that a trap can say where it happened; execution does not resume at those.
+//! after each call (of guest code or of the runtime), and where guards exit to. Instructions that may trap have a point
+//! too, so that a trap can say where it happened; execution does not resume at those.
 //!
 //! Numbering is a function of the body alone: point 0 is the entry, then block by block the loop
-//! header (if the block is one) and the block's instructions in order. In bodies that others were [inlined](crate::inlining)
-//! into, their entries can be points as well.
+//! header (if the block is one) and the block's instructions in order; then the exits of the body's guards, by block. In
+//! bodies that others were [inlined](crate::inlining) into, their entries can be points as well, and guards are branches. A
+//! compiler that speculates needs more: the points that [`Points::speculative`] adds come after all of these.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::body::{Body, Terminator};
@@ -29,6 +31,9 @@ pub enum PointKind {
     AfterCall,
     /// At an instruction or terminator that may trap. Not resumable.
     Trap,
+    /// Before the first instruction of a block that a guard exits to. If that is a loop header, arriving at it comes
+    /// next.
+    Guard,
 }
 
 impl PointKind {
@@ -39,6 +44,7 @@ impl PointKind {
             PointKind::LoopHeader => "loop header",
             PointKind::AfterCall => "after call",
             PointKind::Trap => "trap",
+            PointKind::Guard => "guard",
         }
     }
 }
@@ -66,6 +72,8 @@ pub struct Points {
     headers: Vec<Option<Point>>,
     /// The entries of inlined bodies, by block.
     entries: Vec<(Block, Point)>,
+    /// The blocks that guards exit to.
+    guards: BTreeMap<Block, Point>,
     /// Per block, how many edges go back to it.
     back_edges: Box<[u32]>,
     /// Per block, the points of its instructions: sorted by position.
@@ -82,7 +90,12 @@ impl Points {
 
     /// Numbers the points of `body`.
     pub fn of(body: &Body) -> Points {
-        Points::with_entries(body, &[])
+        let mut points = Points::with_entries(body, &[]);
+        points.add_guards(body, |terminator| match *terminator {
+            Terminator::Guard { exit, .. } => vec![exit],
+            _ => Vec::new(),
+        });
+        points
     }
 
     /// The same, where the blocks `entered`, in ascending order, are the entries of inlined bodies.
@@ -118,7 +131,31 @@ impl Points {
                 numbered.push((index, add(PointKind::Trap, block, index)));
             }
         }
-        Points { points, headers, entries, back_edges, instructions, order }
+        Points { points, headers, entries, guards: BTreeMap::new(), back_edges, instructions, order }
+    }
+
+    /// The points of `body`, with the same numbers, and where a guard in the place of a branch would exit to: each
+    /// successor of each branch. And where execution goes on behind a guard, since a guard may be made to fail that holds.
+    pub fn speculative(body: &Body) -> Points {
+        let mut points = Points::of(body);
+        points.add_guards(body, |terminator| match *terminator {
+            Terminator::Branch { if_true, if_false, .. } => vec![if_true, if_false],
+            Terminator::Guard { next, .. } => vec![next],
+            _ => Vec::new(),
+        });
+        points
+    }
+
+    /// Numbers the blocks that `exits` names for some block's terminator, in order, if they have no number yet.
+    fn add_guards(&mut self, body: &Body, exits: impl Fn(&Terminator) -> Vec<Block>) {
+        let mut blocks: Vec<Block> = body.blocks.iter().flat_map(|block| exits(&block.terminator)).collect();
+        blocks.sort_unstable();
+        for block in blocks {
+            self.guards.entry(block).or_insert_with(|| {
+                self.points.push((PointKind::Guard, Position { block, index: 0 }));
+                Point::new(self.points.len() - 1)
+            });
+        }
     }
 
     /// How many points there are.
@@ -160,6 +197,11 @@ impl Points {
     pub fn entry_of(&self, block: Block) -> Option<Point> {
         let found = self.entries.binary_search_by_key(&block, |&(entry, _)| entry).ok();
         found.map(|found| self.entries[found].1)
+    }
+
+    /// The point at which execution continues that a guard has ended with an exit to `block`, if there is such a guard.
+    pub fn guard(&self, block: Block) -> Option<Point> {
+        self.guards.get(&block).copied()
     }
 
     /// How many edges go back to `block`, which is a loop header if there are any.

@@ -20,7 +20,9 @@ impl Body {
 pub(crate) fn rename_terminator(terminator: &mut Terminator, mut rename: impl FnMut(Register) -> Register) {
     match terminator {
         Terminator::Jump { .. } | Terminator::Unreachable => {}
-        Terminator::Branch { condition: register, .. } | Terminator::Switch { index: register, .. } => {
+        Terminator::Branch { condition: register, .. }
+        | Terminator::Guard { condition: register, .. }
+        | Terminator::Switch { index: register, .. } => {
             *register = rename(*register);
         }
         Terminator::Return { values } => values.iter_mut().for_each(|r| *r = rename(*r)),

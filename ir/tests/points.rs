@@ -94,3 +94,35 @@ fn points_are_found_by_position() {
     assert_eq!(points.len(), 4);
     assert!(points.contains(osr_ir::Point::new(3)) && !points.contains(osr_ir::Point::new(4)));
 }
+
+#[test]
+fn exits_of_guards_come_last() {
+    let body = body(
+        "function f (r0: i32, r1: i32) -> (i32) {
+         b0: guard r0, b1 else b3
+         b1: r0 = call f (r0, r1) branch r0, b2, b1
+         b2: guard r1, b4 else b1
+         b3: return r1
+         b4: return r0 }",
+    );
+    let described = describe(&body);
+    assert_eq!(
+        described,
+        [
+            "p0 Entry b0:0 [r0, r1]",
+            "p1 LoopHeader b1:0 [r0, r1]",
+            "p2 AfterCall b1:0 [r0, r1]",
+            // A loop header, too: arriving there comes after the exit.
+            "p3 Guard b1:0 [r0, r1]",
+            "p4 Guard b3:0 [r1]",
+        ]
+    );
+    let speculative = Points::speculative(&body);
+    let points = Points::of(&body);
+    assert!(points.iter().all(|point| speculative.iter().any(|other| other == point)), "the same numbers");
+    let added: Vec<_> =
+        speculative.iter().skip(points.len()).map(|(_, _, position)| position.block).collect();
+    // The sides of the branch, and where the guards go that hold, without what there is already.
+    assert_eq!(added, [2, 4].map(Block::new));
+    assert_eq!(speculative.guard(Block::new(0)), None);
+}

@@ -174,7 +174,7 @@ fn the_generator_makes_everything() {
             Err(error) => errors.insert(variant(&error)),
         };
     }
-    assert_eq!((instructions.len(), terminators.len()), (28, 5), "kinds of instructions and terminators");
+    assert_eq!((instructions.len(), terminators.len()), (28, 6), "kinds of instructions and terminators");
     assert!((100..2900).contains(&assigned), "{assigned} of 3000 assign before they read");
     assert!(errors.len() >= 14, "only {errors:?}");
 }

@@ -91,6 +91,8 @@ b1:
 b2:
   switch r5, [], b3
 b3:
+  guard r0, b1 else b4
+b4:
   unreachable
 }
 "#;

@@ -52,6 +52,10 @@ pub struct Context {
     pub entry: *const EntryRecord,
     /// Address of the `left_return` stub.
     pub left_return_stub: *const u8,
+    /// Address of the `failed_guard` stub.
+    pub failed_guard_stub: *const u8,
+    /// How many guards hold up to the one that fails all the same. Only code that is to be stressed counts.
+    pub guard_countdown: u64,
 
     /// What the landing stub saves and restores.
     pub landing: LandingRegisters,
@@ -174,6 +178,8 @@ pub struct LandingRegisters {
     /// Where a frame has left its code by itself: the return PC of the call at which its frame map holds. On arrival
     /// only.
     pub pc: u64,
+    /// Where a guard has failed, its number in its version. On arrival only.
+    pub guard: u64,
 }
 
 /// The functions of the runtime that the stubs call. None of them may unwind.
@@ -191,6 +197,9 @@ pub struct Hooks {
     pub land_from_pad: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A frame has left its code by itself, at [`LandingRegisters::pc`]. Gives the code to jump to.
     pub leave: unsafe extern "C" fn(context: *mut Context) -> *const u8,
+    /// Guard [`LandingRegisters::guard`] of the version has failed that [`LandingRegisters::pc`] is in. Gives the code to
+    /// jump to.
+    pub guard: unsafe extern "C" fn(context: *mut Context) -> *const u8,
     /// A frame ended by `slot`, where a barrier stood. Gives the PC to continue at.
     pub ended: unsafe extern "C" fn(context: *mut Context, slot: u64) -> u64,
     /// A frame that was hijacked at a poll has stored its state: nothing executes its code any more.

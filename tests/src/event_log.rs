@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use osr_engine::{
-    CodeVersion, Event, FrameState, Observation, Observer, Replacement, Tier, Trap, VersionKey,
+    CodeVersion, Event, FrameState, Observation, Observer, Place, Replacement, Tier, Trap, VersionKey,
 };
 use osr_ir::{FunctionIndex, Module, Point};
 
@@ -86,11 +86,18 @@ impl Log {
                 let (function, to) = (name(state.function), Tier::from(to.tier).name());
                 format!("tiered up {function} {}, to {to}{}", state.point, values(module, &state))
             }
-            Event::Landed { version, slot, to, state, .. } => {
+            Event::GuardFailed { version, guard, is_forced } => {
+                let (reason, block, point) = (guard.reason.name(), guard.block, guard.point);
+                let how = if is_forced { "forced" } else { "failed" };
+                format!("guard {how} in {}, {reason} at the end of {block}, exits at {point}", of(version))
+            }
+            Event::Landed { place, version, slot, to, state, .. } => {
                 let (from, to) =
                     (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
                 let tiers = format!("{} to {}", from.name(), to.name());
-                let (slot, values) = (self.forget(slot), values(module, &state));
+                let by_guard = place == Place::Guard;
+                let slot = if by_guard { "by a guard,".to_owned() } else { self.forget(slot) };
+                let values = values(module, &state);
                 let point = point(version.function, (state.function, state.point));
                 format!("landed {slot} {} {point}, {tiers}{values}", of(version))
             }

@@ -51,9 +51,9 @@ pub fn under(mechanism: Mechanism, settings: Settings) -> Settings {
     let stress = match settings.stress {
         _ if is_final => Stress::None,
         stress if mechanism.hijacks() => stress,
-        Stress::Periodic(Periodic { invalidate, land, .. }) => {
+        Stress::Periodic(Periodic { invalidate, land, guard, .. }) => {
             let land = land.filter(|_| mechanism.replaces_frames());
-            Stress::Periodic(Periodic { invalidate, hijack: None, land })
+            Stress::Periodic(Periodic { invalidate, hijack: None, guard, land })
         }
         Stress::Random(seed) if mechanism.replaces_frames() => {
             Stress::invalidate(1 + seed % 8).landing(Land::Random(seed))
@@ -88,5 +88,5 @@ fn stress(random: &mut Rng, size: Size) -> Stress {
         1 => Some(Land::In(one_of(random, &Tier::ALL))),
         _ => Some(Land::Random(random.u64(..))),
     };
-    Stress::Periodic(Periodic { invalidate, hijack, land })
+    Stress::Periodic(Periodic { invalidate, hijack, guard: None, land })
 }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use osr_engine::{
-    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, PlantedDefect, Settings, StateRecording,
-    Tiers,
+    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, PlantedDefect, Settings, SpeculationKind,
+    StateRecording, Tiers,
 };
 
 use super::inlining::InliningOption;
@@ -54,14 +54,24 @@ pub(crate) struct EngineOptions {
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
     pub(crate) unrolling: u8,
+    /// What optimized code speculates on, with commas between. `branch`: a branch of which baseline code has always seen
+    /// the same side taken.
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = speculation)]
+    pub(crate) speculate: Vec<SpeculationKind>,
+    /// How often baseline code must have executed what is speculated on.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_SPECULATION_THRESHOLD)]
+    pub(crate) speculation_threshold: u32,
+    /// How often a guard fails until it is given up: code that has it is retired, and new code does without.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_GUARD_FAILURES)]
+    pub(crate) guard_failures: u32,
     /// Make every arrival at a function's entry and at a loop header a safepoint: loops are not unrolled, and
     /// optimized functions that call nothing poll, too. Implied by `run --shadow`.
     #[arg(long)]
     pub(crate) points: bool,
     /// Force transitions; may be repeated. `invalidate=N`: every Nth safepoint reached in compiled code
     /// invalidates every version active on the stack, hijacks its frames and releases its code.
-    /// `hijack=N`: hijacks the frames, and the code stays. `land=interpreter|baseline|optimized|random:SEED`:
-    /// where hijacked frames land. `random=SEED`: anything at any safepoint, as the seed has it.
+    /// `hijack=N`: hijacks the frames, and the code stays. `guard=N`: every Nth guard that holds in optimized code
+    /// fails all the same. `land=interpreter|baseline|optimized|random:SEED`: where these frames land. `random=SEED`: anything at any safepoint, as the seed has it.
     #[arg(long, value_name = "KIND=VALUE")]
     pub(crate) stress: Vec<StressItem>,
     /// Native stack of the guest, and as much again for interpreter frames. With k, M or G.
@@ -97,6 +107,13 @@ impl fmt::Display for DefectOption {
     }
 }
 
+/// The kind of speculation of that name.
+fn speculation(name: &str) -> Result<SpeculationKind, String> {
+    let names: Vec<&str> = SpeculationKind::ALL.iter().map(|kind| kind.name()).collect();
+    let found = SpeculationKind::ALL.iter().find(|kind| kind.name() == name);
+    found.copied().ok_or_else(|| format!("there is no such speculation; there is {}", names.join(", ")))
+}
+
 impl EngineOptions {
     /// The engine's settings, if the options agree.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
@@ -111,6 +128,9 @@ impl EngineOptions {
             code_memory: self.code_memory.memory(),
             inlining: self.inlining.0,
             unrolling: self.unrolling,
+            speculate: self.speculate.iter().copied().collect(),
+            speculation_threshold: self.speculation_threshold,
+            guard_failures: self.guard_failures,
             points: self.points,
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),

@@ -16,7 +16,9 @@ pub(crate) enum StressItem {
     Invalidate(u64),
     /// Every that many safepoints, what is active is hijacked, and its code stays.
     Hijack(u64),
-    /// Where hijacked frames land.
+    /// Every that many guards, one fails that may hold.
+    Guard(u64),
+    /// Where frames land.
     Land(Land),
     /// Anything at any safepoint, as the seed has it.
     Random(u64),
@@ -27,6 +29,7 @@ impl StressItem {
         match self {
             StressItem::Invalidate(_) => "invalidate",
             StressItem::Hijack(_) => "hijack",
+            StressItem::Guard(_) => "guard",
             StressItem::Land(_) => "land",
             StressItem::Random(_) => "random",
         }
@@ -41,10 +44,11 @@ impl FromStr for StressItem {
         match kind {
             "invalidate" => period(kind, value).map(StressItem::Invalidate),
             "hijack" => period(kind, value).map(StressItem::Hijack),
+            "guard" => period(kind, value).map(StressItem::Guard),
             "land" => land(value).map(StressItem::Land),
             "random" => seed(value).map(StressItem::Random),
             _ => Err(format!(
-                "there is no stress `{kind}`; write invalidate=N, hijack=N, land=.. or random=SEED"
+                "there is no stress `{kind}`; write invalidate=N, hijack=N, guard=N, land=.. or random=SEED"
             )),
         }
     }
@@ -52,7 +56,7 @@ impl FromStr for StressItem {
 
 fn period(kind: &str, value: &str) -> Result<u64, String> {
     let number = value.parse().ok().filter(|&number| number > 0);
-    number.ok_or_else(|| format!("write {kind}=N with a number N from 1 up: every Nth safepoint"))
+    number.ok_or_else(|| format!("write {kind}=N with a number N from 1 up: every Nth safepoint or guard"))
 }
 
 fn seed(value: &str) -> Result<u64, String> {
@@ -77,6 +81,7 @@ pub(crate) fn combine(items: &[StressItem]) -> Result<Stress, Error> {
         let repeated = match item {
             StressItem::Invalidate(every) => periodic.invalidate.replace(every).is_some(),
             StressItem::Hijack(every) => periodic.hijack.replace(every).is_some(),
+            StressItem::Guard(every) => periodic.guard.replace(every).is_some(),
             StressItem::Land(land) => periodic.land.replace(land).is_some(),
             StressItem::Random(seed) => random.replace(seed).is_some(),
         };
@@ -126,7 +131,7 @@ mod tests {
     fn a_kind_is_given_once() {
         assert!(matches!(combine(&[]), Ok(Stress::None)));
         let both = combine(&[StressItem::Invalidate(7), StressItem::Land(Land::Random(1))]);
-        let expected = Periodic { invalidate: Some(7), hijack: None, land: Some(Land::Random(1)) };
+        let expected = Periodic { invalidate: Some(7), land: Some(Land::Random(1)), ..Periodic::default() };
         assert!(matches!(both, Ok(Stress::Periodic(periodic)) if periodic == expected));
         assert!(combine(&[StressItem::Invalidate(7), StressItem::Invalidate(7)]).is_err());
         assert!(combine(&[StressItem::Invalidate(7), StressItem::Random(7)]).is_err());

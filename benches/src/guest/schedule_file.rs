@@ -85,7 +85,7 @@ impl fmt::Display for Reached {
 
 /// Settings that are options of `osr-bench run`, by where they are in the JSON, in the order in which they are
 /// compared. All others have the same value in every run.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("/tiers", "--tier"),
     ("/threshold", "--threshold"),
     ("/optimize_threshold", "--optimize-threshold"),
@@ -93,6 +93,9 @@ const OPTIONS: [(&str, &str); 8] = [
     ("/compilation", "--compile"),
     ("/mechanism/recording", "--state-recording"),
     ("/unrolling", "--unrolling"),
+    ("/speculate", "--speculate"),
+    ("/speculation_threshold", "--speculation-threshold"),
+    ("/guard_failures", "--guard-failures"),
     ("/points", "--points"),
 ];
 
@@ -131,6 +134,7 @@ impl ScheduledRun {
         option("--invoke", &self.invoke);
         let Settings { tiers, threshold, optimize_threshold, compilation, mechanism, unrolling, .. } =
             self.settings;
+        let Settings { speculate, speculation_threshold, guard_failures, .. } = &self.settings;
         option("--tier", &plain(&serde_json::json!(tiers)));
         if tiers == Tiers::Auto {
             let given = [("--threshold", threshold), ("--optimize-threshold", optimize_threshold)];
@@ -147,6 +151,14 @@ impl ScheduledRun {
         }
         if unrolling != Settings::DEFAULT_UNROLLING {
             option("--unrolling", &unrolling);
+        }
+        if !speculate.is_empty() {
+            let kinds: Vec<&str> = speculate.iter().map(|kind| kind.name()).collect();
+            option("--speculate", &kinds.join(","));
+            option("--speculation-threshold", speculation_threshold);
+        }
+        if *guard_failures != Settings::DEFAULT_GUARD_FAILURES {
+            option("--guard-failures", guard_failures);
         }
         option("--stack-size", &self.stack_bytes);
         if self.settings.points {

@@ -153,6 +153,10 @@ impl Pass<'_> {
                 self.lay_out(position.block, false);
                 Some((position.block, position.index + 1))
             }
+            PointKind::Guard => {
+                self.lay_out(position.block, false);
+                Some((position.block, 0))
+            }
             PointKind::Trap => unreachable!("execution does not resume at traps"),
         }
     }
@@ -222,7 +226,8 @@ impl Pass<'_> {
                     self.assembler.jump(label);
                 }
             }
-            &Terminator::Branch { condition, if_true, if_false } => {
+            &Terminator::Branch { condition, if_true, if_false }
+            | &Terminator::Guard { condition, next: if_true, exit: if_false } => {
                 self.branch(block, condition, [if_true, if_false], next);
             }
             Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),

@@ -121,7 +121,11 @@ impl Pass<'_> {
             }
             Some(_) => false,
             None => {
-                let branches = matches!(self.block_terminator, Some(Terminator::Branch { condition, .. }) if *condition == dst);
+                let branches = matches!(
+                    self.block_terminator,
+                    Some(Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. })
+                        if *condition == dst
+                );
                 branches && finder.terminator.dies(0)
             }
         }

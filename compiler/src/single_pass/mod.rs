@@ -197,6 +197,7 @@ impl Pass<'_> {
             kept_return_pc: self.frame.kept_return_pc(),
             unwind: frame::unwind_rows(rows, self.assembler.offset()),
             direct_calls: std::mem::take(&mut self.assembler.direct_calls),
+            guards: Box::default(),
         };
         self.buffers.assembler = self.assembler;
         compiled

@@ -62,11 +62,13 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         return_sites: ReturnSites::Plain,
         inlining: None,
         unrolling: 1,
+        guards_leave: true,
+        guards_fail: false,
         shows_arrivals: false,
         frame_limit: 1 << 16,
     };
     let key = VersionKey { function, tier: CompiledTier::Baseline, entry: EntryPoint::Function };
-    let unit = Unit { linked: &linked, key, analysis: &analysis, settings, profile: None };
+    let unit = Unit { linked: &linked, key, analysis: &analysis, settings, profile: None, speculation: None };
     let compiled = SinglePass { features }.compile(&unit, None, &mut Buffers::default());
     Page::new(&compiled.expect("its frame is small").code)
 }

@@ -47,7 +47,8 @@ impl<'a> LiveOut<'a> {
         match *terminator {
             Terminator::Return { .. } | Terminator::Unreachable => LiveOut::None,
             Terminator::Jump { target } => LiveOut::One(liveness.live_in(target)),
-            Terminator::Branch { if_true, if_false, .. } => {
+            Terminator::Branch { if_true, if_false, .. }
+            | Terminator::Guard { next: if_true, exit: if_false, .. } => {
                 LiveOut::Two(liveness.live_in(if_true), liveness.live_in(if_false))
             }
             Terminator::Switch { ref targets, default, .. } => {

@@ -10,6 +10,7 @@ use crate::settings::Tier;
 use crate::settings::mechanism::{Bookkeeping, Mechanism, RebuildTime};
 use crate::thread::Thread;
 use crate::tiering;
+use crate::transition::guard::failed;
 use crate::transition::landing::{land, land_from_table, land_rebuilt};
 use crate::transition::leave::leave;
 use crate::transition::release::ended;
@@ -23,7 +24,7 @@ pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
         (Bookkeeping::Ledger, RebuildTime::AtLanding) => land,
         (Bookkeeping::Ledger, RebuildTime::AtOnce) => land_rebuilt,
     };
-    Hooks { call, resume, land, land_from_pad, leave, ended, left_poll, poll, runtime }
+    Hooks { call, resume, land, land_from_pad, leave, guard: failed, ended, left_poll, poll, runtime }
 }
 
 /// # Safety

@@ -166,9 +166,9 @@ pub(crate) struct TakenRecord {
 }
 
 impl TakenRecord {
-    /// Of a slot that is not in the ledger. The frame counts as pending at the version of `site`.
-    pub(crate) fn unrecorded(slot: ReturnSlot, site: PendingSite) -> TakenRecord {
-        TakenRecord { slot, site, others: 0, unfinished: Unfinished }
+    /// Of a slot that is not in the ledger. Whether the frame counts as pending at the version of `site`.
+    pub(crate) fn unrecorded(slot: ReturnSlot, site: PendingSite, counts: bool) -> TakenRecord {
+        TakenRecord { slot, site, others: u32::from(!counts), unfinished: Unfinished }
     }
 
     /// The frame has landed, and is popped. Returns the version as [`Registry::site_is_empty`] does.

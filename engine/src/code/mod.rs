@@ -2,6 +2,7 @@
 
 mod binding;
 pub(crate) mod call_cells;
+pub(crate) mod guards;
 pub(crate) mod landing_table;
 pub(crate) mod ledger;
 pub(crate) mod life;

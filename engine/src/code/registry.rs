@@ -24,6 +24,7 @@ use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
 use serde::Serialize;
 
 use super::binding::Binding;
+use super::guards::VersionGuard;
 use super::landing_table::LandingTable;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, GRANULE, Memory};
@@ -192,12 +193,13 @@ impl Registry {
         Ok(StubTable { first, base: self.base + allocation.offset as u64 })
     }
 
-    /// Installs what was compiled, `padding` bytes after the begin of a granule. Before the version is entered, its
-    /// calls are to be [bound](Self::bind).
+    /// Installs what was compiled, with `guards`, `padding` bytes after the begin of a granule. Before the version is
+    /// entered, its calls are to be [bound](Self::bind).
     pub(crate) fn install(
         &self,
         key: VersionKey,
         mut body: CompiledBody,
+        guards: Box<[VersionGuard]>,
         padding: usize,
     ) -> Result<Arc<CodeVersion>, CompileError> {
         let rows = CfiRows::new(&self.common_unwind, body.unwind)
@@ -257,6 +259,7 @@ impl Registry {
             slot,
             life: Life::new(),
             pending_sites: AtomicU64::new(0),
+            guards,
             handle: handle.clone(),
         });
         inner.frame_map_bytes += version.frame_map_bytes();
@@ -312,6 +315,17 @@ impl Registry {
         // SAFETY: marked granules belong to versions whose handles are in their slots. They leave the slots on
         // this native thread only: threads are bound to one, and an instance has one thread.
         Some(unsafe { copy_handle(version) })
+    }
+
+    /// The same version, for as long as it is executed.
+    ///
+    /// # Safety
+    /// The version is not released while the reference is used.
+    #[inline(always)]
+    pub(crate) unsafe fn executing(&self, pc: u64) -> Option<&CodeVersion> {
+        let version = self.find_in_slots(pc)?;
+        // SAFETY: the registry has a handle until the version is released.
+        Some(unsafe { &*version })
     }
 
     /// The same version, whose handle is in its slot until it is released.

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
-use osr_compiler::{DirectCall, EntryPoint, ResidenceCount, TrapSite};
+use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
+use super::guards::VersionGuard;
 use super::landing_table::LandingTable;
 use super::life::{Life, VersionState};
 use super::memory::{Allocation, Memory};
@@ -77,6 +78,8 @@ pub struct CodeVersion {
     /// Sites of it at which frames are pending, each as often as there are ledger batches with such frames; with a
     /// landing table, the frames.
     pub(crate) pending_sites: AtomicU64,
+    /// Its guards, by their numbers.
+    pub(crate) guards: Box<[VersionGuard]>,
     pub(crate) handle: Weak<CodeVersion>,
 }
 
@@ -102,6 +105,12 @@ impl CodeVersion {
     /// has to continue, for frames to be replaced.
     pub fn wait_until_drained(&self, timeout: Duration) -> bool {
         self.life.wait_until_drained(timeout)
+    }
+
+    /// Its guards, by their numbers, and how often each guard of the body has failed, in all versions together. Those that
+    /// are made to fail are not counted.
+    pub fn guards(&self) -> impl ExactSizeIterator<Item = (Guard, u32)> {
+        self.guards.iter().map(|guard| (guard.guard, guard.failures()))
     }
 
     /// Whether `pc` is in its code, or just past its last call.

@@ -13,7 +13,7 @@ pub(crate) mod statistics;
 use std::fmt;
 use std::time::Duration;
 
-use osr_compiler::{Analysis, CompileError, EntryPoint, VersionKey};
+use osr_compiler::{Analysis, CompileError, DeoptReason, EntryPoint, Guard, VersionKey};
 use osr_ir::{FunctionIndex, OldActivations, Point, Register};
 use serde::Serialize;
 
@@ -34,6 +34,13 @@ pub enum Cause {
         /// Where in the body.
         place: Place,
     },
+    /// A guard has failed too often.
+    Guard {
+        /// What it was there for.
+        reason: DeoptReason,
+        /// The number of the point at which it exits.
+        point: u32,
+    },
     /// A landing continues in a continuation that was not there yet.
     Landing,
     /// [`Settings::stress`](crate::Settings::stress) forces it.
@@ -53,6 +60,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::TierUp { from, place } => write!(formatter, "hot in the {} tier, {place}", from.name()),
+            Cause::Guard { reason, point } => {
+                write!(formatter, "a guard failed too often: {} that exits at p{point}", reason.name())
+            }
             Cause::Landing => formatter.write_str("a landing continues there"),
             Cause::Stress { action, safepoint } => {
                 write!(formatter, "stress: {action} at safepoint {safepoint}")
@@ -192,7 +202,16 @@ pub enum Event<'a> {
         /// Point and registers.
         state: FrameState<'a>,
     },
-    /// A hijacked frame has landed: its activation continues in other code, with the frame state that was rebuilt.
+    /// A guard of optimized code has failed, and its frame leaves. What follows is that it lands, or is dropped.
+    GuardFailed {
+        /// The version that the frame is of.
+        version: &'a CodeVersion,
+        /// The guard.
+        guard: &'a Guard,
+        /// Whether it was made to fail, and holds.
+        is_forced: bool,
+    },
+    /// A hijacked frame, or one that a guard has left, has landed: its activation continues in other code, with the frame state that was rebuilt.
     Landed {
         /// Where in the body.
         place: Place,

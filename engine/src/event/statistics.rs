@@ -18,6 +18,8 @@ pub struct Transitions {
     pub landings: u64,
     /// Activations that have landed with an activation that was inlined into them, and was counted there.
     pub virtual_frames: u64,
+    /// Times that a guard of optimized code failed, and its frame landed: among the landings above.
+    pub failed_guards: u64,
     /// Times that a frame was chosen whose slot was hijacked already.
     pub rehijacked: u64,
     /// Times that functions were redefined: groups that changed together.
@@ -28,6 +30,9 @@ pub struct Transitions {
     /// [something](crate::Settings::counts_safepoints) is forced by their number.
     #[serde(skip)]
     pub safepoints: u64,
+    /// Guards of optimized code that held. Counted only while guards are made to fail.
+    #[serde(skip)]
+    pub guards: u64,
 }
 
 /// Where in a body an activation goes over to other code.
@@ -40,11 +45,13 @@ pub enum Place {
     LoopHeader,
     /// After a call, when control comes back from it.
     PendingReturn,
+    /// At a guard that has failed.
+    Guard,
 }
 
 impl Place {
     /// All.
-    pub const ALL: [Place; 3] = [Place::Entry, Place::LoopHeader, Place::PendingReturn];
+    pub const ALL: [Place; 4] = [Place::Entry, Place::LoopHeader, Place::PendingReturn, Place::Guard];
 }
 
 impl fmt::Display for Place {
@@ -53,6 +60,7 @@ impl fmt::Display for Place {
             Place::Entry => "at its entry",
             Place::LoopHeader => "at a loop header",
             Place::PendingReturn => "after a call",
+            Place::Guard => "at a guard",
         })
     }
 }
@@ -63,6 +71,7 @@ impl From<osr_ir::PointKind> for Place {
             osr_ir::PointKind::Entry => Place::Entry,
             osr_ir::PointKind::LoopHeader => Place::LoopHeader,
             osr_ir::PointKind::AfterCall => Place::PendingReturn,
+            osr_ir::PointKind::Guard => Place::Guard,
             osr_ir::PointKind::Trap => unreachable!("execution does not resume at traps"),
         }
     }
@@ -83,7 +92,7 @@ pub struct Moves {
 
 /// Counts [`Moves`].
 #[derive(Debug, Default)]
-pub(crate) struct MoveCounts([[[Cell<u64>; 3]; 3]; 3]);
+pub(crate) struct MoveCounts([[[Cell<u64>; Place::ALL.len()]; 3]; 3]);
 
 impl MoveCounts {
     fn cell(&self, from: Tier, to: Tier, place: Place) -> &Cell<u64> {

@@ -40,6 +40,11 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
             false => InstantiationError::FramesRunOut { what: "transitions cannot be forced" },
         });
     }
+    if settings.needs_guard_points() && !settings.mechanism.can_leave() {
+        return Err(InstantiationError::FramesRunOut {
+            what: "guards cannot be left, and nothing be speculated",
+        });
+    }
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
         return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
     }

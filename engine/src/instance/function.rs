@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use osr_compiler::profile::Profile;
 use osr_compiler::{Analysis, EntryPoint};
-use osr_ir::{Body, Point};
+use osr_ir::Point;
 
 use crate::interpreter::Code;
 use crate::settings::CompiledTier;
+use crate::tiering::speculation::Learnt;
 use crate::tiering::{Account, Work};
 
 /// The state of one function of an instance. Everything lazy is computed on first use.
@@ -28,6 +29,8 @@ pub(crate) struct FunctionState {
     code: OnceLock<Code>,
     profile: OnceLock<Profile>,
     work: OnceLock<Work>,
+    /// What guards that failed have taught.
+    pub(crate) learnt: Learnt,
 }
 
 /// A compilation that failed, and would again.
@@ -104,10 +107,10 @@ impl FunctionState {
         self.account.restart_count(count);
     }
 
-    /// The analyses of this function's body, which `body` returns.
+    /// The analyses of this function's body, made by `new` on first use.
     #[inline(always)]
-    pub(crate) fn analysis<'a>(&self, body: impl FnOnce() -> &'a Body) -> &Analysis {
-        self.analysis.get_or_init(|| Analysis::of(body()))
+    pub(crate) fn analysis(&self, new: impl FnOnce() -> Analysis) -> &Analysis {
+        self.analysis.get_or_init(new)
     }
 
     /// Whether code of `tier` for `entry` was refused, and would be again, with so many versions `released`.

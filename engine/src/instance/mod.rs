@@ -337,7 +337,7 @@ impl Instance {
             let defined = self.module().function(function);
             // Those that were imported were not made when the module was verified.
             debug_assert_eq!(osr_ir::verifier::verify_function(self.module(), defined), Ok(()));
-            self.body(function)
+            self.settings.analyze(self.body(function))
         })
     }
 

@@ -94,6 +94,9 @@ impl<'a> Layout<'a> {
 
     fn block(&mut self, block: Block) {
         self.blocks.push(self.ops.len() as u32);
+        if let Some(point) = self.selector.analysis.points.guard(block) {
+            self.starts[point.index()] = self.ops.len() as u32;
+        }
         if let Some(point) = self.selector.analysis.points.header(block) {
             self.ops.push(Op::LoopHeader { point: point.as_u32(), counter: self.counter });
             self.starts[point.index()] = self.ops.len() as u32;

@@ -108,6 +108,7 @@ impl<'a> Selector<'a> {
             Terminator::Branch { condition, if_true, if_false } => {
                 self.branch(*condition, *if_true, *if_false)
             }
+            Terminator::Guard { condition, next, exit } => self.branch(*condition, *next, *exit),
             Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
             Terminator::Return { values } => self.leave(values),
             Terminator::Unreachable => {

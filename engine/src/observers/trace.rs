@@ -222,6 +222,16 @@ impl<W: Write> State<W> {
                 let args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
                 self.instant("tier-up", name("tier up", at, state.function), args)
             }
+            Event::GuardFailed { version, guard, is_forced } => {
+                let args = json!({
+                    "version": version.id.to_string(),
+                    "reason": guard.reason,
+                    "at": format!("the end of {}", guard.block),
+                    "point": guard.point.to_string(),
+                    "forced": is_forced,
+                });
+                self.instant("guard", name("guard failed in", at, version.function), args)
+            }
             Event::Landed { version, slot, to, state, further, .. } => {
                 let mut args = json!({ "to": tier_of(to) });
                 if further > 0 {

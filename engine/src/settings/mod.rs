@@ -6,10 +6,15 @@ pub(crate) mod destination;
 pub(crate) mod inlining;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
+pub(crate) mod speculate;
 pub(crate) mod stress;
 pub(crate) mod tier;
 
+use std::collections::BTreeSet;
+
+use osr_compiler::Analysis;
 pub(crate) use osr_compiler::{BaselineCompiler, CompiledTier, StateRecording};
+use osr_ir::Body;
 use serde::{Deserialize, Serialize};
 pub(crate) use tier::{Tier, Tiers};
 
@@ -19,6 +24,7 @@ use crate::settings::destination::Destination;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{HijackDensity, Mechanism};
 use crate::settings::planted::PlantedDefect;
+use crate::settings::speculate::SpeculationKind;
 use crate::settings::stress::Stress;
 
 /// The settings of an engine: data, which can be written to a file and read back. Sizes are in bytes.
@@ -64,6 +70,13 @@ pub struct Settings {
     /// How often small innermost loops are unrolled in optimized code, at most: how many iterations there are
     /// to a poll. 0 and 1, or with [`Settings::points`]: not at all.
     pub unrolling: u8,
+    /// What optimized code speculates on.
+    pub speculate: BTreeSet<SpeculationKind>,
+    /// How often baseline code must have executed what is speculated on: a profile that says less says nothing.
+    pub speculation_threshold: u32,
+    /// How often a guard fails until it is given up: versions that have it are retired, and new ones do
+    /// without.
+    pub guard_failures: u32,
     /// Every arrival at a function's entry and at a loop header is a safepoint, which an observer
     /// [sees](crate::Event::Reached) if it [wants](crate::Observer::wants_points): all polls take their slow
     /// path, optimized functions that call nothing poll at their entries, too, and loops are not unrolled.
@@ -105,6 +118,22 @@ impl Settings {
     /// The default of [`Settings::unrolling`].
     pub const DEFAULT_UNROLLING: u8 = 4;
 
+    /// The default of [`Settings::speculation_threshold`].
+    pub const DEFAULT_SPECULATION_THRESHOLD: u32 = 100;
+
+    /// The default of [`Settings::guard_failures`]: what fails more often costs more than it saves.
+    pub const DEFAULT_GUARD_FAILURES: u32 = 10;
+
+    /// Whether bodies have points at which code continues that speculates, or whose guards are made to fail.
+    pub(crate) fn needs_guard_points(&self) -> bool {
+        !self.speculate.is_empty() || self.stress.fails_guards()
+    }
+
+    /// The analyses of `body`.
+    pub(crate) fn analyze(&self, body: &Body) -> Analysis {
+        if self.needs_guard_points() { Analysis::speculative(body) } else { Analysis::of(body) }
+    }
+
     /// The unroll factor in effect.
     pub(crate) fn copies(&self) -> u8 {
         if self.points { 1 } else { self.unrolling }
@@ -145,6 +174,9 @@ impl Default for Settings {
             baseline: BaselineCompiler::default(),
             inlining: None,
             unrolling: Settings::DEFAULT_UNROLLING,
+            speculate: BTreeSet::new(),
+            speculation_threshold: Settings::DEFAULT_SPECULATION_THRESHOLD,
+            guard_failures: Settings::DEFAULT_GUARD_FAILURES,
             points: false,
             placement: None,
             stress: Stress::default(),
@@ -176,9 +208,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let schedule =
-            Schedule { safepoints: vec![(7, Action::Hijack)], landings: vec![(1, Tier::Optimized)] };
-        let periodic = Periodic { invalidate: Some(3), hijack: None, land: Some(Land::Random(u64::MAX)) };
+        let schedule = Schedule {
+            safepoints: vec![(7, Action::Hijack)],
+            landings: vec![(1, Tier::Optimized)],
+            guards: vec![2],
+        };
+        let periodic = Periodic {
+            invalidate: Some(3),
+            hijack: None,
+            guard: Some(5),
+            land: Some(Land::Random(u64::MAX)),
+        };
         let stresses = [
             Stress::None,
             Stress::Periodic(periodic),
@@ -205,6 +245,9 @@ mod tests {
                 baseline: BaselineCompiler::Cranelift,
                 inlining: Some(Inlining { callee: 1, growth: 2, depth: 3, recursion: 4 }),
                 unrolling: 9,
+                speculate: SpeculationKind::ALL.iter().copied().collect(),
+                speculation_threshold: 7,
+                guard_failures: 3,
                 points: true,
                 placement: Some(5),
                 stress,

@@ -39,7 +39,9 @@ pub struct Periodic {
     /// Every that many, all compiled frames are hijacked; their versions stay current, and are entered
     /// again. Lands often without compiling. `None`: never.
     pub hijack: Option<u64>,
-    /// Where hijacked frames land. `None`: where the policy says.
+    /// Every that many guards that hold in optimized code, one fails all the same. `None`: never.
+    pub guard: Option<u64>,
+    /// Where frames land that were hijacked, or that a guard has left. `None`: where the policy says.
     pub land: Option<Land>,
 }
 
@@ -84,6 +86,9 @@ pub struct Schedule {
     /// Landings, counted from 1, with the tier that was landed in; ascending. Others land in the
     /// interpreter.
     pub landings: Vec<(u64, Tier)>,
+    /// Guards that were made to fail: guards that held in optimized code, counted from 1; ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<u64>,
 }
 
 /// A schedule that is shared is written out as any other.
@@ -109,7 +114,8 @@ impl Schedule {
         fn ascend<T>(entries: &[(u64, T)]) -> bool {
             entries.first().is_none_or(|(first, _)| *first > 0) && entries.is_sorted_by(|a, b| a.0 < b.0)
         }
-        ascend(&self.safepoints) && ascend(&self.landings)
+        let guards: Vec<(u64, ())> = self.guards.iter().map(|&guard| (guard, ())).collect();
+        ascend(&self.safepoints) && ascend(&self.landings) && ascend(&guards)
     }
 }
 
@@ -124,6 +130,11 @@ impl Stress {
         Stress::Periodic(Periodic { hijack: Some(n), ..Periodic::default() })
     }
 
+    /// Every `n`th guard that holds in optimized code fails all the same.
+    pub fn guard(n: u64) -> Stress {
+        Stress::Periodic(Periodic { guard: Some(n), ..Periodic::default() })
+    }
+
     /// The same, but hijacked frames land in `land`.
     #[must_use]
     pub fn landing(self, land: Land) -> Stress {
@@ -134,9 +145,9 @@ impl Stress {
         }
     }
 
-    /// What is forced at the first so many safepoints and landings, as a schedule that forces the same.
+    /// What is forced at the first so many safepoints, landings and guards, as a schedule that forces the same.
     /// [`Stress::Uncovered`] depends on more than ordinals: then it is empty.
-    pub fn schedule(&self, safepoints: u64, landings: u64) -> Schedule {
+    pub fn schedule(&self, safepoints: u64, landings: u64, guards: u64) -> Schedule {
         let action = |safepoint| Some((safepoint, self.action(safepoint)?));
         let land = |landing| Some((landing, self.land(landing)?));
         match self {
@@ -146,6 +157,9 @@ impl Stress {
                 landings: (1..=landings)
                     .filter_map(land)
                     .filter(|(_, tier)| *tier != Tier::Interpreter)
+                    .collect(),
+                guards: std::iter::successors(self.next_guard(0), |&guard| self.next_guard(guard))
+                    .take_while(|&guard| guard <= guards)
                     .collect(),
             },
         }
@@ -157,6 +171,23 @@ impl Stress {
             Stress::None => false,
             Stress::Periodic(periodic) => periodic.invalidate.is_some() || periodic.hijack.is_some(),
             Stress::Random(_) | Stress::Uncovered | Stress::Replay(_) => true,
+        }
+    }
+
+    /// Whether guards are made to fail that hold.
+    pub(crate) fn fails_guards(&self) -> bool {
+        self.next_guard(0).is_some()
+    }
+
+    /// Which guard is the next to fail when `executed` guards have held.
+    pub(crate) fn next_guard(&self, executed: u64) -> Option<u64> {
+        match self {
+            Stress::Periodic(Periodic { guard: Some(every), .. }) => Some((executed / every + 1) * every),
+            Stress::Replay(schedule) => {
+                let next = schedule.guards.partition_point(|&guard| guard <= executed);
+                schedule.guards.get(next).copied()
+            }
+            _ => None,
         }
     }
 

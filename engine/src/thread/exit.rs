@@ -33,6 +33,17 @@ impl Thread {
         (context.exit_slot, context.exit_frame) = (slot.address(), frame_base);
     }
 
+    /// Whether the guard that has failed was made to. Then the next one is chosen.
+    #[inline(always)]
+    pub(crate) fn guard_is_forced(&self) -> bool {
+        // SAFETY: the thread is in the runtime, so the context is not in use.
+        let is_forced = unsafe { (*self.context()).guard_countdown } == 0;
+        if is_forced {
+            self.force_next_guard();
+        }
+        is_forced
+    }
+
     /// Whether the compiled frame that called the runtime was hijacked meanwhile.
     pub(crate) fn exit_is_hijacked(&self) -> bool {
         self.is_landing(self.exit_pc())

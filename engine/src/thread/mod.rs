@@ -88,6 +88,8 @@ pub struct Thread {
     fault: Cell<Option<Fault>>,
     transitions: Cell<Transitions>,
     moves: MoveCounts,
+    /// Which guard that holds is the next to fail all the same.
+    forced_guard: Cell<u64>,
     stale_words: Cell<u64>,
     schedule: RefCell<Schedule>,
     /// Threads that it made to call other instances.
@@ -134,6 +136,7 @@ impl Thread {
         }
         let stack_limit = bounds.low + settings.stack_reserve_bytes as u64;
         let results: Box<[Cell<u64>]> = (0..MAXIMUM_VALUES).map(|_| Cell::new(0)).collect();
+        let forced_guard = settings.stress.next_guard(0).unwrap_or(u64::MAX);
         let context = Context {
             stack_limit: AtomicU64::new(stack_limit),
             leaving: 0,
@@ -153,6 +156,8 @@ impl Thread {
             poll_flag: AtomicU64::new(0),
             entry: ptr::null(),
             left_return_stub: stubs::left_return as *const u8,
+            failed_guard_stub: stubs::failed_guard as *const u8,
+            guard_countdown: forced_guard,
             landing: LandingRegisters::default(),
             hooks: hooks.stubs,
         };
@@ -183,6 +188,7 @@ impl Thread {
             fault: Cell::new(None),
             transitions: Cell::default(),
             moves: MoveCounts::default(),
+            forced_guard: Cell::new(forced_guard),
             stale_words: Cell::default(),
             schedule: RefCell::default(),
             linked: RefCell::default(),
@@ -243,7 +249,9 @@ impl Thread {
 
     /// What happened so far.
     pub fn transitions(&self) -> Transitions {
-        self.transitions.get()
+        // SAFETY: compiled code writes the word, which does not execute while this does.
+        let countdown = unsafe { (*self.context()).guard_countdown };
+        Transitions { guards: self.forced_guard.get() - countdown, ..self.transitions.get() }
     }
 
     /// The most bytes that interpreter frames took.

@@ -125,6 +125,19 @@ impl Thread {
         }
     }
 
+    /// A guard was made to fail: notes it, and chooses the next.
+    #[cold]
+    pub(crate) fn force_next_guard(&self) {
+        let executed = self.forced_guard.get();
+        let next = self.instance.settings().stress.next_guard(executed).unwrap_or(u64::MAX);
+        self.forced_guard.set(next);
+        // SAFETY: the thread is in the runtime, so the context is not in use.
+        unsafe { (*self.context()).guard_countdown = next - executed };
+        if self.instance.settings().record {
+            self.schedule.borrow_mut().guards.push(executed);
+        }
+    }
+
     /// Notes where the last landing ended: for `destination` in the tier `to`. What is noted is the tier
     /// that was asked for, so that a replay asks for it, too, and is refused where this was.
     #[inline(always)]

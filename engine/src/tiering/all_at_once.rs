@@ -40,13 +40,14 @@ pub(crate) fn compile(
     for function in order {
         let key = VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function };
         let failed = |error| (function, error);
-        let body = compile_body(instance, key).map_err(failed)?;
+        let mut body = compile_body(instance, key).map_err(failed)?;
         let padding = random.as_mut().map_or(Ok(0), |random| {
             registry.fill(random.below(MOST_FILLER) as usize * GRANULE)?;
             Ok(random.below((GRANULE / ALIGNMENT) as u64) as usize * ALIGNMENT)
         });
         let padding = padding.map_err(failed)?;
-        versions.push(registry.install(key, body, padding).map_err(failed)?);
+        let guards = instance.function(key.function).learnt.guards(std::mem::take(&mut body.guards));
+        versions.push(registry.install(key, body, guards, padding).map_err(failed)?);
     }
     let mut starts = vec![0; module.functions.len()];
     versions.iter().for_each(|version| starts[version.function.index()] = version.start);

@@ -4,12 +4,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use osr_compiler::{CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Unit, VersionKey};
+use osr_compiler::{
+    CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Speculation, Unit, VersionKey,
+};
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{Bookkeeping, CodeRelease};
+use crate::tiering::speculation::plan;
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
 pub(crate) fn compiler() -> &'static Compiler {
@@ -26,10 +29,11 @@ pub(crate) fn compile(instance: &Instance, key: VersionKey) -> Result<Arc<CodeVe
 pub(super) fn install(
     instance: &Instance,
     key: VersionKey,
-    body: CompiledBody,
+    mut body: CompiledBody,
 ) -> Result<Arc<CodeVersion>, CompileError> {
     let registry = instance.registry();
-    let version = registry.install(key, body, 0)?;
+    let guards = instance.function(key.function).learnt.guards(std::mem::take(&mut body.guards));
+    let version = registry.install(key, body, guards, 0)?;
     registry.bind(&version, |callee| instance.cell(callee).load(Ordering::Acquire) as u64);
     Ok(version)
 }
@@ -39,7 +43,8 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     let instructions = instance.unit_instructions(key);
     check_size(instance, key.tier, instructions)?;
     let (costs, began) = (instance.costs(), Instant::now());
-    let compiled = compiler().compile(&unit(instance, key));
+    let speculation = plan(instance, key);
+    let compiled = compiler().compile(&unit(instance, key, speculation.as_ref()));
     costs.measured(key.tier, instructions, began.elapsed());
     instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
     let mut body = compiled?;
@@ -55,13 +60,14 @@ fn check_size(instance: &Instance, tier: CompiledTier, instructions: u32) -> Res
     if bytes > limit { Err(CompileError::UnitTooLarge { instructions, bytes, limit }) } else { Ok(()) }
 }
 
-fn unit(instance: &Instance, key: VersionKey) -> Unit<'_> {
+fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Speculation>) -> Unit<'a> {
     Unit {
         linked: instance.linked(),
         key,
         analysis: instance.analysis(key.function),
         settings: code_settings(instance),
         profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)),
+        speculation,
     }
 }
 
@@ -77,6 +83,8 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         return_sites: settings.mechanism.return_sites(),
         inlining: settings.inlining.map(Inlining::budget),
         unrolling: settings.copies(),
+        guards_leave: settings.mechanism.can_leave(),
+        guards_fail: settings.stress.fails_guards(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function
         // that calls nothing, without. Both at once must leave half of the reserve to landings.

@@ -17,6 +17,7 @@ mod directed;
 mod order;
 pub(crate) mod policy;
 mod queue;
+pub(crate) mod speculation;
 mod work;
 
 use osr_compiler::{EntryPoint, VersionKey};
@@ -138,7 +139,7 @@ impl Arrival {
         let place = place_of(thread, function, point);
         let entry = match place {
             Place::Entry => EntryPoint::Function,
-            Place::LoopHeader | Place::PendingReturn => EntryPoint::Continuation(point),
+            Place::LoopHeader | Place::PendingReturn | Place::Guard => EntryPoint::Continuation(point),
         };
         Arrival { from, function, point, place, entry }
     }

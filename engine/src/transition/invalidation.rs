@@ -103,20 +103,54 @@ impl Thread {
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
+        let retired = self.retire(versions.iter().cloned(), cause);
+        let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
+        let frames = self.replace_retired_unseen(&retired, cause)?;
+        Ok(Invalidated { versions: retired.len() as u64, frames, code_bytes })
+    }
+
+    /// Retires those of `versions` that are current, and returns them: nothing new enters them.
+    pub(crate) fn retire(
+        &self,
+        versions: impl Iterator<Item = Arc<CodeVersion>>,
+        cause: Cause,
+    ) -> Vec<Arc<CodeVersion>> {
         let retired: Vec<Arc<CodeVersion>> =
-            versions.iter().filter(|version| self.instance().retire(version)).cloned().collect();
+            versions.filter(|version| self.instance().retire(version)).collect();
         retired.iter().for_each(|version| self.observe(|| Event::Retired { version, cause }));
+        retired
+    }
+
+    /// The second and third step for versions that are retired.
+    ///
+    /// # Errors
+    /// As for [`Self::invalidate_active`].
+    pub(crate) fn replace_retired(
+        &self,
+        retired: &[Arc<CodeVersion>],
+        cause: Cause,
+    ) -> Result<(), TransitionError> {
+        let replaced =
+            self.replacing(Replacement::Invalidation, cause, || self.replace_retired_unseen(retired, cause));
+        replaced.map(drop)
+    }
+
+    /// Returns how many frames were hijacked.
+    fn replace_retired_unseen(
+        &self,
+        retired: &[Arc<CodeVersion>],
+        cause: Cause,
+    ) -> Result<u64, TransitionError> {
         let mechanism = self.instance().settings().mechanism;
         let frames = if mechanism.hijacks() { self.hijack_retired(cause)?.frames } else { 0 };
-        let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
-        let reclaimed = self.reclaim_retired(&retired, cause);
+        let reclaimed = self.reclaim_retired(retired, cause);
         match mechanism.frames {
-            ActiveFrames::InvalidationPoint => self.write_points(&retired),
+            ActiveFrames::InvalidationPoint => self.write_points(retired),
             ActiveFrames::ReturnCheck => self.limit_returns()?,
             _ => {}
         }
         reclaimed?;
-        Ok(Invalidated { versions: retired.len() as u64, frames, code_bytes })
+        Ok(frames)
     }
 
     /// The versions that have a frame on this thread's stack whose return slot is not hijacked.

@@ -29,6 +29,6 @@ pub(crate) unsafe extern "C" fn leave(context: *mut Context) -> *const u8 {
         None => site,
     };
     version.add_pending_frames(1);
-    let record = TakenRecord::unrecorded(ReturnSlot::below(registers.stack_pointer), site);
+    let record = TakenRecord::unrecorded(ReturnSlot::below(registers.stack_pointer), site, true);
     land_frame(thread, record, registers)
 }

@@ -160,6 +160,7 @@ impl<'p, 'm> Merger<'p, 'm> {
         let point = match kind {
             PointKind::Entry => Some(Points::entry()),
             PointKind::LoopHeader => points.header(block).filter(|_| first == 0),
+            PointKind::Guard => unreachable!("guards are branches here"),
             PointKind::AfterCall | PointKind::Trap => points.at(block, first + position.index),
         };
         (frame, point.expect("points of a merged body are points of the bodies that it is made of"))

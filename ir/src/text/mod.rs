@@ -74,7 +74,7 @@
 //! step        = number | gN | ("i32" | "i64") "." ("add" | "sub" | "mul")
 //! block       = bN ":" instruction* terminator
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
-//!             | "switch" rN "," "[" bN,* "]" "," bN
+//!             | "switch" rN "," "[" bN,* "]" "," bN | "guard" rN "," bN "else" bN
 //! instruction = (rN,* "=")? operation
 //! operation   = T ".const" number | "ref.null" | "extern.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
 //!             | vector (number ",")? rN,+ | "i8x16.shuffle" number "," rN "," rN

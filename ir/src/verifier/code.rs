@@ -167,7 +167,9 @@ impl Checker<'_> {
     fn terminator(&self, terminator: &Terminator) -> Result<(), CodeError> {
         match terminator {
             Terminator::Jump { .. } | Terminator::Unreachable => {}
-            Terminator::Branch { condition, .. } => self.register(*condition, I32)?,
+            Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. } => {
+                self.register(*condition, I32)?
+            }
             Terminator::Switch { index, .. } => self.register(*index, I32)?,
             Terminator::Return { values } => self.list(List::Returned, values, &self.signature.results)?,
         }

@@ -72,7 +72,7 @@ impl Generator<'_> {
     }
 
     fn terminator(&mut self, body: &Body, signature: &Signature, blocks: usize) -> Terminator {
-        let choice = self.tape.below(6);
+        let choice = self.tape.below(7);
         match choice {
             1 | 2 if blocks > 1 => Terminator::Branch {
                 condition: self.register(body, Type::I32),
@@ -86,6 +86,11 @@ impl Generator<'_> {
                 default: self.target(blocks),
             },
             5 => Terminator::Unreachable,
+            6 if blocks > 1 => Terminator::Guard {
+                condition: self.register(body, Type::I32),
+                next: self.target(blocks),
+                exit: self.target(blocks),
+            },
             _ => Terminator::Return { values: self.list(body, &signature.results) },
         }
     }

@@ -12,6 +12,7 @@
 //! | [`mod@interpret`] | compiled code calls an interpreted function; a landed frame resumes there |
 //! | [`mod@landing`] | a hijacked return arrives |
 //! | [`mod@leave`] | a frame arrives that leaves retired code by itself |
+//! | [`mod@guard`] | a frame arrives that leaves because a guard has failed |
 //! | [`mod@barrier`] | a frame ends that is counted |
 //! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
@@ -23,6 +24,7 @@ pub mod barrier;
 pub mod current;
 pub mod enter;
 pub mod exit;
+pub mod guard;
 pub mod here;
 pub mod interpret;
 pub mod landing;
@@ -35,6 +37,7 @@ pub use barrier::barrier_pc;
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, unwind_to_entry};
 pub use exit::{left_poll, poll, runtime_call};
+pub use guard::failed_guard;
 pub use here::{Here, registers_here, visit_here};
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::{any_frame_pc, landing_from_table, landing_pc};

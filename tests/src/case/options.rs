@@ -27,6 +27,11 @@ pub(super) fn settings(words: Words<'_, '_>) -> Result<Settings, Problem> {
             "--optimize-threshold" => settings.optimize_threshold = Some(number(value).map_err(wrong)?),
             "--inline" => settings.inlining = inlining(value).map_err(wrong)?,
             "--unrolling" => settings.unrolling = number(value).map_err(wrong)?,
+            "--speculate" => {
+                settings.speculate = value.split(',').map(named).collect::<Result<_, _>>().map_err(wrong)?
+            }
+            "--speculation-threshold" => settings.speculation_threshold = number(value).map_err(wrong)?,
+            "--guard-failures" => settings.guard_failures = number(value).map_err(wrong)?,
             "--stress" => settings.stress = stress(settings.stress, value).map_err(wrong)?,
             _ => return Err(Problem::UnknownOption(option.to_owned())),
         }
@@ -67,10 +72,12 @@ fn stress(stress: Stress, text: &str) -> Result<Stress, String> {
     match kind {
         "invalidate" => periodic.invalidate = Some(period(value)?),
         "hijack" => periodic.hijack = Some(period(value)?),
+        "guard" => periodic.guard = Some(period(value)?),
         "land" => periodic.land = Some(land(value)?),
         "random" if periodic == Periodic::default() => return Ok(Stress::Random(number(value)?)),
         _ => {
-            return Err("write invalidate=N, hijack=N, land=TIER, land=random:SEED or random=SEED".to_owned());
+            let kinds = "invalidate=N, hijack=N, guard=N, land=TIER, land=random:SEED or random=SEED";
+            return Err(format!("write {kinds}"));
         }
     }
     Ok(Stress::Periodic(periodic))

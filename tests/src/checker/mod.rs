@@ -34,7 +34,8 @@
 //! Nothing is claimed of bodies that have vectors, whose entries are words rather than registers: there, cross-checked state
 //! recording and landings with poisoned slots are what is left (`tests/cases/vectors.wat`, random modules).
 //!
-//! Not claimed: that a value that was computed since the site before is the register's, nor anything of
+//! Not claimed: anything of how the exit of a guard is reached; that a value that was computed since the site before is the
+//! register's, nor anything of
 //! what a pad stores (there, the landing of cross-checked state recording compares, which see); that what was written into a slot is the register's value (running says that: the tests
 //! of landings compare results, with dead slots poisoned), and that values which only some paths assign
 //! are written on just those.

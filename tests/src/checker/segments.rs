@@ -76,6 +76,10 @@ impl<'c> Checker<'c, '_> {
         let from = site.map(|site| site.return_offset);
         for (end, written) in segments(self.machine, from.unwrap_or(0), &self.named) {
             let next = self.sites[&end];
+            if self.graph.points.kind(next.point) == PointKind::Guard {
+                // Where it is left depends on what is there, and the graph knows no guards.
+                continue;
+            }
             match ahead.get(&next.point) {
                 Some(untouched) => {
                     self.check_slots(site, next, &written, untouched);

@@ -140,7 +140,7 @@ fn first_failure(call: &Call, judge: &mut Judge<'_>) -> Result<(Candidate, Failu
     for &length in lengths {
         let schedule = match &call.settings.stress {
             Stress::Replay(schedule) => Schedule::clone(schedule),
-            rule => rule.schedule(length, length),
+            rule => rule.schedule(length, length, length),
         };
         let first = candidate(schedule);
         if let Some(failure) = judge.first_failure(&first)? {

@@ -77,6 +77,7 @@ fn text(findings: &Findings) -> String {
             osr_engine::Place::Entry => "entry",
             osr_engine::Place::LoopHeader => "loop header",
             osr_engine::Place::PendingReturn => "pending return",
+            osr_engine::Place::Guard => "guard",
         };
         table.add_row([moves.from.name(), moves.to.name(), place, &moves.count.to_string()]);
     }

@@ -21,7 +21,7 @@ const SAFEPOINT: u64 = 1_000;
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let stamps = Arc::new(Stamps::default());
     let at_poll = trial.mechanism.polls() && trial.mechanism.replaces_frames();
-    let schedule = Schedule { safepoints: vec![(SAFEPOINT, Action::Invalidate)], landings: vec![] };
+    let schedule = Schedule { safepoints: vec![(SAFEPOINT, Action::Invalidate)], ..Schedule::default() };
     let stress = if at_poll { Stress::Replay(schedule.into()) } else { Stress::None };
     let guest = Guest::new(SPIN, trial, Some(stamps.clone()), |settings| Settings {
         stress,

@@ -14,6 +14,8 @@
 use std::io;
 
 use osr_compiler::POINT_BYTES;
+use osr_compiler::frame_map::Site;
+use osr_ir::PointKind;
 use osr_stubs::x86_64::invalidated_pc;
 
 use super::Registry;
@@ -51,7 +53,9 @@ impl Registry {
             inner.binding.retire_calls(version);
             let begin = version.offset_in_allocation(&inner.memory);
             let sites = version.frame_maps.sites().zip(0..);
-            let points = sites.filter(|&(_, number)| !version.exits_apart(number)).map(|(site, _)| {
+            let is_point =
+                |&(site, number): &(Site, u32)| site.kind != PointKind::Guard && !version.exits_apart(number);
+            let points = sites.filter(is_point).map(|(site, _)| {
                 let jump = jump(version.start + u64::from(site.return_offset), target);
                 (begin + site.return_offset as usize, jump)
             });

@@ -81,12 +81,9 @@ impl<'a> Reference<'a> {
             let get = |register: &Register| frame.registers[register.index()];
             block = match &body.block(block).terminator {
                 Terminator::Jump { target } => *target,
-                Terminator::Branch { condition, if_true, if_false } => {
-                    if get(condition) as u32 != 0 {
-                        *if_true
-                    } else {
-                        *if_false
-                    }
+                Terminator::Branch { condition, if_true, if_false }
+                | Terminator::Guard { condition, next: if_true, exit: if_false } => {
+                    if get(condition) as u32 != 0 { *if_true } else { *if_false }
                 }
                 Terminator::Switch { index, targets, default } => {
                     *targets.get(get(index) as u32 as usize).unwrap_or(default)

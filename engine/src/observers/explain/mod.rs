@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use osr_compiler::VersionKey;
+use osr_compiler::{DeoptReason, Guard, VersionKey};
 use osr_ir::{FunctionIndex, Point};
 use serde::Serialize;
 
@@ -91,6 +91,10 @@ pub struct ExplainedVersion {
     pub inlined: Vec<String>,
     /// How often the runtime has seen it entered.
     pub entered: Entered,
+    /// Its guards that have an exit.
+    pub guards: usize,
+    /// Those that failed.
+    pub failed_guards: Vec<FailedGuard>,
     /// Its frames that were hijacked.
     pub hijacked: u64,
     /// Where hijacked frames went.
@@ -154,6 +158,21 @@ pub struct FramesGone {
     pub count: u64,
 }
 
+/// A guard that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FailedGuard {
+    /// What it was there for.
+    pub reason: DeoptReason,
+    /// The number of the block of the body that ends with it.
+    pub block: u32,
+    /// The number of the point where its frames continued.
+    pub point: u32,
+    /// How often.
+    pub failed: u64,
+    /// How often it was made to, besides.
+    pub forced: u64,
+}
+
 /// What became of a hijacked frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -201,6 +220,8 @@ pub struct DeoptimizationLoop {
     pub retired: u64,
     /// The time of all compilations, in nanoseconds.
     pub compile_ns: u64,
+    /// The guards that failed in it.
+    pub failed_guards: Vec<FailedGuard>,
 }
 
 /// Collects an [`Explanation`] of one instance, whose only observer of this kind it is.
@@ -298,6 +319,9 @@ impl Observer for Explain {
                 state.gone(at, version, (frame.function, frame.point), Gone::Landed(tier));
             }
             Event::Continued { to: Some(to), .. } => state.enter(to.code, |entered| entered.landings += 1),
+            Event::GuardFailed { version, guard, is_forced } => {
+                state.change(version, |version| version.guard_failed(guard, is_forced));
+            }
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
                 version.pending += 1;
@@ -362,6 +386,8 @@ impl State {
             ordered,
             inlined: version.inlined().map(|inlined| name(at, inlined)).collect(),
             entered: Entered::default(),
+            guards: version.guards().filter(|(guard, _)| guard.site.is_some()).count(),
+            failed_guards: Vec::new(),
             hijacked: 0,
             frames: Vec::new(),
             retired: None,
@@ -427,6 +453,18 @@ impl State {
 }
 
 impl Version {
+    fn guard_failed(&mut self, guard: &Guard, is_forced: bool) {
+        let (block, point) = (guard.block.as_u32(), guard.point.as_u32());
+        let failed = &mut self.explained.failed_guards;
+        let known = failed.iter().position(|known| (known.block, known.point) == (block, point));
+        let index = known.unwrap_or_else(|| {
+            failed.push(FailedGuard { reason: guard.reason, block, point, failed: 0, forced: 0 });
+            failed.len() - 1
+        });
+        let count = if is_forced { &mut failed[index].forced } else { &mut failed[index].failed };
+        *count += 1;
+    }
+
     fn released(&mut self, at: Moment) {
         let retired = self.explained.retired.map_or(at, |retired| retired.at);
         self.explained.released = Some(Released {
@@ -489,10 +527,12 @@ fn deoptimization_loops(function: &ExplainedFunction) -> Vec<DeoptimizationLoop>
             made: 0,
             retired: 0,
             compile_ns: 0,
+            failed_guards: Vec::new(),
         });
         of.made += 1;
         of.retired += u64::from(version.retired.is_some());
         of.compile_ns += version.compile_ns;
+        of.failed_guards.extend(&version.failed_guards);
     }
     // The last one that was made may be alive.
     loops

@@ -5,8 +5,8 @@ use std::fmt::{Display, Formatter, Result};
 use osr_ir::Shown;
 
 use super::{
-    DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FramesGone, Gone, Order,
-    Outstanding,
+    DeoptimizationLoop, ExplainedFunction, ExplainedVersion, Explanation, FailedGuard, FramesGone, Gone,
+    Order, Outstanding,
 };
 use crate::event::Estimate;
 use crate::settings::Tier;
@@ -83,6 +83,9 @@ impl Display for ExplainedVersion {
             "     entered by {} calls and {} frames from the interpreter, {} landings",
             entered.calls, entered.tier_ups, entered.landings
         )?;
+        if self.guards > 0 {
+            writeln!(out, "     {} guards{}", self.guards, failed(&self.failed_guards))?;
+        }
         if self.hijacked > 0 {
             let frames: Vec<String> = self.frames.iter().map(ToString::to_string).collect();
             writeln!(out, "     {} frames hijacked: {}", self.hijacked, frames.join(", "))?;
@@ -127,6 +130,17 @@ impl Display for Outstanding {
     }
 }
 
+/// What is said of guards that failed.
+fn failed(guards: &[FailedGuard]) -> String {
+    let one = |guard: &FailedGuard| {
+        let FailedGuard { reason, block, point, failed, forced } = guard;
+        let forced = if *forced > 0 { format!(", and was made to {forced}") } else { String::new() };
+        format!("{} at the end of b{block}, exit p{point}, failed {failed}{forced}", reason.name())
+    };
+    let all: Vec<String> = guards.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) }
+}
+
 impl Display for FramesGone {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         let to = match self.to {
@@ -144,10 +158,11 @@ impl Display for DeoptimizationLoop {
         let time = microseconds(self.compile_ns);
         writeln!(
             out,
-            "deoptimization loop: {} in {tier} code entered at {entry}: made {} times in {time}, retired {} times",
+            "deoptimization loop: {} in {tier} code entered at {entry}: made {} times in {time}, retired {} times{}",
             Shown(&self.function),
             self.made,
-            self.retired
+            self.retired,
+            failed(&self.failed_guards)
         )
     }
 }

@@ -119,6 +119,7 @@ fn after(ordinal: u64, transition: &Option<Transition>) -> String {
         Place::Entry => "the entry",
         Place::LoopHeader => "a loop header",
         Place::PendingReturn => "a pending return",
+        Place::Guard => "a guard",
     };
     format!(
         "transition {ordinal} (at {place}, {point} of {function}, from {}{version} to {})",

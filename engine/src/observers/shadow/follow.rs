@@ -8,6 +8,7 @@ use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
 use super::machine::{Counterpart, Machine, Stop};
 use crate::error::Trap;
+use crate::event::statistics::Place;
 use crate::event::{Continuation, Event, FrameState};
 use crate::instance::Instance;
 use crate::interpreter::{evaluate_binary, evaluate_unary};
@@ -119,6 +120,10 @@ impl Follower {
         self.transition = Some(transition);
         self.compared.transitions += 1;
         self.moved(execution, (transition.from, base), state)?;
+        if transition.place == Place::Guard && transition.to != Tier::Interpreter {
+            // Code that is entered where a loop begins does not tell of it.
+            self.machine.pass_arrival();
+        }
         self.note(Counterpart::new(transition.to, base));
         Ok(())
     }
@@ -199,7 +204,11 @@ impl Follower {
     fn step(&mut self) -> Stop {
         let stop = self.machine.run();
         self.has_just_landed = false;
-        if let Stop::Arrived(point) | Stop::EnteredLoop(point) | Stop::CameBack(point) = stop {
+        if let Stop::Arrived(point)
+        | Stop::EnteredLoop(point)
+        | Stop::CameBack(point)
+        | Stop::EnteredBlock(point) = stop
+        {
             self.seen = self.machine.innermost().map(|frame| (frame.function, point));
         }
         stop
@@ -273,8 +282,16 @@ impl Follower {
     /// A frame, of compiled code if it has a base, continues with `state`.
     fn moved(&mut self, execution: &Instance, from: (Tier, Option<u64>), state: &FrameState<'_>) -> Followed {
         let points = &execution.analysis(state.function).points;
-        if points.kind(state.point) == PointKind::AfterCall {
-            return self.returned(execution, from, state);
+        match points.kind(state.point) {
+            PointKind::AfterCall => return self.arrives(execution, from, state),
+            PointKind::Guard => {
+                let block = points.position(state.point).block;
+                self.machine.watch(Some((state.function, block, state.point)));
+                let followed = self.arrives(execution, from, state);
+                self.machine.watch(None);
+                return followed;
+            }
+            _ => {}
         }
         if !self.is_at(state) {
             return Err(self.not_at(state));
@@ -282,25 +299,29 @@ impl Follower {
         self.compare_state(execution, state)
     }
 
-    /// A call of a frame has returned, which continues with `state`. Runs up to there.
-    fn returned(
+    /// A call of a frame has returned, or a guard of it has failed: it continues with `state`. Runs up to there.
+    fn arrives(
         &mut self,
         execution: &Instance,
         (tier, base): (Tier, Option<u64>),
         state: &FrameState<'_>,
     ) -> Followed {
         let depth = base.and_then(|base| self.machine.depth_of(base));
+        let is_guard = execution.analysis(state.function).points.kind(state.point) == PointKind::Guard;
         let mut first = None;
         loop {
             match self.step() {
-                Stop::CameBack(_) if self.is_at(state) && self.may_be(tier, base) => {
+                Stop::CameBack(_) | Stop::EnteredBlock(_) if self.is_at(state) && self.may_be(tier, base) => {
                     match self.compare_state(execution, state) {
-                        // Of several that it may be, it is the first that is equal.
-                        Err(disagreement) if depth.is_none() => first = first.or(Some(disagreement)),
+                        // Of several that it may be, it is the first that is equal. A block may be entered more than once
+                        // without being told of.
+                        Err(disagreement) if depth.is_none() || is_guard => {
+                            first = first.or(Some(disagreement));
+                        }
                         compared => return compared,
                     }
                 }
-                Stop::CameBack(_) => {}
+                Stop::CameBack(_) | Stop::EnteredBlock(_) => {}
                 Stop::EnteredLoop(_) if self.is_optimized() => {}
                 stop => return Err(first.unwrap_or_else(|| self.elsewhere(rebuilt(state), &stop))),
             }
@@ -432,7 +453,7 @@ impl Follower {
     /// The execution does something, but the machine stopped at `stop`.
     fn elsewhere(&self, execution: String, stop: &Stop) -> Disagreement {
         let shadow = match stop {
-            Stop::Arrived(_) | Stop::EnteredLoop(_) | Stop::CameBack(_) => {
+            Stop::Arrived(_) | Stop::EnteredLoop(_) | Stop::CameBack(_) | Stop::EnteredBlock(_) => {
                 let (function, point) = self.seen.expect("seen at the stop");
                 format!("is at {point} of {function}")
             }

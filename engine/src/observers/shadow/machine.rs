@@ -26,6 +26,8 @@ pub(crate) enum Stop {
     EnteredLoop(Point),
     /// After a call of the innermost frame, whose results are in their registers.
     CameBack(Point),
+    /// Where the innermost frame enters the [watched](Machine::watch) block, which the point stands for.
+    EnteredBlock(Point),
     /// A function of the host is called: the machine waits for its results.
     HostCalled {
         /// The imported function.
@@ -103,12 +105,22 @@ pub(crate) struct Machine {
     frames: Vec<Frame>,
     invocations: Vec<Invocation>,
     stop: Option<Stop>,
+    /// The stop after that.
+    next_stop: Option<Stop>,
+    /// A block that is stopped at, and the point that stands for it.
+    watched: Option<(FunctionIndex, Block, Point)>,
 }
 
 impl Machine {
     /// A machine that executes `instance`, which no thread must execute meanwhile.
     pub(crate) fn new(instance: Arc<Instance>) -> Machine {
-        Machine { instance, frames: Vec::new(), invocations: Vec::new(), stop: None }
+        let (frames, invocations) = (Vec::new(), Vec::new());
+        Machine { instance, frames, invocations, stop: None, next_stop: None, watched: None }
+    }
+
+    /// From now on the machine stops where it enters that block of that function, at that point; or at no block.
+    pub(crate) fn watch(&mut self, block: Option<(FunctionIndex, Block, Point)>) {
+        self.watched = block;
     }
 
     /// The module with its state.
@@ -169,11 +181,16 @@ impl Machine {
         self.finish(Err(trap));
     }
 
+    /// The stop at the loop header that was entered with the watched block, if there is one, is none.
+    pub(crate) fn pass_arrival(&mut self) {
+        self.next_stop = None;
+    }
+
     /// Executes up to the next stop.
     pub(crate) fn run(&mut self) -> Stop {
         let instance = Arc::clone(&self.instance);
         loop {
-            if let Some(stop) = self.stop.take() {
+            if let Some(stop) = self.stop.take().or_else(|| self.next_stop.take()) {
                 return stop;
             }
             self.step(&instance);
@@ -234,12 +251,9 @@ impl Machine {
         let get = |register: Register| frame.registers[words.first(register.index())];
         let target = match &block.terminator {
             Terminator::Jump { target } => *target,
-            Terminator::Branch { condition, if_true, if_false } => {
-                if get(*condition) as u32 != 0 {
-                    *if_true
-                } else {
-                    *if_false
-                }
+            Terminator::Branch { condition, if_true, if_false }
+            | Terminator::Guard { condition, next: if_true, exit: if_false } => {
+                if get(*condition) as u32 != 0 { *if_true } else { *if_false }
             }
             Terminator::Switch { index, targets, default } => {
                 *targets.get(get(*index) as u32 as usize).unwrap_or(default)
@@ -254,8 +268,15 @@ impl Machine {
         let points = &instance.analysis(frame.function).points;
         let goes_back = points.goes_back(frame.block, target);
         (frame.block, frame.index) = (target, 0);
+        let function = frame.function;
         let arrived = if goes_back { Stop::Arrived } else { Stop::EnteredLoop };
-        self.stop = points.header(target).map(arrived);
+        let arrival = points.header(target).map(arrived);
+        match self.watched {
+            Some((watched, block, point)) if (watched, block) == (function, target) => {
+                (self.stop, self.next_stop) = (Some(Stop::EnteredBlock(point)), arrival);
+            }
+            _ => self.stop = arrival,
+        }
     }
 
     /// Returns `results` to the caller of the innermost one.

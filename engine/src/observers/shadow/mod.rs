@@ -94,7 +94,7 @@ pub struct Compared {
 
 #[derive(Debug)]
 enum State {
-    Following(Follower),
+    Following(Box<Follower>),
     /// The stack was exhausted.
     Lost(Compared),
     Differs(Compared, Box<Difference>),
@@ -114,7 +114,7 @@ impl Shadow {
             ..Settings::default()
         };
         let instance = Instance::new(settings, module.clone(), imports)?;
-        let state = Mutex::new(State::Following(Follower::new(instance)));
+        let state = Mutex::new(State::Following(Box::new(Follower::new(instance))));
         Ok(Shadow { state, on_difference: None })
     }
 

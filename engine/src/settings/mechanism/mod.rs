@@ -106,6 +106,11 @@ impl Mechanism {
         self.binding == CallBinding::Direct || self.poll == Poll::None
     }
 
+    /// Whether optimized code can be left where a guard fails: its frame states are known, and other tiers execute.
+    pub fn can_leave(&self) -> bool {
+        self.recording != StateRecording::None && !self.is_final()
+    }
+
     /// Whether optimized code polls: whether a loop of it can be stopped.
     pub fn polls(&self) -> bool {
         self.poll.stops_loops()

@@ -104,6 +104,7 @@ impl<'p, 'a> Code<'p, 'a> {
             "jump" => Terminator::Jump { target: self.target()? },
             "branch" => self.branch()?,
             "switch" => self.switch()?,
+            "guard" => self.guard()?,
             "return" => Terminator::Return { values: self.returned()? },
             "unreachable" => Terminator::Unreachable,
             _ => return self.instruction(name, span, results).map(Line::Instruction),
@@ -141,6 +142,16 @@ impl<'p, 'a> Code<'p, 'a> {
         let targets = self.parser.list_until("]", |parser| target(parser, blocks))?;
         self.parser.expect(",")?;
         Ok(Terminator::Switch { index, targets, default: self.target()? })
+    }
+
+    fn guard(&mut self) -> Result<Terminator, Failure> {
+        let condition = self.register()?;
+        self.parser.expect(",")?;
+        let next = self.target()?;
+        if !self.parser.accept_word("else")? {
+            return Err(self.parser.unexpected("`else`"));
+        }
+        Ok(Terminator::Guard { condition, next, exit: self.target()? })
     }
 
     fn returned(&mut self) -> Result<Vec<Register>, Failure> {

@@ -28,8 +28,8 @@ pub(super) fn write_body(
     let at = |block: Block, index: usize| comment(analyses.and_then(|(points, _)| points.at(block, index)));
     for block in body.block_indices() {
         let entry = analyses.filter(|_| block.index() == Body::ENTRY).map(|_| Points::entry());
-        let header = analyses.and_then(|(points, _)| points.header(block));
-        write_line(out, &format!("{block}:"), comment(entry.or(header)))?;
+        let begin = analyses.and_then(|(points, _)| points.header(block).or(points.guard(block)));
+        write_line(out, &format!("{block}:"), comment(entry.or(begin)))?;
         let basic_block = body.block(block);
         for (index, instruction) in basic_block.instructions.iter().enumerate() {
             let text = to_string(|line| write_instruction(line, module, instruction));
@@ -47,6 +47,7 @@ fn describe(points: &Points, liveness: &Liveness, point: Point) -> String {
         PointKind::LoopHeader => "loop header",
         PointKind::AfterCall => "after call",
         PointKind::Trap => "trap",
+        PointKind::Guard => "guard",
     };
     format!("{point} {kind}, live: {}", list(liveness.at(point)))
 }
@@ -71,6 +72,7 @@ fn terminator_text(terminator: &Terminator) -> String {
         Terminator::Switch { index, targets, default } => {
             format!("switch {index}, [{}], {default}", list(targets))
         }
+        Terminator::Guard { condition, next, exit } => format!("guard {condition}, {next} else {exit}"),
         Terminator::Return { values } if values.is_empty() => "return".to_owned(),
         Terminator::Return { values } => format!("return {}", list(values)),
         Terminator::Unreachable => "unreachable".to_owned(),

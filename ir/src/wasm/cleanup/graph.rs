@@ -20,6 +20,10 @@ fn each_successor_mut(terminator: &mut Terminator, mut change: impl FnMut(&mut B
             change(if_true);
             change(if_false);
         }
+        Terminator::Guard { next, exit, .. } => {
+            change(next);
+            change(exit);
+        }
         Terminator::Switch { targets, default, .. } => {
             targets.iter_mut().for_each(&mut change);
             change(default);

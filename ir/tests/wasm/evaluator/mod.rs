@@ -149,6 +149,7 @@ impl<'m> Instance<'m> {
                         *if_false
                     }
                 }
+                Terminator::Guard { .. } => unreachable!("WebAssembly has no guards"),
                 Terminator::Switch { index, targets, default } => {
                     *targets.get(frame.get32(*index) as usize).unwrap_or(default)
                 }

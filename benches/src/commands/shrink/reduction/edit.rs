@@ -121,6 +121,10 @@ fn drop_unreachable(body: &mut Body) {
                 new(if_true);
                 new(if_false);
             }
+            Terminator::Guard { next, exit, .. } => {
+                new(next);
+                new(exit);
+            }
             Terminator::Switch { targets, default, .. } => {
                 targets.iter_mut().for_each(new);
                 new(default);

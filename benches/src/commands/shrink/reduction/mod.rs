@@ -37,9 +37,9 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// Its size: entries of the schedule, instructions.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let Schedule { safepoints, landings } = &self.schedule;
+        let Schedule { safepoints, landings, guards } = &self.schedule;
         let bodies = self.module.functions.iter().filter_map(osr_ir::Function::body);
-        (safepoints.len() + landings.len(), bodies.map(osr_ir::Body::instruction_count).sum())
+        (safepoints.len() + landings.len() + guards.len(), bodies.map(osr_ir::Body::instruction_count).sum())
     }
 }
 

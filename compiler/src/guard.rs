@@ -1,0 +1,140 @@
+//! Guards: where optimized code leaves because what it speculates on does not hold.
+//!
+//! ```text
+//!           test r, r                 a guard of the body, or a branch of which one side
+//!           je   cold                 is speculated never to be taken
+//!           ...
+//!   cold:   store the frame state     of the block that the guard exits to
+//!           mov  esi, number
+//!           call failed_guard         which lands the frame, and does not return
+//! ```
+//!
+//! An exit is a call that is never returned from, with a frame map of its own: what its block stores is the state where
+//! execution continues, and nothing else. It is never executed where the guard holds, so that it takes nothing from the
+//! code but a use of the state in a cold block; nothing follows it, and the optimizer knows only that it traps there. The
+//! number is the guard's in its version, and all that the runtime needs to know which one it was: each copy of a guard
+//! that unrolling makes has one of its own, and says of which guard of the body it is.
+//!
+//! In code that is to be stressed, each guard that holds counts down, and leaves all the same when the count has ended: for
+//! the block that it would have gone to.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
+use osr_ir::{Block, Point};
+use osr_stubs::Context;
+
+use super::safepoint::Safepoint;
+use super::translate::Translator;
+use crate::listed;
+use crate::settings::CompiledTier;
+
+listed! {
+    /// Why code deoptimizes: what was speculated that does not hold.
+    pub enum DeoptReason {
+        /// A guard of the body failed.
+        #[default]
+        Guard = "guard",
+        /// A branch was taken that never was before.
+        Branch = "branch",
+    }
+}
+
+/// A guard of compiled code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What it is there for.
+    pub reason: DeoptReason,
+    /// The block of the body that ends with it.
+    pub block: Block,
+    /// The block where execution continues if it fails.
+    pub exit: Block,
+    /// The point there.
+    pub point: Point,
+    /// Which site of the version its exit is; none if the code has no exit, since it is known that the guard holds.
+    pub site: Option<u32>,
+}
+
+/// How a block ends that ends with a guard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GuardEnd {
+    pub(super) reason: DeoptReason,
+    /// What is looked at.
+    pub(super) condition: osr_ir::Register,
+    /// Whether it must not be zero, or must be.
+    pub(super) holds: bool,
+    /// Where execution goes.
+    pub(super) next: Block,
+    /// Where it goes if the guard fails.
+    pub(super) exit: Block,
+}
+
+impl Translator<'_, '_> {
+    /// Whether a guard that fails leaves the code. Where other bodies are inlined all are branches.
+    fn leaves_at_guards(&self) -> bool {
+        let is_own_body = self.source.tree.is_none();
+        self.tier == CompiledTier::Optimized && self.unit.settings.guards_leave && is_own_body
+    }
+
+    /// What guard `terminator`, which ends `block`, is compiled as, if it is one, or takes the place of a branch.
+    pub(super) fn guard_of(&self, block: Block, terminator: &osr_ir::Terminator) -> Option<GuardEnd> {
+        use osr_ir::Terminator as T;
+        if !self.leaves_at_guards() {
+            return None;
+        }
+        let speculation = self.unit.speculation;
+        match *terminator {
+            T::Guard { condition, next, exit } if !speculation.is_some_and(|it| it.is_given_up(block)) => {
+                Some(GuardEnd { reason: DeoptReason::Guard, condition, holds: true, next, exit })
+            }
+            T::Branch { condition, if_true, if_false } => {
+                let holds = speculation?.taken(block)?;
+                let (next, exit) = if holds { (if_true, if_false) } else { (if_false, if_true) };
+                Some(GuardEnd { reason: DeoptReason::Branch, condition, holds, next, exit })
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends copy `here` of a block with `guard`.
+    pub(super) fn guard(&mut self, here: (Block, u8), guard: GuardEnd) {
+        let GuardEnd { reason, condition, holds, next, exit } = guard;
+        let condition = self.read(condition);
+        let is_counted = self.unit.settings.guards_fail;
+        let good = if is_counted { self.builder.create_block() } else { self.edge(here, next) };
+        let cold = self.cold_block();
+        let [yes, no] = if holds { [good, cold] } else { [cold, good] };
+        self.builder.ins().brif(condition, yes, &[], no, &[]);
+        if is_counted {
+            self.builder.switch_to_block(good);
+            self.builder.seal_block(good);
+            self.count_guard(here, reason, next);
+        }
+        self.fill_exit(cold, here.0, reason, exit);
+    }
+
+    /// Counts an execution of a guard that holds, which leaves for `next` if the count has ended.
+    fn count_guard(&mut self, here: (Block, u8), reason: DeoptReason, next: Block) {
+        let offset = offset_of!(Context, guard_countdown);
+        let left = self.context_word(offset);
+        let one = self.builder.ins().iconst(types::I64, 1);
+        let left = self.builder.ins().isub(left, one);
+        self.builder.ins().store(MemFlagsData::trusted(), left, self.context, offset as i32);
+        let (good, cold) = (self.edge(here, next), self.cold_block());
+        self.builder.ins().brif(left, good, &[], cold, &[]);
+        self.fill_exit(cold, here.0, reason, next);
+    }
+
+    /// Fills `cold`, where a guard at the end of `block` leaves for `exit`.
+    fn fill_exit(&mut self, cold: ir::Block, block: Block, reason: DeoptReason, exit: Block) {
+        self.builder.switch_to_block(cold);
+        self.builder.seal_block(cold);
+        self.count_exit();
+        let point = self.analysis.points.guard(exit).expect("where guards exit to there is a point");
+        let number = self.guards.len() as u32;
+        self.guards.push(Guard { reason, block, exit, point, site: None });
+        let (call, safepoint) =
+            self.call_for_good(offset_of!(Context, failed_guard_stub), Some(number), point);
+        self.record_safepoint(call, Safepoint { guard: Some(number), ..safepoint });
+    }
+}

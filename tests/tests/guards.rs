@@ -1,0 +1,355 @@
+//! Guards and speculation: whatever fails, and wherever its frame lands, programs compute what the interpreter does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use osr_engine::{
+    ActiveFrames, CodeRelease, CompiledTier, Delegates, DeoptReason, Event, Imports, Instance,
+    InstantiationError, Land, Mechanism, Observation, Observer, Preset, Schedule, Settings, SpeculationKind,
+    StateRecording, Stress, Thread, Tier, Tiers,
+};
+use osr_ir::{Block, ExportItem, FunctionIndex, Module, Value};
+use osr_tests::guest::parse;
+use osr_tests::run::{Call, run};
+use osr_tests::{Configuration, Observed, cases, observe, programs};
+
+/// Speculates as soon as there is a profile, however little it says: many guards fail.
+fn hasty(stress: Stress) -> Settings {
+    let low = Configuration::new("", Tiers::Auto, stress).with_thresholds((5, 20)).settings;
+    Settings { speculate: all_kinds(), speculation_threshold: 1, ..low }
+}
+
+fn all_kinds() -> BTreeSet<SpeculationKind> {
+    SpeculationKind::ALL.iter().copied().collect()
+}
+
+/// Where frames land that a guard has left.
+fn lands() -> [Land; 4] {
+    [Land::In(Tier::Interpreter), Land::In(Tier::Baseline), Land::In(Tier::Optimized), Land::Random(3)]
+}
+
+/// A guard of a body: its function, and the block that ends with it.
+type Key = (FunctionIndex, Block);
+
+/// Which guards there are in compiled code, which of them were left through, and the ordinals of those that were made to
+/// fail.
+#[derive(Debug, Default)]
+struct GuardLog(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    compiled: BTreeSet<Key>,
+    failed: BTreeMap<Key, u64>,
+    /// Per guard, which executions of guards were of it.
+    forced: BTreeMap<Key, Vec<u64>>,
+    reasons: BTreeSet<DeoptReason>,
+}
+
+impl Observer for GuardLog {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
+        let mut seen = self.0.lock().expect("no observer has panicked");
+        match *event {
+            Event::Compiled { version, .. } => {
+                let guards = version.guards().filter(|(guard, _)| guard.site.is_some());
+                seen.compiled.extend(guards.map(|(guard, _)| (version.function, guard.block)));
+            }
+            Event::GuardFailed { version, guard, is_forced } => {
+                let key = (version.function, guard.block);
+                seen.reasons.insert(guard.reason);
+                *seen.failed.entry(key).or_default() += 1;
+                if is_forced {
+                    seen.forced.entry(key).or_default().push(at.transitions().guards);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Makes so many calls of a program, watched. Returns how many guards held, too.
+fn watch(
+    Subject { module, invoke, arguments, .. }: &Subject,
+    calls: usize,
+    settings: &Settings,
+) -> (Seen, u64) {
+    let log = Arc::new(GuardLog::default());
+    let delegates = Delegates::observer(log.clone());
+    let (_instance, thread) = osr_tests::configuration::start_with(module, settings, delegates);
+    for _ in 0..calls {
+        thread.invoke(invoke, arguments).expect("the program returns");
+    }
+    let executed = thread.transitions().guards;
+    let seen = std::mem::take(&mut *log.0.lock().expect("no observer has panicked"));
+    (seen, executed)
+}
+
+/// The programs on which everything is tried by default.
+const QUICK: [&str; 3] = ["fib", "sort", "phase-change"];
+
+struct Subject {
+    name: String,
+    module: Module,
+    invoke: String,
+    arguments: Vec<Value>,
+    expected: Observed,
+}
+
+impl Subject {
+    fn few() -> Vec<Subject> {
+        Subject::chosen(|name| QUICK.contains(&name))
+    }
+
+    fn chosen(choose: impl Fn(&str) -> bool) -> Vec<Subject> {
+        let chosen = programs().into_iter().filter(|program| choose(&program.name));
+        let chosen = chosen.map(|program| {
+            let (module, arguments) = (program.module(false), program.small_arguments());
+            let interpreter = Configuration::interpreter().settings;
+            let expected = observe(&module, &program.invoke, &arguments, &interpreter);
+            Subject { name: program.name, module, invoke: program.invoke, arguments, expected }
+        });
+        chosen.collect()
+    }
+
+    fn agrees(&self, settings: &Settings) {
+        let observed = observe(&self.module, &self.invoke, &self.arguments, settings);
+        assert_eq!(observed, self.expected, "{}, {:?}", self.name, settings.stress);
+    }
+}
+
+#[test]
+fn what_was_speculated_wrongly_is_left() {
+    for program in Subject::few() {
+        for (land, guard_failures) in lands().into_iter().zip([1, 10, u32::MAX, 3]) {
+            program.agrees(&Settings { guard_failures, ..hasty(Stress::None.landing(land)) });
+        }
+    }
+}
+
+/// Each guard is made to fail at its first, its second and its last execution, and frames land everywhere.
+#[test]
+fn every_guard_fails_when_it_is_made_to() {
+    force_everywhere(Subject::few());
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_guard_of_every_program_fails_when_it_is_made_to() {
+    force_everywhere(Subject::chosen(|_| true));
+}
+
+fn force_everywhere(programs: Vec<Subject>) {
+    for program in programs {
+        let every = hasty(Stress::guard(1).landing(Land::In(Tier::Optimized)));
+        program.agrees(&every);
+        let (seen, executed) = watch(&program, 1, &every);
+        assert!(executed > 0 && !seen.forced.is_empty(), "{}: no guards", program.name);
+        let mut guards: BTreeSet<u64> = BTreeSet::new();
+        for hits in seen.forced.values() {
+            guards.extend(hits.iter().take(2).chain(hits.last()));
+        }
+        let guards: Vec<u64> = guards.into_iter().collect();
+        for tier in Tier::ALL {
+            let landings = (1..=executed).map(|landing| (landing, tier)).collect();
+            let schedule = Schedule { safepoints: Vec::new(), landings, guards: guards.clone() };
+            program.agrees(&hasty(Stress::Replay(schedule.into())));
+        }
+        for (every, land) in [2, 7, 97].into_iter().zip(lands()) {
+            program.agrees(&hasty(Stress::guard(every).landing(land)));
+        }
+    }
+}
+
+/// A shadow interpreter has the same state wherever a guard is left, or made to be left.
+#[test]
+fn a_shadow_follows_through_guards() {
+    for program in Subject::few() {
+        let Some(ExportItem::Function(function)) = program.module.export(&program.invoke) else {
+            panic!("{} exports its function", program.name);
+        };
+        let arguments = program.arguments.iter().map(|argument| argument.to_bits()).collect();
+        let calls = [Call { name: program.invoke.clone(), function, arguments }];
+        for (stress, land) in
+            [Stress::None, Stress::guard(1), Stress::guard(5), Stress::guard(2)].into_iter().zip(lands())
+        {
+            let run = run(&program.module, &calls, &hasty(stress.landing(land)), true).expect("it returns");
+            let difference = run.difference.map(|difference| difference.to_string());
+            assert_eq!(difference, None, "{}, {land:?}", program.name);
+            assert!(run.transitions.failed_guards > 0, "{}, {land:?}", program.name);
+        }
+    }
+}
+
+/// Nearly all guards that there are in code are left through, into each tier.
+#[test]
+fn nearly_all_guards_are_left_through() {
+    for land in Tier::ALL {
+        let (mut compiled, mut left) = (0, 0);
+        for program in Subject::few() {
+            let mut failed = BTreeSet::new();
+            let mut known = BTreeSet::new();
+            // What follows a guard that always fails is not reached.
+            for every in [1, 2, 3, 7] {
+                let mut settings = hasty(Stress::guard(every).landing(Land::In(land)));
+                settings.guard_failures = u32::MAX;
+                let (seen, _) = watch(&program, 4, &settings);
+                failed.extend(seen.failed.into_keys());
+                known.extend(seen.compiled);
+            }
+            compiled += known.len();
+            left += failed.intersection(&known).count();
+        }
+        println!("into {}: {left} of {compiled} guards were left through", land.name());
+        assert!(left * 100 >= compiled * 95, "into {}: {left} of {compiled} guards", land.name());
+    }
+}
+
+#[test]
+fn guards_fail_under_every_recording_and_mechanism() {
+    let preset = |name| Preset::named(name).expect("it is there").mechanism;
+    let mut mechanisms: Vec<Mechanism> = StateRecording::ALL
+        .iter()
+        .filter(|&&recording| recording != StateRecording::None)
+        .map(|&recording| Mechanism::recorded_by(recording))
+        .collect();
+    mechanisms.extend(["v8", "hotspot", "spidermonkey", "jsc", "erlang", "hhvm", "orc"].map(preset));
+    let residence = CodeRelease::ResidenceCount;
+    mechanisms.push(Mechanism { frames: ActiveFrames::RunOut, release: residence, ..Mechanism::DEFAULT });
+    let checked = Mechanism {
+        frames: ActiveFrames::ReturnCheck,
+        release: CodeRelease::FrameCount,
+        ..Mechanism::DEFAULT
+    };
+    mechanisms.push(checked);
+    mechanisms.retain(|mechanism| mechanism.can_leave() && mechanism.check().is_ok());
+    assert!(mechanisms.len() >= 10, "{mechanisms:?}");
+    let programs = Subject::few();
+    for (number, mechanism) in mechanisms.into_iter().enumerate() {
+        let program = &programs[number % programs.len()];
+        for stress in [Stress::None, Stress::guard(3)] {
+            let settings =
+                Settings { mechanism, guard_failures: 2, ..hasty(stress.landing(lands()[number % 4])) };
+            program.agrees(&settings);
+        }
+    }
+}
+
+#[test]
+fn cases_agree_when_they_speculate() {
+    let stresses = [Stress::None, Stress::guard(1), Stress::guard(3)];
+    let names = ["into the interpreter", "into baseline", "into optimized"];
+    let configuration = |((stress, land), name): ((Stress, Land), &'static str)| {
+        let thresholds =
+            Settings { threshold: Some(1), optimize_threshold: Some(3), ..hasty(stress.landing(land)) };
+        Configuration { name, settings: thresholds }
+    };
+    let configurations: Vec<Configuration> =
+        stresses.into_iter().zip(lands()).zip(names).map(configuration).collect();
+    for case in cases() {
+        assert_eq!(case.disagreements_among(&configurations), "");
+    }
+}
+
+/// A loop of two phases: in the first one a branch is never taken, in the second always.
+const PHASES: &str = r#"(module
+  (func (export "run") (param $n i32) (param $from i32) (result i32)
+    (local $sum i32)
+    (loop $next
+      (if (i32.lt_u (local.get $n) (local.get $from))
+        (then (local.set $sum (i32.add (local.get $sum) (i32.const 3))))
+        (else (local.set $sum (i32.xor (local.get $sum) (local.get $n)))))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+fn phases(n: u32, from: u32) -> u64 {
+    let step = |sum: u32, n: u32| if n < from { sum.wrapping_add(3) } else { sum ^ n };
+    u64::from((1..=n).rev().fold(0, step))
+}
+
+/// A guard that fails again and again is given up, and the function does without it from then on.
+#[test]
+fn a_change_of_phase_heals() {
+    const LIMIT: u32 = 4;
+    let settings = Settings {
+        speculate: all_kinds(),
+        guard_failures: LIMIT,
+        checked: true,
+        threshold: Some(10),
+        optimize_threshold: Some(300),
+        ..Settings::default()
+    };
+    let instance = Instance::new(settings, parse(PHASES), &Imports::new()).expect("an instance");
+    let thread = Thread::new(&instance).expect("a thread");
+    let run = |n: u32, from: u32| {
+        let arguments = [Value::I32(n as i32), Value::I32(from as i32)];
+        let expected = phases(n, from);
+        assert_eq!(thread.invoke("run", &arguments).expect("it returns"), [expected], "{n}, {from}");
+    };
+    for _ in 0..20 {
+        run(1_000, 0);
+    }
+    let before = thread.transitions().failed_guards;
+    let versions =
+        || instance.versions().into_iter().filter(|version| version.tier == CompiledTier::Optimized);
+    let guarded = || versions().flat_map(|version| version.guards().collect::<Vec<_>>()).count();
+    assert!(guarded() > 0, "the branch was speculated never to be taken");
+    for _ in 0..20 {
+        run(1_000, 1_000);
+    }
+    let failed = thread.transitions().failed_guards - before;
+    assert!(failed >= u64::from(LIMIT), "{failed} failures");
+    // The branch, and the end of the loop.
+    assert!(failed <= 2 * u64::from(LIMIT), "{failed} failures");
+    let after = thread.transitions().failed_guards;
+    (0..20).for_each(|round| run(1_000, 500 + round));
+    assert_eq!(thread.transitions().failed_guards, after, "what was learnt is kept");
+    assert!(versions().count() > 0, "the function is optimized again");
+}
+
+/// A guard in a deep recursion is given up: all its frames leave the code.
+#[test]
+fn frames_of_code_whose_guard_is_given_up_are_replaced() {
+    const DEEP: &str = "export \"down\" function down
+        function down (r0: i32) -> (i32) {
+          r1: i32, r2: i32
+        b0:
+          guard r0, b1 else b2
+        b1:
+          r1 = i32.const 1
+          r1 = i32.sub r0, r1
+          r2 = call down (r1)
+          r2 = i32.add r2, r0
+          return r2
+        b2:
+          r2 = i32.const 5
+          return r2
+        }";
+    let settings = Settings {
+        guard_failures: 1,
+        tiers: Tiers::Optimized,
+        threshold: Some(0),
+        checked: true,
+        ..Settings::default()
+    };
+    let instance = Instance::new(settings, parse(DEEP), &Imports::new()).expect("an instance");
+    let thread = Thread::new(&instance).expect("a thread");
+    let down = || thread.invoke("down", &[Value::I32(100)]).expect("it returns");
+    assert_eq!(down(), [5 + 100 * 101 / 2]);
+    let transitions = thread.transitions();
+    assert_eq!((transitions.failed_guards, transitions.hijacked_frames), (1, 100));
+    assert_eq!(
+        (down(), thread.transitions().failed_guards),
+        (vec![5 + 100 * 101 / 2], 1),
+        "it is a branch now"
+    );
+}
+
+#[test]
+fn what_cannot_be_left_does_not_speculate() {
+    let refused = |settings: Settings| Instance::new(settings, parse(PHASES), &Imports::new()).map(drop);
+    let mechanism = Mechanism::recorded_by(StateRecording::None);
+    let settings = Settings { mechanism, speculate: all_kinds(), ..Settings::default() };
+    let error = refused(settings).expect_err("no frame state is known");
+    assert!(matches!(error, InstantiationError::FramesRunOut { .. }), "{error}");
+    let stressed = Settings { mechanism, stress: Stress::guard(1), ..Settings::default() };
+    refused(stressed).expect_err("no guard can be left");
+}
