@@ -33,8 +33,8 @@ fn characters_and_strings() {
 fn items() {
     check(
         "memory 1\nmemori 2",
-        "2:1: expected signature, memory, global, table, data, element, import, export, start or function, \
-         found `memori`",
+        "2:1: expected signature, memory, global, table, data, element, import, export, start, function, body, \
+         map or at, found `memori`",
     );
     check("memory 1\nmemory 1", "2:1: there is a second `memory`");
     check("start f\n  start g", "2:3: there is a second `start`");

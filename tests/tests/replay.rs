@@ -35,7 +35,12 @@ fn check_explanation(run: &Run, explain: &Explain) {
     let hijacked: u64 = versions.iter().map(|version| version.hijacked).sum();
     let released = versions.iter().filter(|version| version.released.is_some()).count();
     assert_eq!((landed, hijacked), (run.transitions.landings, run.transitions.hijacked_frames));
-    assert_eq!(landed + count(|to| *to == Gone::Dropped), hijacked, "every hijacked frame goes somewhere");
+    let left = hijacked + run.transitions.failed_guards;
+    assert_eq!(
+        landed + count(|to| *to == Gone::Dropped),
+        left,
+        "every frame that leaves its code goes somewhere"
+    );
     assert_eq!(versions.len() as u64, run.code.versions_compiled);
     assert_eq!(released as u64, run.code.versions_released);
 }
