@@ -81,6 +81,9 @@ pub enum CompileError {
     /// Cranelift refused.
     #[error("code generation failed: {0}")]
     Cranelift(String),
+    /// An optimization has made an instruction that traps, of which it is not known where in the body it is.
+    #[error("an instruction traps, and it is not known at which point")]
+    TrapWithoutPoint,
     /// The compiler panicked, beside the guest: a bug.
     #[error("the compiler panicked: {0}")]
     Panicked(String),
@@ -213,7 +216,10 @@ impl Compiler {
                     None => break Err(error),
                 },
                 Err(Failure::Refused(error)) => break Err(error),
-                Err(Failure::TrapWithoutPoint) => request.load_merging = request.load_merging.prevent(),
+                Err(Failure::TrapWithoutPoint) if request.load_merging == LoadMerging::Allowed => {
+                    request.load_merging = LoadMerging::Prevented;
+                }
+                Err(Failure::TrapWithoutPoint) => break Err(CompileError::TrapWithoutPoint),
                 Err(Failure::ImmovablePad | Failure::Scattered) => request.recording = StateRecording::Slots,
                 // Where pads or ways out are in the way, they are elsewhere with another recording.
                 Err(Failure::NoRoom) => match request.recording {
@@ -309,14 +315,6 @@ pub(super) struct Request<'u> {
 pub(super) enum LoadMerging {
     Allowed,
     Prevented,
-}
-
-impl LoadMerging {
-    /// Prevents it, where an attempt has shown that this is needed.
-    fn prevent(self) -> LoadMerging {
-        assert_eq!(self, LoadMerging::Allowed, "instructions that trap have points");
-        LoadMerging::Prevented
-    }
 }
 
 /// Why an attempt to compile failed.
