@@ -219,7 +219,10 @@ impl Compiler {
                 Err(Failure::TrapWithoutPoint) if request.load_merging == LoadMerging::Allowed => {
                     request.load_merging = LoadMerging::Prevented;
                 }
-                Err(Failure::TrapWithoutPoint) => break Err(CompileError::TrapWithoutPoint),
+                Err(Failure::TrapWithoutPoint) => {
+                    debug_assert!(false, "instructions that trap have points: {:?}", unit.key);
+                    break Err(CompileError::TrapWithoutPoint);
+                }
                 Err(Failure::ImmovablePad | Failure::Scattered) => request.recording = StateRecording::Slots,
                 // Where pads or ways out are in the way, they are elsewhere with another recording.
                 Err(Failure::NoRoom) => match request.recording {

@@ -107,11 +107,12 @@ pub(super) fn translate<'b>(
     let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
     let Source { body, analysis, .. } = source;
     clif.signature = signature(linked, function, entry);
+    // Cranelift keeps locations relative to the first one that it is told, where -1 means none.
+    clif.params.ensure_base_srcloc(ir::SourceLoc::new(0));
     let mut builder = FunctionBuilder::new(clif, builder_context);
     let start = builder.create_block();
     builder.append_block_params_for_function_params(start);
     builder.switch_to_block(start);
-    // Cranelift keeps locations relative to the first one, where -1 means none.
     builder.set_srcloc(ir::SourceLoc::new(0));
     let registers = match tier {
         CompiledTier::Baseline => Registers::in_slots(body.registers.len()),
