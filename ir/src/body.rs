@@ -186,6 +186,26 @@ impl Instruction {
         }
     }
 
+    /// Whether this does nothing but define its one register.
+    pub fn only_defines(&self) -> bool {
+        use Instruction as I;
+        let is_pure = matches!(
+            self,
+            I::Const { .. }
+                | I::Copy { .. }
+                | I::Unary { .. }
+                | I::Binary { .. }
+                | I::Vector { .. }
+                | I::Shuffle { .. }
+                | I::Select { .. }
+                | I::GlobalGet { .. }
+                | I::MemorySize { .. }
+                | I::TableSize { .. }
+                | I::RefFunc { .. }
+        );
+        is_pure && !self.may_trap()
+    }
+
     /// Calls `visit` for each register that is read, in operand order.
     pub fn each_use(&self, mut visit: impl FnMut(Register)) {
         use Instruction as I;

@@ -237,14 +237,14 @@ impl Walk<'_> {
 
     fn pass(&self, (old, new, known): &mut (Place, Place, Known), from_old: usize, from_new: usize) -> bool {
         for _ in 0..from_old {
-            let Some(instruction) = self.left(&self.old, old).filter(|it| is_definition(it)) else {
+            let Some(instruction) = self.left(&self.old, old).filter(|it| it.only_defines()) else {
                 return false;
             };
             forget(known, instruction.definitions(), &[]);
             old.index += 1;
         }
         for _ in 0..from_new {
-            let Some(instruction) = self.left(&self.new, new).filter(|it| is_definition(it)) else {
+            let Some(instruction) = self.left(&self.new, new).filter(|it| it.only_defines()) else {
                 return false;
             };
             let value = match instruction {
@@ -331,22 +331,6 @@ fn forget(known: &mut Known, old: &[Register], new: &[Register]) {
     let is_gone =
         |step: &ExpressionStep| matches!(step, ExpressionStep::Register(register) if old.contains(register));
     known.retain(|register, step| !new.contains(register) && !is_gone(step));
-}
-
-/// Whether the instruction does nothing but define a register.
-fn is_definition(instruction: &Instruction) -> bool {
-    use Instruction as I;
-    let is_pure = matches!(
-        instruction,
-        I::Const { .. }
-            | I::Copy { .. }
-            | I::Unary { .. }
-            | I::Binary { .. }
-            | I::Select { .. }
-            | I::GlobalGet { .. }
-            | I::RefFunc { .. }
-    );
-    is_pure && !instruction.may_trap()
 }
 
 /// The instruction without the names of its registers.

@@ -42,6 +42,8 @@ struct State {
     code: HashMap<Key, Described>,
     /// Versions with hijacked frames.
     hijacked: HashMap<Key, Hijacked>,
+    /// By hijacked slot, the version of the frame behind it.
+    slots: HashMap<u64, Key>,
     /// Where the next version with hijacked frames is described.
     next_address: u64,
 }
@@ -68,8 +70,8 @@ impl Default for Gdb {
 impl Gdb {
     /// One that has told of nothing yet.
     pub fn new() -> Gdb {
-        let (code, hijacked) = (HashMap::new(), HashMap::new());
-        Gdb { state: Mutex::new(State { code, hijacked, next_address: NOWHERE }) }
+        let (code, hijacked, slots) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Gdb { state: Mutex::new(State { code, hijacked, slots, next_address: NOWHERE }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -89,9 +91,9 @@ impl Observer for Gdb {
             Event::Hijacked { version, point, slot, .. } => {
                 self.state().hijacked(instance, version, point, slot);
             }
-            Event::Landed { version, slot, .. }
-            | Event::Dropped { version, slot, .. }
-            | Event::Restored { version, slot, .. } => self.state().gone(key(instance, version), slot),
+            Event::Landed { slot, .. } | Event::Dropped { slot, .. } | Event::Restored { slot, .. } => {
+                self.state().gone(slot);
+            }
             _ => {}
         }
     }
@@ -100,6 +102,9 @@ impl Observer for Gdb {
 impl State {
     fn hijacked(&mut self, instance: &Instance, version: &CodeVersion, point: Point, slot: u64) {
         let Some(site) = version.frame_maps.sites().find(|site| site.point == point) else { return };
+        // Not every frame that is jumped over is told of: its slot may be another's by now.
+        self.gone(slot);
+        self.slots.insert(slot, key(instance, version));
         let next_address = &mut self.next_address;
         let hijacked = self.hijacked.entry(key(instance, version)).or_insert_with(|| {
             let start = *next_address;
@@ -111,13 +116,14 @@ impl State {
         origins::insert(slot, hijacked.start + u64::from(site.return_offset));
     }
 
-    fn gone(&mut self, version: Key, slot: u64) {
+    /// The slot is hijacked no more, if it was: frames land that have left their code by themselves, too.
+    fn gone(&mut self, slot: u64) {
+        let Some(version) = self.slots.remove(&slot) else { return };
         origins::remove(slot);
-        if let Some(hijacked) = self.hijacked.get_mut(&version) {
-            hijacked.frames -= 1;
-            if hijacked.frames == 0 {
-                self.hijacked.remove(&version);
-            }
+        let hijacked = self.hijacked.get_mut(&version).expect("a slot of it was hijacked");
+        hijacked.frames -= 1;
+        if hijacked.frames == 0 {
+            self.hijacked.remove(&version);
         }
     }
 }

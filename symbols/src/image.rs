@@ -12,6 +12,16 @@ use object::Endianness;
 use object::elf;
 use object::write::elf::{FileHeader, SectionHeader, Sym, Writer};
 
+/// Of a program for this machine, which is where it is to be.
+const HEADER: FileHeader = FileHeader {
+    os_abi: elf::ELFOSABI_NONE,
+    abi_version: 0,
+    e_type: elf::ET_EXEC,
+    e_machine: elf::EM_X86_64,
+    e_entry: 0,
+    e_flags: 0,
+};
+
 /// The image of code called `name` at those addresses.
 pub(crate) fn image(name: &str, code: Range<u64>, unwind_section: &[u8]) -> Vec<u8> {
     let bytes = code.end - code.start;
@@ -38,15 +48,7 @@ pub(crate) fn image(name: &str, code: Range<u64>, unwind_section: &[u8]) -> Vec<
     writer.reserve_section_headers();
 
     // and then written, in the same order.
-    let header = FileHeader {
-        os_abi: elf::ELFOSABI_NONE,
-        abi_version: 0,
-        e_type: elf::ET_EXEC,
-        e_machine: elf::EM_X86_64,
-        e_entry: 0,
-        e_flags: 0,
-    };
-    writer.write_file_header(&header).expect("the header has room for six sections");
+    writer.write_file_header(&HEADER).expect("the header has room for six sections");
     writer.write_align(8);
     writer.write(unwind_section);
     writer.write_null_symbol();

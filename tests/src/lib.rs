@@ -3,6 +3,7 @@
 pub mod case;
 pub mod checker;
 pub mod configuration;
+pub mod debugger;
 pub mod event_log;
 pub mod guest;
 pub mod host;

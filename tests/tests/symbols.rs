@@ -1,12 +1,12 @@
 //! Debuggers and profilers see guest functions by name.
 
 use std::backtrace::Backtrace;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{Delegates, HostCall, Imports};
 use osr_ir::Value;
 use osr_symbols::{Gdb, JitDump, PerfMap};
+use osr_tests::debugger;
 use osr_tests::guest::{acting, eager, start_with};
 
 /// Four compiled frames, two on each side of a host function.
@@ -29,49 +29,21 @@ fn function_of_the_test(delegates: Delegates, imports: &Imports) {
     assert_eq!(thread.invoke("outermost", &[Value::I32(5)]).expect("it returns"), [20]);
 }
 
-/// Says to this program, run again in a debugger, that it is to stop at the bottom.
-const STOP: &str = "OSR_TEST_STOP";
-
-/// What a debugger shows where this program, executing `test` alone, gets a SIGTRAP. `None` if there is no debugger.
-fn backtrace(test: &str) -> Option<String> {
-    backtrace_after(test, &[])
-}
-
-/// The same after further commands there.
-fn backtrace_after(test: &str, commands: &[&str]) -> Option<String> {
-    let program = std::env::current_exe().expect("the path of this program");
-    let mut debugger = Command::new("timeout");
-    debugger.args(["60", "gdb", "--batch", "-nx", "-ex", "set debuginfod enabled off", "-ex", "run"]);
-    debugger.args(commands.iter().flat_map(|command| ["-ex", command]));
-    debugger.args(["-ex", "backtrace", "--args"]).arg(program);
-    debugger.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    let output = debugger.env(STOP, "1").output();
-    let trace =
-        output.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
-    if !trace.contains("SIGTRAP") {
-        println!("skipped: there is no working gdb: {trace}");
-        return None;
-    }
-    Some(trace)
-}
-
 /// The names of `names` in the order in which frames of `trace` have them.
 fn frames_of<'n>(trace: &str, names: &[&'n str]) -> Vec<&'n str> {
     let frames = trace.lines().filter(|line| line.starts_with('#'));
     frames.flat_map(|line| names.iter().copied().find(|name| line.contains(&format!(" {name}[")))).collect()
 }
 
-fn stop(_: &HostCall<'_>) {
-    // SAFETY: the debugger gets the signal.
-    unsafe { libc::raise(libc::SIGTRAP) };
-}
-
 #[test]
 fn a_debugger_shows_guest_functions() {
-    if std::env::var_os(STOP).is_some() {
-        return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(stop));
+    if debugger::is_watching() {
+        return function_of_the_test(
+            Delegates::observer(Arc::new(Gdb::new())),
+            &acting(|_| debugger::stop()),
+        );
     }
-    if let Some(trace) = backtrace("a_debugger_shows_guest_functions") {
+    if let Some(trace) = debugger::backtrace("a_debugger_shows_guest_functions", &[]) {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
     }
@@ -139,12 +111,12 @@ fn a_jit_dump_has_the_code_of_each_version() {
 fn a_debugger_shows_hijacked_frames() {
     let hijack = |call: &HostCall<'_>| {
         call.thread().hijack(|_| true).expect("a walk");
-        stop(call);
+        debugger::stop();
     };
-    if std::env::var_os(STOP).is_some() {
+    if debugger::is_watching() {
         return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(hijack));
     }
-    if let Some(trace) = backtrace("a_debugger_shows_hijacked_frames") {
+    if let Some(trace) = debugger::backtrace("a_debugger_shows_hijacked_frames", &[]) {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
         assert_eq!(trace.matches("[optimized,hijacked]").count(), NAMES.len(), "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
@@ -156,14 +128,14 @@ fn a_debugger_shows_hijacked_frames() {
 fn a_debugger_shows_frames_in_the_middle_of_a_landing() {
     let hijack = |call: &HostCall<'_>| {
         call.thread().hijack(|_| true).expect("a walk");
-        stop(call);
+        debugger::stop();
     };
-    if std::env::var_os(STOP).is_some() {
+    if debugger::is_watching() {
         return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(hijack));
     }
     let commands = ["break osr_engine::transition::landing::land", "continue"];
     let test = "a_debugger_shows_frames_in_the_middle_of_a_landing";
-    if let Some(trace) = backtrace_after(test, &commands) {
+    if let Some(trace) = debugger::backtrace(test, &commands) {
         assert_eq!(frames_of(&trace, &NAMES), NAMES[1..], "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
     }
@@ -174,12 +146,12 @@ fn a_debugger_shows_frames_of_released_code() {
     let invalidate = |call: &HostCall<'_>| {
         call.thread().invalidate_all().expect("a walk");
         assert!(call.thread().instance().versions().is_empty(), "the code is gone");
-        stop(call);
+        debugger::stop();
     };
-    if std::env::var_os(STOP).is_some() {
+    if debugger::is_watching() {
         return function_of_the_test(Delegates::observer(Arc::new(Gdb::new())), &acting(invalidate));
     }
-    if let Some(trace) = backtrace("a_debugger_shows_frames_of_released_code") {
+    if let Some(trace) = debugger::backtrace("a_debugger_shows_frames_of_released_code", &[]) {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
     }

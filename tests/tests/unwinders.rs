@@ -3,11 +3,11 @@
 //! registered with anyone; there they stop.)
 
 use std::backtrace::Backtrace;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use osr_engine::HostCall;
 use osr_ir::Value;
+use osr_tests::debugger;
 use osr_tests::guest::{acting, eager, start};
 
 /// Four compiled frames, two on each side of a host function.
@@ -63,30 +63,15 @@ fn the_systems_unwinder_passes_frames_of_released_code() {
     assert_eq!(look_at(&trace), (FRAMES, true), "{trace}");
 }
 
-/// Says to this program, run again in a debugger, that it is to stop at the bottom.
-const STOP: &str = "OSR_TEST_STOP";
-
 #[test]
 fn a_debugger_passes_hijacked_frames() {
-    if std::env::var_os(STOP).is_some() {
-        outermost_function_of_the_test(|call| {
+    if debugger::is_watching() {
+        return outermost_function_of_the_test(|call| {
             hijack_all(call);
-            // SAFETY: the debugger gets the signal.
-            unsafe { libc::raise(libc::SIGTRAP) };
+            debugger::stop();
         });
-        return;
     }
-    let program = std::env::current_exe().expect("the path of this program");
-    let mut debugger = Command::new("timeout");
-    debugger.args(["60", "gdb", "--batch", "-nx", "-ex", "set debuginfod enabled off", "-ex", "run"]);
-    debugger.args(["-ex", "backtrace", "--args"]).arg(program);
-    debugger.args(["--exact", "a_debugger_passes_hijacked_frames", "--nocapture", "--test-threads=1"]);
-    let output = debugger.env(STOP, "1").output();
-    let trace =
-        output.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
-    if !trace.contains("SIGTRAP") {
-        println!("skipped: there is no working gdb: {trace}");
-        return;
+    if let Some(trace) = debugger::backtrace("a_debugger_passes_hijacked_frames", &[]) {
+        assert_eq!(look_at(&trace), (FRAMES, true), "{trace}");
     }
-    assert_eq!(look_at(&trace), (FRAMES, true), "{trace}");
 }

@@ -132,7 +132,7 @@ impl<'a> Selector<'a> {
     }
 
     fn instruction(&mut self, index: usize, instruction: &Instruction) {
-        let is_dead = is_removable(instruction) && !self.needed.contains(instruction.definitions()[0]);
+        let is_dead = instruction.only_defines() && !self.needed.contains(instruction.definitions()[0]);
         if is_dead || self.taken[index] {
             return;
         }
@@ -339,24 +339,4 @@ impl<'a> Selector<'a> {
     fn point(&self, index: usize) -> Point {
         self.analysis.points.at(self.block, index).expect("a call or trapping instruction has a point")
     }
-}
-
-/// Whether `instruction` does nothing but define its one register.
-fn is_removable(instruction: &Instruction) -> bool {
-    use Instruction as I;
-    let is_pure = matches!(
-        instruction,
-        I::Const { .. }
-            | I::Copy { .. }
-            | I::Unary { .. }
-            | I::Binary { .. }
-            | I::Vector { .. }
-            | I::Shuffle { .. }
-            | I::Select { .. }
-            | I::GlobalGet { .. }
-            | I::MemorySize { .. }
-            | I::TableSize { .. }
-            | I::RefFunc { .. }
-    );
-    is_pure && !instruction.may_trap()
 }

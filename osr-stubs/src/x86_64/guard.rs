@@ -19,8 +19,8 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use super::macros::{in_compiled_frame, in_frame, store_callee_saved};
-use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters};
+use super::macros::{in_compiled_frame, in_frame};
+use crate::context::{Context, Hooks, LandingRegisters};
 
 /// See the module's description.
 ///
@@ -41,18 +41,9 @@ pub unsafe extern "C" fn failed_guard() {
         // Unwinders look up the return PC minus one, which has to be in this row.
         "nop",
         "2:",
-        store_callee_saved!("rdi"),
-        "mov qword ptr [rdi + {stack_pointer}], rsp",
         "mov rax, qword ptr [rdi + {guard_hook}]",
-        "jmp osr_landing_call_hook",
+        "jmp osr_landing_save_frame",
         ".cfi_endproc",
-        rbx = const SAVED + offset_of!(CalleeSaved, rbx),
-        r12 = const SAVED + offset_of!(CalleeSaved, r12),
-        r13 = const SAVED + offset_of!(CalleeSaved, r13),
-        r14 = const SAVED + offset_of!(CalleeSaved, r14),
-        r15 = const SAVED + offset_of!(CalleeSaved, r15),
-        rbp = const SAVED + offset_of!(CalleeSaved, rbp),
-        stack_pointer = const LANDING + offset_of!(LandingRegisters, stack_pointer),
         pc = const LANDING + offset_of!(LandingRegisters, pc),
         guard = const LANDING + offset_of!(LandingRegisters, guard),
         guard_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, guard),
@@ -60,4 +51,3 @@ pub unsafe extern "C" fn failed_guard() {
 }
 
 const LANDING: usize = offset_of!(Context, landing);
-const SAVED: usize = LANDING + offset_of!(LandingRegisters, callee_saved);

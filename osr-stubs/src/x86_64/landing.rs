@@ -101,13 +101,16 @@ pub unsafe extern "C" fn landing() {
         load_current_context!("rdi"),
         // 1. Save all that the old frame's values may be in.
         store_results!("rdi"),
+        "mov rax, qword ptr [rdi + {land_hook}]",
+        // A frame that leaves by itself arrives here, with another hook in rax; rdi is the context.
+        ".globl osr_landing_save_frame",
+        ".hidden osr_landing_save_frame",
+        "osr_landing_save_frame:",
         store_callee_saved!("rdi"),
         "mov qword ptr [rdi + {stack_pointer}], rsp",
         // 2. rsp is a multiple of 16 here, as after every return into compiled code, so the call below
         // is aligned; it overwrites the popped slot and what lies below, all of it dead.
-        "mov rax, qword ptr [rdi + {land_hook}]",
-        // A pad comes back here, and a frame that leaves by itself arrives, with the same registers and another hook:
-        // rdi is the context, rax the hook.
+        // A pad comes back here, with the same registers and another hook.
         ".globl osr_landing_call_hook",
         ".hidden osr_landing_call_hook",
         "osr_landing_call_hook:",

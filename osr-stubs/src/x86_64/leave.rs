@@ -33,8 +33,8 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use super::macros::{in_compiled_frame, in_frame, load_current_context, store_callee_saved, store_results};
-use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResults};
+use super::macros::{in_compiled_frame, in_frame, load_current_context, store_results};
+use crate::context::{Context, Hooks, LandingRegisters, NativeResults};
 
 /// Where a frame goes that has found out that its code is retired: it lands. See the module's description.
 ///
@@ -61,27 +61,17 @@ pub unsafe extern "C" fn left_return() {
         "mov rax, qword ptr [rsp - 8]",
         "mov qword ptr [rdi + {pc}], rax",
         "2:",
-        store_callee_saved!("rdi"),
-        "mov qword ptr [rdi + {stack_pointer}], rsp",
         "mov rax, qword ptr [rdi + {leave_hook}]",
-        "jmp osr_landing_call_hook",
+        "jmp osr_landing_save_frame",
         ".cfi_endproc",
         result_integer = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, integer),
         result_float = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, float),
-        rbx = const SAVED + offset_of!(CalleeSaved, rbx),
-        r12 = const SAVED + offset_of!(CalleeSaved, r12),
-        r13 = const SAVED + offset_of!(CalleeSaved, r13),
-        r14 = const SAVED + offset_of!(CalleeSaved, r14),
-        r15 = const SAVED + offset_of!(CalleeSaved, r15),
-        rbp = const SAVED + offset_of!(CalleeSaved, rbp),
-        stack_pointer = const LANDING + offset_of!(LandingRegisters, stack_pointer),
         pc = const LANDING + offset_of!(LandingRegisters, pc),
         leave_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, leave),
     )
 }
 
 const LANDING: usize = offset_of!(Context, landing);
-const SAVED: usize = LANDING + offset_of!(LandingRegisters, callee_saved);
 
 /// Where the code goes that is written behind the calls of invalidated code: by a jump, with `rsp` right above the slot
 /// that was returned through.

@@ -94,7 +94,7 @@ impl<'a> Selector<'a> {
         user: usize,
     ) -> Option<(usize, &'a Instruction)> {
         let (at, inner) = self.definition(index, operand)?;
-        let is_movable = super::is_removable(inner) && self.is_wanted_once(at, inner, index, user);
+        let is_movable = inner.only_defines() && self.is_wanted_once(at, inner, index, user);
         is_movable.then_some((at, inner))
     }
 
@@ -105,7 +105,7 @@ impl<'a> Selector<'a> {
         let &Instruction::Load { op, address, offset, .. } = inner else { return None };
         let between = &self.block_instructions()[at + 1..user];
         let is_movable =
-            self.is_wanted_once(at, inner, user, user) && between.iter().all(super::is_removable);
+            self.is_wanted_once(at, inner, user, user) && between.iter().all(Instruction::only_defines);
         is_movable.then_some((at, op, address, offset))
     }
 
