@@ -54,7 +54,8 @@ fn read(ty: Type, text: &str) -> Result<Value, &'static str> {
         Type::Funcref if text == "null" => Ok(Value::NullFuncref),
         Type::Externref if text == "null" => Ok(Value::Externref(0)),
         Type::Externref => read_integer(text, 64).map(|value| Value::Externref(value as u64)),
-        Type::Funcref => Err(NOT),
+        Type::Exnref if text == "null" => Ok(Value::NullExnref),
+        Type::Funcref | Type::Exnref => Err(NOT),
     }
 }
 
@@ -104,6 +105,7 @@ pub(crate) fn how_to_write(ty: Type) -> &'static str {
         Type::V128 => "write 0x and up to 32 digits, lane 0 last",
         Type::Externref => "write null, or a number, which the program can only keep and hand back",
         Type::Funcref => "write null: a function cannot be given from outside",
+        Type::Exnref => "write null: an exception cannot be given from outside",
     }
 }
 
@@ -117,8 +119,8 @@ pub(crate) fn show(ty: Type, words: &[u64]) -> String {
         Type::I64 => (word as i64).to_string(),
         Type::F32 => f32::from_bits(word as u32).to_string(),
         Type::F64 => f64::from_bits(word).to_string(),
-        Type::Funcref | Type::Externref if word == 0 => "null".to_owned(),
-        Type::Externref => word.to_string(),
+        Type::Funcref | Type::Externref | Type::Exnref if word == 0 => "null".to_owned(),
+        Type::Externref | Type::Exnref => word.to_string(),
         Type::Funcref => (word as u32).to_string(),
     }
 }

@@ -144,7 +144,7 @@ impl CallLayout {
 pub fn canonical(ty: Type, word: u64) -> u64 {
     match ty {
         Type::I32 | Type::F32 => word & 0xffff_ffff,
-        Type::I64 | Type::F64 | Type::V128 | Type::Funcref | Type::Externref => word,
+        Type::I64 | Type::F64 | Type::V128 | Type::Funcref | Type::Externref | Type::Exnref => word,
     }
 }
 

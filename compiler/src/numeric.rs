@@ -16,7 +16,7 @@ impl Translator<'_, '_> {
             I32Clz | I64Clz => ins.clz(operand),
             I32Ctz | I64Ctz => ins.ctz(operand),
             I32Popcnt | I64Popcnt => ins.popcnt(operand),
-            I32Eqz | I64Eqz | RefIsNull | ExternIsNull => {
+            I32Eqz | I64Eqz | RefIsNull | ExternIsNull | ExnIsNull => {
                 let is_zero = ins.icmp_imm_u(IntCC::Equal, operand, 0);
                 self.builder.ins().uextend(types::I32, is_zero)
             }

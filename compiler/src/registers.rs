@@ -137,7 +137,7 @@ impl Translator<'_, '_> {
         let ins = self.builder.ins();
         match ty {
             Type::I32 => ins.iconst(types::I32, bits as i64),
-            Type::I64 | Type::Funcref | Type::Externref => ins.iconst(types::I64, bits as i64),
+            Type::I64 | Type::Funcref | Type::Externref | Type::Exnref => ins.iconst(types::I64, bits as i64),
             Type::F32 => ins.f32const(ir::immediates::Ieee32::with_bits(bits as u32)),
             Type::F64 => ins.f64const(ir::immediates::Ieee64::with_bits(bits)),
             Type::V128 => unreachable!("constants of one word are followed"),

@@ -27,11 +27,17 @@ pub enum RuntimeOperation {
     TableInit,
     /// `elem.drop`.
     ElementDrop,
+    /// `throw`.
+    Throw,
+    /// `throw_ref`.
+    ThrowRef,
+    /// What refers to the exception that was caught last.
+    CaughtRef,
 }
 
 impl RuntimeOperation {
     /// All, by number.
-    pub const ALL: [RuntimeOperation; 10] = [
+    pub const ALL: [RuntimeOperation; 13] = [
         RuntimeOperation::MemoryGrow,
         RuntimeOperation::MemoryFill,
         RuntimeOperation::MemoryCopy,
@@ -42,6 +48,9 @@ impl RuntimeOperation {
         RuntimeOperation::TableCopy,
         RuntimeOperation::TableInit,
         RuntimeOperation::ElementDrop,
+        RuntimeOperation::Throw,
+        RuntimeOperation::ThrowRef,
+        RuntimeOperation::CaughtRef,
     ];
 }
 
@@ -93,6 +102,9 @@ impl RuntimeCall {
                 call(R::TableInit, three(destination, source, length), both)
             }
             I::ElementDrop { segment } => call(R::ElementDrop, [None; 3], segment.as_u32().into()),
+            I::Throw { tag } => call(R::Throw, [None; 3], tag.as_u32().into()),
+            I::ThrowRef { exception } => call(R::ThrowRef, [Some(*exception), None, None], 0),
+            I::CaughtRef { dst } => RuntimeCall { result: Some(*dst), ..call(R::CaughtRef, [None; 3], 0) },
             _ => return None,
         })
     }

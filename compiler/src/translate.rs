@@ -220,7 +220,7 @@ pub(super) const VECTOR: ir::Type = types::I8X16;
 pub(super) fn clif_type(ty: Type) -> ir::Type {
     match ty {
         Type::I32 => types::I32,
-        Type::I64 | Type::Funcref | Type::Externref => types::I64,
+        Type::I64 | Type::Funcref | Type::Externref | Type::Exnref => types::I64,
         Type::F32 => types::F32,
         Type::F64 => types::F64,
         Type::V128 => VECTOR,

@@ -1,11 +1,15 @@
 //! How guest code, and asking for it, can fail.
 
+mod exception;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use osr_ir::{FunctionIndex, ImportName, Point, Position, Shown, TrapKind, Type};
 use thiserror::Error;
+
+pub use exception::{Exception, Tag};
 
 use crate::phase::NotNow;
 use crate::settings::mechanism::Refusal;
@@ -22,10 +26,12 @@ pub struct Trap {
     pub function_name: String,
     /// The point in it: the instruction's, or the call's. For stack exhaustion the entry.
     pub point: Point,
-    /// What the host says about it, for [`TrapKind::HostError`].
+    /// What the host says about it, for [`TrapKind::HostError`]; for [`TrapKind::UncaughtException`] the exception.
     pub message: Option<String>,
     /// The error of the embedder's own that a host function returned, if that is why.
     pub cause: Option<EmbedderError>,
+    /// The exception that no frame has caught, for [`TrapKind::UncaughtException`].
+    pub exception: Option<Arc<Exception>>,
 }
 
 impl Trap {
@@ -104,6 +110,15 @@ pub enum InstantiationError {
         expected: String,
         /// What there is.
         found: String,
+    },
+    /// The module imports one tag under two names: code tells tags apart by number.
+    #[error(
+        "import {} is a tag that the module imports under another name, too: import it once",
+        ShownImport(name)
+    )]
+    TagImportedTwice {
+        /// The second import.
+        name: ImportName,
     },
     /// What is provided under that name belongs to an instance of another [`Store`](crate::Store).
     #[error("import {} is of an instance that is in another store", ShownImport(name))]

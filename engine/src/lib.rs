@@ -187,7 +187,8 @@ mod transition;
 
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{
-    EmbedderError, InstantiationError, InvokeError, RedefinitionError, ThreadError, TransitionError, Trap,
+    EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, Tag, ThreadError,
+    TransitionError, Trap,
 };
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};

@@ -22,8 +22,10 @@
 
 use crate::index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+    TagIndex,
 };
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
+use crate::point::Position;
 use crate::value::{Type, Value};
 use crate::vector::VectorOp;
 
@@ -53,6 +55,16 @@ impl Body {
     /// The indices of all blocks, in order.
     pub fn block_indices(&self) -> impl DoubleEndedIterator<Item = Block> + use<> {
         (0..self.blocks.len()).map(Block::new)
+    }
+
+    /// Whether an exception that leaves the call at `position` is caught there, where `caught` says what was
+    /// ([`Tag`](crate::Tag)).
+    pub fn catches(&self, position: Position, caught: Option<GlobalIndex>) -> bool {
+        let next = self.blocks[position.block.index()].instructions.get(position.index + 1);
+        match (next, caught) {
+            (Some(Instruction::GlobalGet { global, .. }), Some(caught)) => *global == caught,
+            _ => false,
+        }
     }
 
     /// Instructions and terminators in the body.
@@ -139,6 +151,12 @@ pub enum Instruction {
     ElementDrop { segment: ElementIndex },
     /// `dst =` a reference to `function`
     RefFunc { dst: Register, function: FunctionIndex },
+    /// Throw an exception of `tag` with the values in its [globals](crate::Tag).
+    Throw { tag: TagIndex },
+    /// Throw `exception` once more.
+    ThrowRef { exception: Register },
+    /// `dst =` a reference to the exception that was caught last
+    CaughtRef { dst: Register },
     /// `results = function(arguments)`
     Call { function: FunctionIndex, arguments: Vec<Register>, results: Vec<Register> },
     /// `results = table[index](arguments)`, if that function has `signature`.
@@ -160,6 +178,9 @@ impl Instruction {
             self,
             I::Call { .. }
                 | I::CallIndirect { .. }
+                | I::Throw { .. }
+                | I::ThrowRef { .. }
+                | I::CaughtRef { .. }
                 | I::MemoryGrow { .. }
                 | I::MemoryFill { .. }
                 | I::MemoryCopy { .. }
@@ -171,6 +192,12 @@ impl Instruction {
                 | I::TableInit { .. }
                 | I::ElementDrop { .. }
         )
+    }
+
+    /// Whether an exception may leave this: then a frame [catches](crate::Tag) it if what was caught is read next.
+    pub fn may_throw(&self) -> bool {
+        use Instruction as I;
+        matches!(self, I::Call { .. } | I::CallIndirect { .. } | I::Throw { .. } | I::ThrowRef { .. })
     }
 
     /// Whether this may trap by itself, without calling anything.
@@ -216,7 +243,10 @@ impl Instruction {
             | I::DataDrop { .. }
             | I::TableSize { .. }
             | I::ElementDrop { .. }
-            | I::RefFunc { .. } => {}
+            | I::RefFunc { .. }
+            | I::Throw { .. }
+            | I::CaughtRef { .. } => {}
+            I::ThrowRef { exception } => visit(*exception),
             I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
             I::Vector { operands, .. } => operands.iter().for_each(|r| visit(*r)),
             I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => {
@@ -269,7 +299,8 @@ impl Instruction {
             | I::TableGet { dst, .. }
             | I::TableSize { dst, .. }
             | I::TableGrow { dst, .. }
-            | I::RefFunc { dst, .. } => std::slice::from_ref(dst),
+            | I::RefFunc { dst, .. }
+            | I::CaughtRef { dst } => std::slice::from_ref(dst),
             I::Call { results, .. } | I::CallIndirect { results, .. } => results,
             I::Store { .. }
             | I::GlobalSet { .. }
@@ -281,7 +312,9 @@ impl Instruction {
             | I::TableFill { .. }
             | I::TableCopy { .. }
             | I::TableInit { .. }
-            | I::ElementDrop { .. } => &[],
+            | I::ElementDrop { .. }
+            | I::Throw { .. }
+            | I::ThrowRef { .. } => &[],
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Whether a body is well formed depends on the body and on these, and on nothing else of the module. So bodies
 //! that were validated under declarations are still good while the module's are equal to them.
 
-use crate::index::{FunctionIndex, SignatureIndex};
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TagIndex};
 use crate::module::{Module, Signature};
 use crate::value::Type;
 
@@ -18,6 +18,10 @@ pub(crate) struct Declarations {
     has_memory: bool,
     /// The type of the entries of each table.
     tables: Vec<Type>,
+    /// The globals of each tag's values.
+    tags: Vec<Vec<GlobalIndex>>,
+    /// The global that says what was caught.
+    pub(crate) caught: Option<GlobalIndex>,
     /// How many there are.
     data: usize,
     /// The type of each element segment.
@@ -32,6 +36,8 @@ impl Declarations {
             globals: module.globals.iter().map(|global| (global.ty, global.mutable)).collect(),
             has_memory: module.memory.is_some(),
             tables: module.tables.iter().map(|table| table.ty).collect(),
+            tags: module.tags.iter().map(|tag| tag.values.clone()).collect(),
+            caught: module.caught,
             data: module.data.len(),
             elements: module.elements.iter().map(|segment| segment.ty).collect(),
         }
@@ -50,6 +56,11 @@ impl Declarations {
     /// The type of the entries of a table.
     pub(crate) fn table(&self, index: u32) -> Type {
         self.tables[index as usize]
+    }
+
+    /// The globals of the values of `tag`.
+    pub(crate) fn tag(&self, tag: TagIndex) -> &[GlobalIndex] {
+        &self.tags[tag.index()]
     }
 
     /// The type of a global.

@@ -73,6 +73,10 @@ index!(
     TableIndex, "t"
 );
 index!(
+    /// A tag of a module: a kind of exceptions.
+    TagIndex, "x"
+);
+index!(
     /// A data segment of a module.
     DataIndex, "d"
 );

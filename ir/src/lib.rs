@@ -106,13 +106,14 @@ pub use body::{BasicBlock, Body, Instruction, Terminator};
 
 pub use index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+    TagIndex,
 };
 pub use inlining::{InlineBudget, InlineTree, Inlined};
 pub use lazy_body::LazyBody;
 pub use liveness::Liveness;
 pub use module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
-    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
 pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 pub use point::{Point, PointKind, Points, Position};

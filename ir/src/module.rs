@@ -1,7 +1,7 @@
 //! Modules: what a program's file becomes.
 
 use crate::body::Body;
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
 use crate::redefinition::{Alternative, Step};
@@ -21,6 +21,10 @@ pub struct Module {
     pub tables: Vec<Table>,
     /// The linear memory, if any.
     pub memory: Option<Memory>,
+    /// Tags of exceptions.
+    pub tags: Vec<Tag>,
+    /// The global that says what was caught, if anything here catches: [`Tag`] explains it.
+    pub caught: Option<GlobalIndex>,
     /// Data segments, active ones in the order in which instantiation writes them.
     pub data: Vec<DataSegment>,
     /// Element segments, active ones in the order in which instantiation writes them.
@@ -67,7 +71,7 @@ impl Module {
         self.exports.iter().find(|export| export.name == name).map(|export| export.item)
     }
 
-    /// Everything that the module imports: functions, tables, the memory, globals.
+    /// Everything that the module imports: functions, tables, the memory, globals, tags.
     pub fn imports(&self) -> impl Iterator<Item = (&ImportName, ExportItem)> {
         let functions = self.functions.iter().zip(self.function_indices());
         let functions = functions.filter_map(|(function, index)| match &function.kind {
@@ -84,7 +88,10 @@ impl Module {
             GlobalInitial::Import(name) => Some((name, ExportItem::Global(GlobalIndex::new(number)))),
             GlobalInitial::Expression(_) => None,
         });
-        functions.chain(tables).chain(memory).chain(globals)
+        let tags = self.tags.iter().enumerate();
+        let tags = tags
+            .filter_map(|(number, tag)| Some((tag.import.as_ref()?, ExportItem::Tag(TagIndex::new(number)))));
+        functions.chain(tables).chain(memory).chain(globals).chain(tags)
     }
 
     /// The indices of all functions.
@@ -281,6 +288,24 @@ pub struct Memory {
     pub import: Option<ImportName>,
 }
 
+/// A tag: a kind of exceptions.
+///
+/// The values of an exception are in globals of the module, which belong to tags and can belong to several:
+/// - `throw` makes an exception of what is there. It unwinds the stack to the innermost frame that catches: one that waits
+///   for a call (or is at a throw) right behind which [`Module::caught`] is read;
+/// - where it is caught, its values are in the globals of its tag, and `caught` is the number of the tag, from 1;
+///   of a tag that the module does not have, -1. The registers that the call would have assigned are zero;
+/// - code that has found `caught` other than zero sets it to zero, before anything else that is called reads it.
+///
+/// So a `try` is a branch behind each of its calls, and nothing where there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// The globals that hold its values: mutable, and not imported.
+    pub values: Vec<GlobalIndex>,
+    /// The host's name of it, if it is imported.
+    pub import: Option<ImportName>,
+}
+
 /// Bytes of a page of linear memory.
 pub const PAGE_BYTES: u64 = 65_536;
 /// Pages of the largest 32-bit memory.
@@ -342,4 +367,6 @@ pub enum ExportItem {
     Table(TableIndex),
     /// The linear memory.
     Memory,
+    /// A tag.
+    Tag(TagIndex),
 }

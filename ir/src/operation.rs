@@ -72,6 +72,7 @@ operations!(
         I32ReinterpretF32 "i32.reinterpret_f32" (F32) -> I32; I64ReinterpretF64 "i64.reinterpret_f64" (F64) -> I64;
         F32ReinterpretI32 "f32.reinterpret_i32" (I32) -> F32; F64ReinterpretI64 "f64.reinterpret_i64" (I64) -> F64;
         RefIsNull "ref.is_null" (Funcref) -> I32; ExternIsNull "extern.is_null" (Externref) -> I32;
+        ExnIsNull "exn.is_null" (Exnref) -> I32;
     }
 );
 

@@ -50,7 +50,8 @@ pub(crate) fn rename_definitions(
         | I::TableGet { dst, .. }
         | I::TableSize { dst, .. }
         | I::TableGrow { dst, .. }
-        | I::RefFunc { dst, .. } => *dst = rename(*dst),
+        | I::RefFunc { dst, .. }
+        | I::CaughtRef { dst } => *dst = rename(*dst),
         I::Call { results, .. } | I::CallIndirect { results, .. } => {
             results.iter_mut().for_each(|register| *register = rename(*register));
         }
@@ -64,7 +65,9 @@ pub(crate) fn rename_definitions(
         | I::TableFill { .. }
         | I::TableCopy { .. }
         | I::TableInit { .. }
-        | I::ElementDrop { .. } => {}
+        | I::ElementDrop { .. }
+        | I::Throw { .. }
+        | I::ThrowRef { .. } => {}
     }
 }
 
@@ -81,7 +84,10 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         | I::DataDrop { .. }
         | I::TableSize { .. }
         | I::ElementDrop { .. }
-        | I::RefFunc { .. } => {}
+        | I::RefFunc { .. }
+        | I::Throw { .. }
+        | I::CaughtRef { .. } => {}
+        I::ThrowRef { exception } => each(&mut [exception]),
         I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => each(&mut [src]),
         I::Vector { operands, .. } => operands.iter_mut().for_each(|r| *r = rename(*r)),
         I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => each(&mut [lhs, rhs]),

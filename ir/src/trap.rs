@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why guest code stopped. The closed list of WebAssembly's trap reasons, plus host failure.
+/// Why guest code stopped. The closed list of WebAssembly's trap reasons, plus host failure and uncaught
+/// exceptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrapKind {
     /// `unreachable` was executed.
@@ -27,11 +28,15 @@ pub enum TrapKind {
     StackExhausted,
     /// A host function failed (returned an error or panicked).
     HostError,
+    /// An exception was thrown that no frame caught.
+    UncaughtException,
+    /// `throw_ref` of null.
+    NullException,
 }
 
 impl TrapKind {
     /// Every kind; the position is the [code](TrapKind::code) of the kind.
-    pub const ALL: [TrapKind; 11] = [
+    pub const ALL: [TrapKind; 13] = [
         TrapKind::Unreachable,
         TrapKind::IntegerDivideByZero,
         TrapKind::IntegerOverflow,
@@ -43,6 +48,8 @@ impl TrapKind {
         TrapKind::IndirectCallTypeMismatch,
         TrapKind::StackExhausted,
         TrapKind::HostError,
+        TrapKind::UncaughtException,
+        TrapKind::NullException,
     ];
 
     /// The name, worded as the WebAssembly specification words it.
@@ -59,6 +66,8 @@ impl TrapKind {
             TrapKind::IndirectCallTypeMismatch => "indirect call type mismatch",
             TrapKind::StackExhausted => "stack exhausted",
             TrapKind::HostError => "host error",
+            TrapKind::UncaughtException => "uncaught exception",
+            TrapKind::NullException => "null exception reference",
         }
     }
 

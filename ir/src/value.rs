@@ -19,12 +19,22 @@ pub enum Type {
     V128,
     /// A reference to something of the host's, or null: a word that guest code can only keep and hand back.
     Externref,
+    /// A reference to an exception, or null.
+    Exnref,
 }
 
 impl Type {
     /// Every type.
-    pub const ALL: [Type; 7] =
-        [Type::I32, Type::I64, Type::F32, Type::F64, Type::V128, Type::Funcref, Type::Externref];
+    pub const ALL: [Type; 8] = [
+        Type::I32,
+        Type::I64,
+        Type::F32,
+        Type::F64,
+        Type::V128,
+        Type::Funcref,
+        Type::Externref,
+        Type::Exnref,
+    ];
 
     /// The name in the textual form.
     pub fn name(self) -> &'static str {
@@ -36,6 +46,7 @@ impl Type {
             Type::V128 => "v128",
             Type::Funcref => "funcref",
             Type::Externref => "externref",
+            Type::Exnref => "exnref",
         }
     }
 
@@ -51,7 +62,7 @@ impl Type {
 
     /// Whether values are references: a table holds such.
     pub fn is_reference(self) -> bool {
-        matches!(self, Type::Funcref | Type::Externref)
+        matches!(self, Type::Funcref | Type::Externref | Type::Exnref)
     }
 
     /// Whether values travel in floating-point registers of the machine.
@@ -83,6 +94,8 @@ pub enum Value {
     NullFuncref,
     /// A reference of the host's, the word that stands for it; 0 is null.
     Externref(u64),
+    /// The null reference to an exception.
+    NullExnref,
 }
 
 impl Value {
@@ -96,12 +109,13 @@ impl Value {
             Type::V128 => Value::V128([0; 2]),
             Type::Funcref => Value::NullFuncref,
             Type::Externref => Value::Externref(0),
+            Type::Exnref => Value::NullExnref,
         }
     }
 
     /// The null of type `ty`; that of function references if `ty` has none.
     pub(crate) fn null(ty: Type) -> Value {
-        if ty == Type::Externref { Value::Externref(0) } else { Value::NullFuncref }
+        if ty.is_reference() { Value::zero(ty) } else { Value::NullFuncref }
     }
 
     /// The bytes of the value's words, the lowest first; of what has one word the high half is 0.
@@ -127,6 +141,7 @@ impl Value {
             Value::V128(_) => Type::V128,
             Value::NullFuncref => Type::Funcref,
             Value::Externref(_) => Type::Externref,
+            Value::NullExnref => Type::Exnref,
         }
     }
 
@@ -145,7 +160,7 @@ impl Value {
             Value::F32(bits) => u64::from(bits),
             Value::F64(bits) => bits,
             Value::V128([low, _]) => low,
-            Value::NullFuncref => 0,
+            Value::NullFuncref | Value::NullExnref => 0,
             Value::Externref(word) => word,
         }
     }

@@ -216,4 +216,8 @@ pub struct Hooks {
         immediate: u64,
         operation: u64,
     ) -> i64,
+    /// What the runtime was called for is left by a trap or an exception. Gives the code to jump to:
+    /// [`return_caught`](crate::x86_64::return_caught) with [`LandingRegisters::stack_pointer`] at the slot of a frame and its
+    /// registers, or [`unwind_to_entry`](crate::x86_64::unwind_to_entry).
+    pub unwind: unsafe extern "C" fn(context: *mut Context) -> *const u8,
 }

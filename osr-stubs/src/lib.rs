@@ -23,6 +23,7 @@
 //! | barrier, at [`barrier_pc`](x86_64::barrier_pc) | the end of a frame that is counted | where it would have returned to |
 //! | [`run_pad`](x86_64::run_pad) | a landing whose state a pad stores | that pad, and the landing again |
 //! | [`resume_interpreter`](x86_64::resume_interpreter) | a landing in the interpreter | the interpreter, which returns to the popped frame's caller |
+//! | [`unwind`](x86_64::unwind()) | a call of the runtime that does not return | the frame that catches, or the innermost entry |
 //! | [`unwind_to_entry`](x86_64::unwind_to_entry) | a trap | the innermost entry, which returns `false` |
 //!
 //! # The context

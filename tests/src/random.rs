@@ -104,6 +104,11 @@ pub fn has_vectors(seed: u64) -> bool {
     seed % 8 >= 6
 }
 
+/// Some modules may throw and catch.
+pub fn has_exceptions(seed: u64) -> bool {
+    matches!(seed % 8, 4 | 5)
+}
+
 fn config(seed: u64) -> wasm_smith::Config {
     wasm_smith::Config {
         available_imports: Some(wat::parse_str(AVAILABLE_IMPORTS).expect("valid text")),
@@ -128,7 +133,7 @@ fn config(seed: u64) -> wasm_smith::Config {
         min_types: 4,
         table_max_size_required: true,
         compact_imports_enabled: false,
-        exceptions_enabled: false,
+        exceptions_enabled: has_exceptions(seed),
         extended_const_enabled: false,
         gc_enabled: false,
         memory64_enabled: false,
@@ -252,7 +257,7 @@ pub fn calls_of(module: &Module, seed: u64) -> Vec<Call> {
 fn argument(ty: Type, random: u64) -> u64 {
     let small = random >> 8 & 15;
     match ty {
-        Type::Funcref | Type::Externref => 0,
+        Type::Funcref | Type::Externref | Type::Exnref => 0,
         Type::V128 => unreachable!("its words are integers"),
         Type::F32 if random & 1 == 0 => u64::from((small as f32).to_bits()),
         Type::F64 if random & 1 == 0 => (small as f64).to_bits(),

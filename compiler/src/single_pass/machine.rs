@@ -120,7 +120,9 @@ impl Width {
     pub(super) fn of(ty: Type) -> Width {
         match ty {
             Type::I32 | Type::F32 => Width::Bits32,
-            Type::I64 | Type::F64 | Type::V128 | Type::Funcref | Type::Externref => Width::Bits64,
+            Type::I64 | Type::F64 | Type::V128 | Type::Funcref | Type::Externref | Type::Exnref => {
+                Width::Bits64
+            }
         }
     }
 

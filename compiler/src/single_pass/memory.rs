@@ -150,7 +150,7 @@ impl Pass<'_> {
         let (ty, width) = (self.ty(register), self.width(register));
         Right::Place(GprMem::Gpr(match ty {
             Type::I32 => self.extended_gpr(register),
-            Type::I64 | Type::Funcref | Type::Externref => self.gpr(register),
+            Type::I64 | Type::Funcref | Type::Externref | Type::Exnref => self.gpr(register),
             Type::V128 => unreachable!("functions with vectors are Cranelift's"),
             Type::F32 | Type::F64 => {
                 let (source, target) = (self.xmm(register), self.new_gpr());

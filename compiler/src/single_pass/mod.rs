@@ -283,7 +283,9 @@ impl Pass<'_> {
     fn unary(&mut self, op: UnaryOp, dst: Register, (src, dies): (Register, bool), index: usize) {
         use UnaryOp::*;
         match op {
-            I32Eqz | I64Eqz | RefIsNull | ExternIsNull => self.compare_zero(dst, src, dies, index),
+            I32Eqz | I64Eqz | RefIsNull | ExternIsNull | ExnIsNull => {
+                self.compare_zero(dst, src, dies, index)
+            }
             I32Clz | I32Ctz | I32Popcnt | I64Clz | I64Ctz | I64Popcnt | I32Extend8S | I32Extend16S
             | I64Extend8S | I64Extend16S | I64Extend32S | I32WrapI64 | I64ExtendI32S | I64ExtendI32U => {
                 self.integer_unary(op, dst, src, dies);

@@ -1,7 +1,7 @@
 //! The runtime's side of the stubs: what compiled code reaches when it calls out.
 
 use osr_compiler::RuntimeOperation;
-use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TrapKind};
+use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TagIndex, TrapKind};
 use osr_stubs::{Context, Exit, Hooks, NativeCall};
 
 use crate::instance::Instance;
@@ -15,6 +15,7 @@ use crate::transition::landing::{land, land_from_table, land_rebuilt};
 use crate::transition::leave::leave;
 use crate::transition::release::ended;
 use crate::transition::state_pad::land_from_pad;
+use crate::transition::unwinding::unwind;
 use crate::transition::virtual_frames;
 
 /// The functions that the stubs call, as `mechanism` has frames land.
@@ -24,7 +25,7 @@ pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
         (Bookkeeping::Ledger, RebuildTime::AtLanding) => land,
         (Bookkeeping::Ledger, RebuildTime::AtOnce) => land_rebuilt,
     };
-    Hooks { call, resume, land, land_from_pad, leave, guard: failed, ended, left_poll, poll, runtime }
+    Hooks { call, resume, land, land_from_pad, leave, guard: failed, ended, left_poll, poll, runtime, unwind }
 }
 
 /// # Safety
@@ -223,6 +224,9 @@ fn operate(
             instance.table_init(table(high), ElementIndex::new(low), a as u32, b as u32, c as u32)?;
         }
         R::ElementDrop => instance.drop_elements(ElementIndex::new(low)),
+        R::Throw => return Err(instance.throw(TagIndex::new(low))),
+        R::ThrowRef => return Err(instance.throw_ref(a)),
+        R::CaughtRef => return Ok(instance.caught_ref()),
     }
     Ok(0)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use osr_ir::{ExportItem, FunctionIndex, ImportName, Signature, Value};
 use thiserror::Error;
 
-use crate::error::{EmbedderError, InvokeError, Trap};
+use crate::error::{EmbedderError, Exception, InvokeError, Tag, Trap};
 use crate::instance::Instance;
 use crate::instance::externals::External;
 use crate::memory::linear_memory::LinearMemory;
@@ -24,9 +24,37 @@ pub enum HostError {
     /// Guest code that it called back trapped: the trap passes through it.
     #[error(transparent)]
     Trap(#[from] Trap),
+    /// It throws: guest code that called it may catch that.
+    #[error("{0}")]
+    Exception(Arc<Exception>),
 }
 
 impl HostError {
+    /// Throws an exception.
+    ///
+    /// ```
+    /// use osr_engine::{Exception, HostError, Imports, Instance, Settings, Tag, Thread};
+    /// let module = r#"(module
+    ///   (import "host" "failure" (tag $failure (param i32)))
+    ///   (import "host" "open" (func $open))
+    ///   (func (export "code") (result i32)
+    ///     (block $caught (result i32)
+    ///       (try_table (catch $failure $caught) (call $open))
+    ///       (i32.const 0))))"#;
+    /// let failure = Tag::new("failure", &[osr_ir::Type::I32]);
+    /// let mut imports = Imports::new();
+    /// imports.tag("host", "failure", &failure);
+    /// imports.function("host", "open", osr_ir::Signature::default(), move |_, _, _| {
+    ///     Err(HostError::throw(Exception::new(&failure, &[7])))
+    /// });
+    /// let module = osr_ir::wasm::import_text(module).unwrap();
+    /// let instance = Instance::new(Settings::default(), module, &imports).unwrap();
+    /// assert_eq!(Thread::new(&instance).unwrap().invoke("code", &[]).unwrap(), [7]);
+    /// ```
+    pub fn throw(exception: Exception) -> HostError {
+        HostError::Exception(Arc::new(exception))
+    }
+
     /// Ends the guest's call with `error`.
     pub fn embedder(error: impl std::error::Error + Send + Sync + 'static) -> HostError {
         HostError::Embedder(EmbedderError::new(error))
@@ -132,6 +160,8 @@ pub(crate) enum Provided {
     Host(HostFunction),
     /// An immutable global.
     Constant(Value),
+    /// A tag of the host's.
+    Tag(Tag),
     /// What an instance exports.
     Export(Arc<Instance>, ExportItem),
 }
@@ -158,8 +188,13 @@ impl Imports {
         self.provide(module, name, Provided::Constant(value))
     }
 
+    /// Provides a tag as `module`.`name`: then the guest and the host throw and catch the same exceptions.
+    pub fn tag(&mut self, module: &str, name: &str, tag: &Tag) -> &mut Imports {
+        self.provide(module, name, Provided::Tag(tag.clone()))
+    }
+
     /// Provides all exports of `instance` as `module`.`name of the export`: its functions (a call executes
-    /// in `instance`), memory, tables and globals. Only other instances of its [`Store`](crate::Store) can
+    /// in `instance`), memory, tables, globals and tags. Only other instances of its [`Store`](crate::Store) can
     /// import them.
     ///
     /// Calls go through the runtime, as those of host functions do. `instance` needs a

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
-    ConstantExpression, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Module, Signature,
-    Type, WordLayout,
+    ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Module,
+    Signature, TagIndex, Type, WordLayout,
 };
 use osr_stubs::TableView;
 
-use crate::error::InstantiationError;
+use crate::error::{InstantiationError, Tag};
 use crate::instance::Instance;
 use crate::instance::host::{HostFunction, Imports, Provided};
 use crate::instance::store::StoreState;
@@ -158,6 +158,36 @@ impl Linker<'_> {
         }
     }
 
+    /// The tags. None must be there twice: a number stands for each.
+    pub(crate) fn tags(&self) -> Result<Box<[Tag]>, InstantiationError> {
+        let mut tags: Vec<Tag> = Vec::with_capacity(self.module.tags.len());
+        for (number, tag) in self.module.tags.iter().enumerate() {
+            let types: Vec<Type> =
+                tag.values.iter().map(|global| self.module.globals[global.index()].ty).collect();
+            let Some(name) = &tag.import else {
+                let index = TagIndex::new(number);
+                let named = |export: &&Export| export.item == ExportItem::Tag(index);
+                let export = self.module.exports.iter().find(named).map(|export| export.name.clone());
+                tags.push(Tag::new(&export.unwrap_or_else(|| index.to_string()), &types));
+                continue;
+            };
+            let expected = || describe_tag(&types);
+            let imported = match self.find(name, expected)? {
+                Provided::Tag(tag) => tag,
+                Provided::Export(instance, ExportItem::Tag(tag)) => instance.tag(*tag),
+                other => return Err(incompatible(name, expected(), other)),
+            };
+            if imported.types() != types {
+                return Err(incompatible(name, expected(), &Provided::Tag(imported.clone())));
+            }
+            if tags.contains(imported) {
+                return Err(InstantiationError::TagImportedTwice { name: name.clone() });
+            }
+            tags.push(imported.clone());
+        }
+        Ok(tags.into())
+    }
+
     /// The linear memory, if the module has one.
     pub(crate) fn memory(&self) -> Result<Option<Arc<LinearMemory>>, InstantiationError> {
         let Some(memory) = &self.module.memory else { return Ok(None) };
@@ -275,6 +305,7 @@ fn describe(provided: &Provided) -> String {
         Provided::Host(host) => describe_function(&host.signature),
         Provided::Constant(value) => describe_global(value.ty(), false),
         Provided::Export(instance, item) => describe_export(instance, *item),
+        Provided::Tag(tag) => describe_tag(tag.types()),
     }
 }
 
@@ -285,6 +316,7 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
             let global = &instance.module().globals[global.index()];
             describe_global(global.ty, global.mutable)
         }
+        ExportItem::Tag(tag) => describe_tag(instance.tag(tag).types()),
         ExportItem::Memory => {
             let memory = instance.memory().expect("exported memories exist");
             let now = Limits { minimum: memory.pages(), maximum: memory.declared_maximum() };
@@ -299,8 +331,15 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
 }
 
 fn describe_function(signature: &Signature) -> String {
-    let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
     format!("a function ({}) -> ({})", list(&signature.parameters), list(&signature.results))
+}
+
+fn describe_tag(types: &[Type]) -> String {
+    format!("a tag ({})", list(types))
+}
+
+fn list(types: &[Type]) -> String {
+    types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The entries are function references, unless it is said otherwise.

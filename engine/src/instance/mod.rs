@@ -5,6 +5,7 @@ pub(crate) mod bulk;
 mod check;
 mod code;
 pub(crate) mod delegates;
+mod exceptions;
 pub(crate) mod externals;
 pub(crate) mod function;
 mod globals;
@@ -34,6 +35,7 @@ use crate::error::InstantiationError;
 use crate::event::coverage::Coverage;
 use crate::instance::bodies::Bodies;
 use crate::instance::delegates::Delegates;
+use crate::instance::exceptions::Exceptions;
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
 use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
@@ -62,6 +64,7 @@ pub struct Instance {
     store: Arc<StoreState>,
     memory: Option<Arc<LinearMemory>>,
     globals: Globals,
+    exceptions: Exceptions,
     tables: Box<[Arc<Table>]>,
     table_views: Arc<[TableView]>,
     data_dropped: Box<[AtomicBool]>,
@@ -135,6 +138,7 @@ impl Instance {
         let imported_functions = linker.functions()?;
         let memory = linker.memory()?;
         let Tables { tables, views: table_views } = linker.tables()?;
+        let exceptions = Exceptions::new(linker.tags()?);
         let functions = module.functions.len();
         let full = InstantiationError::StoreFull { functions, limit: MAXIMUM_FUNCTIONS };
         let first_number = store.number(functions).ok_or(full)?;
@@ -195,6 +199,7 @@ impl Instance {
             stubs,
             settings,
             globals,
+            exceptions,
             tables,
             table_views,
             imported_functions,

@@ -21,7 +21,7 @@ use osr_compiler::reference::referenced;
 use osr_ir::{FunctionIndex, Module, Signature, Value};
 
 use crate::code::call_cells::MAXIMUM_FUNCTIONS;
-use crate::error::InstantiationError;
+use crate::error::{Exception, InstantiationError};
 use crate::instance::Instance;
 use crate::instance::delegates::Delegates;
 use crate::instance::externals::{External, Externals};
@@ -147,6 +147,8 @@ pub(crate) struct StoreState {
     signatures: Mutex<HashMap<Signature, u32>>,
     numbers: Mutex<Numbers>,
     externals: Mutex<Externals>,
+    /// Those that words of type `exnref` refer to: a word is the position, from 1.
+    exceptions: Mutex<Vec<Arc<Exception>>>,
     occupancy: Arc<Occupancy>,
     process: Process,
 }
@@ -211,6 +213,23 @@ impl StoreState {
         numbers.references.resize(first as usize, 0);
         numbers.references.extend(instance.own_references());
         Ok(())
+    }
+
+    /// The word of type `exnref` that refers to `exception`, which is kept for it as long as the store is there: nothing
+    /// finds out whether guest code still has the word.
+    pub(crate) fn refer_to_exception(&self, exception: &Arc<Exception>) -> u32 {
+        exception.reference(|| {
+            let mut exceptions = lock(&self.exceptions);
+            exceptions.push(Arc::clone(exception));
+            // A reference takes more than 32 bytes, so that memory runs out before the numbers do.
+            i32::try_from(exceptions.len()).expect("fewer exceptions than bytes of memory") as u32
+        })
+    }
+
+    /// The exception that a word of type `exnref` refers to; `None` if it is null, or no such word.
+    pub(crate) fn exception(&self, word: u64) -> Option<Arc<Exception>> {
+        let index = usize::try_from(word).ok()?.checked_sub(1)?;
+        lock(&self.exceptions).get(index).cloned()
     }
 
     /// Whether `word` is null, or refers to a function of the store, be its instance there or gone.

@@ -5,6 +5,7 @@ use osr_ir::{FunctionIndex, Point, PointKind, Points};
 use super::Outcome;
 use super::calls::{executing, has_single_result};
 use super::code::Code;
+use super::exceptions::unwind;
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use crate::event::{Continuation, Event};
 use crate::instance::function::FunctionState;
@@ -107,7 +108,12 @@ pub(super) unsafe fn go_on(activation: &Activation<'_>, next: Next, arrival: Arr
             }
             Next { ip: *Header::Resume.of(window) as *const Step, window: caller }
         },
-        Arrival::Trapped => activation.leave(Outcome::Trap),
+        // SAFETY: as above.
+        Arrival::Trapped => unsafe {
+            let window = next.window;
+            let caller = *Header::Caller.of(window) as *mut u64;
+            unwind(activation, caller, *Header::Resume.of(window) as *const Step)
+        },
     }
 }
 

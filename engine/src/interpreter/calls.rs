@@ -8,6 +8,7 @@ use osr_ir::{FunctionIndex, FunctionKind, Points, TrapKind};
 use super::arrival::{come_back, go_on, is_due};
 use super::code::Code;
 use super::decode::decode;
+use super::exceptions::unwind;
 use super::lists::{AT_ONCE, gather, scatter};
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use super::op::{Op, Slot};
@@ -46,7 +47,7 @@ pub(super) unsafe fn trap(activation: &Activation<'_>, window: *mut u64, ip: *co
     activation.next.set(next);
 }
 
-/// What comes after the trap `kind`: nothing. Otherwise like [`trap`].
+/// What comes after the trap `kind`: nothing, unless it is an exception that is caught. Otherwise like [`trap`].
 ///
 /// # Safety
 /// As for [`trap`].
@@ -54,7 +55,8 @@ unsafe fn trapped(activation: &Activation<'_>, window: *mut u64, ip: *const Step
     // SAFETY: the caller vouches for the frame.
     let code = executing(unsafe { activation.function_at(window) });
     activation.thread.set_trap(kind, code.function, code.trap_point(ip));
-    activation.leave(Outcome::Trap)
+    // SAFETY: as above. An instruction that throws is one operation.
+    unsafe { unwind(activation, window, ip.wrapping_add(1)) }
 }
 
 /// Makes stack exhaustion at the entry of `function` pending.
@@ -176,7 +178,8 @@ unsafe fn call_native(
     // SAFETY: there is room for the arguments and for the results; the register is one of the frame.
     let mut ip = unsafe { gather(call.list, call.arguments, window, callee) };
     if !thread.call_native(function, code, callee) {
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { unwind(activation, window, ip) };
     }
     if has_single_result(activation.instance, function) {
         // SAFETY: as above.
@@ -225,7 +228,7 @@ pub(super) unsafe fn call_foreign(
     unsafe {
         let ip = gather(call.list, call.arguments, window, call.window);
         if !thread.call_foreign(&instance, function, call.window) {
-            return activation.leave(Outcome::Trap);
+            return unwind(activation, window, ip);
         }
         if has_single_result(&instance, function) {
             *window.add(usize::from(call.dst)) = *call.window;
@@ -244,11 +247,13 @@ pub(super) unsafe fn host(activation: &Activation<'_>, window: *mut u64, ip: *co
     let thread = activation.thread;
     // SAFETY: the caller vouches for the frame.
     let function = executing(unsafe { activation.function_at(window) }).function;
+    let next = ip.wrapping_add(1);
     if !has_room(thread, function, window) || !thread.call_host(function, window) {
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { unwind(activation, window, next) };
     }
     activation.memory.set(Bounds::of(thread));
-    Next { ip: ip.wrapping_add(1), window }
+    Next { ip: next, window }
 }
 
 /// Executes an instruction of the runtime: that of the operation at `ip` with this number.

@@ -6,6 +6,7 @@
 //!            │ (fuses, folds constants)                             ├─ machine: from handler to handler
 //!            │                                                      ├─ handlers: what operations do
 //!            └─ op: the operations                                  ├─ calls, runtime: what is out of line
+//!            └─ op: the operations                                  ├─ exceptions: which frame catches
 //!                                                                  └─ patch, carry: redefined functions
 //! ```
 //!
@@ -27,6 +28,7 @@ mod calls;
 mod carry;
 mod code;
 mod decode;
+mod exceptions;
 mod execute;
 mod handlers;
 mod lists;

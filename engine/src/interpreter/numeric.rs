@@ -308,7 +308,7 @@ macro_rules! define_evaluate {
             match op {
                 $(UnaryOp::$unary => Ok(word::$unary(src)),)*
                 $(UnaryOp::$partial_unary => word::$partial_unary(src),)*
-                UnaryOp::RefIsNull | UnaryOp::ExternIsNull => Ok(word::I64Eqz(src)),
+                UnaryOp::RefIsNull | UnaryOp::ExternIsNull | UnaryOp::ExnIsNull => Ok(word::I64Eqz(src)),
                 UnaryOp::I64ExtendI32U
                 | UnaryOp::I32ReinterpretF32
                 | UnaryOp::I64ReinterpretF64

@@ -290,7 +290,7 @@ macro_rules! define {
                 match op {
                     $(UnaryOp::$unary => Op::$unary { dst, src },)*
                     $(UnaryOp::$partial_unary => Op::$partial_unary { dst, src },)*
-                    UnaryOp::RefIsNull | UnaryOp::ExternIsNull => Op::I64Eqz { dst, src },
+                    UnaryOp::RefIsNull | UnaryOp::ExternIsNull | UnaryOp::ExnIsNull => Op::I64Eqz { dst, src },
                     // The word stays the same: its upper half is zero where the type has 32 bits.
                     UnaryOp::I64ExtendI32U
                     | UnaryOp::I32ReinterpretF32
@@ -504,7 +504,7 @@ pub(super) mod immediate {
     pub(in crate::interpreter) fn encode(ty: Type, word: u64) -> Option<i32> {
         match ty {
             Type::I32 | Type::F32 => Some(word as u32 as i32),
-            Type::I64 | Type::Funcref | Type::Externref => i32::try_from(word as i64).ok(),
+            Type::I64 | Type::Funcref | Type::Externref | Type::Exnref => i32::try_from(word as i64).ok(),
             Type::V128 => None,
             Type::F64 => {
                 let single = f64::from_bits(word) as f32;

@@ -101,6 +101,9 @@ pub(crate) unsafe fn execute(
             instance.table_init(table, segment, destination, source, number(length))?;
         }
         I::ElementDrop { segment } => instance.drop_elements(segment),
+        I::Throw { tag } => return Err(instance.throw(tag)),
+        I::ThrowRef { exception } => return Err(instance.throw_ref(word(exception))),
+        I::CaughtRef { dst } => set(dst, instance.caught_ref().into()),
         _ => unreachable!("{instruction:?} has an operation of its own"),
     }
     Ok(())

@@ -112,6 +112,9 @@ impl Thread {
         let returned = self.call_native(function, code, window);
         drop(active);
         let trap = (!returned).then(|| self.take_trap());
+        if trap.is_some() {
+            self.instance.forget_caught();
+        }
         match self.panic_trap(function, Points::entry()).or(trap) {
             Some(trap) => Err(trap),
             // SAFETY: `call_native` wrote the results there.
@@ -194,11 +197,15 @@ impl Thread {
         true
     }
 
-    /// Drops the records of frames that are gone because a trap jumped over them: all that are deeper
+    /// Drops the records of frames that are gone because a trap or an exception jumped over them: all that are deeper
     /// in the stack than the caller.
     pub(crate) fn drop_frames(&self) {
         let here = 0u8;
-        let depth = (&raw const here) as u64;
+        self.drop_deeper((&raw const here) as u64);
+    }
+
+    /// The same of those that are deeper than `depth`, where the exit is that of the innermost frame that stays.
+    pub(crate) fn drop_deeper(&self, depth: u64) {
         let is_dropped = |record: Record<'_>| record.slot.address() < depth;
         while self.ledger().borrow().innermost().is_some_and(is_dropped) {
             let record = self.ledger().borrow_mut().pop().expect("just seen");

@@ -146,17 +146,19 @@ impl Thread {
 
 /// What the failure of `function`, which `instance` imports or another calls, is to the guest.
 fn trap_of(instance: &Instance, function: FunctionIndex, error: HostError) -> Trap {
-    let (message, cause) = match error {
+    let (kind, message, cause, exception) = match error {
         HostError::Trap(trap) => return trap,
-        HostError::Failed(message) => (message, None),
-        HostError::Embedder(error) => (error.to_string(), Some(error)),
+        HostError::Failed(message) => (TrapKind::HostError, message, None, None),
+        HostError::Embedder(error) => (TrapKind::HostError, error.to_string(), Some(error), None),
+        HostError::Exception(thrown) => (TrapKind::UncaughtException, thrown.to_string(), None, Some(thrown)),
     };
     Trap {
-        kind: TrapKind::HostError,
+        kind,
         function,
         function_name: instance.module().function(function).name.clone(),
         point: Points::entry(),
         message: Some(message),
         cause,
+        exception,
     }
 }

@@ -1,8 +1,10 @@
 //! Traps that are pending: noticed in guest code, and told when its call has been left.
 
+use std::sync::Arc;
+
 use osr_ir::{FunctionIndex, Point, TrapKind};
 
-use crate::error::Trap;
+use crate::error::{Exception, Trap};
 use crate::thread::Thread;
 
 /// A trap that the machine noticed in compiled code.
@@ -39,7 +41,24 @@ impl Thread {
 
     pub(super) fn trap_at(&self, kind: TrapKind, function: FunctionIndex, point: Point) -> Trap {
         let function_name = self.instance.module().function(function).name.clone();
-        Trap { kind, function, function_name, point, message: None, cause: None }
+        let is_exception = kind == TrapKind::UncaughtException;
+        let exception = is_exception.then(|| self.instance.take_thrown()).flatten();
+        let message = exception.as_ref().map(|exception| exception.to_string());
+        Trap { kind, function, function_name, point, message, cause: None, exception }
+    }
+
+    /// The exception that is pending, if that is why guest code is being left.
+    pub(crate) fn pending_exception(&self) -> Option<Arc<Exception>> {
+        if self.fault.get().is_some() {
+            return None;
+        }
+        self.trap.borrow().as_ref()?.exception.clone()
+    }
+
+    /// A frame has caught `exception`, which was pending.
+    pub(crate) fn catch(&self, exception: &Arc<Exception>) {
+        self.trap.take();
+        self.instance.catch(exception);
     }
 
     /// Whether code of the embedder has panicked: that is pending now as a trap, at `point` of `function`.

@@ -18,4 +18,5 @@ pub(crate) mod safepoint;
 pub(crate) mod sparse;
 pub(crate) mod stack_scan;
 pub(crate) mod state_pad;
+pub(crate) mod unwinding;
 pub(crate) mod virtual_frames;

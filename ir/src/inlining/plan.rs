@@ -64,7 +64,7 @@ impl<'m> Plan<'m> {
         budget: &InlineBudget,
     ) -> Plan<'m> {
         let body = module.function(function).body().expect("a defined function");
-        let source = Rc::new(Source::known(body, points, liveness));
+        let source = Rc::new(Source::known(module, body, points, liveness));
         let mut planner = Planner {
             module,
             budget,
@@ -95,8 +95,9 @@ impl<'m> Plan<'m> {
 
 impl<'m> Planner<'m, '_> {
     fn inline(&mut self, Candidate { caller, position, callee, weight, .. }: Candidate) {
-        let body = || self.module.function(callee).body().expect("a candidate is defined");
-        let source = self.sources.entry(callee).or_insert_with(|| Rc::new(Source::of(body())));
+        let module = self.module;
+        let body = || module.function(callee).body().expect("a candidate is defined");
+        let source = self.sources.entry(callee).or_insert_with(|| Rc::new(Source::of(module, body())));
         let source = Rc::clone(source);
         let frame = self.add_frame(callee, source, Some((caller, position)), weight);
         self.frames[caller.index()].inlined.insert(position, frame);

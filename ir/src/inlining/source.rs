@@ -30,21 +30,27 @@ pub(super) struct DirectCall {
 
 impl<'m> Source<'m> {
     /// That of a function whose points and live registers are known.
-    pub(super) fn known(body: &'m Body, points: &'m Points, liveness: &'m Liveness) -> Source<'m> {
-        let calls = calls(body);
+    pub(super) fn known(
+        module: &Module,
+        body: &'m Body,
+        points: &'m Points,
+        liveness: &'m Liveness,
+    ) -> Source<'m> {
+        let calls = calls(module, body);
         Source { body, points: Cow::Borrowed(points), liveness: Cow::Borrowed(liveness), calls }
     }
 
     /// That of any other.
-    pub(super) fn of(body: &'m Body) -> Source<'m> {
+    pub(super) fn of(module: &Module, body: &'m Body) -> Source<'m> {
         let points = Points::of(body);
         let liveness = Cow::Owned(Liveness::of(body, &points));
-        Source { body, points: Cow::Owned(points), liveness, calls: calls(body) }
+        Source { body, points: Cow::Owned(points), liveness, calls: calls(module, body) }
     }
 }
 
-/// The direct calls that `body` can reach, in the order of blocks.
-fn calls(body: &Body) -> Vec<DirectCall> {
+/// The direct calls that `body` can reach, in the order of blocks. Not those that catch: an exception is looked for at the
+/// innermost of the activations that a frame stands for.
+fn calls(module: &Module, body: &Body) -> Vec<DirectCall> {
     let order = reverse_postorder(body);
     let weights = weights(body, &order);
     let mut calls = Vec::new();
@@ -53,6 +59,9 @@ fn calls(body: &Body) -> Vec<DirectCall> {
         calls.extend(instructions.iter().enumerate().filter_map(|(index, instruction)| {
             let &Instruction::Call { function: callee, .. } = instruction else { return None };
             let position = Position { block, index };
+            if body.catches(position, module.caught) {
+                return None;
+            }
             Some(DirectCall { position, callee, weight: weights[block.index()] })
         }));
     }

@@ -89,7 +89,7 @@ pub(super) fn write_value(out: &mut impl Write, value: Value) -> fmt::Result {
             }
         }
         Value::V128([low, high]) => write!(out, "{high:#018x}{low:016x}"),
-        Value::NullFuncref | Value::Externref(0) => out.write_str("null"),
+        Value::NullFuncref | Value::NullExnref | Value::Externref(0) => out.write_str("null"),
         Value::Externref(word) => write!(out, "{word:#x}"),
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn write_value(out: &mut impl Write, value: Value) -> fmt::Result {
 const F32_PAYLOAD: u32 = (1 << 23) - 1;
 const F64_PAYLOAD: u64 = (1 << 52) - 1;
 
-/// Reads a constant of type `ty`. There are no numbers of type `funcref`.
+/// Reads a constant of type `ty`. There are no numbers of the types `funcref` and `exnref`.
 pub(super) fn read_value(text: &str, ty: Type) -> Result<Value, ParseErrorKind> {
     let value = match ty {
         Type::I32 => read_i32(text),
@@ -106,7 +106,7 @@ pub(super) fn read_value(text: &str, ty: Type) -> Result<Value, ParseErrorKind> 
         Type::F64 => read_f64(text),
         Type::V128 => read_v128(text),
         Type::Externref => read_i64(text).map(|value| Value::Externref(value.to_bits())),
-        Type::Funcref => Err(Problem::Malformed),
+        Type::Funcref | Type::Exnref => Err(Problem::Malformed),
     };
     value.map_err(|problem| match problem {
         Problem::Malformed => ParseErrorKind::MalformedNumber { text: text.to_owned(), ty },

@@ -12,7 +12,11 @@
 //! memory 1 16                         ; pages: minimum, maximum; or: memory import "env" "mem" 1
 //! global g0: i32 = 1024               ; a constant, `null`, an earlier global, a function, or (g0 8 i32.add)
 //! global g1: mut f64 = import "env" "x"
+//! global g2: mut i64 = 0
+//! global g3: mut i32 = 0
 //! table t0: 10 20                     ; or: table t0: import "env" "table" 10
+//! tag x0: (g2)                        ; the values of its exceptions; or: tag x0: import "env" "tag" (g2)
+//! caught g3                           ; where it is said which tag was caught
 //! data d0 at g0 "bytes\00"            ; or: data d0 passive "one string" "and one more"
 //! element e0 t0 at 0 [fib, null]      ; or: element e0 passive [..], element e0 declared [..]
 //! import print (i32) = "env" "print_i32"
@@ -49,11 +53,12 @@
 //! item        = "signature" sN types
 //!             | "memory" origin? size
 //!             | "global" gN ":" "mut"? type "=" (origin | constant)
-//!             | "table" tN ":" "externref"? origin? size
+//!             | "table" tN ":" ("externref" | "exnref")? origin? size
+//!             | "tag" xN ":" origin? "(" gN,* ")" | "caught" gN
 //!             | "data" dN ("at" constant | "passive") string+
-//!             | "element" eN (tN "at" constant | "passive" | "declared") "externref"? "[" constant,* "]"
+//!             | "element" eN (tN "at" constant | "passive" | "declared") ("externref" | "exnref")? "[" constant,* "]"
 //!             | "import" name types "=" string string
-//!             | "export" string ("function" name | "global" gN | "table" tN | "memory")
+//!             | "export" string ("function" name | "global" gN | "table" tN | "memory" | "tag" xN)
 //!             | "start" name
 //!             | "function" name definition
 //!             | "body" name "of" name definition
@@ -62,7 +67,7 @@
 //! definition  = "(" register,* ")" results? "{" register,* block* "}"
 //! entry       = pN "to" pN (":" value,*)?
 //! value       = rN "=" (part | "(" part+ ")")
-//! part        = rN | T ".const" number | "ref.null" | "extern.null" | unary | binary
+//! part        = rN | T ".const" number | "ref.null" | "extern.null" | "exn.null" | unary | binary
 //! change      = name "to" name
 //! activations = "run_out" | "invalidate" | "carry" | "carry_all"
 //! types       = "(" type,* ")" results?
@@ -76,7 +81,8 @@
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
 //!             | "switch" rN "," "[" bN,* "]" "," bN | "guard" rN "," bN "else" bN
 //! instruction = (rN,* "=")? operation
-//! operation   = T ".const" number | "ref.null" | "extern.null" | "ref.func" name | "copy" rN | "select" rN "," rN "," rN
+//! operation   = T ".const" number | "ref.null" | "extern.null" | "exn.null" | "ref.func" name | "copy" rN
+//!             | "select" rN "," rN "," rN
 //!             | vector (number ",")? rN,+ | "i8x16.shuffle" number "," rN "," rN
 //!             | unary rN | binary rN "," rN | load rN ("+" number)? | store rN ("+" number)? "," rN
 //!             | "global.get" gN | "global.set" gN "," rN
@@ -86,6 +92,7 @@
 //!             | "table.grow" tN "," rN "," rN | "table.fill" tN "," rN "," rN "," rN
 //!             | "table.copy" tN "," tN "," rN "," rN "," rN
 //!             | "table.init" tN "," eN "," rN "," rN "," rN | "elem.drop" eN
+//!             | "throw" xN | "throw_ref" rN | "caught_ref"
 //!             | "call" name "(" rN,* ")"
 //!             | "call_indirect" tN types "[" rN "]" "(" rN,* ")"
 //! ```
@@ -96,8 +103,9 @@
 //!   Functions have names instead: a word (a letter, `_` or `$`, then also digits and dots), or a
 //!   string. `null`, `import` and `g0` must be quoted to name functions.
 //! - A `v128` constant is one number of 128 bits, lane 0 lowest, and so are the lanes of a shuffle, a byte each.
-//! - Tables and element segments are of function references unless they say `externref`; a constant of that type is
-//!   `null`, or the number that a host uses.
+//! - Tables and element segments are of function references unless they say `externref` or `exnref`; a constant of the first of these
+//!   types is `null`, or the number that a host uses; of the second there is `null` only.
+//! - `throw` and what `caught` is are explained at [`Tag`](crate::Tag).
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
 //!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads
 //!   back as the same bits.

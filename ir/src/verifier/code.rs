@@ -5,7 +5,7 @@ use crate::body::{Body, Instruction, Terminator};
 use crate::index::{Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, TableIndex};
 use crate::module::{Global, Module, Signature};
 use crate::point::Position;
-use crate::value::Type::{self, Funcref, I32, V128};
+use crate::value::Type::{self, Exnref, Funcref, I32, V128};
 use crate::vector::VectorOp;
 
 /// Checks all of `body`, a body with `signature` in `module`, reached or not.
@@ -67,6 +67,13 @@ impl Checker<'_> {
             I::RefFunc { dst, function } => {
                 self.function(function)?;
                 self.register(dst, Funcref)
+            }
+            I::Throw { tag } => match self.module.tags.get(tag.index()) {
+                Some(_) => Ok(()),
+                None => Err(no(Item::Tag(tag))),
+            },
+            I::ThrowRef { exception: register } | I::CaughtRef { dst: register } => {
+                self.register(register, Exnref)
             }
             I::Call { function, ref arguments, ref results } => {
                 self.call(self.function(function)?, arguments, results)

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::redefinition::EntryError;
 use crate::index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+    TagIndex,
 };
 use crate::operation::BinaryOp;
 use crate::point::{Point, Position};
@@ -29,6 +30,10 @@ pub enum Item {
     Table(TableIndex),
     /// The linear memory.
     Memory,
+    /// A tag.
+    Tag(TagIndex),
+    /// What is caught.
+    Caught,
     /// A data segment.
     Data(DataIndex),
     /// An element segment.
@@ -49,6 +54,8 @@ impl fmt::Display for Item {
             Item::Global(global) => write!(formatter, "global {global}"),
             Item::Table(table) => write!(formatter, "table {table}"),
             Item::Memory => formatter.write_str("memory"),
+            Item::Tag(tag) => write!(formatter, "tag {tag}"),
+            Item::Caught => formatter.write_str("caught"),
             Item::Data(data) => write!(formatter, "data segment {data}"),
             Item::Element(element) => write!(formatter, "element segment {element}"),
             Item::Export(name) => write!(formatter, "export {name:?}"),
@@ -125,6 +132,16 @@ pub enum VerifyError {
         expected: Type,
         /// The type of the segment.
         found: Type,
+    },
+    /// A global that takes what is caught has another type, is not mutable or is imported.
+    #[error(
+        "{user}: {global} must be a mutable global of the module's own, of type i32 if it is what `caught` names"
+    )]
+    CaughtGlobal {
+        /// What names the global.
+        user: Item,
+        /// The global.
+        global: GlobalIndex,
     },
     /// An initializer has another type than what it initializes.
     #[error("{of}: the initializer has type {found}, not {expected}")]

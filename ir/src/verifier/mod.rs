@@ -34,7 +34,7 @@ pub use verified::VerifiedModule;
 use crate::body::Body;
 use crate::body_source::SourceCheck;
 use crate::index::{
-    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
+    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex, TagIndex,
 };
 use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
@@ -73,6 +73,7 @@ fn verify_items(module: &Module) -> Result<(), VerifyError> {
     verify_memory(module)?;
     verify_tables(module)?;
     verify_globals(module)?;
+    verify_tags(module)?;
     verify_segments(module)?;
     verify_exports(module)?;
     verify_start(module)
@@ -142,6 +143,21 @@ fn verify_globals(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
+/// The globals of tags, and the one that says what was caught, are written when something is caught.
+fn verify_tags(module: &Module) -> Result<(), VerifyError> {
+    let verify = |user: Item, global: GlobalIndex, ty: Option<Type>| {
+        exists(module.globals.len(), global.index(), user.clone(), Item::Global(global))?;
+        let found = &module.globals[global.index()];
+        let is_own = matches!(found.initial, GlobalInitial::Expression(_));
+        let fits = found.mutable && is_own && ty.is_none_or(|ty| found.ty == ty);
+        if fits { Ok(()) } else { Err(VerifyError::CaughtGlobal { user, global }) }
+    };
+    for (i, tag) in module.tags.iter().enumerate() {
+        tag.values.iter().try_for_each(|&global| verify(Item::Tag(TagIndex::new(i)), global, None))?;
+    }
+    module.caught.map_or(Ok(()), |global| verify(Item::Caught, global, Some(Type::I32)))
+}
+
 fn verify_segments(module: &Module) -> Result<(), VerifyError> {
     let globals = module.globals.len();
     for (i, data) in module.data.iter().enumerate() {
@@ -193,6 +209,7 @@ fn verify_exports(module: &Module) -> Result<(), VerifyError> {
             ExportItem::Table(table) => {
                 exists(module.tables.len(), table.index(), user, Item::Table(table))?;
             }
+            ExportItem::Tag(tag) => exists(module.tags.len(), tag.index(), user, Item::Tag(tag))?,
             ExportItem::Memory => exists(usize::from(module.memory.is_some()), 0, user, Item::Memory)?,
         }
     }

@@ -55,14 +55,16 @@ impl Translator<'_> {
 
     /// What a branch of `depth` does: moves of values, and a jump or return. The stack stays as it is,
     /// since a conditional branch may not be taken.
-    fn transfer(&mut self, depth: u32) -> (Vec<Instruction>, Terminator) {
+    pub(super) fn transfer(&mut self, depth: u32) -> (Vec<Instruction>, Terminator) {
         let frame = self.control.frame(depth);
         frame.is_label_used = true;
         let (base, label, ty) = (frame.base, frame.label, frame.ty);
         let values = match frame.kind {
             FrameKind::Function => return self.return_values(ty.results(self.module).len()),
             FrameKind::Loop => ty.parameters(self.module).len(),
-            FrameKind::Block | FrameKind::If { .. } => ty.results(self.module).len(),
+            FrameKind::Block | FrameKind::If { .. } | FrameKind::Try { .. } | FrameKind::Catch { .. } => {
+                ty.results(self.module).len()
+            }
         };
         (self.moves(base, values), Terminator::Jump { target: label })
     }

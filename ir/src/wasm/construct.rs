@@ -1,4 +1,4 @@
-//! Constructs: `block`, `loop`, `if`, `else` and `end`.
+//! Constructs: `block`, `loop`, `if`, `else` and `end`; those that catch are in [`exceptions`](super::exceptions).
 //!
 //! Entries of the operand stack that lie below a construct stay as they are throughout it, so that its
 //! ways out need not agree on them: an entry that is a local which the construct assigns is copied to
@@ -18,7 +18,11 @@ impl Translator<'_> {
     /// Follows the nesting; says whether `operator` is one of it.
     pub(super) fn construct(&mut self, operator: &Operator<'_>, offset: u64) -> Result<bool, ImportError> {
         match *operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. }
                 if !self.control.is_reachable =>
             {
                 self.control.skip();
@@ -26,6 +30,25 @@ impl Translator<'_> {
             Operator::Block { blockty } => self.begin_block(self.frame_type(blockty, offset)?, offset),
             Operator::Loop { blockty } => self.begin_loop(self.frame_type(blockty, offset)?, offset),
             Operator::If { blockty } => self.begin_if(self.frame_type(blockty, offset)?, offset),
+            Operator::TryTable { ref try_table } => {
+                self.begin_try_table(try_table, self.frame_type(try_table.ty, offset)?, offset);
+            }
+            Operator::Try { blockty } => self.begin_try(self.frame_type(blockty, offset)?, offset),
+            Operator::Catch { tag_index } => {
+                if !self.control.is_skipped(false) {
+                    self.begin_catch(Some(tag_index));
+                }
+            }
+            Operator::CatchAll => {
+                if !self.control.is_skipped(false) {
+                    self.begin_catch(None);
+                }
+            }
+            Operator::Delegate { relative_depth } => {
+                if !self.control.is_skipped(true) {
+                    self.delegate(relative_depth);
+                }
+            }
             Operator::Else => {
                 if !self.control.is_skipped(false) {
                     self.begin_else();
@@ -98,12 +121,22 @@ impl Translator<'_> {
             FrameKind::Function => return self.end_function(frame),
             // Branches go to the start: here is only where the loop falls through.
             FrameKind::Loop => frame.is_label_used = false,
-            FrameKind::Block => {}
+            FrameKind::Block
+            | FrameKind::Try { legacy: None, .. }
+            | FrameKind::Catch { dispatch: None, .. } => {}
+            FrameKind::Try { dispatch, .. } | FrameKind::Catch { dispatch: Some(dispatch), .. } => {
+                self.dispatch_outwards(&mut frame, dispatch, 0);
+            }
             FrameKind::If { otherwise, parameters } => {
                 self.meet(&mut frame);
                 self.start_with(otherwise, frame.base, parameters);
             }
         }
+        self.end_block(frame);
+    }
+
+    /// What follows the end of `frame`.
+    pub(super) fn end_block(&mut self, mut frame: Frame) {
         if frame.is_label_used {
             self.meet(&mut frame);
             self.start_with(frame.label, frame.base, vec![]);
@@ -123,7 +156,7 @@ impl Translator<'_> {
     }
 
     /// Goes to the end of `frame` with its results, if control gets here.
-    fn meet(&mut self, frame: &mut Frame) {
+    pub(super) fn meet(&mut self, frame: &mut Frame) {
         if self.control.is_reachable {
             frame.is_label_used = true;
             let moves = self.moves(frame.base, frame.ty.results(self.module).len());
@@ -133,19 +166,19 @@ impl Translator<'_> {
     }
 
     /// Continues in `block`, with `entries` on the stack above `base`.
-    fn start_with(&mut self, block: Block, base: usize, entries: Vec<Operand>) {
+    pub(super) fn start_with(&mut self, block: Block, base: usize, entries: Vec<Operand>) {
         self.code.start(block);
         self.control.is_reachable = true;
         self.operands.truncate(base);
         entries.into_iter().for_each(|operand| self.operands.push(operand));
     }
 
-    fn base_below(&self, ty: FrameType) -> usize {
+    pub(super) fn base_below(&self, ty: FrameType) -> usize {
         self.operands.height() - ty.parameters(self.module).len()
     }
 
     /// Saves the entries below `base` whose local the construct at `offset` assigns.
-    fn save_assigned(&mut self, base: usize, offset: u64) {
+    pub(super) fn save_assigned(&mut self, base: usize, offset: u64) {
         let copies = self.operands.settle(base, |local| self.assignments.within(offset, local));
         copies.into_iter().for_each(|(dst, src)| self.code.emit(Instruction::Copy { dst, src }));
     }

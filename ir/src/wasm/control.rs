@@ -5,7 +5,7 @@
 
 use super::operands::Operand;
 use crate::declarations::Declarations;
-use crate::index::{Block, SignatureIndex};
+use crate::index::{Block, Register, SignatureIndex};
 use crate::module::Signature;
 use crate::value::Type;
 
@@ -23,6 +23,24 @@ pub(super) enum FrameKind {
         otherwise: Block,
         /// The parameters, for the other arm.
         parameters: Vec<Operand>,
+    },
+    /// `try_table`, or `try` before its first `catch`. Branches go to its end.
+    Try {
+        /// Where calls branch to that throw.
+        handler: Block,
+        /// Where what is caught is compared with the clauses.
+        dispatch: Block,
+        /// Where the construct begins, if its clauses follow.
+        legacy: Option<u64>,
+    },
+    /// A `catch`. Branches go to the end of its `try`.
+    Catch {
+        /// Where what is caught is compared with the next clause; none behind `catch_all`.
+        dispatch: Option<Block>,
+        /// Where the `try` begins.
+        start: u64,
+        /// What refers to the exception, if it is thrown once more.
+        exception: Option<Register>,
     },
 }
 
@@ -71,6 +89,15 @@ pub(super) struct Frame {
     pub(super) is_label_used: bool,
 }
 
+impl Frame {
+    fn handler(&self) -> Option<(Block, Block)> {
+        match self.kind {
+            FrameKind::Try { handler, dispatch, .. } => Some((handler, dispatch)),
+            _ => None,
+        }
+    }
+}
+
 /// The open constructs, innermost last.
 pub(super) struct Control {
     frames: Vec<Frame>,
@@ -100,6 +127,12 @@ impl Control {
     pub(super) fn frame(&mut self, depth: u32) -> &mut Frame {
         let index = self.frames.len() - 1 - depth as usize;
         &mut self.frames[index]
+    }
+
+    /// The handler and dispatch of the innermost `try` at `depth` or further out.
+    pub(super) fn handler(&self, depth: u32) -> Option<(Block, Block)> {
+        let frames = self.frames.iter().rev().skip(depth as usize);
+        frames.filter_map(Frame::handler).next()
     }
 
     /// The depth of the function's frame.

@@ -80,10 +80,6 @@ features! {
     TailCall "tail-call",
     /// More than one linear memory.
     MultiMemory "multi-memory",
-    /// Tags, `throw`, `try_table`.
-    Exceptions "exception-handling",
-    /// The first form of exceptions: `try`, `catch`.
-    LegacyExceptions "legacy-exception-handling",
     /// Memories and tables of 64-bit size.
     Memory64 "memory64",
     /// References with a function type, or that are never null.
@@ -119,9 +115,6 @@ impl Feature {
             Feature::Threads => Some("-mno-atomics, without -pthread"),
             Feature::TailCall => Some("-mno-tail-call"),
             Feature::MultiMemory => Some("-mno-multimemory"),
-            Feature::Exceptions | Feature::LegacyExceptions => {
-                Some("-fno-exceptions, or -fignore-exceptions")
-            }
             Feature::Memory64 => Some("--target=wasm32"),
             _ => None,
         }

@@ -21,16 +21,18 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::RELAXED_SIMD)
+    .union(EXCEPTIONS)
     .union(WasmFeatures::FLOATS);
 
+/// What modules that throw or catch use.
+const EXCEPTIONS: WasmFeatures = WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS);
+
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 17] = [
+const UNSUPPORTED: [(WasmFeatures, Feature); 15] = [
     (WasmFeatures::THREADS, Feature::Threads),
     (WasmFeatures::TAIL_CALL, Feature::TailCall),
     (WasmFeatures::MULTI_MEMORY, Feature::MultiMemory),
     (WasmFeatures::MEMORY64, Feature::Memory64),
-    (WasmFeatures::EXCEPTIONS, Feature::Exceptions),
-    (WasmFeatures::LEGACY_EXCEPTIONS, Feature::LegacyExceptions),
     (WasmFeatures::FUNCTION_REFERENCES, Feature::FunctionReferences),
     (WasmFeatures::GC, Feature::GarbageCollection),
     (WasmFeatures::SHARED_EVERYTHING_THREADS, Feature::SharedEverythingThreads),
@@ -44,10 +46,13 @@ const UNSUPPORTED: [(WasmFeatures, Feature); 17] = [
     (WasmFeatures::MULTIBYTE_ARRAY_ACCESS, Feature::MultibyteArrayAccess),
 ];
 
-/// Checks that `bytes` are a valid module of supported features.
-pub(super) fn validate(bytes: &[u8]) -> Result<(), ImportError> {
+/// Checks that `bytes` are a valid module of supported features. Returns whether it uses exceptions.
+pub(super) fn validate(bytes: &[u8]) -> Result<bool, ImportError> {
     refuse_component(bytes)?;
-    let Err(error) = check(bytes, SUPPORTED) else { return Ok(()) };
+    if check(bytes, SUPPORTED.difference(EXCEPTIONS)).is_ok() {
+        return Ok(false);
+    }
+    let Err(error) = check(bytes, SUPPORTED) else { return Ok(true) };
     match missing_feature(bytes, &error, SUPPORTED) {
         Some((_, feature)) => Err(ImportError::Unsupported { feature, offset: error.offset() }),
         None => Err(error.into()),

@@ -10,6 +10,7 @@ use super::cleanup;
 use super::code::Code;
 use super::control::{Control, Frame, FrameKind, FrameType};
 use super::error::{Feature, ImportError};
+use super::exceptions::Dispatch;
 use super::locals::{self, Assignments};
 use super::operands::{Operand, Operands};
 use super::operators::{Computation, computation};
@@ -40,6 +41,8 @@ pub(super) struct Translator<'m> {
     /// Types of the locals; local *n* is register *n*.
     locals: Vec<Type>,
     parameters: usize,
+    /// How what is caught is dispatched, if anything is.
+    pub(super) dispatch: Option<Dispatch>,
 }
 
 impl<'m> Translator<'m> {
@@ -70,6 +73,7 @@ impl<'m> Translator<'m> {
             assignments: Assignments::of(body)?,
             locals,
             parameters,
+            dispatch: None,
         })
     }
 
@@ -133,10 +137,13 @@ impl<'m> Translator<'m> {
         }
     }
 
-    /// The operator is one for references of both types.
+    /// The operator is one for references of all types.
     fn is_null(&mut self) {
-        let is_function = self.operands.top_type() == Type::Funcref;
-        let op = if is_function { UnaryOp::RefIsNull } else { UnaryOp::ExternIsNull };
+        let op = match self.operands.top_type() {
+            Type::Externref => UnaryOp::ExternIsNull,
+            Type::Exnref => UnaryOp::ExnIsNull,
+            _ => UnaryOp::RefIsNull,
+        };
         self.compute(&Computation::Unary(op));
     }
 
@@ -165,6 +172,9 @@ impl<'m> Translator<'m> {
             Operator::CallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index);
             }
+            Operator::Throw { tag_index } => self.throw(tag_index),
+            Operator::ThrowRef => self.throw_ref(),
+            Operator::Rethrow { relative_depth } => self.rethrow(relative_depth),
             _ => return Ok(false),
         }
         Ok(true)
@@ -174,6 +184,7 @@ impl<'m> Translator<'m> {
         let function = FunctionIndex::new(function as usize);
         let (arguments, results) = self.call_registers(self.module.signature_of(function));
         self.code.emit(Instruction::Call { function, arguments, results });
+        self.catch_behind_call();
     }
 
     fn call_indirect(&mut self, ty: u32, table: u32) {
@@ -182,6 +193,7 @@ impl<'m> Translator<'m> {
         let table = TableIndex::new(table as usize);
         let (arguments, results) = self.call_registers(signature);
         self.code.emit(Instruction::CallIndirect { table, signature, index, arguments, results });
+        self.catch_behind_call();
     }
 
     fn call_registers(&mut self, signature: SignatureIndex) -> (Vec<Register>, Vec<Register>) {

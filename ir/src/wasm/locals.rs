@@ -26,8 +26,10 @@ pub(super) fn declared(body: &FunctionBody<'_>, types: &mut Vec<Type>) -> Result
 pub(super) struct Assignments {
     /// Local and position of each `local.set` and `local.tee`, sorted.
     assigned: Vec<(u32, u64)>,
-    /// Position and end of each `block`, `loop` and `if`, sorted.
+    /// Position and end of each `block`, `loop`, `if`, `try` and `try_table`, sorted.
     extents: Vec<(u64, u64)>,
+    /// Positions of each `try` of which something caught is thrown once more, sorted.
+    rethrown: Vec<u64>,
 }
 
 impl Assignments {
@@ -36,6 +38,7 @@ impl Assignments {
         let mut assigned = Vec::new();
         let mut extents = Vec::new();
         let mut open = Vec::new();
+        let mut rethrown = Vec::new();
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
@@ -43,12 +46,20 @@ impl Assignments {
                 Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
                     assigned.push((local_index, offset));
                 }
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                Operator::Block { .. }
+                | Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::TryTable { .. }
+                | Operator::Try { .. } => {
                     open.push(extents.len());
                     extents.push((offset, offset));
                 }
+                Operator::Rethrow { relative_depth } => {
+                    let named: usize = open[open.len() - 1 - relative_depth as usize];
+                    rethrown.push(extents[named].0);
+                }
                 // The function's own `end` closes nothing that was opened.
-                Operator::End => {
+                Operator::End | Operator::Delegate { .. } => {
                     if let Some(construct) = open.pop() {
                         extents[construct].1 = offset;
                     }
@@ -57,7 +68,13 @@ impl Assignments {
             }
         }
         assigned.sort_unstable();
-        Ok(Assignments { assigned, extents })
+        rethrown.sort_unstable();
+        Ok(Assignments { assigned, extents, rethrown })
+    }
+
+    /// Whether something that the `try` at `start` has caught is thrown once more.
+    pub(super) fn is_rethrown(&self, start: u64) -> bool {
+        self.rethrown.binary_search(&start).is_ok()
     }
 
     /// Whether the construct that begins at `start` assigns `local`.

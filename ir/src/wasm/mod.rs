@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
-//! multi-value, extended constant expressions, bulk memory, reference types, vectors and relaxed vectors. Anything else is
+//! multi-value, extended constant expressions, bulk memory, reference types, vectors, relaxed vectors, and exceptions, also in their
+//! older form (`try`, `catch`). Anything else is
 //! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
 //! would accept is [`ImportError::Malformed`]. Custom sections other than names are ignored, and a
 //! broken name section is too, as WebAssembly has it.
@@ -24,6 +25,7 @@ mod code;
 mod construct;
 mod control;
 mod error;
+mod exceptions;
 mod features;
 mod function;
 mod locals;
@@ -50,8 +52,8 @@ use crate::module::Module;
 /// # Errors
 /// If the bytes are not a valid module, or one that uses an unsupported feature.
 pub fn import(bytes: &[u8]) -> Result<Module, ImportError> {
-    features::validate(bytes)?;
-    let mut sections = sections::read(bytes)?;
+    let has_exceptions = features::validate(bytes)?;
+    let mut sections = sections::read(bytes, has_exceptions)?;
     names::assign(&mut sections.module, &sections.names);
     Ok(sections.module)
 }

@@ -86,6 +86,12 @@ impl Operands {
         })
     }
 
+    /// A further register, which is of no height.
+    pub(super) fn add_register(&mut self, ty: Type) -> Register {
+        self.registers.push(ty);
+        Register::new(self.registers.len() - 1)
+    }
+
     /// Adds an entry on top.
     pub(super) fn push(&mut self, operand: Operand) {
         if matches!(operand, Operand::Local(_)) {

@@ -7,18 +7,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wasmparser::{
-    ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType, Import, KnownCustom,
-    MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef, ValType,
+    AbstractHeapType, ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType,
+    Import, KnownCustom, MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef,
+    ValType,
 };
 
 use super::error::{Feature, ImportError};
 use super::source::SourceModule;
 use crate::body_source::{BodySource, UnmadeBody};
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
 use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
-    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
 use crate::operation::BinaryOp;
 use crate::value::{Type, Value};
@@ -33,11 +34,14 @@ pub(super) struct Sections<'a> {
     pub(super) names: HashMap<u32, &'a str>,
 }
 
-/// Reads the sections of a validated module.
-pub(super) fn read(bytes: &[u8]) -> Result<Sections<'_>> {
+/// Reads the sections of a validated module, which throws or catches if it has exceptions.
+pub(super) fn read(bytes: &[u8], has_exceptions: bool) -> Result<Sections<'_>> {
     let mut reader = Reader::default();
     for payload in Parser::new(0).parse_all(bytes) {
         reader.payload(payload?)?;
+    }
+    if has_exceptions {
+        reader.add_caught_globals();
     }
     let Reader { mut module, types, code, bodies, names, .. } = reader;
     let section = &bytes[code.start as usize..code.end as usize];
@@ -61,13 +65,18 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
         ValType::FUNCREF => Ok(Type::Funcref),
         ValType::V128 => Ok(Type::V128),
         ValType::EXTERNREF => Ok(Type::Externref),
+        ValType::EXNREF => Ok(Type::Exnref),
         ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
     }
 }
 
 /// The null reference to what `ty` says.
 pub(super) fn null(ty: HeapType) -> Value {
-    if ty == HeapType::EXTERN { Value::Externref(0) } else { Value::NullFuncref }
+    match ty {
+        HeapType::EXTERN => Value::Externref(0),
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn } => Value::NullExnref,
+        _ => Value::NullFuncref,
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +84,8 @@ struct Reader<'a> {
     module: Module,
     interned: HashMap<Signature, SignatureIndex>,
     types: Vec<SignatureIndex>,
+    /// The signature of each tag.
+    tags: Vec<SignatureIndex>,
     /// Where the code section is, and each body.
     code: Range<u64>,
     bodies: Vec<Range<u64>>,
@@ -116,6 +127,11 @@ impl<'a> Reader<'a> {
                     let ty = value_type(global.ty.content_type, offset)?;
                     let initial = GlobalInitial::Expression(constant(&global.init_expr)?);
                     self.module.globals.push(Global { ty, mutable: global.ty.mutable, initial });
+                }
+            }
+            Payload::TagSection(section) => {
+                for tag in section {
+                    self.add_tag(tag?.func_type_idx, None);
                 }
             }
             Payload::ExportSection(section) => {
@@ -166,6 +182,28 @@ impl<'a> Reader<'a> {
         self.module.functions.push(Function { name: String::new(), signature, kind });
     }
 
+    /// Its values get their globals when all others are known.
+    fn add_tag(&mut self, ty: u32, import: Option<ImportName>) {
+        self.tags.push(self.types[ty as usize]);
+        self.module.tags.push(Tag { values: Vec::new(), import });
+    }
+
+    /// Adds the globals that hold what was caught: tags share them.
+    fn add_caught_globals(&mut self) {
+        let globals = &mut self.module.globals;
+        let mut add = |ty| {
+            let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::zero(ty)));
+            globals.push(Global { ty, mutable: true, initial });
+            GlobalIndex::new(globals.len() - 1)
+        };
+        self.module.caught = Some(add(Type::I32));
+        let mut known = HashMap::new();
+        for (tag, signature) in self.module.tags.iter_mut().zip(&self.tags) {
+            let types = self.module.signatures[signature.index()].parameters.iter().enumerate();
+            tag.values = types.map(|value| *known.entry(value).or_insert_with(|| add(*value.1))).collect();
+        }
+    }
+
     fn add_import(&mut self, import: &Import<'_>, offset: u64) -> Result<()> {
         let name = ImportName { module: import.module.to_owned(), name: import.name.to_owned() };
         match import.ty {
@@ -177,9 +215,7 @@ impl<'a> Reader<'a> {
                 mutable: ty.mutable,
                 initial: GlobalInitial::Import(name),
             }),
-            TypeRef::Tag(_) => {
-                return Err(ImportError::Unsupported { feature: Feature::Exceptions, offset });
-            }
+            TypeRef::Tag(tag) => self.add_tag(tag.func_type_idx, Some(name)),
             TypeRef::FuncExact(_) => {
                 return Err(ImportError::Unsupported { feature: Feature::CustomDescriptors, offset });
             }
@@ -194,8 +230,7 @@ impl<'a> Reader<'a> {
             ExternalKind::Table => ExportItem::Table(TableIndex::new(index)),
             ExternalKind::Global => ExportItem::Global(GlobalIndex::new(index)),
             ExternalKind::Memory => ExportItem::Memory,
-            // There are no tags to export: validation refuses them.
-            ExternalKind::Tag => return,
+            ExternalKind::Tag => ExportItem::Tag(TagIndex::new(index)),
         };
         self.module.exports.push(Export { name: export.name.to_owned(), item });
     }

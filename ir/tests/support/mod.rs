@@ -116,7 +116,11 @@ impl Generator<'_> {
     }
 
     fn reference_type(&mut self) -> Type {
-        if self.strays() { self.ty() } else { self.tape.pick(&[Type::Funcref, Type::Externref]) }
+        if self.strays() {
+            self.ty()
+        } else {
+            self.tape.pick(&[Type::Funcref, Type::Externref, Type::Exnref])
+        }
     }
 
     fn types(&mut self) -> Vec<Type> {
@@ -134,6 +138,7 @@ impl Generator<'_> {
             Type::V128 => Value::V128([bits, self.tape.bits()]),
             Type::Funcref => Value::NullFuncref,
             Type::Externref => Value::Externref(bits),
+            Type::Exnref => Value::NullExnref,
         }
     }
 

@@ -40,7 +40,7 @@ fn word(ty: Type, text: &str) -> u64 {
         Type::I64 => text.parse::<i128>().expect("an integer") as u64,
         Type::F32 => u64::from((float(text) as f32).to_bits()),
         Type::F64 => float(text).to_bits(),
-        Type::V128 | Type::Funcref | Type::Externref => panic!("numbers only"),
+        Type::V128 | Type::Funcref | Type::Externref | Type::Exnref => panic!("numbers only"),
     }
 }
 
@@ -50,7 +50,7 @@ fn show(ty: Type, value: u64) -> String {
         Type::I64 => (value as i64).to_string(),
         Type::F32 => f32::from_bits(value as u32).to_string(),
         Type::F64 => f64::from_bits(value).to_string(),
-        Type::V128 | Type::Funcref | Type::Externref => value.to_string(),
+        Type::V128 | Type::Funcref | Type::Externref | Type::Exnref => value.to_string(),
     }
 }
 

@@ -42,7 +42,7 @@ pub unsafe extern "C" fn runtime_call() {
         ".cfi_def_cfa rsp, 8",
         "ret";
         runtime_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, runtime),
-        unwind = sym super::enter::unwind_to_entry,
+        unwind = sym super::unwind::unwind,
     )
 }
 

@@ -91,7 +91,7 @@ pub unsafe extern "C" fn resume_interpreter() {
 /// | exit | registers | then |
 /// |---|---|---|
 /// | `Done` | the results | returns |
-/// | `Trap` | `rdi` context | [`unwind_to_entry`](super::enter::unwind_to_entry) |
+/// | `Trap` | `rdi` context | [`unwind`](super::unwind::unwind) |
 /// | `Continue` | `rdi` context, `rsi` frame state | jumps to the code, `rsp` at the return slot |
 /// | `Enter` | `rdi` context, the arguments as they came | the same |
 #[unsafe(naked)]
@@ -130,7 +130,7 @@ unsafe extern "C" fn leave_interpreter() {
         ".cfi_def_cfa rsp, 8",
         "jmp rax",
         ".cfi_endproc",
-        unwind = sym super::enter::unwind_to_entry,
+        unwind = sym super::unwind::unwind,
         trap = const Exit::Trap as u32,
         enter = const Exit::Enter as u32,
         result_integer = const offset_of!(NativeCall, results) + offset_of!(NativeResults, integer),

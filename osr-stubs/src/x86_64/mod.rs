@@ -13,6 +13,7 @@
 //! | [`mod@landing`] | a hijacked return arrives |
 //! | [`mod@leave`] | a frame arrives that leaves retired code by itself |
 //! | [`mod@guard`] | a frame arrives that leaves because a guard has failed |
+//! | [`mod@unwind`] | an exception leaves frames, up to the one that catches |
 //! | [`mod@barrier`] | a frame ends that is counted |
 //! | [`mod@pad`] | a landing executes the pad of its call site |
 //! | [`mod@exit`] | compiled code calls the runtime: polls and operations |
@@ -32,6 +33,7 @@ pub mod leave;
 mod macros;
 pub mod origins;
 pub mod pad;
+pub mod unwind;
 
 pub use barrier::barrier_pc;
 pub use current::{current, set_current};
@@ -43,3 +45,4 @@ pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::{any_frame_pc, landing_from_table, landing_pc};
 pub use leave::{invalidated_pc, left_return};
 pub use pad::run_pad;
+pub use unwind::{return_caught, unwind};

@@ -14,6 +14,7 @@ pub fn parse_value(ty: Type, text: &str) -> Option<Value> {
             bits.map(|bits| Value::of_bytes(bits.to_le_bytes()))
         }
         Type::Funcref => (text == "null").then_some(Value::NullFuncref),
+        Type::Exnref => (text == "null").then_some(Value::NullExnref),
         Type::Externref if text == "null" => Some(Value::Externref(0)),
         Type::Externref => text.parse().ok().map(Value::Externref),
     }
@@ -28,6 +29,9 @@ pub fn print_word(ty: Type, word: u64) -> String {
         Type::F32 => f32::from_bits(word as u32).to_string(),
         Type::F64 => f64::from_bits(word).to_string(),
         Type::Externref if word != 0 => word.to_string(),
-        Type::Funcref | Type::Externref => if word == 0 { "null" } else { "function" }.to_owned(),
+        Type::Exnref if word != 0 => "exception".to_owned(),
+        Type::Funcref | Type::Externref | Type::Exnref => {
+            if word == 0 { "null" } else { "function" }.to_owned()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a script.
 
 use osr_ir::wasm::{self, ImportError};
-use osr_ir::{Type, Value};
+use osr_ir::{TrapKind, Type, Value};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
@@ -58,7 +58,9 @@ fn convert(directive: WastDirective<'_>) -> Directive {
         W::AssertMalformed { mut module, .. } | W::AssertInvalid { mut module, .. } => {
             Directive::Refused { module: import(&mut module) }
         }
-        W::AssertException { .. } => Directive::Unsupported(wasm::Feature::Exceptions.name()),
+        W::AssertException { exec, .. } => {
+            Directive::Trap { deed: deed(exec), message: TrapKind::UncaughtException.name().to_owned() }
+        }
         W::AssertSuspension { .. } => Directive::Unsupported(wasm::Feature::StackSwitching.name()),
         W::Thread(_) | W::Wait { .. } => Directive::Unsupported(wasm::Feature::Threads.name()),
         W::AssertMalformedCustom { .. } | W::AssertInvalidCustom { .. } => {
@@ -130,9 +132,9 @@ fn core_pattern(result: WastRetCore<'_>) -> Result<Pattern, Missing> {
         WastRetCore::F32(pattern) => Ok(float(Type::F32, pattern, |value| Value::F32(value.bits))),
         WastRetCore::F64(pattern) => Ok(float(Type::F64, pattern, |value| Value::F64(value.bits))),
         WastRetCore::V128(pattern) => Ok(vector(pattern)),
-        WastRetCore::RefNull(None) => {
-            Ok(Pattern::Either([Value::NullFuncref, Value::Externref(0)].map(Pattern::exactly).into()))
-        }
+        WastRetCore::RefNull(None) => Ok(Pattern::Either(
+            [Value::NullFuncref, Value::Externref(0), Value::NullExnref].map(Pattern::exactly).into(),
+        )),
         WastRetCore::RefNull(Some(ty)) => null(ty).map(Pattern::exactly),
         WastRetCore::RefFunc(_) => Ok(Pattern::Function),
         WastRetCore::RefExtern(Some(number)) => Ok(Pattern::exactly(external(number))),
@@ -187,6 +189,7 @@ fn null(ty: HeapType<'_>) -> Result<Value, Missing> {
     match ty {
         HeapType::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(Value::NullFuncref),
         HeapType::Abstract { shared: false, ty: AbstractHeapType::Extern } => Ok(Value::Externref(0)),
+        HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn } => Ok(Value::NullExnref),
         _ => Err(wasm::Feature::GarbageCollection.name()),
     }
 }

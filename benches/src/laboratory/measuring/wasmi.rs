@@ -45,7 +45,7 @@ fn value(value: &Value) -> Val {
         Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
         Value::V128([low, high]) => Val::V128(wasmi::V128::from(u128::from(high) << 64 | u128::from(low))),
         Value::NullFuncref => Val::FuncRef(wasmi::Nullable::Null),
-        Value::Externref(_) => Val::ExternRef(wasmi::Nullable::Null),
+        Value::Externref(_) | Value::NullExnref => Val::ExternRef(wasmi::Nullable::Null),
     }
 }
 

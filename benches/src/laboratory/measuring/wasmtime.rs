@@ -49,7 +49,7 @@ fn value(value: &Value) -> Val {
         Value::F64(bits) => Val::F64(bits),
         Value::V128([low, high]) => Val::V128((u128::from(high) << 64 | u128::from(low)).into()),
         Value::NullFuncref => Val::FuncRef(None),
-        Value::Externref(_) => Val::ExternRef(None),
+        Value::Externref(_) | Value::NullExnref => Val::ExternRef(None),
     }
 }
 

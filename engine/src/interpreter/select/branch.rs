@@ -114,7 +114,7 @@ impl Selector<'_> {
         match *inner {
             Instruction::Unary { op: UnaryOp::I32Eqz, src, .. } => at_and(BinaryOp::I32Eq, src, zero, 0),
             Instruction::Unary {
-                op: UnaryOp::I64Eqz | UnaryOp::RefIsNull | UnaryOp::ExternIsNull,
+                op: UnaryOp::I64Eqz | UnaryOp::RefIsNull | UnaryOp::ExternIsNull | UnaryOp::ExnIsNull,
                 src,
                 ..
             } => at_and(BinaryOp::I64Eq, src, zero, 0),

@@ -364,7 +364,7 @@ fn no_operation_leaves_anything_on_the_native_stack() {
         Type::F32 => u64::from(1f32.to_bits()),
         Type::F64 => 1f64.to_bits(),
         Type::V128 => unreachable!("of operations on vectors"),
-        Type::Funcref | Type::Externref => 0,
+        Type::Funcref | Type::Externref | Type::Exnref => 0,
         Type::I32 | Type::I64 => 1,
     };
     std::thread::scope(|scope| {

@@ -75,6 +75,7 @@ fn is_unary_allowed(op: UnaryOp) -> bool {
         op,
         RefIsNull
             | ExternIsNull
+            | ExnIsNull
             | I32ReinterpretF32
             | I64ReinterpretF64
             | F32ReinterpretI32

@@ -185,6 +185,7 @@ pub(super) fn constant(ty: osr_ir::Type, word: u64) -> Value {
         osr_ir::Type::V128 => Value::V128([word; 2]),
         osr_ir::Type::Funcref => Value::NullFuncref,
         osr_ir::Type::Externref => Value::Externref(word),
+        osr_ir::Type::Exnref => Value::NullExnref,
     }
 }
 

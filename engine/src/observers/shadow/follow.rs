@@ -7,7 +7,7 @@ use osr_ir::{FunctionIndex, GlobalIndex, Point, PointKind, Register, TableIndex,
 use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
 use super::machine::{Counterpart, Machine, Stop};
-use crate::error::Trap;
+use crate::error::{Exception, Trap};
 use crate::event::statistics::Place;
 use crate::event::{Continuation, Event, FrameState};
 use crate::instance::Instance;
@@ -274,9 +274,22 @@ impl Follower {
         self.adopt_memory(execution);
         match outcome {
             Ok(results) => self.machine.host_returned(results),
-            Err(trap) => self.machine.host_failed(trap.clone()),
+            Err(trap) => self.machine.host_failed(self.counterpart(execution, trap)),
         }
         Ok(())
+    }
+
+    /// `trap`, where an exception has the tag of the machine's own instance that has the number of the execution's. One that
+    /// has no number has its own tag there, too.
+    fn counterpart(&self, execution: &Instance, trap: &Trap) -> Trap {
+        let of = |exception: &Arc<Exception>| {
+            let tag = execution.tag_number(exception.tag())?;
+            let tag = self.machine.instance().tag(tag);
+            Some(Arc::new(Exception::new(tag, exception.words())))
+        };
+        let exception =
+            trap.exception.as_ref().map(|exception| of(exception).unwrap_or(Arc::clone(exception)));
+        Trap { exception, ..trap.clone() }
     }
 
     /// A frame, of compiled code if it has a base, continues with `state`.
@@ -482,7 +495,7 @@ fn is_equal(ty: Type, word: u64, other: u64) -> bool {
     let is_nan = |word: u64| match ty {
         Type::F32 => f32::from_bits(word as u32).is_nan(),
         Type::F64 => f64::from_bits(word).is_nan(),
-        Type::I32 | Type::I64 | Type::V128 | Type::Funcref | Type::Externref => false,
+        Type::I32 | Type::I64 | Type::V128 | Type::Funcref | Type::Externref | Type::Exnref => false,
     };
     word == other || (is_nan(word) && is_nan(other))
 }

@@ -178,7 +178,7 @@ impl Machine {
     /// The function of the host that is waited for has failed.
     pub(crate) fn host_failed(&mut self, trap: Trap) {
         self.invocation().host = None;
-        self.finish(Err(trap));
+        self.unwind(trap);
     }
 
     /// The stop at the loop header that was entered with the watched block, if there is one, is none.
@@ -303,7 +303,28 @@ impl Machine {
     fn trap(&mut self, kind: TrapKind) {
         let (function, point) = (self.frame().function, self.point());
         let function_name = self.instance.module().function(function).name.clone();
-        self.finish(Err(Trap { kind, function, function_name, point, message: None, cause: None }));
+        let is_exception = kind == TrapKind::UncaughtException;
+        let exception = is_exception.then(|| self.instance.take_thrown()).flatten();
+        self.unwind(Trap { kind, function, function_name, point, message: None, cause: None, exception });
+    }
+
+    /// The innermost frame is left by `trap` where it stands: an exception goes to the innermost frame of the invocation
+    /// that catches.
+    fn unwind(&mut self, trap: Trap) {
+        let base = self.invocation().base;
+        while let Some(exception) = &trap.exception
+            && self.frames.len() > base
+        {
+            let (function, point) = (self.frame().function, self.point());
+            if self.instance.catches(function, point) {
+                self.instance.catch(exception);
+                let words: Vec<usize> = self.instance.result_words(function, point).collect();
+                words.into_iter().for_each(|word| self.frame().registers[word] = 0);
+                return self.come_back();
+            }
+            self.frames.pop();
+        }
+        self.finish(Err(trap));
     }
 
     /// The point of the instruction at which the innermost frame stands.

@@ -5,10 +5,10 @@ use super::super::lexer::Token;
 use super::super::literal;
 use super::Parser;
 use super::code::Code;
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex};
+use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
-    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table,
+    FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
 use crate::value::{Type, Value};
 
@@ -24,13 +24,15 @@ impl Parser<'_> {
     }
 
     fn item(&mut self) -> Result<(), Failure> {
-        let expected = "signature, memory, global, table, data, element, import, export, start, function, body, map or at";
+        let expected = "signature, memory, global, table, tag, caught, data, element, import, export, start, function, body, map or at";
         let Token::Word(keyword) = self.token else { return Err(self.unexpected(expected)) };
         match keyword {
             "signature" => self.signature_item(),
             "memory" => self.memory_item(),
             "global" => self.global_item(),
             "table" => self.table_item(),
+            "tag" => self.tag_item(),
+            "caught" => self.caught_item(),
             "data" => self.data_item(),
             "element" => self.element_item(),
             "import" => self.import_item(),
@@ -94,6 +96,26 @@ impl Parser<'_> {
         Ok(())
     }
 
+    fn tag_item(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        self.definition('x', self.module.tags.len(), "a tag such as `x0`")?;
+        self.expect(":")?;
+        let import = self.origin()?;
+        self.expect("(")?;
+        let values = self.list_until(")", Self::global)?;
+        self.module.tags.push(Tag { values, import });
+        Ok(())
+    }
+
+    fn caught_item(&mut self) -> Result<(), Failure> {
+        let (_, span) = self.advance()?;
+        if self.module.caught.is_some() {
+            return Err(span.error(ParseErrorKind::Duplicate("caught")));
+        }
+        self.module.caught = Some(self.global()?);
+        Ok(())
+    }
+
     fn data_item(&mut self) -> Result<(), Failure> {
         self.advance()?;
         self.definition('d', self.module.data.len(), "a data segment such as `d0`")?;
@@ -130,8 +152,12 @@ impl Parser<'_> {
 
     /// The type of what a table or segment holds: function references, unless it says otherwise.
     fn reference_type(&mut self) -> Result<Type, Failure> {
-        let is_external = self.accept_word(Type::Externref.name())?;
-        Ok(if is_external { Type::Externref } else { Type::Funcref })
+        for ty in [Type::Externref, Type::Exnref] {
+            if self.accept_word(ty.name())? {
+                return Ok(ty);
+            }
+        }
+        Ok(Type::Funcref)
     }
 
     fn import_item(&mut self) -> Result<(), Failure> {
@@ -162,7 +188,11 @@ impl Parser<'_> {
                 ExportItem::Table(self.table()?)
             }
             Token::Word("memory") => self.advance().map(|_| ExportItem::Memory)?,
-            _ => return Err(self.unexpected("function, global, table or memory")),
+            Token::Word("tag") => {
+                self.advance()?;
+                ExportItem::Tag(self.tag()?)
+            }
+            _ => return Err(self.unexpected("function, global, table, memory or tag")),
         };
         self.module.exports.push(Export { name, item });
         Ok(())
@@ -305,6 +335,13 @@ impl Parser<'_> {
         let (index, span) = self.index('g', "a global such as `g0`")?;
         self.uses.globals.note(index, span);
         Ok(GlobalIndex::new(index))
+    }
+
+    /// A mention of a tag.
+    pub(super) fn tag(&mut self) -> Result<TagIndex, Failure> {
+        let (index, span) = self.index('x', "a tag such as `x0`")?;
+        self.uses.tags.note(index, span);
+        Ok(TagIndex::new(index))
     }
 
     /// A mention of a table.

@@ -42,6 +42,7 @@ pub(super) struct Uses {
     pub(super) tables: Highest,
     pub(super) data: Highest,
     pub(super) elements: Highest,
+    pub(super) tags: Highest,
 }
 
 impl Uses {
@@ -50,7 +51,8 @@ impl Uses {
         self.globals.check('g', module.globals.len())?;
         self.tables.check('t', module.tables.len())?;
         self.data.check('d', module.data.len())?;
-        self.elements.check('e', module.elements.len())
+        self.elements.check('e', module.elements.len())?;
+        self.tags.check('x', module.tags.len())
     }
 }
 

@@ -115,6 +115,22 @@ impl Code<'_, '_> {
                 let [dst] = results.take(name)?;
                 Instruction::Const { dst, value: Value::Externref(0) }
             }
+            "exn.null" => {
+                let [dst] = results.take(name)?;
+                Instruction::Const { dst, value: Value::NullExnref }
+            }
+            "throw" => {
+                let [] = results.take(name)?;
+                Instruction::Throw { tag: self.parser.tag()? }
+            }
+            "throw_ref" => {
+                let [] = results.take(name)?;
+                Instruction::ThrowRef { exception: self.register()? }
+            }
+            "caught_ref" => {
+                let [dst] = results.take(name)?;
+                Instruction::CaughtRef { dst }
+            }
             "ref.func" => {
                 let [dst] = results.take(name)?;
                 Instruction::RefFunc { dst, function: self.parser.function()? }

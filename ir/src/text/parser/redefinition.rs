@@ -81,6 +81,7 @@ impl Parser<'_> {
         let (name, span) = self.word("a register, a constant or an operation")?;
         match name {
             "ref.null" => return Ok(ExpressionStep::Constant(Value::NullFuncref)),
+            "exn.null" => return Ok(ExpressionStep::Constant(Value::NullExnref)),
             "extern.null" => return Ok(ExpressionStep::Constant(Value::Externref(0))),
             _ => {}
         }

@@ -87,6 +87,7 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
     }
     match instruction {
         I::Const { value: Value::NullFuncref, .. } => write!(out, "ref.null"),
+        I::Const { value: Value::NullExnref, .. } => write!(out, "exn.null"),
         I::Const { value: Value::Externref(0), .. } => write!(out, "extern.null"),
         I::Const { value, .. } => {
             write!(out, "{}.const ", value.ty())?;
@@ -117,6 +118,9 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
             write!(out, "ref.func ")?;
             write_function_reference(out, module, *function)
         }
+        I::Throw { tag } => write!(out, "throw {tag}"),
+        I::ThrowRef { exception } => write!(out, "throw_ref {exception}"),
+        I::CaughtRef { .. } => write!(out, "caught_ref"),
         I::Call { function, arguments, .. } => {
             write!(out, "call ")?;
             write_function_reference(out, module, *function)?;

@@ -153,7 +153,16 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
         write_origin(out, table.import.as_ref())?;
         write_size(out, table.minimum, table.maximum)?;
     }
-    Ok(())
+    for (i, tag) in module.tags.iter().enumerate() {
+        write!(out, "tag x{i}: ")?;
+        write_origin(out, tag.import.as_ref())?;
+        let values: Vec<String> = tag.values.iter().map(|global| global.to_string()).collect();
+        writeln!(out, "({})", values.join(", "))?;
+    }
+    match module.caught {
+        Some(global) => writeln!(out, "caught {global}"),
+        None => Ok(()),
+    }
 }
 
 fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
@@ -216,6 +225,7 @@ fn write_exports(out: &mut impl Write, module: &Module) -> fmt::Result {
             ExportItem::Global(global) => write!(out, " global {global}")?,
             ExportItem::Table(table) => write!(out, " table {table}")?,
             ExportItem::Memory => out.write_str(" memory")?,
+            ExportItem::Tag(tag) => write!(out, " tag {tag}")?,
         }
         writeln!(out)?;
     }

@@ -64,6 +64,7 @@ fn write_expression(out: &mut impl Write, expression: &Expression) -> fmt::Resul
         match step {
             ExpressionStep::Register(register) => write!(out, "{register}")?,
             ExpressionStep::Constant(Value::NullFuncref) => out.write_str("ref.null")?,
+            ExpressionStep::Constant(Value::NullExnref) => out.write_str("exn.null")?,
             ExpressionStep::Constant(Value::Externref(0)) => out.write_str("extern.null")?,
             ExpressionStep::Constant(value) => {
                 write!(out, "{}.const ", value.ty())?;

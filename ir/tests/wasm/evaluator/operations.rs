@@ -56,7 +56,7 @@ pub(super) fn unary(op: UnaryOp, a: u64) -> Result<u64, TrapKind> {
         I64Clz => word(a.leading_zeros()),
         I64Ctz => word(a.trailing_zeros()),
         I64Popcnt => word(a.count_ones()),
-        I64Eqz | RefIsNull | ExternIsNull => u64::from(a == 0),
+        I64Eqz | RefIsNull | ExternIsNull | ExnIsNull => u64::from(a == 0),
         I64Extend8S => a as i8 as u64,
         I64Extend16S => a as i16 as u64,
         I64Extend32S | I64ExtendI32S => a as i32 as u64,
