@@ -28,6 +28,10 @@ pub(crate) enum Error {
     #[error("{}: not UTF-8 text (at offset {offset:#x})", path.display())]
     #[diagnostic(help("a .wat or .ir file is text; a binary module is named .wasm"))]
     NotText { path: PathBuf, offset: usize },
+    /// An experiment with guards is not what it should be.
+    #[error("the experiment cannot be made: {message}")]
+    #[diagnostic(help("please report it: its programs are bundled"))]
+    Guards { message: String },
     /// A WebAssembly module is not valid, or not supported.
     #[error("{}: {source}", path.display())]
     #[diagnostic(help("{}", wasm_help(source)))]
@@ -326,7 +330,7 @@ impl Error {
         match self {
             Error::OutputClosed => 0,
             Error::Exited(code) => *code,
-            Error::Trap(_) | Error::ResultsDiffer(_) | Error::ShadowDiffers => 1,
+            Error::Trap(_) | Error::ResultsDiffer(_) | Error::ShadowDiffers | Error::Guards { .. } => 1,
             #[cfg(feature = "soak")]
             Error::Soak(error) => error.exit_code(),
             Error::Differs { .. } => 3,

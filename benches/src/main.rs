@@ -7,6 +7,7 @@
 //!                 soak ───────> random modules and the bundled programs, round by round
 //!   laboratory/   main_job ───> the bundled programs in three ways, one frame's price ──> tables
 //!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
+//!                 guards ─────> cases in one process, round by round ──> statistics
 //!                 regret ─────> processes from start to exit, in every way ──> statistics
 //!                 thread, sweep > trials, in processes of their own ──> the answer, results
 //!                 report, compare <── results
@@ -37,8 +38,8 @@ use cli::Command;
 use commands::{maps, run, shrink, soak};
 use error::Error;
 use laboratory::{
-    compare, compilation, list, main_job, measuring, readiness, recording, regret, report, steady, sweep,
-    thread,
+    compare, compilation, guards, list, main_job, measuring, readiness, recording, regret, report, steady,
+    sweep, thread,
 };
 
 fn main() -> ExitCode {
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Compilation(options)) => compilation::run(options),
         Some(Command::Steady(options)) => steady::run(options),
+        Some(Command::Guards(options)) => guards::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Regret(options)) => regret::run(options),
         Some(Command::Sweep(options)) => sweep::run(options),

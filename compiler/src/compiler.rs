@@ -32,6 +32,7 @@ use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
 use crate::settings::{BaselineCompiler, CompiledTier, ReturnSites, StateRecording};
 use crate::single_pass::{Buffers, SinglePass};
+use crate::speculation::Speculation;
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
 
@@ -64,6 +65,8 @@ pub struct CompiledBody {
     pub direct_calls: Vec<DirectCall>,
     /// Its guards, by their numbers.
     pub guards: Box<[Guard]>,
+    /// What it speculates on, if that is not nothing.
+    pub speculation: Option<Box<Speculation>>,
 }
 
 /// A `call rel32` without its distance.
@@ -210,7 +213,10 @@ impl Compiler {
         }
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
-                Ok(compiled) => break Ok(CompiledBody { residence, ..compiled }),
+                Ok(compiled) => {
+                    let speculation = unit.speculation.cloned().map(Box::new);
+                    break Ok(CompiledBody { residence, speculation, ..compiled });
+                }
                 Err(Failure::Refused(error @ CompileError::FrameTooLarge { .. })) => match others.next() {
                     Some(other) => request.recording = other,
                     None => break Err(error),
@@ -295,6 +301,7 @@ impl Compiler {
             kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
             direct_calls: direct_calls(compiled, names),
             guards: guards.into(),
+            speculation: None,
             polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
             unwind,
         })

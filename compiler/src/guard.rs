@@ -85,7 +85,9 @@ impl Translator<'_, '_> {
         let speculation = self.unit.speculation;
         match *terminator {
             T::Guard { condition, next, exit } if !speculation.is_some_and(|it| it.is_given_up(block)) => {
-                Some(GuardEnd { reason: DeoptReason::Guard, condition, holds: true, next, exit })
+                let holds = speculation.and_then(|it| it.taken(block)).unwrap_or(true);
+                let (next, exit) = if holds { (next, exit) } else { (exit, next) };
+                Some(GuardEnd { reason: DeoptReason::Guard, condition, holds, next, exit })
             }
             T::Branch { condition, if_true, if_false } => {
                 let holds = speculation?.taken(block)?;

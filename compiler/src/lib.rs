@@ -44,6 +44,7 @@
 //!         inlining: None,
 //!         unrolling: 1,
 //!         guards_leave: true,
+//!         exits_are_linked: false,
 //!         guards_fail: false,
 //!         shows_arrivals: false,
 //!         frame_limit: 1 << 16,

@@ -217,6 +217,10 @@ impl Translator<'_, '_> {
         let resumption = Resumption { point, results: &[], places: &[] };
         let keeping = Keeping::where_left(self.recording);
         let (call, safepoint, _) = self.call_with_state(signature, (stub, &arguments), resumption, keeping);
+        if number.is_some() && self.unit.settings.exits_are_linked {
+            // The call may have two bytes, the trap has two.
+            self.builder.ins().debugtrap();
+        }
         self.builder.ins().trap(never_trap_code());
         self.slots_current = slots_current;
         (call, safepoint)

@@ -173,6 +173,8 @@ pub struct CodeSettings {
     pub unrolling: u8,
     /// Whether optimized code is left where a guard fails. If not, guards are branches, and nothing is speculated.
     pub guards_leave: bool,
+    /// Whether a jump fits where code is left at a guard.
+    pub exits_are_linked: bool,
     /// Whether guards count down to where one is to fail that holds.
     pub guards_fail: bool,
     /// Whether arrivals can be seen in the same way in all code: functions that call nothing poll at their entries,

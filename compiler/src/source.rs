@@ -5,7 +5,7 @@ use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register, WordLa
 
 use crate::analysis::Analysis;
 use crate::settings::CompiledTier;
-use crate::unit::{EntryPoint, Unit, VersionKey};
+use crate::unit::{Unit, VersionKey};
 
 /// A body that is made for a unit.
 pub(super) struct Merged {
@@ -77,10 +77,7 @@ pub(super) struct Start {
 impl Start {
     /// Where the code of `unit` begins, in the function's own body, or in that which it was `inlined` into.
     fn of(unit: &Unit<'_>, inlined: Option<&Inlined>) -> Start {
-        let point = match unit.key.entry {
-            EntryPoint::Function => Points::entry(),
-            EntryPoint::Continuation(point) => point,
-        };
+        let point = unit.key.entry.continues_at().unwrap_or(Points::entry());
         if let Some(inlined) = inlined {
             let (block, index) = inlined.resume(point);
             return Start { block, index };

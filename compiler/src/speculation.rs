@@ -10,14 +10,16 @@ use osr_ir::Block;
 /// What optimized code of one body speculates on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Speculation {
-    /// Per block that ends with a branch of which one side is taken always, whether that is the first one.
+    /// Per block that ends with a branch of which one side is taken always, whether that is the first one; and per block that
+    /// ends with a guard, whether that holds, if it is said.
     branches: BTreeMap<Block, bool>,
     /// The blocks that end with a guard which is a branch.
     given_up: BTreeSet<Block>,
 }
 
 impl Speculation {
-    /// The branch at the end of `block` always goes to its first successor, if `is_taken`, or to its second.
+    /// The branch at the end of `block` always goes to its first successor, if `is_taken`, or to its second. A guard always
+    /// holds, unless it is said that it always fails.
     pub fn add_branch(&mut self, block: Block, is_taken: bool) {
         self.branches.insert(block, is_taken);
     }
@@ -35,6 +37,14 @@ impl Speculation {
     /// Whether the guard at the end of `block` is a branch.
     pub fn is_given_up(&self, block: Block) -> bool {
         self.given_up.contains(&block)
+    }
+
+    /// The same, where the branch or the guard at the end of `block` goes the other way.
+    #[must_use]
+    pub fn flipped(&self, block: Block) -> Speculation {
+        let mut flipped = self.clone();
+        flipped.branches.insert(block, !self.taken(block).unwrap_or(true));
+        flipped
     }
 
     /// Whether it says nothing.

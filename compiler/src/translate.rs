@@ -162,9 +162,9 @@ pub(super) fn translate<'b>(
         residence,
         guards: Vec::new(),
     };
-    match entry {
-        EntryPoint::Function => translator.enter_function(start),
-        EntryPoint::Continuation(point) => translator.enter_continuation(start, point),
+    match entry.continues_at() {
+        None => translator.enter_function(start),
+        Some(point) => translator.enter_continuation(start, point),
     }
     translator.translate_pending();
     translator.builder.seal_all_blocks();
@@ -176,7 +176,7 @@ pub(super) fn translate<'b>(
 fn signature(linked: &LinkedModule, function: FunctionIndex, entry: EntryPoint) -> ir::Signature {
     let guest = linked.module().function(function).signature;
     let mut signature = call_signature(linked, guest);
-    if let EntryPoint::Continuation(_) = entry {
+    if entry != EntryPoint::Function {
         signature.params.truncate(1);
         signature.params.push(AbiParam::new(types::I64));
     }

@@ -18,6 +18,24 @@ pub enum EntryPoint {
     Function,
     /// At a point, with a frame state: a *continuation*.
     Continuation(Point),
+    /// The same, for frames of which more is known: a continuation that is specialized for a *context*, the function's one of
+    /// that number.
+    Specialized {
+        /// The point.
+        point: Point,
+        /// The number of the context.
+        context: u32,
+    },
+}
+
+impl EntryPoint {
+    /// The point that it is entered at with a frame state, if it is a continuation.
+    pub fn continues_at(self) -> Option<Point> {
+        match self {
+            EntryPoint::Function => None,
+            EntryPoint::Continuation(point) | EntryPoint::Specialized { point, .. } => Some(point),
+        }
+    }
 }
 
 impl fmt::Display for EntryPoint {
@@ -25,6 +43,7 @@ impl fmt::Display for EntryPoint {
         match self {
             EntryPoint::Function => formatter.write_str("function"),
             EntryPoint::Continuation(point) => point.fmt(formatter),
+            EntryPoint::Specialized { point, context } => write!(formatter, "{point} in context {context}"),
         }
     }
 }

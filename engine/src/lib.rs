@@ -215,6 +215,7 @@ pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;
 pub use settings::compilation::{Compilation, Costs};
 pub use settings::destination::Destination;
+pub use settings::failing_guards::FailingGuards;
 pub use settings::inlining::{Inlining, InliningError};
 pub use settings::mechanism::{
     ActiveFrames, Axis, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS,

@@ -10,5 +10,6 @@ pub(crate) fn name_of(instance: &Instance, version: &CodeVersion) -> String {
     match version.entry {
         EntryPoint::Function => format!("{function}[{tier}]"),
         EntryPoint::Continuation(point) => format!("{function}[{tier},{point}]"),
+        EntryPoint::Specialized { point, context } => format!("{function}[{tier},{point},{context}]"),
     }
 }

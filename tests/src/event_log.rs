@@ -86,6 +86,9 @@ impl Log {
                 let (function, to) = (name(state.function), Tier::from(to.tier).name());
                 format!("tiered up {function} {}, to {to}{}", state.point, values(module, &state))
             }
+            Event::ExitLinked { version, guard, to } => {
+                format!("linked the exit of {} at {} to {}", of(version), guard.block, of(to))
+            }
             Event::GuardFailed { version, guard, is_forced } => {
                 let (reason, block, point) = (guard.reason.name(), guard.block, guard.point);
                 let how = if is_forced { "forced" } else { "failed" };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{
-    ActiveFrames, CodeRelease, CompiledTier, Delegates, DeoptReason, Event, Imports, Instance,
-    InstantiationError, Land, Mechanism, Observation, Observer, Preset, Schedule, Settings, SpeculationKind,
-    StateRecording, Stress, Thread, Tier, Tiers,
+    ActiveFrames, CodeRelease, CodeVersion, CompiledTier, Delegates, DeoptReason, EntryPoint, Event,
+    FailingGuards, Imports, Instance, InstantiationError, Land, Mechanism, Observation, Observer, Preset,
+    Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{Block, ExportItem, FunctionIndex, Module, Value};
 use osr_tests::guest::parse;
@@ -168,10 +168,11 @@ fn a_shadow_follows_through_guards() {
         };
         let arguments = program.arguments.iter().map(|argument| argument.to_bits()).collect();
         let calls = [Call { name: program.invoke.clone(), function, arguments }];
-        for (stress, land) in
-            [Stress::None, Stress::guard(1), Stress::guard(5), Stress::guard(2)].into_iter().zip(lands())
-        {
-            let run = run(&program.module, &calls, &hasty(stress.landing(land)), true).expect("it returns");
+        let stresses = [Stress::None, Stress::guard(1), Stress::guard(5), Stress::None];
+        for (n, (stress, land)) in stresses.into_iter().zip(lands()).enumerate() {
+            let failing_guards = FailingGuards::ALL[n % FailingGuards::ALL.len()];
+            let settings = Settings { failing_guards, guard_failures: 2, ..hasty(stress.landing(land)) };
+            let run = run(&program.module, &calls, &settings, true).expect("it returns");
             let difference = run.difference.map(|difference| difference.to_string());
             assert_eq!(difference, None, "{}, {land:?}", program.name);
             assert!(run.transitions.failed_guards > 0, "{}, {land:?}", program.name);
@@ -303,6 +304,123 @@ fn a_change_of_phase_heals() {
     (0..20).for_each(|round| run(1_000, 500 + round));
     assert_eq!(thread.transitions().failed_guards, after, "what was learnt is kept");
     assert!(versions().count() > 0, "the function is optimized again");
+}
+
+/// Exits that are linked change nothing but time, wherever else frames land, and whatever is forced besides.
+#[test]
+fn linked_exits_agree() {
+    for program in Subject::few() {
+        for failing_guards in [FailingGuards::Link, FailingGuards::Dispatch] {
+            let stresses = [Stress::None, Stress::guard(3), Stress::hijack(5), Stress::invalidate(500)];
+            for ((stress, land), guard_failures) in stresses.into_iter().zip(lands()).zip([1, 2, 1, 7]) {
+                let settings = hasty(stress.landing(land));
+                program.agrees(&Settings { guard_failures, failing_guards, ..settings });
+            }
+        }
+    }
+}
+
+/// Calls of a function whose guard fails every time, by an exit that is linked after the first two times.
+const FAILING: &str = "export \"run\" function run
+    function run (r0: i32) -> (i64) {
+      r1: i64, r2: i64, r3: i32
+    b0:
+      r1 = i64.const 0
+      jump b1
+    b1:
+      r2 = call failing (r0, r1)
+      r1 = i64.add r1, r2
+      r3 = i32.const 1
+      r0 = i32.sub r0, r3
+      branch r0, b1, b2
+    b2:
+      return r1
+    }
+    function failing (r0: i32, r1: i64) -> (i64) {
+      r2: i32, r3: i64, r4: i64
+    b0:
+      r2 = i32.const 0
+      r3 = i64.extend_i32_u r0
+      r4 = i64.mul r3, r1
+      guard r2, b1 else b2
+    b1:
+      return r1
+    b2:
+      r3 = i64.add r3, r4
+      r3 = i64.add r3, r1
+      return r3
+    }";
+
+fn failing(n: u64) -> u64 {
+    (1..=n).rev().fold(0u64, |sum, i| sum.wrapping_add(i.wrapping_add(i.wrapping_mul(sum)).wrapping_add(sum)))
+}
+
+#[test]
+fn an_exit_is_linked_after_some_failures_and_cut_when_either_version_goes() {
+    for frames in [ActiveFrames::Hijack, ActiveFrames::HijackToVersion] {
+        let mechanism = Mechanism { frames, ..Mechanism::DEFAULT };
+        let settings = Settings {
+            tiers: Tiers::Optimized,
+            guard_failures: 2,
+            failing_guards: FailingGuards::Link,
+            checked: true,
+            mechanism,
+            ..Settings::default()
+        };
+        let instance = Instance::new(settings, parse(FAILING), &Imports::new()).expect("an instance");
+        let thread = Thread::new(&instance).expect("a thread");
+        let run =
+            || assert_eq!(thread.invoke("run", &[Value::I32(100)]).expect("it returns"), [failing(100)]);
+        let counts = || (thread.transitions().failed_guards, instance.linked_exits());
+        run();
+        assert_eq!(counts(), (2, 98), "the second failure has the exit linked");
+        run();
+        assert_eq!(counts(), (2, 198));
+        // The continuation goes, then the version that has the guard: each time the next failure links again.
+        for (n, is_continuation) in [true, false].into_iter().enumerate() {
+            let n = n as u64 + 1;
+            let is_chosen = |version: &CodeVersion| {
+                matches!(version.entry, EntryPoint::Continuation(_)) == is_continuation
+            };
+            thread.invalidate_chosen(is_chosen).expect("it can be done");
+            run();
+            assert_eq!(counts(), (2 + n, 198 + 99 * n));
+        }
+    }
+}
+
+/// Where phases come back, so do the versions that are specialized for them: nothing is compiled for the third one.
+#[test]
+fn phases_that_come_back_dispatch_to_what_is_there() {
+    let settings = Settings {
+        speculate: all_kinds(),
+        guard_failures: 2,
+        failing_guards: FailingGuards::Dispatch,
+        checked: true,
+        threshold: Some(10),
+        optimize_threshold: Some(300),
+        ..Settings::default()
+    };
+    let instance = Instance::new(settings, parse(PHASES), &Imports::new()).expect("an instance");
+    let thread = Thread::new(&instance).expect("a thread");
+    let run = |n: u32, from: u32| {
+        let arguments = [Value::I32(n as i32), Value::I32(from as i32)];
+        let expected = phases(n, from);
+        assert_eq!(thread.invoke("run", &arguments).expect("it returns"), [expected], "{n}, {from}");
+    };
+    let phase = |from: u32| (0..20).for_each(|_| run(1_000, from));
+    phase(0);
+    phase(1_000);
+    phase(0);
+    let is_specialized =
+        |version: &&Arc<CodeVersion>| matches!(version.entry, EntryPoint::Specialized { .. });
+    let specialized = || instance.versions().iter().filter(is_specialized).count();
+    let (known, compiled) = (specialized(), instance.code_statistics().versions_compiled);
+    assert!((1..=usize::from(Settings::DEFAULT_CONTEXTS)).contains(&known), "{known}");
+    let linked = instance.linked_exits();
+    [1_000, 0, 1_000, 0].into_iter().for_each(phase);
+    assert_eq!((specialized(), instance.code_statistics().versions_compiled), (known, compiled));
+    assert!(instance.linked_exits() > linked);
 }
 
 /// A guard in a deep recursion is given up: all its frames leave the code.

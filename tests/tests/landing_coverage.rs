@@ -66,7 +66,7 @@ fn note(instance: &Instance, sites: &mut Sites) {
     for site in instance.covered_sites() {
         let entry = match site.entry {
             EntryPoint::Function => None,
-            EntryPoint::Continuation(point) => Some(point),
+            EntryPoint::Continuation(point) | EntryPoint::Specialized { point, .. } => Some(point),
         };
         let ordinal = ordinals.entry((site.function, site.tier, entry)).or_default();
         let key = (site.function.index(), site.tier, entry, *ordinal);

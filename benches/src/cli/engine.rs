@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use osr_engine::{
-    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, PlantedDefect, Settings, SpeculationKind,
-    StateRecording, Tiers,
+    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, FailingGuards, PlantedDefect, Settings,
+    SpeculationKind, StateRecording, Tiers,
 };
 
 use super::inlining::InliningOption;
@@ -61,9 +61,17 @@ pub(crate) struct EngineOptions {
     /// How often baseline code must have executed what is speculated on.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_SPECULATION_THRESHOLD)]
     pub(crate) speculation_threshold: u32,
-    /// How often a guard fails until it is given up: code that has it is retired, and new code does without.
+    /// How often a guard fails until something is done about it.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_GUARD_FAILURES)]
     pub(crate) guard_failures: u32,
+    /// What that is. `remake`: code that has the guard is retired, and new code does without. `link`: its exit jumps to
+    /// a continuation of its own. `dispatch`: to one that is specialized for frames that fail there, and leads back when
+    /// they do not.
+    #[arg(long, value_name = "WHAT", default_value = FailingGuards::default().name(), value_parser = failing_guards)]
+    pub(crate) failing_guards: FailingGuards,
+    /// With `--failing-guards dispatch`, for how many contexts there are continuations of a function at most.
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_CONTEXTS)]
+    pub(crate) contexts: u8,
     /// Make every arrival at a function's entry and at a loop header a safepoint: loops are not unrolled, and
     /// optimized functions that call nothing poll, too. Implied by `run --shadow`.
     #[arg(long)]
@@ -114,6 +122,13 @@ fn speculation(name: &str) -> Result<SpeculationKind, String> {
     found.copied().ok_or_else(|| format!("there is no such speculation; there is {}", names.join(", ")))
 }
 
+/// What becomes of failing guards, of that name.
+fn failing_guards(name: &str) -> Result<FailingGuards, String> {
+    let names: Vec<&str> = FailingGuards::ALL.iter().map(|what| what.name()).collect();
+    let found = FailingGuards::ALL.iter().find(|what| what.name() == name);
+    found.copied().ok_or_else(|| format!("write one of {}", names.join(", ")))
+}
+
 impl EngineOptions {
     /// The engine's settings, if the options agree.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
@@ -131,6 +146,8 @@ impl EngineOptions {
             speculate: self.speculate.iter().copied().collect(),
             speculation_threshold: self.speculation_threshold,
             guard_failures: self.guard_failures,
+            failing_guards: self.failing_guards,
+            contexts: self.contexts,
             points: self.points,
             stress: stress::combine(&self.stress)?,
             value_stack_bytes: self.stack_size.bytes(),

@@ -18,6 +18,7 @@ use crate::commands::shrink::ShrinkOptions;
 use crate::commands::soak::SoakOptions;
 use crate::laboratory::compare::CompareOptions;
 use crate::laboratory::compilation::CompilationOptions;
+use crate::laboratory::guards::GuardsOptions;
 use crate::laboratory::list::ListOptions;
 use crate::laboratory::main_job::MainJobOptions;
 use crate::laboratory::readiness::ReadinessOptions;
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Steady(SteadyOptions),
     /// Measure what optimized code pays for being ready to be replaced, component by component.
     Readiness(ReadinessOptions),
+    /// Measure what leaving optimized code at guards costs, and how it is best answered.
+    Guards(GuardsOptions),
     /// Measure what tiering policies take against the best fixed choice of tiers, from start to exit.
     Regret(RegretOptions),
     /// Measure all mechanisms side by side: what each costs while nothing happens, and when something does.

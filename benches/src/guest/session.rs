@@ -62,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) schedule: Schedule,
     /// What happened.
     pub(crate) transitions: Transitions,
+    /// How often frames left by exits of guards that are linked, which the runtime does not see.
+    pub(crate) linked_exits: u64,
     /// How much code there was.
     pub(crate) code: CodeStatistics,
     /// What installing and releasing it took.
@@ -113,6 +115,7 @@ impl Session<'_> {
             globals: globals(&instance),
             schedule: thread.schedule(),
             transitions: thread.transitions(),
+            linked_exits: instance.linked_exits(),
             code: instance.code_statistics(),
             code_times: instance.code_times(),
             native_stack_bytes: native_stack::peak_bytes(),

@@ -4,6 +4,7 @@
 //!   main_job    all bundled programs, interpreted, optimized, and invalidated again and again; one frame's price
 //!   steady      tiers and other engines against one another   ─┐
 //!   readiness   what each component of readiness adds         ─┴─> measuring ──> statistics
+//!   guards      what an exit at a guard costs, by where it leads and how often it is taken
 //!   regret      what tiering policies take against the best fixed choice, from start to exit
 //!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
@@ -13,6 +14,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod compilation;
+pub(crate) mod guards;
 mod kernels;
 pub(crate) mod list;
 pub(crate) mod main_job;

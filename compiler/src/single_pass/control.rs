@@ -41,13 +41,13 @@ pub(super) struct Layout {
 impl Pass<'_> {
     /// Compiles everything that is reached from `entry`.
     pub(super) fn blocks(&mut self, entry: EntryPoint) {
-        let start = match entry {
-            EntryPoint::Function => {
+        let start = match entry.continues_at() {
+            None => {
                 self.lay_out(Block::new(Body::ENTRY), true);
                 self.enter_function();
                 None
             }
-            EntryPoint::Continuation(point) => self.enter_continuation(point),
+            Some(point) => self.enter_continuation(point),
         };
         let order = std::mem::take(&mut self.buffers.layout.order);
         if let Some((block, from)) = start {

@@ -198,6 +198,7 @@ impl Pass<'_> {
             unwind: frame::unwind_rows(rows, self.assembler.offset()),
             direct_calls: std::mem::take(&mut self.assembler.direct_calls),
             guards: Box::default(),
+            speculation: None,
         };
         self.buffers.assembler = self.assembler;
         compiled

@@ -63,6 +63,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         inlining: None,
         unrolling: 1,
         guards_leave: true,
+        exits_are_linked: false,
         guards_fail: false,
         shows_arrivals: false,
         frame_limit: 1 << 16,

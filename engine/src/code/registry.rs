@@ -7,6 +7,7 @@
 //! the *awaited* while ledger records name the version.
 
 mod landings;
+mod links;
 mod points;
 mod polls;
 
@@ -36,6 +37,7 @@ use super::x86_64::entry_stub;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
 use crate::settings::mechanism::{ActiveFrames, Bookkeeping, Placement};
+use links::Links;
 use points::PointTarget;
 use polls::PollsInCode;
 
@@ -67,6 +69,7 @@ pub(super) struct Inner {
     pub(super) binding: Binding,
     /// Where versions are, if the next of a key is to be where the last was.
     places: Option<Places>,
+    links: Links,
     /// Places that were written to bind calls.
     pub(super) patches: u64,
     free_slots: Vec<u32>,
@@ -155,6 +158,7 @@ impl Registry {
                 memory,
                 binding: Binding::Fixed,
                 places: (settings.mechanism.placement == Placement::SameAddress).then(Places::default),
+                links: Links::default(),
                 patches: 0,
                 free_slots: Vec::new(),
                 next_slot: 0,
@@ -260,6 +264,7 @@ impl Registry {
             life: Life::new(),
             pending_sites: AtomicU64::new(0),
             guards,
+            speculation: body.speculation,
             handle: handle.clone(),
         });
         inner.frame_map_bytes += version.frame_map_bytes();

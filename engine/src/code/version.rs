@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
-use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, TrapSite};
+use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, Speculation, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
@@ -80,6 +80,8 @@ pub struct CodeVersion {
     pub(crate) pending_sites: AtomicU64,
     /// Its guards, by their numbers.
     pub(crate) guards: Box<[VersionGuard]>,
+    /// What it speculates on; none if on nothing.
+    pub(crate) speculation: Option<Box<Speculation>>,
     pub(crate) handle: Weak<CodeVersion>,
 }
 
@@ -109,8 +111,8 @@ impl CodeVersion {
 
     /// Its guards, by their numbers, and how often each guard of the body has failed, in all versions together. Those that
     /// are made to fail are not counted.
-    pub fn guards(&self) -> impl ExactSizeIterator<Item = (Guard, u32)> {
-        self.guards.iter().map(|guard| (guard.guard, guard.failures()))
+    pub fn guards(&self) -> impl ExactSizeIterator<Item = (Guard, u64)> {
+        self.guards.iter().map(|guard| (guard.guard, guard.all_failures()))
     }
 
     /// Whether `pc` is in its code, or just past its last call.

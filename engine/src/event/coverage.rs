@@ -143,9 +143,5 @@ fn leads_on(versions: &BTreeMap<Key, Covered>, site: CoveredSite) -> impl Iterat
 }
 
 fn key(version: &CodeVersion) -> Key {
-    let point = match version.entry {
-        EntryPoint::Function => None,
-        EntryPoint::Continuation(point) => Some(point),
-    };
-    (version.function, version.tier, point)
+    (version.function, version.tier, version.entry.continues_at())
 }

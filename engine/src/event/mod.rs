@@ -202,7 +202,8 @@ pub enum Event<'a> {
         /// Point and registers.
         state: FrameState<'a>,
     },
-    /// A guard of optimized code has failed, and its frame leaves. What follows is that it lands, or is dropped.
+    /// A guard of optimized code has failed, and its frame leaves. What follows is that it lands, or is dropped, or that the
+    /// exit is [linked](Event::ExitLinked).
     GuardFailed {
         /// The version that the frame is of.
         version: &'a CodeVersion,
@@ -210,6 +211,16 @@ pub enum Event<'a> {
         guard: &'a Guard,
         /// Whether it was made to fail, and holds.
         is_forced: bool,
+    },
+    /// The exit of a guard that has [failed](Event::GuardFailed) leads to a continuation from then on, in which the frame
+    /// continues. Frames that take the exit after that are not seen, until one of the two versions is retired.
+    ExitLinked {
+        /// The version that the guard is of.
+        version: &'a CodeVersion,
+        /// The guard.
+        guard: &'a Guard,
+        /// The continuation.
+        to: &'a CodeVersion,
     },
     /// A hijacked frame, or one that a guard has left, has landed: its activation continues in other code, with the frame state that was rebuilt.
     Landed {

@@ -11,6 +11,7 @@ use crate::code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion};
 use crate::event::coverage::{Coverage, CoveredSite};
 use crate::instance::Instance;
 use crate::settings::Tier;
+use crate::settings::failing_guards::FailingGuards;
 use crate::tiering::compile;
 
 impl Instance {
@@ -29,6 +30,9 @@ impl Instance {
     pub(crate) fn retire(&self, version: &CodeVersion) -> bool {
         if !version.life.retire() {
             return false;
+        }
+        if self.settings().failing_guards != FailingGuards::Remake {
+            self.registry.cut_links(version);
         }
         let state = self.function(version.function);
         state.withdraw_code(version.tier, version.entry, version.start as *mut u8);
@@ -74,6 +78,12 @@ impl Instance {
     /// What binding calls takes, besides the call cells.
     pub fn binding_statistics(&self) -> BindingStatistics {
         self.registry.binding_statistics()
+    }
+
+    /// How often frames have left by exits of guards that are [linked](crate::FailingGuards::Link). None of these times is
+    /// counted elsewhere, or observed.
+    pub fn linked_exits(&self) -> u64 {
+        self.functions().iter().map(|function| function.learnt.linked_exits()).sum()
     }
 
     /// What installing and releasing code took so far.

@@ -11,6 +11,7 @@ use osr_ir::Point;
 
 use crate::interpreter::Code;
 use crate::settings::CompiledTier;
+use crate::tiering::contexts::Contexts;
 use crate::tiering::speculation::Learnt;
 use crate::tiering::{Account, Work};
 
@@ -31,6 +32,8 @@ pub(crate) struct FunctionState {
     work: OnceLock<Work>,
     /// What guards that failed have taught.
     pub(crate) learnt: Learnt,
+    /// The contexts that continuations are specialized for.
+    pub(crate) contexts: Contexts,
 }
 
 /// A compilation that failed, and would again.
@@ -79,6 +82,8 @@ struct TierCode {
     function: AtomicPtr<u8>,
     /// Per point, the code that continues there.
     continuations: OnceLock<Box<[AtomicPtr<u8>]>>,
+    /// Per context, the code that is specialized for it.
+    specialized: OnceLock<Box<[AtomicPtr<u8>]>>,
 }
 
 impl TierCode {
@@ -88,6 +93,10 @@ impl TierCode {
             EntryPoint::Continuation(point) => {
                 let cells = || (0..points).map(|_| AtomicPtr::default()).collect();
                 &self.continuations.get_or_init(cells)[point.index()]
+            }
+            EntryPoint::Specialized { context, .. } => {
+                let cells = || (0..=u8::MAX).map(|_| AtomicPtr::default()).collect();
+                &self.specialized.get_or_init(cells)[context as usize]
             }
         }
     }
@@ -180,6 +189,10 @@ impl FunctionState {
         match entry {
             EntryPoint::Function => non_null(self.tiers[tier as usize].function.load(Ordering::Acquire)),
             EntryPoint::Continuation(point) => self.continuation(tier, point),
+            EntryPoint::Specialized { context, .. } => {
+                let specialized = self.tiers[tier as usize].specialized.get()?;
+                non_null(specialized[context as usize].load(Ordering::Acquire))
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::{Profile, Profiled};
 use osr_compiler::reference::{reference, referenced};
-use osr_compiler::{Analysis, EntryPoint, LinkedModule, VersionKey};
+use osr_compiler::{Analysis, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
 use osr_ir::{
     ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
@@ -354,11 +354,9 @@ impl Instance {
     /// Instructions of the unit that `key` asks for.
     pub(crate) fn unit_instructions(&self, key: VersionKey) -> u32 {
         let work = self.work(key.function);
-        match key.entry {
-            EntryPoint::Function => work.instructions(),
-            EntryPoint::Continuation(point) => {
-                work.reached_from(self.body(key.function), self.points(key.function), point)
-            }
+        match key.entry.continues_at() {
+            None => work.instructions(),
+            Some(point) => work.reached_from(self.body(key.function), self.points(key.function), point),
         }
     }
 

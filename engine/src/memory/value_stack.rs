@@ -12,6 +12,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem::offset_of;
 
 use crate::memory::reservation::Reservation;
 
@@ -20,6 +21,8 @@ use crate::memory::reservation::Reservation;
 pub(crate) struct ValueStack {
     reservation: Reservation,
     top: Cell<*mut u64>,
+    /// One past the last word.
+    end: *mut u64,
     peak: Cell<*mut u64>,
 }
 
@@ -29,8 +32,15 @@ impl ValueStack {
         let reservation = Reservation::new(bytes)?;
         reservation.commit(reservation.bytes())?;
         let base = reservation.base().cast();
-        Ok(ValueStack { reservation, top: Cell::new(base), peak: Cell::new(base) })
+        let end = reservation.base().wrapping_add(reservation.bytes()).cast();
+        Ok(ValueStack { reservation, top: Cell::new(base), end, peak: Cell::new(base) })
     }
+
+    /// Where in a stack the first free word is told, in bytes: compiled code reads it.
+    pub(crate) const TOP_OFFSET: usize = offset_of!(ValueStack, top);
+
+    /// Where the [end](Self::end) is told.
+    pub(crate) const END_OFFSET: usize = offset_of!(ValueStack, end);
 
     /// The first free word.
     pub(crate) fn top(&self) -> *mut u64 {
@@ -48,7 +58,7 @@ impl ValueStack {
 
     /// One past the last word.
     pub(crate) fn end(&self) -> *mut u64 {
-        self.reservation.base().wrapping_add(self.reservation.bytes()).cast()
+        self.end
     }
 
     /// Whether a window of `words` fits at `window`. One that begins beyond the end does not, even if it is

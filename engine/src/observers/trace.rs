@@ -232,6 +232,15 @@ impl<W: Write> State<W> {
                 });
                 self.instant("guard", name("guard failed in", at, version.function), args)
             }
+            Event::ExitLinked { version, guard, to } => {
+                let args = json!({
+                    "version": version.id.to_string(),
+                    "at": format!("the end of {}", guard.block),
+                    "point": guard.point.to_string(),
+                    "to": to.id.to_string(),
+                });
+                self.instant("guard", name("exit linked in", at, version.function), args)
+            }
             Event::Landed { version, slot, to, state, further, .. } => {
                 let mut args = json!({ "to": tier_of(to) });
                 if further > 0 {

@@ -3,6 +3,7 @@
 pub(crate) mod code_memory;
 pub(crate) mod compilation;
 pub(crate) mod destination;
+pub(crate) mod failing_guards;
 pub(crate) mod inlining;
 pub(crate) mod mechanism;
 pub(crate) mod planted;
@@ -21,6 +22,7 @@ pub(crate) use tier::{Tier, Tiers};
 use crate::settings::code_memory::CodeMemory;
 use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::destination::Destination;
+use crate::settings::failing_guards::FailingGuards;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{HijackDensity, Mechanism};
 use crate::settings::planted::PlantedDefect;
@@ -74,9 +76,12 @@ pub struct Settings {
     pub speculate: BTreeSet<SpeculationKind>,
     /// How often baseline code must have executed what is speculated on: a profile that says less says nothing.
     pub speculation_threshold: u32,
-    /// How often a guard fails until it is given up: versions that have it are retired, and new ones do
-    /// without.
+    /// How often a guard fails until something is done about it.
     pub guard_failures: u32,
+    /// What that is.
+    pub failing_guards: FailingGuards,
+    /// With [`FailingGuards::Dispatch`], for how many contexts there are continuations of a function at most.
+    pub contexts: u8,
     /// Every arrival at a function's entry and at a loop header is a safepoint, which an observer
     /// [sees](crate::Event::Reached) if it [wants](crate::Observer::wants_points): all polls take their slow
     /// path, optimized functions that call nothing poll at their entries, too, and loops are not unrolled.
@@ -124,9 +129,14 @@ impl Settings {
     /// The default of [`Settings::guard_failures`]: what fails more often costs more than it saves.
     pub const DEFAULT_GUARD_FAILURES: u32 = 10;
 
+    /// The default of [`Settings::contexts`], as in PLDI 2022's "Deoptless".
+    pub const DEFAULT_CONTEXTS: u8 = 5;
+
     /// Whether bodies have points at which code continues that speculates, or whose guards are made to fail.
     pub(crate) fn needs_guard_points(&self) -> bool {
-        !self.speculate.is_empty() || self.stress.fails_guards()
+        !self.speculate.is_empty()
+            || self.stress.fails_guards()
+            || self.failing_guards == FailingGuards::Dispatch
     }
 
     /// The analyses of `body`.
@@ -177,6 +187,8 @@ impl Default for Settings {
             speculate: BTreeSet::new(),
             speculation_threshold: Settings::DEFAULT_SPECULATION_THRESHOLD,
             guard_failures: Settings::DEFAULT_GUARD_FAILURES,
+            failing_guards: FailingGuards::default(),
+            contexts: Settings::DEFAULT_CONTEXTS,
             points: false,
             placement: None,
             stress: Stress::default(),
@@ -248,6 +260,8 @@ mod tests {
                 speculate: SpeculationKind::ALL.iter().copied().collect(),
                 speculation_threshold: 7,
                 guard_failures: 3,
+                failing_guards: FailingGuards::Link,
+                contexts: 2,
                 points: true,
                 placement: Some(5),
                 stress,

@@ -23,6 +23,7 @@ pub(crate) mod walk;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::io;
 use std::marker::PhantomPinned;
+use std::mem::offset_of;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
+use crate::code::x86_64::linked_exit::WindowFields;
 use crate::error::{RedefinitionError, ThreadError, Trap};
 use crate::event::statistics::{MoveCounts, Moves, Place, Transitions};
 use crate::instance::{Instance, MAXIMUM_VALUES};
@@ -201,6 +203,12 @@ impl Thread {
         thread.update_polls(Phase::Outside);
         Ok(thread)
     }
+
+    /// Where a thread has the bounds of its value stack.
+    pub(crate) const WINDOW_FIELDS: WindowFields = WindowFields {
+        top: (offset_of!(Thread, values) + ValueStack::TOP_OFFSET) as u32,
+        end: (offset_of!(Thread, values) + ValueStack::END_OFFSET) as u32,
+    };
 
     /// The instance that it executes.
     pub fn instance(&self) -> &Instance {

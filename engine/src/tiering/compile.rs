@@ -10,6 +10,7 @@ use osr_compiler::{
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
+use crate::settings::failing_guards::FailingGuards;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{Bookkeeping, CodeRelease};
 use crate::tiering::speculation::plan;
@@ -84,6 +85,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         inlining: settings.inlining.map(Inlining::budget),
         unrolling: settings.copies(),
         guards_leave: settings.mechanism.can_leave(),
+        exits_are_linked: settings.failing_guards != FailingGuards::Remake,
         guards_fail: settings.stress.fails_guards(),
         shows_arrivals: settings.points,
         // Frames are allocated before the stack is checked; those of a continuation, and of an optimized function

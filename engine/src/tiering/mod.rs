@@ -12,6 +12,7 @@
 mod account;
 pub(crate) mod all_at_once;
 pub(crate) mod compile;
+pub(crate) mod contexts;
 mod cost;
 mod directed;
 mod order;
@@ -25,6 +26,7 @@ use osr_ir::{FunctionIndex, Point, PointKind};
 
 pub(crate) use account::Account;
 pub(crate) use cost::CostModel;
+pub(crate) use order::compile_now;
 pub(crate) use queue::Queue;
 pub(crate) use work::Work;
 

@@ -52,7 +52,7 @@ pub(super) fn arrive(thread: &Thread, queue: &Queue) {
 
 /// Compiles what `key` asks for, because of `cause`, and installs it.
 #[cold]
-pub(super) fn compile_now(thread: &Thread, key: VersionKey, cause: Cause) -> Option<*const u8> {
+pub(crate) fn compile_now(thread: &Thread, key: VersionKey, cause: Cause) -> Option<*const u8> {
     if !can_compile(thread, key) {
         return None;
     }

@@ -6,7 +6,8 @@
 //!                                └──────────────────────────────────────────────────┘
 //! ```
 //!
-//! A guard that fails as often as the settings allow is given up: the versions that have it are retired, and code that is
+//! A guard that fails as often as the settings allow has its exit [linked](crate::settings::failing_guards::FailingGuards),
+//! or is given up: the versions that have it are retired, and code that is
 //! compiled after that does not speculate there. So each guard deoptimizes a bounded number of times, and a function whose
 //! guards are given up again and again speculates on nothing in the end: a deoptimization loop heals. (What production
 //! engines do to this end: HotSpot's `PerMethodTrapLimit` and `PerBytecodeTrapLimit`, V8's removal of the feedback that a
@@ -15,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use osr_compiler::{CompiledTier, Guard, Speculation, VersionKey};
+use osr_compiler::{CompiledTier, EntryPoint, Guard, Speculation, VersionKey};
 use osr_ir::Block;
 
 use crate::code::guards::{FailureCount, VersionGuard};
@@ -33,6 +34,8 @@ pub(crate) struct Learnt(Mutex<Lessons>);
 struct Lessons {
     /// The blocks that end with a guard which fails too often.
     given_up: BTreeSet<Block>,
+    /// The blocks that end with a guard whose exits are linked.
+    linked: BTreeSet<Block>,
     /// Per block that ends with a guard, how often that has failed.
     failures: BTreeMap<Block, FailureCount>,
 }
@@ -45,6 +48,16 @@ impl Learnt {
     /// The guard at the end of `block` fails too often.
     pub(crate) fn give_up(&self, block: Block) {
         self.lessons().given_up.insert(block);
+    }
+
+    /// Exits of the guard at the end of `block` are linked to a continuation.
+    pub(crate) fn link(&self, block: Block) {
+        self.lessons().linked.insert(block);
+    }
+
+    /// How often frames have left by exits that are linked.
+    pub(crate) fn linked_exits(&self) -> u64 {
+        self.lessons().failures.values().map(FailureCount::linked).sum()
     }
 
     /// `guards`, which are those of a new version of the function.
@@ -61,12 +74,20 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculation> 
         return None;
     }
     let state = instance.function(key.function);
-    let given_up = &state.learnt.lessons().given_up;
+    if let EntryPoint::Specialized { context, .. } = key.entry {
+        return Some(state.contexts.speculation(context));
+    }
+    let lessons = state.learnt.lessons();
+    let mut given_up = lessons.given_up.clone();
+    if key.entry != EntryPoint::Function {
+        // An activation leaves at such a guard once: where it continues the guard is a branch.
+        given_up.extend(&lessons.linked);
+    }
     let mut plan = Speculation::default();
     given_up.iter().for_each(|&block| plan.give_up(block));
     let least = instance.settings().speculation_threshold.max(1);
     let speculates = instance.settings().speculate.contains(&SpeculationKind::Branch);
-    if speculates && given_up.len() < MOST_GIVEN_UP {
+    if speculates && lessons.given_up.len() < MOST_GIVEN_UP {
         for (block, [taken, not_taken]) in instance.profiled(key.function).branches {
             let is_one_sided = taken.min(not_taken) == 0 && taken.max(not_taken) >= least;
             if is_one_sided && !given_up.contains(&block) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   compiled code:   guard fails ──> store the frame state ──> failed_guard ──> landing
-//!   runtime:                             counts; gives the guard up if it has failed too often:
+//!   runtime:                             counts; if it has failed too often, links the exit, or gives the guard up:
 //!                                        retires the versions that have it, lands, hijacks their other frames
 //! ```
 //!
@@ -18,6 +18,7 @@ use crate::code::ledger::TakenRecord;
 use crate::code::{CodeVersion, VersionState};
 use crate::event::{Cause, Event};
 use crate::thread::Thread;
+use crate::transition::exit_link;
 use crate::transition::landing::land_frame;
 
 /// The hook behind the stub at which frames arrive that leave because of a guard.
@@ -35,8 +36,19 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
     let found = unsafe { registry.executing(pc.lookup_address()) };
     let version = found.expect("guards are of versions in memory");
     let number = registers.guard as usize;
-    let site = version.guards[number].guard.site.expect("a guard that leaves has an exit");
+    let guard = &version.guards[number];
+    let site = guard.guard.site.expect("a guard that leaves has an exit");
     thread.count(|transitions| transitions.failed_guards += 1);
+    let is_forced = thread.guard_is_forced();
+    if thread.watches_landings() {
+        thread.observe(|| Event::GuardFailed { version, guard: &guard.guard, is_forced });
+    }
+    let is_frequent = !is_forced && guard.count() >= thread.instance().settings().guard_failures;
+    if is_frequent && let Some(link) = exit_link::link(thread, version, number) {
+        // The frame is as it was at its exit, which it takes once more.
+        registers.state = registers.guard;
+        return link;
+    }
     let slot = ReturnSlot::below(registers.stack_pointer);
     let site = thread.pending_site(version, site);
     // Nothing waits for a frame that executes, unless its code does, to be released.
@@ -45,13 +57,7 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
         version.add_pending_frames(1);
     }
     let record = TakenRecord::unrecorded(slot, site, counts);
-    let is_forced = thread.guard_is_forced();
-    if thread.watches_landings() {
-        let guard = &version.guards[number].guard;
-        thread.observe(|| Event::GuardFailed { version, guard, is_forced });
-    }
-    let limit = thread.instance().settings().guard_failures;
-    if is_forced || version.guards[number].count() < limit {
+    if !is_frequent {
         return land_frame(thread, record, registers);
     }
     // Nothing is found for the frame that speculates so: it was retired.

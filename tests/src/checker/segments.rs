@@ -96,7 +96,7 @@ impl<'c> Checker<'c, '_> {
         match (site, self.subject.entry) {
             (Some(site), _) => Start { node: self.graph.node(site.point), polls: !is_header(site.point) },
             (None, EntryPoint::Function) => Start { node: 0, polls: true },
-            (None, EntryPoint::Continuation(point)) => {
+            (None, EntryPoint::Continuation(point) | EntryPoint::Specialized { point, .. }) => {
                 Start { node: self.graph.node(point), polls: !is_header(point) }
             }
         }

@@ -125,11 +125,9 @@ impl Listing {
 }
 
 fn show_entry(entry: EntryPoint, points: &Points) -> String {
-    match entry {
-        EntryPoint::Function => "function".to_owned(),
-        EntryPoint::Continuation(point) => {
-            format!("{point}, loop header {}", points.position(point).block)
-        }
+    match entry.continues_at() {
+        None => "function".to_owned(),
+        Some(point) => format!("{point}, loop header {}", points.position(point).block),
     }
 }
 

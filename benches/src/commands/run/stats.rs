@@ -28,6 +28,7 @@ pub(crate) struct Stats {
     /// 16 hexadecimal digits; null without a memory.
     memory_hash: Option<String>,
     transitions: Transitions,
+    linked_exits: u64,
     code: CodeStatistics,
     code_times: CodeTimes,
     stack: StackStats,
@@ -62,6 +63,7 @@ impl Stats {
             wall_ns: outcome.wall.as_nanos() as u64,
             memory_hash: outcome.memory_hash.map(|hash| format!("{hash:016x}")),
             transitions: outcome.transitions,
+            linked_exits: outcome.linked_exits,
             code: outcome.code,
             code_times: outcome.code_times,
             stack: StackStats {

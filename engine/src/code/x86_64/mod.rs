@@ -5,3 +5,4 @@ pub(crate) mod checked_entry;
 pub(crate) mod entry_stub;
 pub(crate) mod jump_stub;
 pub(crate) mod landing_entries;
+pub(crate) mod linked_exit;

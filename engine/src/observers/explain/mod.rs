@@ -171,6 +171,9 @@ pub struct FailedGuard {
     pub failed: u64,
     /// How often it was made to, besides.
     pub forced: u64,
+    /// The number of the version that its exit was linked to last. Frames that took it after that are not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linked_to: Option<u64>,
 }
 
 /// What became of a hijacked frame.
@@ -322,6 +325,10 @@ impl Observer for Explain {
             Event::GuardFailed { version, guard, is_forced } => {
                 state.change(version, |version| version.guard_failed(guard, is_forced));
             }
+            Event::ExitLinked { version, guard, to } => {
+                let to = to.id.0;
+                state.change(version, |version| version.failed_guard(guard).linked_to = Some(to));
+            }
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
                 version.pending += 1;
@@ -454,15 +461,21 @@ impl State {
 
 impl Version {
     fn guard_failed(&mut self, guard: &Guard, is_forced: bool) {
+        let failed = self.failed_guard(guard);
+        let count = if is_forced { &mut failed.forced } else { &mut failed.failed };
+        *count += 1;
+    }
+
+    fn failed_guard(&mut self, guard: &Guard) -> &mut FailedGuard {
         let (block, point) = (guard.block.as_u32(), guard.point.as_u32());
         let failed = &mut self.explained.failed_guards;
         let known = failed.iter().position(|known| (known.block, known.point) == (block, point));
         let index = known.unwrap_or_else(|| {
-            failed.push(FailedGuard { reason: guard.reason, block, point, failed: 0, forced: 0 });
+            let linked_to = None;
+            failed.push(FailedGuard { reason: guard.reason, block, point, failed: 0, forced: 0, linked_to });
             failed.len() - 1
         });
-        let count = if is_forced { &mut failed[index].forced } else { &mut failed[index].failed };
-        *count += 1;
+        &mut failed[index]
     }
 
     fn released(&mut self, at: Moment) {

@@ -1,0 +1,20 @@
+//! What becomes of guards that fail again and again.
+
+use osr_compiler::listed;
+
+listed! {
+    /// What becomes of a guard that has failed as often as [`Settings::guard_failures`](crate::Settings::guard_failures)
+    /// says.
+    pub enum FailingGuards {
+        /// It is given up: versions that have it are retired, their frames replaced, and new ones do without.
+        #[default]
+        Remake = "remake",
+        /// Its exit is linked to a continuation of its own, in which the guard is a branch: a frame that fails there
+        /// jumps to it, without the runtime. The version stays as it is, for those that do not fail.
+        Link = "link",
+        /// Its exit is linked to a continuation that is specialized for frames that fail there: it speculates on what the
+        /// version does, but that this guard fails. When that fails, too, the way leads back. There are at most
+        /// [`Settings::contexts`](crate::Settings::contexts) for each function; beyond that exits are linked as above.
+        Dispatch = "dispatch",
+    }
+}

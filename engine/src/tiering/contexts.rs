@@ -1,0 +1,72 @@
+//! Contexts: what is known of frames that leave a version at a guard, and what continuations are specialized for.
+//!
+//! A frame that leaves because a branch went the other way is in a phase of the program in which it may go that way for
+//! long. Its *context* is the point where it continues, with all that its version speculates on but with that branch the
+//! other way. A continuation that is compiled for it is as specialized as the version was, and its own guard leaves when
+//! the phase ends: for the context that differs in that branch again, which there is already. So a program that changes
+//! between phases changes between versions, each of which is compiled once.
+//!
+//! This is the dispatch table of Flückiger et al., "Deoptless", PLDI 2022, for what our code speculates on; there contexts
+//! are types of values. It is bounded: when it is full, exits lead to continuations for which nothing is known.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use osr_compiler::Speculation;
+use osr_ir::Point;
+
+/// The contexts of a function: by number, those that code was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts(Mutex<Vec<Context>>);
+
+#[derive(Debug)]
+struct Context {
+    point: Point,
+    speculation: Speculation,
+}
+
+impl Contexts {
+    fn contexts(&self) -> MutexGuard<'_, Vec<Context>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the context of frames that continue at `point`, where `speculation` is what to rely on. None if it is
+    /// not known, and there are `most` already.
+    pub(crate) fn number(&self, point: Point, speculation: Speculation, most: u8) -> Option<u32> {
+        let mut contexts = self.contexts();
+        let is_same = |known: &Context| known.point == point && known.speculation == speculation;
+        if let Some(known) = contexts.iter().position(is_same) {
+            return Some(known as u32);
+        }
+        if contexts.len() >= usize::from(most) {
+            return None;
+        }
+        contexts.push(Context { point, speculation });
+        Some(contexts.len() as u32 - 1)
+    }
+
+    /// What code for the context of that number relies on.
+    pub(crate) fn speculation(&self, number: u32) -> Speculation {
+        self.contexts()[number as usize].speculation.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use osr_compiler::Speculation;
+    use osr_ir::{Block, Point};
+
+    use super::Contexts;
+
+    #[test]
+    fn a_context_has_one_number_and_the_table_is_bounded() {
+        let contexts = Contexts::default();
+        let [one, other] = [1, 2].map(Point::new);
+        let flipped = Speculation::default().flipped(Block::new(3));
+        assert_eq!(contexts.number(one, Speculation::default(), 2), Some(0));
+        assert_eq!(contexts.number(one, flipped.clone(), 2), Some(1));
+        assert_eq!(contexts.number(one, flipped.flipped(Block::new(3)).flipped(Block::new(3)), 2), Some(1));
+        assert_eq!(contexts.number(other, flipped.clone(), 2), None, "the table is full");
+        assert_eq!(contexts.number(one, Speculation::default(), 2), Some(0));
+        assert_eq!(contexts.speculation(1), flipped);
+    }
+}
