@@ -165,6 +165,33 @@ impl Translator<'_, '_> {
         self.builder.ins().iadd(entries, offset)
     }
 
+    /// Whether `table[index]` refers to `function`. Beyond the end it is the length that is compared, which is no reference:
+    /// the high half of a reference is not zero.
+    pub(super) fn table_refers(
+        &mut self,
+        table: TableIndex,
+        index: Register,
+        function: FunctionIndex,
+    ) -> ir::Value {
+        let number = self.read_wide(index);
+        let length =
+            self.table_field(table, offset_of!(TableView, length), types::I64, MemFlagsData::trusted());
+        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+        let entries = self.table_field(table, offset_of!(TableView, entries), types::I64, flags);
+        let offset = self.builder.ins().ishl_imm_u(number, 3);
+        let entry = self.builder.ins().iadd(entries, offset);
+        let tables = self.context_field(offset_of!(Context, tables));
+        let field = table.index() * size_of::<TableView>() + offset_of!(TableView, length);
+        let elsewhere = self.builder.ins().iadd_imm_u(tables, field as i64);
+        let is_inside = self.builder.ins().icmp(IntCC::UnsignedLessThan, number, length);
+        let place = self.builder.ins().select(is_inside, entry, elsewhere);
+        let found = self.builder.ins().load(types::I64, MemFlagsData::trusted(), place, 0);
+        let reference = self.unit.linked.reference(function) as i64;
+        let reference = self.builder.ins().iconst(types::I64, reference);
+        let refers = self.builder.ins().icmp(IntCC::Equal, found, reference);
+        self.builder.ins().uextend(types::I32, refers)
+    }
+
     /// The machine address of guest address `address + offset`, and the offset that is left for the
     /// access itself. Whatever it is lies in the memory's reservation: no check, the fault is the trap.
     fn guest_address(&mut self, address: Register, offset: u32) -> (ir::Value, i32) {

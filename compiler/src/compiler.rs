@@ -32,7 +32,7 @@ use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
 use crate::settings::{BaselineCompiler, CompiledTier, ReturnSites, StateRecording};
 use crate::single_pass::{Buffers, SinglePass};
-use crate::speculation::Speculation;
+use crate::speculation::Speculations;
 use crate::trap_site::TrapSite;
 use crate::unit::Unit;
 
@@ -66,7 +66,7 @@ pub struct CompiledBody {
     /// Its guards, by their numbers.
     pub guards: Box<[Guard]>,
     /// What it speculates on, if that is not nothing.
-    pub speculation: Option<Box<Speculation>>,
+    pub speculation: Option<Box<Speculations>>,
 }
 
 /// A `call rel32` without its distance.

@@ -21,7 +21,7 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use osr_ir::{Block, Point};
+use osr_ir::{Block, FunctionIndex, Point, Position};
 use osr_stubs::Context;
 
 use super::safepoint::Safepoint;
@@ -37,6 +37,8 @@ listed! {
         Guard = "guard",
         /// A branch was taken that never was before.
         Branch = "branch",
+        /// An indirect call had another target than all before.
+        OtherTarget = "other-target",
     }
 }
 
@@ -45,11 +47,11 @@ listed! {
 pub struct Guard {
     /// What it is there for.
     pub reason: DeoptReason,
-    /// The block of the body that ends with it.
-    pub block: Block,
-    /// The block where execution continues if it fails.
-    pub exit: Block,
-    /// The point there.
+    /// The function whose body has it: that of the version, or one that is inlined.
+    pub function: FunctionIndex,
+    /// Where in that body it is: a terminator, or an indirect call.
+    pub at: Position,
+    /// The point of that body where execution continues if it fails.
     pub point: Point,
     /// Which site of the version its exit is; none if the code has no exit, since it is known that the guard holds.
     pub site: Option<u32>,
@@ -69,11 +71,23 @@ pub(super) struct GuardEnd {
     pub(super) exit: Block,
 }
 
+impl Guard {
+    /// Whether `other` is a copy of it, in this version or in another one.
+    pub fn is_copy_of(&self, other: &Guard) -> bool {
+        (self.function, self.at) == (other.function, other.at)
+    }
+}
+
 impl Translator<'_, '_> {
-    /// Whether a guard that fails leaves the code. Where other bodies are inlined all are branches.
+    /// Whether a guard that fails leaves the code.
     fn leaves_at_guards(&self) -> bool {
-        let is_own_body = self.source.tree.is_none();
-        self.tier == CompiledTier::Optimized && self.unit.settings.guards_leave && is_own_body
+        self.tier == CompiledTier::Optimized && self.unit.settings.guards_leave
+    }
+
+    /// Where the terminator of `block` is in the body that has it, or the call that it stands for.
+    fn end(&self, block: Block) -> (FunctionIndex, Position) {
+        let own = || (self.unit.key.function, self.body.end(block));
+        self.source.tree.map_or_else(own, |tree| tree.end(block))
     }
 
     /// What guard `terminator`, which ends `block`, is compiled as, if it is one, or takes the place of a branch.
@@ -82,15 +96,21 @@ impl Translator<'_, '_> {
         if !self.leaves_at_guards() {
             return None;
         }
-        let speculation = self.unit.speculation;
+        let (function, at) = self.end(block);
+        let speculation = self.unit.speculation.and_then(|all| all.of(function));
         match *terminator {
-            T::Guard { condition, next, exit } if !speculation.is_some_and(|it| it.is_given_up(block)) => {
-                let holds = speculation.and_then(|it| it.taken(block)).unwrap_or(true);
+            T::Guard { condition, next, exit } if !speculation.is_some_and(|it| it.is_given_up(at)) => {
+                let body = self.unit.linked.body(function);
+                let reason = match at == body.end(at.block) {
+                    true => DeoptReason::Guard,
+                    false => DeoptReason::OtherTarget,
+                };
+                let holds = speculation.and_then(|it| it.taken(at)).unwrap_or(true);
                 let (next, exit) = if holds { (next, exit) } else { (exit, next) };
-                Some(GuardEnd { reason: DeoptReason::Guard, condition, holds, next, exit })
+                Some(GuardEnd { reason, condition, holds, next, exit })
             }
             T::Branch { condition, if_true, if_false } => {
-                let holds = speculation?.taken(block)?;
+                let holds = speculation?.taken(at)?;
                 let (next, exit) = if holds { (if_true, if_false) } else { (if_false, if_true) };
                 Some(GuardEnd { reason: DeoptReason::Branch, condition, holds, next, exit })
             }
@@ -134,7 +154,8 @@ impl Translator<'_, '_> {
         self.count_exit();
         let point = self.analysis.points.guard(exit).expect("where guards exit to there is a point");
         let number = self.guards.len() as u32;
-        self.guards.push(Guard { reason, block, exit, point, site: None });
+        let (function, at) = self.end(block);
+        self.guards.push(Guard { reason, function, at, point: self.source.place(point).1, site: None });
         let (call, safepoint) =
             self.call_for_good(offset_of!(Context, failed_guard_stub), Some(number), point);
         self.record_safepoint(call, Safepoint { guard: Some(number), ..safepoint });

@@ -116,6 +116,6 @@ pub use runtime_operation::RuntimeOperation;
 pub use settings::{
     BaselineCompiler, CallBinding, CodeSettings, CompiledTier, Poll, ReturnSites, StateRecording,
 };
-pub use speculation::Speculation;
+pub use speculation::{Speculation, Speculations};
 pub use trap_site::TrapSite;
 pub use unit::{EntryPoint, Unit, VersionKey};

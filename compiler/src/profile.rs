@@ -21,6 +21,7 @@ struct Layout {
     headers: Vec<(Point, u32)>,
     branches: Vec<(Block, u32)>,
     indirect_calls: Vec<(Point, u32)>,
+    counts_targets: bool,
 }
 
 /// The words of an indirect call, in this order.
@@ -32,7 +33,15 @@ pub enum IndirectCallWord {
     Repeated,
     /// What it called the last time: the function's number in the store plus one.
     Last,
+    /// If targets are counted: pairs of words, a target, as above, and how often it was called. There are
+    /// [`IndirectCalls::MOST_TARGETS`], in the order in which they were seen, and one more of all other targets, whose
+    /// first word means nothing.
+    Targets,
 }
+
+/// The words of an indirect call whose targets are counted.
+const WORDS_WITH_TARGETS: u32 =
+    IndirectCallWord::Targets as u32 + 2 * (IndirectCalls::MOST_TARGETS as u32 + 1);
 
 /// What was counted, for those who ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +55,7 @@ pub struct Profiled {
 }
 
 /// What an indirect call called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndirectCalls {
     /// Times that it was executed.
     pub calls: u32,
@@ -54,15 +63,25 @@ pub struct IndirectCalls {
     pub repeated: u32,
     /// The function that it called last; `None` if that is another instance's.
     pub last: Option<FunctionIndex>,
+    /// The first targets that were seen, and how often each was called, if targets are counted: at most
+    /// [`Self::MOST_TARGETS`], without those that are another instance's.
+    pub targets: Vec<(FunctionIndex, u32)>,
+}
+
+impl IndirectCalls {
+    /// How many targets are told apart.
+    pub const MOST_TARGETS: usize = 3;
 }
 
 impl Profile {
     /// The position of the countdown: entries and back-edges that are left until the policy is asked.
     pub const COUNTDOWN: u32 = 0;
 
-    /// A profile of `body`, with nothing counted.
-    pub fn new(body: &Body, points: &Points, countdown: u32) -> Profile {
-        let mut layout = Layout::default();
+    /// A profile of `body`, with nothing counted. Targets of indirect calls are told apart if `counts_targets`.
+    pub fn new(body: &Body, points: &Points, countdown: u32, counts_targets: bool) -> Profile {
+        let mut layout = Layout { counts_targets, ..Layout::default() };
+        let words_of_call =
+            if counts_targets { WORDS_WITH_TARGETS } else { IndirectCallWord::Targets as u32 };
         let mut next = Profile::COUNTDOWN + 1;
         let mut take = |words: u32| {
             next += words;
@@ -76,7 +95,7 @@ impl Profile {
             for (index, instruction) in basic_block.instructions.iter().enumerate() {
                 if let Instruction::CallIndirect { .. } = instruction {
                     let point = points.at(block, index).expect("calls have points");
-                    layout.indirect_calls.push((point, take(3)));
+                    layout.indirect_calls.push((point, take(words_of_call)));
                 }
             }
             if let Terminator::Branch { .. } | Terminator::Guard { .. } = basic_block.terminator {
@@ -118,14 +137,28 @@ impl Profile {
         find(&self.layout.indirect_calls, point)
     }
 
+    /// Whether targets of indirect calls are told apart.
+    pub fn counts_targets(&self) -> bool {
+        self.layout.counts_targets
+    }
+
     /// What was counted so far; `own` says which function that a number stands for.
     pub fn read(&self, own: impl Fn(u32) -> Option<FunctionIndex>) -> Profiled {
+        let function = |position: u32| self.word(position).checked_sub(1).and_then(&own);
+        let targets = |first: u32| {
+            let pairs = (0..IndirectCalls::MOST_TARGETS as u32).map(|pair| first + 2 * pair);
+            pairs.filter_map(|pair| Some((function(pair)?, self.word(pair + 1)))).collect()
+        };
         let calls = |first: u32| IndirectCalls {
             calls: self.word(first + IndirectCallWord::Calls as u32),
             repeated: self.word(first + IndirectCallWord::Repeated as u32),
-            last: self.word(first + IndirectCallWord::Last as u32).checked_sub(1).and_then(&own),
+            last: function(first + IndirectCallWord::Last as u32),
+            targets: match self.layout.counts_targets {
+                true => targets(first + IndirectCallWord::Targets as u32),
+                false => Vec::new(),
+            },
         };
-        let Layout { headers, branches, indirect_calls } = &self.layout;
+        let Layout { headers, branches, indirect_calls, .. } = &self.layout;
         Profiled {
             loop_headers: headers.iter().map(|&(point, word)| (point, self.word(word))).collect(),
             branches: branches

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use osr_ir::{Block, Point, Points};
 
 use super::translate::{BlockLocal, Translator};
-use crate::profile::{IndirectCallWord, Profile};
+use crate::profile::{IndirectCallWord, IndirectCalls, Profile};
 
 impl Translator<'_, '_> {
     /// Counts an arrival at the entry or the loop header `point`. What is left of the countdown; none if
@@ -54,6 +54,30 @@ impl Translator<'_, '_> {
         let same = self.builder.ins().uextend(types::I32, same);
         self.add(base, repeated, same);
         self.builder.ins().store(flags, number, base, offset_of(last));
+        if profile.counts_targets() {
+            self.profile_target(base, first + IndirectCallWord::Targets as u32, number);
+        }
+    }
+
+    /// Counts the target `number` in the pairs that begin with word `first`: in the first one that has it or is empty, else
+    /// in the last.
+    fn profile_target(&mut self, base: ir::Value, first: u32, number: ir::Value) {
+        let flags = MemFlagsData::trusted();
+        let mut pair = self.builder.ins().iadd_imm_u(base, i64::from(offset_of(first)));
+        let mut is_further = None;
+        for n in 0..IndirectCalls::MOST_TARGETS as u32 {
+            let known = self.builder.ins().load(types::I32, flags, base, offset_of(first + 2 * n));
+            let differs = self.builder.ins().icmp(IntCC::NotEqual, known, number);
+            let is_full = self.builder.ins().icmp_imm_u(IntCC::NotEqual, known, 0);
+            let is_other = self.builder.ins().band(differs, is_full);
+            let further = is_further.map_or(is_other, |before| self.builder.ins().band(before, is_other));
+            let offset = self.builder.ins().uextend(types::I64, further);
+            let offset = self.builder.ins().ishl_imm_u(offset, 3);
+            pair = self.builder.ins().iadd(pair, offset);
+            is_further = Some(further);
+        }
+        self.builder.ins().store(flags, number, pair, 0);
+        self.increment(pair, 1);
     }
 
     /// The address of the profile.

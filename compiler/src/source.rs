@@ -1,10 +1,11 @@
 //! What is compiled for a unit: the function's body, or one with others inlined; and where its code begins.
 
-use osr_ir::inlining::{FrameIndex, Inlined, inline};
+use osr_ir::inlining::{FrameIndex, InlineBudget, Inlined, inline};
 use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register, WordLayout};
 
 use crate::analysis::Analysis;
 use crate::settings::CompiledTier;
+use crate::speculation::Speculations;
 use crate::unit::{Unit, VersionKey};
 
 /// A body that is made for a unit.
@@ -16,15 +17,19 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// The body that calls are inlined into for `unit`; `None` if none is.
+    /// The body that calls are inlined into, or guarded in, for `unit`; `None` if none is.
     pub(super) fn of(unit: &Unit<'_>) -> Option<Merged> {
         let Unit { linked, key: VersionKey { function, tier, .. }, analysis, settings, .. } = *unit;
         // Functions with vectors neither are inlined nor have others inlined: the words of several frame states are
         // those of their registers.
         let is_inlined_into = tier == CompiledTier::Optimized && !analysis.words.has_vectors();
-        let budget = settings.inlining.filter(|_| is_inlined_into)?;
+        let compares = unit.speculation.is_some_and(Speculations::has_targets);
+        let budget = settings.inlining.or(compares.then_some(InlineBudget::NOTHING));
+        let budget = budget.filter(|_| is_inlined_into)?;
         let known = (&analysis.points, &analysis.liveness);
-        let inlined = inline(linked.module(), function, known, &budget, settings.shows_arrivals)?;
+        let targets = |function, at| unit.speculation?.of(function)?.targets(at);
+        let entries = settings.shows_arrivals;
+        let inlined = inline(linked.module(), function, known, &budget, &targets, entries)?;
         let start = Start::of(unit, Some(&inlined));
         let Inlined { body, points, liveness, tree, .. } = inlined;
         let words = WordLayout::of(body.registers.iter().copied());

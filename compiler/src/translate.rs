@@ -457,6 +457,10 @@ impl Translator<'_, '_> {
                 let length = self.table_length(table);
                 self.write(dst, length);
             }
+            I::TableRefers { table, dst, index, function } => {
+                let refers = self.table_refers(table, index, function);
+                self.write(dst, refers);
+            }
             I::TableGet { table, dst, index } => {
                 let address = self.table_entry(table, index, TrapKind::TableOutOfBounds);
                 let value = self.builder.ins().load(types::I64, MemFlagsData::trusted(), address, 0);

@@ -9,7 +9,7 @@ use crate::analysis::Analysis;
 use crate::linked_module::LinkedModule;
 use crate::profile::Profile;
 use crate::settings::{CodeSettings, CompiledTier};
-use crate::speculation::Speculation;
+use crate::speculation::Speculations;
 
 /// Where a version is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,5 +74,5 @@ pub struct Unit<'a> {
     pub profile: Option<&'a Profile>,
     /// What the code relies on, if it is optimized code that speculates. There are the
     /// [points](crate::Analysis::speculative) for that.
-    pub speculation: Option<&'a Speculation>,
+    pub speculation: Option<&'a Speculations>,
 }

@@ -47,6 +47,11 @@ impl Body {
         &self.blocks[block.index()]
     }
 
+    /// Where `block` ends: its terminator counts as its last instruction.
+    pub fn end(&self, block: Block) -> Position {
+        Position { block, index: self.block(block).instructions.len() }
+    }
+
     /// The type of `register`.
     pub fn ty(&self, register: Register) -> Type {
         self.registers[register.index()]
@@ -127,6 +132,8 @@ pub enum Instruction {
     TableSet { table: TableIndex, index: Register, value: Register },
     /// `dst =` entries of the table
     TableSize { table: TableIndex, dst: Register },
+    /// `dst = table[index]` refers to `function` `? 1 : 0`; 0 also where there is no such entry.
+    TableRefers { table: TableIndex, dst: Register, index: Register, function: FunctionIndex },
     /// Grow by `delta` entries of `value`; `dst` is the old size, or -1.
     TableGrow { table: TableIndex, dst: Register, value: Register, delta: Register },
     /// Set `length` entries at `index` to `value`.
@@ -228,6 +235,7 @@ impl Instruction {
                 | I::GlobalGet { .. }
                 | I::MemorySize { .. }
                 | I::TableSize { .. }
+                | I::TableRefers { .. }
                 | I::RefFunc { .. }
         );
         is_pure && !self.may_trap()
@@ -267,7 +275,7 @@ impl Instruction {
             | I::TableInit { destination, source, length, .. } => {
                 [destination, source, length].into_iter().for_each(|r| visit(*r));
             }
-            I::TableGet { index, .. } => visit(*index),
+            I::TableGet { index, .. } | I::TableRefers { index, .. } => visit(*index),
             I::TableSet { index, value, .. } => [index, value].into_iter().for_each(|r| visit(*r)),
             I::TableGrow { value, delta, .. } => [value, delta].into_iter().for_each(|r| visit(*r)),
             I::TableFill { index, value, length, .. } => {
@@ -278,6 +286,16 @@ impl Instruction {
                 visit(*index);
                 arguments.iter().for_each(|r| visit(*r));
             }
+        }
+    }
+
+    /// What is passed, if this calls guest code.
+    pub fn arguments(&self) -> Option<&[Register]> {
+        match self {
+            Instruction::Call { arguments, .. } | Instruction::CallIndirect { arguments, .. } => {
+                Some(arguments)
+            }
+            _ => None,
         }
     }
 
@@ -298,6 +316,7 @@ impl Instruction {
             | I::MemoryGrow { dst, .. }
             | I::TableGet { dst, .. }
             | I::TableSize { dst, .. }
+            | I::TableRefers { dst, .. }
             | I::TableGrow { dst, .. }
             | I::RefFunc { dst, .. }
             | I::CaughtRef { dst } => std::slice::from_ref(dst),

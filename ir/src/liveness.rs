@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use crate::body::{Body, Instruction};
 use crate::index::{Block, Register};
-use crate::point::{Point, PointKind, Points};
+use crate::point::{Point, PointKind, Points, Position};
 
 /// The live registers at each point of a body.
 #[derive(Clone, Debug)]
@@ -56,6 +56,7 @@ fn record_block(
 ) {
     let basic_block = body.block(block);
     let mut live = live_out(body, block, live_in);
+    let mut before_calls: Vec<(Point, Box<[Register]>)> = Vec::new();
     let mut record = |live: &RegisterSet, index: usize, kind: PointKind| {
         if let Some(point) = points.at(block, index)
             && points.kind(point) == kind
@@ -69,7 +70,11 @@ fn record_block(
         record(&live, index, PointKind::AfterCall);
         step_backward(instruction, &mut live);
         record(&live, index, PointKind::Trap);
+        if let Some(point) = points.before_call(Position { block, index }) {
+            before_calls.push((point, live.iter().collect()));
+        }
     }
+    before_calls.into_iter().for_each(|(point, live)| at_point[point.index()] = live);
     if let Some(header) = points.header(block) {
         at_point[header.index()] = live.iter().collect();
     }

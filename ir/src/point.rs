@@ -6,13 +6,13 @@
 //!
 //! Numbering is a function of the body alone: point 0 is the entry, then block by block the loop
 //! header (if the block is one) and the block's instructions in order; then the exits of the body's guards, by block. In
-//! bodies that others were [inlined](crate::inlining) into, their entries can be points as well, and guards are branches. A
-//! compiler that speculates needs more: the points that [`Points::speculative`] adds come after all of these.
+//! bodies that others were [inlined](crate::inlining) into, their entries can be points as well. A compiler that speculates
+//! needs more: the points that [`Points::speculative`] adds come after all of these.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::body::{Body, Terminator};
+use crate::body::{Body, Instruction, Terminator};
 use crate::index::Block;
 
 crate::index::index!(
@@ -31,8 +31,8 @@ pub enum PointKind {
     AfterCall,
     /// At an instruction or terminator that may trap. Not resumable.
     Trap,
-    /// Before the first instruction of a block that a guard exits to. If that is a loop header, arriving at it comes
-    /// next.
+    /// Before the first instruction of a block that a guard exits to; if that is a loop header, arriving at it comes next.
+    /// Or before an indirect call.
     Guard,
 }
 
@@ -74,12 +74,15 @@ pub struct Points {
     entries: Vec<(Block, Point)>,
     /// The blocks that guards exit to.
     guards: BTreeMap<Block, Point>,
+    /// The indirect calls before which there is a point, for guards that stand for them.
+    calls: BTreeMap<Position, Point>,
     /// Per block, how many edges go back to it.
     back_edges: Box<[u32]>,
     /// Per block, the points of its instructions: sorted by position.
     instructions: Vec<Vec<(usize, Point)>>,
     /// Per block, its number in a reverse postorder; the maximum if the entry does not reach it.
     order: Box<[u32]>,
+    is_speculative: bool,
 }
 
 impl Points {
@@ -90,16 +93,24 @@ impl Points {
 
     /// Numbers the points of `body`.
     pub fn of(body: &Body) -> Points {
-        let mut points = Points::with_entries(body, &[]);
+        Points::merged(body, &[], false)
+    }
+
+    /// Those of a body that others are merged into: the blocks `entered`, in ascending order, are the entries of these. With
+    /// the points at which code continues that speculates, if it `is_speculative`.
+    pub(crate) fn merged(body: &Body, entered: &[Block], is_speculative: bool) -> Points {
+        let mut points = Points::without_guards(body, entered);
         points.add_guards(body, |terminator| match *terminator {
             Terminator::Guard { exit, .. } => vec![exit],
             _ => Vec::new(),
         });
+        if is_speculative {
+            points.speculate(body);
+        }
         points
     }
 
-    /// The same, where the blocks `entered`, in ascending order, are the entries of inlined bodies.
-    pub(crate) fn with_entries(body: &Body, entered: &[Block]) -> Points {
+    fn without_guards(body: &Body, entered: &[Block]) -> Points {
         let order = order(body);
         let back_edges = back_edges(body, &order);
         let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
@@ -131,19 +142,40 @@ impl Points {
                 numbered.push((index, add(PointKind::Trap, block, index)));
             }
         }
-        Points { points, headers, entries, guards: BTreeMap::new(), back_edges, instructions, order }
+        let (guards, calls, is_speculative) = (BTreeMap::new(), BTreeMap::new(), false);
+        Points { points, headers, entries, guards, calls, back_edges, instructions, order, is_speculative }
     }
 
     /// The points of `body`, with the same numbers, and where a guard in the place of a branch would exit to: each
-    /// successor of each branch. And where execution goes on behind a guard, since a guard may be made to fail that holds.
+    /// successor of each branch. And where execution goes on behind a guard, since a guard may be made to fail that holds. And
+    /// before each indirect call, where a guard exits to that compares its target.
     pub fn speculative(body: &Body) -> Points {
-        let mut points = Points::of(body);
-        points.add_guards(body, |terminator| match *terminator {
+        let mut points = Points::merged(body, &[], true);
+        for block in body.block_indices() {
+            let instructions = body.block(block).instructions.iter().enumerate();
+            let is_indirect = |(_, instruction): &(usize, &Instruction)| {
+                matches!(instruction, Instruction::CallIndirect { .. })
+            };
+            for (index, _) in instructions.filter(is_indirect) {
+                points.calls.insert(Position { block, index }, Point::new(points.points.len()));
+                points.points.push((PointKind::Guard, Position { block, index }));
+            }
+        }
+        points
+    }
+
+    fn speculate(&mut self, body: &Body) {
+        self.add_guards(body, |terminator| match *terminator {
             Terminator::Branch { if_true, if_false, .. } => vec![if_true, if_false],
             Terminator::Guard { next, .. } => vec![next],
             _ => Vec::new(),
         });
-        points
+        self.is_speculative = true;
+    }
+
+    /// Whether the points at which code continues that speculates are among them.
+    pub fn is_speculative(&self) -> bool {
+        self.is_speculative
     }
 
     /// Numbers the blocks that `exits` names for some block's terminator, in order, if they have no number yet.
@@ -202,6 +234,22 @@ impl Points {
     /// The point at which execution continues that a guard has ended with an exit to `block`, if there is such a guard.
     pub fn guard(&self, block: Block) -> Option<Point> {
         self.guards.get(&block).copied()
+    }
+
+    /// The block that guards exit to at `point`, if it is the beginning of one that control is passed to.
+    pub fn guard_block(&self, point: Point) -> Option<Block> {
+        let block = self.position(point).block;
+        (block.index() != Body::ENTRY && self.guard(block) == Some(point)).then_some(block)
+    }
+
+    /// The point before the indirect call at `at`, if there is one.
+    pub fn before_call(&self, at: Position) -> Option<Point> {
+        self.calls.get(&at).copied()
+    }
+
+    /// Whether `point` is before an indirect call.
+    pub fn is_before_call(&self, point: Point) -> bool {
+        self.before_call(self.position(point)) == Some(point)
     }
 
     /// How many edges go back to `block`, which is a loop header if there are any.

@@ -49,6 +49,7 @@ pub(crate) fn rename_definitions(
         | I::MemoryGrow { dst, .. }
         | I::TableGet { dst, .. }
         | I::TableSize { dst, .. }
+        | I::TableRefers { dst, .. }
         | I::TableGrow { dst, .. }
         | I::RefFunc { dst, .. }
         | I::CaughtRef { dst } => *dst = rename(*dst),
@@ -100,7 +101,7 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         | I::MemoryInit { destination, source, length, .. }
         | I::TableCopy { destination, source, length, .. }
         | I::TableInit { destination, source, length, .. } => each(&mut [destination, source, length]),
-        I::TableGet { index, .. } => each(&mut [index]),
+        I::TableGet { index, .. } | I::TableRefers { index, .. } => each(&mut [index]),
         I::TableSet { index, value, .. } => each(&mut [index, value]),
         I::TableGrow { value, delta, .. } => each(&mut [value, delta]),
         I::TableFill { index, value, length, .. } => each(&mut [index, value, length]),

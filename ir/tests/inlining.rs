@@ -21,7 +21,7 @@ fn inlined(module: &Module, function: usize, budget: &InlineBudget, entries: boo
     let body = module.function(function).body()?;
     let points = Points::of(body);
     let liveness = Liveness::of(body, &points);
-    let inlined = inline(module, function, (&points, &liveness), budget, entries)?;
+    let inlined = inline(module, function, (&points, &liveness), budget, &|_, _| None, entries)?;
     assert_eq!(check(module, &inlined), Ok(()));
     let kind = FunctionKind::Defined(inlined.body.clone().into());
     let merged = Function { kind, ..module.function(function).clone() };

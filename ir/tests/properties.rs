@@ -6,6 +6,7 @@ mod support;
 use std::collections::HashSet;
 use std::fmt::Debug;
 
+use osr_ir::inlining::CallTargets;
 use osr_ir::verifier::{VerifyError, verify, verify_function};
 use osr_ir::{
     Block, Body, Function, FunctionKind, InlineBudget, Liveness, Module, PointKind, Points, Position,
@@ -174,7 +175,7 @@ fn the_generator_makes_everything() {
             Err(error) => errors.insert(variant(&error)),
         };
     }
-    assert_eq!((instructions.len(), terminators.len()), (28, 6), "kinds of instructions and terminators");
+    assert_eq!((instructions.len(), terminators.len()), (29, 6), "kinds of instructions and terminators");
     assert!((100..2900).contains(&assigned), "{assigned} of 3000 assign before they read");
     assert!(errors.len() >= 14, "only {errors:?}");
 }
@@ -222,14 +223,24 @@ proptest! {
     }
 
     #[test]
-    fn what_is_inlined_is_well_formed(tape in tape(), entries in any::<bool>()) {
+    fn what_is_inlined_is_well_formed(
+        tape in tape(),
+        entries in any::<bool>(),
+        (targets, has_others) in (0..=3_usize, any::<bool>()),
+        speculates in any::<bool>(),
+    ) {
         let module = module(&tape, Shape::Valid);
         let budget = InlineBudget { callee: 200, growth: 1_000, depth: 4, recursion: 1 };
+        let functions = module.function_indices().take(targets).collect();
+        let targets = CallTargets { functions, has_others };
+        let targets = |_, _| Some(&targets);
+        let points_of = if speculates { Points::speculative } else { Points::of };
         for function in module.function_indices() {
             let Some(body) = module.function(function).body() else { continue };
-            let points = Points::of(body);
+            let points = points_of(body);
             let liveness = Liveness::of(body, &points);
-            let inlined = inlining::inline(&module, function, (&points, &liveness), &budget, entries);
+            let known = (&points, &liveness);
+            let inlined = inlining::inline(&module, function, known, &budget, &targets, entries);
             let Some(inlined) = inlined else { continue };
             prop_assert_eq!(inlining::check(&module, &inlined), Ok(()));
             let kind = FunctionKind::Defined(inlined.body.clone().into());

@@ -76,6 +76,7 @@ b0:
   r4 = table.get t1, r5
   table.set t0, r0, r4
   r0 = table.size t0
+  r0 = table.refers t0, r5, "null"
   r0 = table.grow t1, r4, r5
   table.fill t0, r0, r4, r5
   table.copy t0, t1, r0, r5, r5

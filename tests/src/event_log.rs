@@ -87,12 +87,13 @@ impl Log {
                 format!("tiered up {function} {}, to {to}{}", state.point, values(module, &state))
             }
             Event::ExitLinked { version, guard, to } => {
-                format!("linked the exit of {} at {} to {}", of(version), guard.block, of(to))
+                format!("linked the exit of {} at {} to {}", of(version), guard.at, of(to))
             }
             Event::GuardFailed { version, guard, is_forced } => {
-                let (reason, block, point) = (guard.reason.name(), guard.block, guard.point);
+                let (reason, body, point) = (guard.reason.name(), name(guard.function), guard.point);
                 let how = if is_forced { "forced" } else { "failed" };
-                format!("guard {how} in {}, {reason} at the end of {block}, exits at {point}", of(version))
+                let at = guard.at;
+                format!("guard {how} in {}, {reason} at {at} of {body}, exits at {point}", of(version))
             }
             Event::Landed { place, version, slot, to, state, .. } => {
                 let (from, to) =

@@ -8,7 +8,7 @@ use osr_engine::{
     FailingGuards, Imports, Instance, InstantiationError, Land, Mechanism, Observation, Observer, Preset,
     Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
 };
-use osr_ir::{Block, ExportItem, FunctionIndex, Module, Value};
+use osr_ir::{ExportItem, FunctionIndex, Module, Position, Value};
 use osr_tests::guest::parse;
 use osr_tests::run::{Call, run};
 use osr_tests::{Configuration, Observed, cases, observe, programs};
@@ -28,8 +28,8 @@ fn lands() -> [Land; 4] {
     [Land::In(Tier::Interpreter), Land::In(Tier::Baseline), Land::In(Tier::Optimized), Land::Random(3)]
 }
 
-/// A guard of a body: its function, and the block that ends with it.
-type Key = (FunctionIndex, Block);
+/// A guard of a body: its function, and where it is there.
+type Key = (FunctionIndex, Position);
 
 /// Which guards there are in compiled code, which of them were left through, and the ordinals of those that were made to
 /// fail.
@@ -51,10 +51,10 @@ impl Observer for GuardLog {
         match *event {
             Event::Compiled { version, .. } => {
                 let guards = version.guards().filter(|(guard, _)| guard.site.is_some());
-                seen.compiled.extend(guards.map(|(guard, _)| (version.function, guard.block)));
+                seen.compiled.extend(guards.map(|(guard, _)| (guard.function, guard.at)));
             }
-            Event::GuardFailed { version, guard, is_forced } => {
-                let key = (version.function, guard.block);
+            Event::GuardFailed { guard, is_forced, .. } => {
+                let key = (guard.function, guard.at);
                 seen.reasons.insert(guard.reason);
                 *seen.failed.entry(key).or_default() += 1;
                 if is_forced {
@@ -177,6 +177,30 @@ fn a_shadow_follows_through_guards() {
             assert_eq!(difference, None, "{}, {land:?}", program.name);
             assert!(run.transitions.failed_guards > 0, "{}, {land:?}", program.name);
         }
+    }
+}
+
+/// A frame that a guard of an inlined body leaves stands for several activations, and lands as these.
+#[test]
+fn guards_of_inlined_bodies_are_left() {
+    let inlined = |settings: Settings| Settings { inlining: Some(Configuration::MUCH), ..settings };
+    for program in Subject::few() {
+        for (land, every) in lands().into_iter().zip([1, 2, 3, 1]) {
+            for guard_failures in [2, u32::MAX] {
+                let hasty = hasty(Stress::guard(every).landing(land));
+                program.agrees(&inlined(Settings { guard_failures, ..hasty }));
+            }
+        }
+    }
+    let fib = Subject::chosen(|name| name == "fib").pop().expect("it is there");
+    let Some(ExportItem::Function(function)) = fib.module.export(&fib.invoke) else { panic!("exported") };
+    let arguments = fib.arguments.iter().map(|argument| argument.to_bits()).collect();
+    let calls = [Call { name: fib.invoke.clone(), function, arguments }];
+    for (every, land) in [1, 5, 2, 3].into_iter().zip(lands()) {
+        let settings = inlined(hasty(Stress::guard(every).landing(land)));
+        let run = run(&fib.module, &calls, &settings, true).expect("it returns");
+        assert_eq!(run.difference.map(|difference| difference.to_string()), None, "{land:?}");
+        assert!(run.transitions.virtual_frames > 0, "{land:?}: {:?}", run.transitions);
     }
 }
 

@@ -311,7 +311,7 @@ fn foreign_functions_have_no_number_in_profiles() {
         thread.invoke("apply", &[Value::I32(0), Value::I32(3), Value::F64(0)]).unwrap();
     }
     let apply = state.exported_function("apply").unwrap();
-    let calls: Vec<_> = state.profiled(apply).indirect_calls.iter().map(|(_, calls)| *calls).collect();
+    let calls: Vec<_> = state.profiled(apply).indirect_calls.iter().map(|(_, calls)| calls.clone()).collect();
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].calls, calls[0].repeated, calls[0].last), (2, 1, None));
 }

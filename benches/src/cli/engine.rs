@@ -54,8 +54,9 @@ pub(crate) struct EngineOptions {
     /// not at all.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
     pub(crate) unrolling: u8,
-    /// What optimized code speculates on, with commas between. `branch`: a branch of which baseline code has always seen
-    /// the same side taken.
+    /// What optimized code speculates on, with commas between: what baseline code has always seen. `branch`: the same side
+    /// of a branch is taken. `call-target`: an indirect call has few targets, which it is compared with, and which may be
+    /// inlined. `only-targets`: and no others.
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = speculation)]
     pub(crate) speculate: Vec<SpeculationKind>,
     /// How often baseline code must have executed what is speculated on.

@@ -18,7 +18,7 @@ use super::machine::{
 };
 use super::memory::context_field;
 use crate::calling_convention::Place;
-use crate::profile::IndirectCallWord;
+use crate::profile::{IndirectCallWord, IndirectCalls};
 use crate::reference::signature_half;
 use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;
@@ -211,6 +211,30 @@ impl Pass<'_> {
         emit!(self.assembler, addl_mi_sxb(word(IndirectCallWord::Repeated), 1));
         self.assembler.bind(differs);
         emit!(self.assembler, movl_mr(word(IndirectCallWord::Last), SCRATCH));
+        if profile.counts_targets() {
+            self.count_target(first + IndirectCallWord::Targets as u32);
+        }
+    }
+
+    /// Counts the target that is in the scratch register in the pairs that begin with word `first` of the profile: in the
+    /// first one that has it or is empty, else in the last.
+    fn count_target(&mut self, first: u32) {
+        let word = |word: u32| machine::at(PROFILE, word as i32 * 4);
+        let done = self.assembler.label();
+        for pair in (0..IndirectCalls::MOST_TARGETS as u32).map(|pair| first + 2 * pair) {
+            let (found, next) = (self.assembler.label(), self.assembler.label());
+            emit!(self.assembler, cmpl_rm(SCRATCH, word(pair)));
+            self.assembler.jump_near_if(Condition::Equal, found);
+            self.arithmetic(Arithmetic::Compare, Width::Bits32, GprMem::Mem(word(pair)), Right::Number(0));
+            self.assembler.jump_near_if(Condition::NotEqual, next);
+            emit!(self.assembler, movl_mr(word(pair), SCRATCH));
+            self.assembler.bind(found);
+            emit!(self.assembler, addl_mi_sxb(word(pair + 1), 1));
+            self.assembler.jump(done);
+            self.assembler.bind(next);
+        }
+        emit!(self.assembler, addl_mi_sxb(word(first + 2 * IndirectCalls::MOST_TARGETS as u32 + 1), 1));
+        self.assembler.bind(done);
     }
 
     /// A call of the runtime.

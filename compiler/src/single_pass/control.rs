@@ -155,7 +155,7 @@ impl Pass<'_> {
             }
             PointKind::Guard => {
                 self.lay_out(position.block, false);
-                Some((position.block, 0))
+                Some((position.block, position.index))
             }
             PointKind::Trap => unreachable!("execution does not resume at traps"),
         }

@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 
 use cranelift_assembler_x64::{GprMem, Scale};
-use osr_ir::{GlobalIndex, LoadOp, Register, StoreOp, TableIndex, TrapKind, Type};
+use osr_ir::{FunctionIndex, GlobalIndex, LoadOp, Register, StoreOp, TableIndex, TrapKind, Type};
 use osr_stubs::{Context, TableView};
 
 use super::Pass;
@@ -182,6 +182,37 @@ impl Pass<'_> {
         self.define_gpr(dst, target);
     }
 
+    /// `dst =` whether `table[index]` refers to `function`
+    pub(super) fn table_refers(
+        &mut self,
+        table: TableIndex,
+        dst: Register,
+        index: Register,
+        function: FunctionIndex,
+    ) {
+        let index = self.extended_gpr(index);
+        let (target, reference) = (self.new_gpr(), self.new_gpr());
+        self.assembler.set(target, 0);
+        self.assembler.set(reference, self.unit.linked.reference(function));
+        let (length, end) = (self.table_field(table, offset_of!(TableView, length)), self.assembler.label());
+        let length = Right::Place(GprMem::Mem(length));
+        self.arithmetic(Arithmetic::Compare, Width::Bits32, GprMem::Gpr(index), length);
+        self.assembler.jump_near_if(Condition::AboveOrEqual, end);
+        let entry = self.entry_of(table, index);
+        let entry = Right::Place(GprMem::Mem(entry));
+        self.arithmetic(Arithmetic::Compare, Width::Bits64, GprMem::Gpr(reference), entry);
+        self.assembler.set_if(Condition::Equal, target);
+        self.assembler.bind(end);
+        self.define_gpr(dst, target);
+    }
+
+    /// `table[index]`, which is there; the scratch register holds the address of the views.
+    fn entry_of(&mut self, table: TableIndex, index: Gpr) -> Address {
+        let entries = (table.index() * size_of::<TableView>() + offset_of!(TableView, entries)) as i32;
+        self.assembler.load_gpr(Width::Bits64, SCRATCH, machine::at(SCRATCH, entries));
+        machine::at_index(SCRATCH, index, Scale::Eight, 0)
+    }
+
     /// `table[index]`; traps with `kind` beyond the end.
     pub(super) fn table_entry(&mut self, table: TableIndex, index: Register, kind: TrapKind) -> Address {
         let index = self.extended_gpr(index);
@@ -193,9 +224,7 @@ impl Pass<'_> {
             Right::Place(GprMem::Mem(length)),
         );
         self.trap_if(Condition::AboveOrEqual, kind);
-        let entries = (table.index() * size_of::<TableView>() + offset_of!(TableView, entries)) as i32;
-        self.assembler.load_gpr(Width::Bits64, SCRATCH, machine::at(SCRATCH, entries));
-        machine::at_index(SCRATCH, index, Scale::Eight, 0)
+        self.entry_of(table, index)
     }
 
     /// `dst = table[index]`

@@ -251,6 +251,7 @@ impl Pass<'_> {
             I::GlobalSet { global, src } => self.global_set(global, src),
             I::MemorySize { dst } => self.memory_size(dst),
             I::TableSize { table, dst } => self.table_size(table, dst),
+            I::TableRefers { table, dst, index, function } => self.table_refers(table, dst, index, function),
             I::TableGet { table, dst, index } => self.table_get(table, dst, index),
             I::TableSet { table, index, value } => self.table_set(table, index, value),
             I::RefFunc { dst, function } => self.define_constant(dst, self.unit.linked.reference(function)),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
-use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, Speculation, TrapSite};
+use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, Speculations, TrapSite};
 use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
@@ -81,7 +81,7 @@ pub struct CodeVersion {
     /// Its guards, by their numbers.
     pub(crate) guards: Box<[VersionGuard]>,
     /// What it speculates on; none if on nothing.
-    pub(crate) speculation: Option<Box<Speculation>>,
+    pub(crate) speculation: Option<Box<Speculations>>,
     pub(crate) handle: Weak<CodeVersion>,
 }
 

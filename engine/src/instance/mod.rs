@@ -471,7 +471,8 @@ impl Instance {
     /// The counters of `function`'s baseline code.
     pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
         let points = &self.analysis(function).points;
-        let new = || Profile::new(self.body(function), points, self.threshold(Tier::Baseline));
+        let (threshold, counts_targets) = (self.threshold(Tier::Baseline), self.settings.counts_targets());
+        let new = || Profile::new(self.body(function), points, threshold, counts_targets);
         self.function(function).profile(new)
     }
 

@@ -107,7 +107,7 @@ impl<'a> Layout<'a> {
         let end = begin + selected.ops.len() as u32;
         self.ops.extend(selected.ops.iter().rev());
         for &(following, point) in &selected.resumes {
-            debug_assert_eq!(analysis.points.kind(point), PointKind::AfterCall);
+            debug_assert!(matches!(analysis.points.kind(point), PointKind::AfterCall | PointKind::Guard));
             self.starts[point.index()] = end - following;
         }
         self.traps

@@ -86,6 +86,10 @@ pub(crate) unsafe fn execute(
         I::TableGet { table, dst, index } => set(dst, instance.table_get(table, number(index))?),
         I::TableSet { table, index, value } => instance.table_set(table, number(index), word(value))?,
         I::TableSize { table, dst } => set(dst, instance.table_size(table).into()),
+        I::TableRefers { table, dst, index, function } => {
+            let entry = instance.table_get(table, number(index));
+            set(dst, u64::from(entry == Ok(instance.reference(function))));
+        }
         I::TableGrow { table, dst, value, delta } => {
             set(dst, instance.table_grow(table, word(value), number(delta)).into());
         }

@@ -16,8 +16,8 @@ use osr_compiler::reference::signature_half;
 use osr_compiler::{Analysis, is_elsewhere};
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{
-    Block, Body, FunctionIndex, GlobalIndex, Instruction, LoadOp, Point, Register, StoreOp, Terminator, Type,
-    UnaryOp,
+    Block, Body, FunctionIndex, GlobalIndex, Instruction, LoadOp, Point, Position, Register, StoreOp,
+    Terminator, Type, UnaryOp,
 };
 
 use super::op::{Op, Slot};
@@ -30,7 +30,7 @@ use reaching::Reaching;
 pub(super) struct Selected {
     /// The operations.
     pub(super) ops: Vec<Op>,
-    /// Points after calls, and where they resume: before the last that many operations.
+    /// Points at calls, and where they resume: before the last that many operations.
     pub(super) resumes: Vec<(u32, Point)>,
     /// Operations that may trap.
     pub(super) traps: Vec<(u32, Point)>,
@@ -143,6 +143,9 @@ impl<'a> Selector<'a> {
         }
         instruction.definitions().iter().for_each(|defined| self.needed.remove(*defined));
         self.effect(index, instruction);
+        if let Some(point) = self.analysis.points.before_call(Position { block: self.block, index }) {
+            self.out.resumes.push((self.out.ops.len() as u32, point));
+        }
     }
 
     /// Emits the operation of `instruction`; its definitions are no longer needed.

@@ -226,7 +226,8 @@ impl<W: Write> State<W> {
                 let args = json!({
                     "version": version.id.to_string(),
                     "reason": guard.reason,
-                    "at": format!("the end of {}", guard.block),
+                    "in": at.instance().module().function(guard.function).name,
+                    "at": guard.at.to_string(),
                     "point": guard.point.to_string(),
                     "forced": is_forced,
                 });
@@ -235,7 +236,7 @@ impl<W: Write> State<W> {
             Event::ExitLinked { version, guard, to } => {
                 let args = json!({
                     "version": version.id.to_string(),
-                    "at": format!("the end of {}", guard.block),
+                    "at": guard.at.to_string(),
                     "point": guard.point.to_string(),
                     "to": to.id.to_string(),
                 });

@@ -139,6 +139,12 @@ impl Settings {
             || self.failing_guards == FailingGuards::Dispatch
     }
 
+    /// Whether baseline code tells the targets of indirect calls apart.
+    pub(crate) fn counts_targets(&self) -> bool {
+        let kinds = [SpeculationKind::CallTarget, SpeculationKind::OnlyTargets];
+        kinds.iter().any(|kind| self.speculate.contains(kind))
+    }
+
     /// The analyses of `body`.
     pub(crate) fn analyze(&self, body: &Body) -> Analysis {
         if self.needs_guard_points() { Analysis::speculative(body) } else { Analysis::of(body) }

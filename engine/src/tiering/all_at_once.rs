@@ -10,6 +10,7 @@ use osr_compiler::{CompileError, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
 use super::compile::compile_body;
+use super::speculation::known;
 use crate::code::CodeVersion;
 use crate::code::memory::GRANULE;
 use crate::instance::Instance;
@@ -46,7 +47,7 @@ pub(crate) fn compile(
             Ok(random.below((GRANULE / ALIGNMENT) as u64) as usize * ALIGNMENT)
         });
         let padding = padding.map_err(failed)?;
-        let guards = instance.function(key.function).learnt.guards(std::mem::take(&mut body.guards));
+        let guards = known(instance, std::mem::take(&mut body.guards));
         versions.push(registry.install(key, body, guards, padding).map_err(failed)?);
     }
     let mut starts = vec![0; module.functions.len()];

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use osr_compiler::{
-    CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Speculation, Unit, VersionKey,
+    CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Speculations, Unit, VersionKey,
 };
 
 use crate::code::CodeVersion;
@@ -13,7 +13,7 @@ use crate::instance::Instance;
 use crate::settings::failing_guards::FailingGuards;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{Bookkeeping, CodeRelease};
-use crate::tiering::speculation::plan;
+use crate::tiering::speculation::{known, plan};
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
 pub(crate) fn compiler() -> &'static Compiler {
@@ -33,7 +33,7 @@ pub(super) fn install(
     mut body: CompiledBody,
 ) -> Result<Arc<CodeVersion>, CompileError> {
     let registry = instance.registry();
-    let guards = instance.function(key.function).learnt.guards(std::mem::take(&mut body.guards));
+    let guards = known(instance, std::mem::take(&mut body.guards));
     let version = registry.install(key, body, guards, 0)?;
     registry.bind(&version, |callee| instance.cell(callee).load(Ordering::Acquire) as u64);
     Ok(version)
@@ -61,7 +61,7 @@ fn check_size(instance: &Instance, tier: CompiledTier, instructions: u32) -> Res
     if bytes > limit { Err(CompileError::UnitTooLarge { instructions, bytes, limit }) } else { Ok(()) }
 }
 
-fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Speculation>) -> Unit<'a> {
+fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Speculations>) -> Unit<'a> {
     Unit {
         linked: instance.linked(),
         key,

@@ -11,7 +11,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use osr_compiler::Speculation;
+use osr_compiler::Speculations;
 use osr_ir::Point;
 
 /// The contexts of a function: by number, those that code was asked for.
@@ -21,7 +21,7 @@ pub(crate) struct Contexts(Mutex<Vec<Context>>);
 #[derive(Debug)]
 struct Context {
     point: Point,
-    speculation: Speculation,
+    speculation: Speculations,
 }
 
 impl Contexts {
@@ -31,7 +31,7 @@ impl Contexts {
 
     /// The number of the context of frames that continue at `point`, where `speculation` is what to rely on. None if it is
     /// not known, and there are `most` already.
-    pub(crate) fn number(&self, point: Point, speculation: Speculation, most: u8) -> Option<u32> {
+    pub(crate) fn number(&self, point: Point, speculation: Speculations, most: u8) -> Option<u32> {
         let mut contexts = self.contexts();
         let is_same = |known: &Context| known.point == point && known.speculation == speculation;
         if let Some(known) = contexts.iter().position(is_same) {
@@ -45,15 +45,15 @@ impl Contexts {
     }
 
     /// What code for the context of that number relies on.
-    pub(crate) fn speculation(&self, number: u32) -> Speculation {
+    pub(crate) fn speculation(&self, number: u32) -> Speculations {
         self.contexts()[number as usize].speculation.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use osr_compiler::Speculation;
-    use osr_ir::{Block, Point};
+    use osr_compiler::Speculations;
+    use osr_ir::{Block, FunctionIndex, Point, Position};
 
     use super::Contexts;
 
@@ -61,12 +61,14 @@ mod tests {
     fn a_context_has_one_number_and_the_table_is_bounded() {
         let contexts = Contexts::default();
         let [one, other] = [1, 2].map(Point::new);
-        let flipped = Speculation::default().flipped(Block::new(3));
-        assert_eq!(contexts.number(one, Speculation::default(), 2), Some(0));
+        let (function, at) = (FunctionIndex::new(0), Position { block: Block::new(3), index: 2 });
+        let flip = |speculation: &Speculations| speculation.flipped(function, at);
+        let flipped = flip(&Speculations::default());
+        assert_eq!(contexts.number(one, Speculations::default(), 2), Some(0));
         assert_eq!(contexts.number(one, flipped.clone(), 2), Some(1));
-        assert_eq!(contexts.number(one, flipped.flipped(Block::new(3)).flipped(Block::new(3)), 2), Some(1));
+        assert_eq!(contexts.number(one, flip(&flip(&flipped)), 2), Some(1));
         assert_eq!(contexts.number(other, flipped.clone(), 2), None, "the table is full");
-        assert_eq!(contexts.number(one, Speculation::default(), 2), Some(0));
+        assert_eq!(contexts.number(one, Speculations::default(), 2), Some(0));
         assert_eq!(contexts.speculation(1), flipped);
     }
 }

@@ -13,11 +13,14 @@
 //! engines do to this end: HotSpot's `PerMethodTrapLimit` and `PerBytecodeTrapLimit`, V8's removal of the feedback that a
 //! deoptimization refutes.)
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use osr_compiler::{CompiledTier, EntryPoint, Guard, Speculation, VersionKey};
-use osr_ir::Block;
+use osr_compiler::profile::IndirectCalls;
+use osr_compiler::{CompiledTier, EntryPoint, Guard, Speculation, Speculations, VersionKey};
+use osr_ir::inlining::CallTargets;
+use osr_ir::{FunctionIndex, Instruction, Position};
 
 use crate::code::guards::{FailureCount, VersionGuard};
 use crate::instance::Instance;
@@ -32,12 +35,12 @@ pub(crate) struct Learnt(Mutex<Lessons>);
 
 #[derive(Debug, Default)]
 struct Lessons {
-    /// The blocks that end with a guard which fails too often.
-    given_up: BTreeSet<Block>,
-    /// The blocks that end with a guard whose exits are linked.
-    linked: BTreeSet<Block>,
-    /// Per block that ends with a guard, how often that has failed.
-    failures: BTreeMap<Block, FailureCount>,
+    /// Where there is a guard that fails too often.
+    given_up: BTreeSet<Position>,
+    /// Where there is a guard whose exits are linked.
+    linked: BTreeSet<Position>,
+    /// Per guard, how often it has failed.
+    failures: BTreeMap<Position, FailureCount>,
 }
 
 impl Learnt {
@@ -45,55 +48,129 @@ impl Learnt {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guard at the end of `block` fails too often.
-    pub(crate) fn give_up(&self, block: Block) {
-        self.lessons().given_up.insert(block);
+    /// The guard at `at` fails too often.
+    pub(crate) fn give_up(&self, at: Position) {
+        self.lessons().given_up.insert(at);
     }
 
-    /// Exits of the guard at the end of `block` are linked to a continuation.
-    pub(crate) fn link(&self, block: Block) {
-        self.lessons().linked.insert(block);
+    /// Exits of the guard at `at` are linked to a continuation.
+    pub(crate) fn link(&self, at: Position) {
+        self.lessons().linked.insert(at);
     }
 
     /// How often frames have left by exits that are linked.
     pub(crate) fn linked_exits(&self) -> u64 {
         self.lessons().failures.values().map(FailureCount::linked).sum()
     }
-
-    /// `guards`, which are those of a new version of the function.
-    pub(crate) fn guards(&self, guards: Box<[Guard]>) -> Box<[VersionGuard]> {
-        let failures = &mut self.lessons().failures;
-        let known = |guard: Guard| VersionGuard::new(guard, failures.entry(guard.block).or_default().clone());
-        guards.into_iter().map(known).collect()
-    }
 }
 
-/// What code that is made for `key` speculates on; none if it does on nothing, and has all guards of the body.
-pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculation> {
+/// `guards`, which are those of a new version, with what is known of their failures.
+pub(crate) fn known(instance: &Instance, guards: Box<[Guard]>) -> Box<[VersionGuard]> {
+    let known = |guard: Guard| {
+        let failures = &mut instance.function(guard.function).learnt.lessons().failures;
+        VersionGuard::new(guard, failures.entry(guard.at).or_default().clone())
+    };
+    guards.into_iter().map(known).collect()
+}
+
+/// What code that is made for `key` speculates on; none if it does on nothing, and has all guards of the bodies.
+pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations> {
     if key.tier != CompiledTier::Optimized {
         return None;
     }
-    let state = instance.function(key.function);
     if let EntryPoint::Specialized { context, .. } = key.entry {
-        return Some(state.contexts.speculation(context));
+        return Some(instance.function(key.function).contexts.speculation(context));
     }
-    let lessons = state.learnt.lessons();
+    let mut plan = Speculations::default();
+    let (mut functions, mut seen) = (vec![key.function], BTreeSet::from([key.function]));
+    let depth = instance.settings().inlining.map_or(0, |inlining| inlining.depth);
+    for depth in (0..=depth).rev() {
+        let mut callees = Vec::new();
+        for function in std::mem::take(&mut functions) {
+            let continues = function == key.function && key.entry != EntryPoint::Function;
+            let speculation = plan_for(instance, function, continues);
+            if depth > 0 {
+                callees.extend(inlinable(instance, function, &speculation));
+            }
+            if !speculation.is_empty() {
+                plan.add(function, speculation);
+            }
+        }
+        functions.extend(callees.into_iter().filter(|&callee| seen.insert(callee)));
+    }
+    (!plan.is_empty()).then_some(plan)
+}
+
+/// What may be inlined for calls of `function`.
+fn inlinable(instance: &Instance, function: FunctionIndex, speculation: &Speculation) -> Vec<FunctionIndex> {
+    let largest = instance.settings().inlining.map_or(0, |inlining| inlining.callee as usize);
+    let body = instance.body(function);
+    let mut callees = Vec::new();
+    for block in body.block_indices() {
+        for (index, instruction) in body.block(block).instructions.iter().enumerate() {
+            match instruction {
+                Instruction::Call { function, .. } => callees.push(*function),
+                Instruction::CallIndirect { .. } => {
+                    let targets = speculation.targets(Position { block, index });
+                    callees.extend(targets.iter().flat_map(|targets| &targets.functions));
+                }
+                _ => {}
+            }
+        }
+    }
+    let is_small = |&callee: &FunctionIndex| {
+        let body = instance.module().function(callee).body();
+        body.is_some_and(|body| body.instruction_count() <= largest)
+    };
+    callees.retain(is_small);
+    callees
+}
+
+/// What optimized code speculates on in the body of `function`, where activations are called, or continue.
+fn plan_for(instance: &Instance, function: FunctionIndex, continues: bool) -> Speculation {
+    let lessons = instance.function(function).learnt.lessons();
     let mut given_up = lessons.given_up.clone();
-    if key.entry != EntryPoint::Function {
+    let exits = given_up.len() < MOST_GIVEN_UP;
+    if continues {
         // An activation leaves at such a guard once: where it continues the guard is a branch.
         given_up.extend(&lessons.linked);
     }
     let mut plan = Speculation::default();
-    given_up.iter().for_each(|&block| plan.give_up(block));
-    let least = instance.settings().speculation_threshold.max(1);
-    let speculates = instance.settings().speculate.contains(&SpeculationKind::Branch);
-    if speculates && lessons.given_up.len() < MOST_GIVEN_UP {
-        for (block, [taken, not_taken]) in instance.profiled(key.function).branches {
+    given_up.iter().for_each(|&at| plan.give_up(at));
+    let settings = instance.settings();
+    if settings.speculate.is_empty() {
+        return plan;
+    }
+    let least = settings.speculation_threshold.max(1);
+    let profiled = instance.profiled(function);
+    if settings.speculate.contains(&SpeculationKind::Branch) && exits {
+        for (block, [taken, not_taken]) in profiled.branches {
+            let at = instance.body(function).end(block);
             let is_one_sided = taken.min(not_taken) == 0 && taken.max(not_taken) >= least;
-            if is_one_sided && !given_up.contains(&block) {
-                plan.add_branch(block, taken > 0);
+            if is_one_sided && !given_up.contains(&at) {
+                plan.add_branch(at, taken > 0);
             }
         }
     }
-    (!plan.is_empty()).then_some(plan)
+    let only_targets = settings.speculate.contains(&SpeculationKind::OnlyTargets) && exits;
+    for (point, calls) in profiled.indirect_calls.iter().filter(|(_, calls)| calls.calls >= least) {
+        let at = instance.points(function).position(*point);
+        if let Some(mut targets) = targets(calls) {
+            targets.has_others |= !only_targets || given_up.contains(&at);
+            plan.add_targets(at, targets);
+        }
+    }
+    plan
+}
+
+/// What a call is compared with that has called those: targets that it calls in one of eight cases at least, the most
+/// frequent first.
+fn targets(calls: &IndirectCalls) -> Option<CallTargets> {
+    let is_frequent = |&&(_, count): &&(FunctionIndex, u32)| count >= calls.calls.div_ceil(8);
+    let mut frequent: Vec<_> = calls.targets.iter().filter(is_frequent).collect();
+    frequent.sort_by_key(|&&(_, count)| Reverse(count));
+    let compared: u64 = frequent.iter().map(|&&(_, count)| u64::from(count)).sum();
+    let has_others = compared < calls.calls.into();
+    let functions: Vec<FunctionIndex> = frequent.into_iter().map(|&(function, _)| function).collect();
+    (!functions.is_empty()).then_some(CallTargets { functions, has_others })
 }

@@ -5,7 +5,8 @@
 //! itself, and jumps. That is some twenty memory accesses and a direct jump, where a landing in the interpreter and the way
 //! back to compiled code are hundreds of instructions.
 //!
-//! Exits that go back in a loop are not linked: their guards are given up.
+//! Exits that go back in a loop are not linked, nor those of frames that stand for several activations: their guards are
+//! given up.
 //!
 //! With [`FailingGuards::Dispatch`] the continuation is specialized for the [context](crate::tiering::contexts) of frames that
 //! fail there.
@@ -31,16 +32,21 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
         return None;
     }
     let guard = version.guards[number].guard;
+    let is_chain = |site| version.virtual_frames.as_ref().is_some_and(|frames| frames.has_chain(site));
+    if guard.site.is_none_or(is_chain) {
+        return None;
+    }
     // Where an exit goes back in a loop it takes the place of a poll, which a continuation does not make where it begins:
     // a loop that went round by linked exits could not be stopped.
-    if instance.points(version.function).goes_back(guard.block, guard.exit) {
+    let points = instance.points(version.function);
+    if points.guard_block(guard.point).is_some_and(|exit| points.goes_back(guard.at.block, exit)) {
         return None;
     }
     let _landing = landing_phase(thread);
     let state = instance.function(version.function);
     let tier = CompiledTier::Optimized;
     let entry = specialized(instance, version, guard).unwrap_or_else(|| {
-        state.learnt.link(guard.block);
+        state.learnt.link(guard.at);
         EntryPoint::Continuation(guard.point)
     });
     let key = VersionKey { function: version.function, tier, entry };
@@ -60,7 +66,8 @@ fn specialized(instance: &Instance, version: &CodeVersion, guard: Guard) -> Opti
     if failing_guards != FailingGuards::Dispatch || !can_flip {
         return None;
     }
-    let speculation = version.speculation.as_deref().cloned().unwrap_or_default().flipped(guard.block);
+    let speculation =
+        version.speculation.as_deref().cloned().unwrap_or_default().flipped(guard.function, guard.at);
     let context = instance.function(version.function).contexts.number(guard.point, speculation, contexts)?;
     Some(EntryPoint::Specialized { point: guard.point, context })
 }

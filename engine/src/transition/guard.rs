@@ -74,10 +74,9 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
 fn give_up(thread: &Thread, version: &CodeVersion, number: usize) -> (Vec<Arc<CodeVersion>>, Cause) {
     let instance = thread.instance();
     let guard = version.guards[number].guard;
-    instance.function(version.function).learnt.give_up(guard.block);
-    let has_guard = |other: &Arc<CodeVersion>| {
-        other.function == version.function && other.guards.iter().any(|one| one.guard.block == guard.block)
-    };
+    instance.function(guard.function).learnt.give_up(guard.at);
+    let has_guard =
+        |other: &Arc<CodeVersion>| other.guards.iter().any(|other| other.guard.is_copy_of(&guard));
     let versions = instance.registry().live().into_iter().filter(has_guard);
     let cause = Cause::Guard { reason: guard.reason, point: guard.point.as_u32() };
     (thread.retire(versions, cause), cause)

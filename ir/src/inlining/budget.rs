@@ -14,6 +14,9 @@ pub struct InlineBudget {
 }
 
 impl InlineBudget {
+    /// Nothing is inlined.
+    pub const NOTHING: InlineBudget = InlineBudget { callee: 0, growth: 0, depth: 0, recursion: 0 };
+
     /// How many virtual frames a merged body has at most, whatever the budget.
     pub const MOST_FRAMES: usize = u16::MAX as usize;
 }

@@ -35,10 +35,12 @@ mod check;
 mod merge;
 mod plan;
 mod source;
+mod targets;
 mod tree;
 
 pub use budget::InlineBudget;
 pub use check::{Mismatch, check};
+pub use targets::{CallTargets, TargetsOf};
 pub use tree::{FrameIndex, InlineTree, VirtualFrame};
 
 use crate::body::Body;
@@ -58,8 +60,6 @@ pub struct Inlined {
     pub liveness: Liveness,
     /// What its points mean.
     pub tree: InlineTree,
-    /// Per block, what it is made of.
-    origins: Vec<Origin>,
     /// Per point of the function itself, where execution resumes in the merged body: before that instruction.
     resumes: Box<[(Block, usize)]>,
 }
@@ -72,17 +72,9 @@ impl Inlined {
     }
 }
 
-/// What a block of a merged body is made of: the instructions of a block of a virtual frame's body, from one on, as far as
-/// the next call that is inlined. Copies may follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Origin {
-    frame: FrameIndex,
-    block: Block,
-    first: usize,
-}
-
-/// Inlines calls into the body of `function`, whose points and live registers are those, as far as `budget` allows. `None`
-/// if none is inlined. With `entries`, the entries of inlined bodies are points, too.
+/// Inlines calls into the body of `function`, whose points and live registers are those, as far as `budget` allows; indirect
+/// calls behind comparisons with the targets that `targets` knows. `None` if nothing comes of it. With `entries`, the
+/// entries of inlined bodies are points, too.
 ///
 /// # Panics
 /// If the function is imported.
@@ -91,10 +83,12 @@ pub fn inline(
     function: FunctionIndex,
     (points, liveness): (&Points, &Liveness),
     budget: &InlineBudget,
+    targets: TargetsOf<'_>,
     entries: bool,
 ) -> Option<Inlined> {
-    let plan = plan::Plan::new(module, function, (points, liveness), budget);
-    (plan.frames.len() > 1).then(|| {
+    let plan = plan::Plan::new(module, function, (points, liveness), *budget, targets);
+    let changes = plan.frames.iter().any(|frame| !frame.calls.is_empty());
+    changes.then(|| {
         let inlined = merge::merge(&plan, entries);
         debug_assert_eq!(check::check(module, &inlined), Ok(()));
         inlined

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use super::budget::InlineBudget;
-use super::source::{DirectCall, Source, inlinable};
+use super::source::{Call, Callee, Source, inlinable};
+use super::targets::TargetsOf;
 use super::tree::FrameIndex;
-use crate::index::FunctionIndex;
+use crate::index::{FunctionIndex, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::Module;
 use crate::point::{Point, Points, Position};
@@ -25,10 +26,24 @@ pub(super) struct PlannedFrame<'m> {
     pub(super) source: Rc<Source<'m>>,
     /// The virtual frame that calls it, and the call there.
     pub(super) caller: Option<(FrameIndex, Position)>,
-    /// The calls that are inlined, each with its virtual frame.
-    pub(super) inlined: BTreeMap<Position, FrameIndex>,
+    /// The calls that are inlined or guarded.
+    pub(super) calls: BTreeMap<Position, PlannedCall>,
     /// How often it is activated in one activation of the function.
     weight: u32,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) enum PlannedCall {
+    /// That virtual frame.
+    Inlined(FrameIndex),
+    /// It is compared with its targets.
+    Guarded {
+        /// The targets, each with its virtual frame if it is inlined.
+        arms: Vec<(FunctionIndex, Option<FrameIndex>)>,
+        /// Whether it may call others.
+        has_others: bool,
+    },
 }
 
 /// A call that may be inlined. The greatest comes first.
@@ -40,15 +55,18 @@ struct Candidate {
     seen: Reverse<usize>,
     caller: FrameIndex,
     position: Position,
+    /// Of a guarded call, the number of the target.
+    arm: Option<usize>,
     callee: FunctionIndex,
     size: u32,
     weight: u32,
 }
 
 /// What is to be merged, while it is decided.
-struct Planner<'m, 'b> {
+struct Planner<'m, 't> {
     module: &'m Module,
-    budget: &'b InlineBudget,
+    budget: InlineBudget,
+    targets: TargetsOf<'t>,
     frames: Vec<PlannedFrame<'m>>,
     sources: HashMap<FunctionIndex, Rc<Source<'m>>>,
     candidates: BinaryHeap<Candidate>,
@@ -61,13 +79,15 @@ impl<'m> Plan<'m> {
         module: &'m Module,
         function: FunctionIndex,
         (points, liveness): (&'m Points, &'m Liveness),
-        budget: &InlineBudget,
+        budget: InlineBudget,
+        targets: TargetsOf<'_>,
     ) -> Plan<'m> {
         let body = module.function(function).body().expect("a defined function");
         let source = Rc::new(Source::known(module, body, points, liveness));
         let mut planner = Planner {
             module,
             budget,
+            targets,
             frames: Vec::new(),
             sources: HashMap::from([(function, Rc::clone(&source))]),
             candidates: BinaryHeap::new(),
@@ -94,13 +114,18 @@ impl<'m> Plan<'m> {
 }
 
 impl<'m> Planner<'m, '_> {
-    fn inline(&mut self, Candidate { caller, position, callee, weight, .. }: Candidate) {
+    fn inline(&mut self, Candidate { caller, position, arm, callee, weight, .. }: Candidate) {
         let module = self.module;
         let body = || module.function(callee).body().expect("a candidate is defined");
-        let source = self.sources.entry(callee).or_insert_with(|| Rc::new(Source::of(module, body())));
-        let source = Rc::clone(source);
+        let is_speculative = self.frames[0].source.points.is_speculative();
+        let source = || Rc::new(Source::of(module, body(), is_speculative));
+        let source = Rc::clone(self.sources.entry(callee).or_insert_with(source));
         let frame = self.add_frame(callee, source, Some((caller, position)), weight);
-        self.frames[caller.index()].inlined.insert(position, frame);
+        let calls = &mut self.frames[caller.index()].calls;
+        match (arm, calls.get_mut(&position)) {
+            (Some(arm), Some(PlannedCall::Guarded { arms, .. })) => arms[arm].1 = Some(frame),
+            _ => _ = calls.insert(position, PlannedCall::Inlined(frame)),
+        }
     }
 
     /// Adds a virtual frame, whose calls are candidates from then on.
@@ -112,19 +137,44 @@ impl<'m> Planner<'m, '_> {
         weight: u32,
     ) -> FrameIndex {
         let frame = FrameIndex::new(self.frames.len());
-        let inlined = BTreeMap::new();
-        self.frames.push(PlannedFrame { function, source: Rc::clone(&source), caller, inlined, weight });
-        if self.callers(frame).count() <= usize::from(self.budget.depth) {
-            source.calls.iter().for_each(|&call| self.add_candidate(frame, call));
+        let calls = BTreeMap::new();
+        self.frames.push(PlannedFrame { function, source: Rc::clone(&source), caller, calls, weight });
+        for &call in &source.calls {
+            match call.callee {
+                Callee::Function(callee) => self.add_candidate(frame, call, callee, None),
+                Callee::Indirect(signature) => self.guard(frame, call, signature),
+            }
         }
         frame
     }
 
-    fn add_candidate(&mut self, caller: FrameIndex, call: DirectCall) {
-        let DirectCall { position, callee, weight } = call;
+    /// Compares an indirect call of `signature` with its targets, if some are known; those may be inlined.
+    fn guard(&mut self, caller: FrameIndex, call: Call, signature: SignatureIndex) {
+        let function = self.frames[caller.index()].function;
+        let Some(known) = (self.targets)(function, call.position) else { return };
+        let fits = |&target: &FunctionIndex| self.module.function(target).signature == signature;
+        let targets: Vec<FunctionIndex> = known.functions.iter().copied().filter(fits).collect();
+        if targets.is_empty() {
+            return;
+        }
+        let arms = targets.iter().map(|&target| (target, None)).collect();
+        let is_speculative = self.frames[0].source.points.is_speculative();
+        let has_others = known.has_others || targets.len() < known.functions.len() || !is_speculative;
+        let guarded = PlannedCall::Guarded { arms, has_others };
+        self.frames[caller.index()].calls.insert(call.position, guarded);
+        for (arm, target) in targets.into_iter().enumerate() {
+            self.add_candidate(caller, call, target, Some(arm));
+        }
+    }
+
+    fn add_candidate(&mut self, caller: FrameIndex, call: Call, callee: FunctionIndex, arm: Option<usize>) {
+        let Call { position, weight, .. } = call;
         let again = self.callers(caller).filter(|frame| frame.function == callee).count();
         // Calls of a function with several bodies do not always enter the same.
-        if again > usize::from(self.budget.recursion) || self.module.has_alternatives(callee) {
+        if again > usize::from(self.budget.recursion)
+            || self.callers(caller).count() > usize::from(self.budget.depth)
+            || self.module.has_alternatives(callee)
+        {
             return;
         }
         let Some(body) = inlinable(self.module, callee, self.budget.callee) else { return };
@@ -133,7 +183,7 @@ impl<'m> Planner<'m, '_> {
         let merit = (u64::from(weight) << 16) / u64::from(size);
         let seen = Reverse(self.seen);
         self.seen += 1;
-        self.candidates.push(Candidate { merit, seen, caller, position, callee, size, weight });
+        self.candidates.push(Candidate { merit, seen, caller, position, arm, callee, size, weight });
     }
 
     /// `frame` and its callers, outwards.

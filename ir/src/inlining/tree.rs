@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::index::{FunctionIndex, Register};
-use crate::point::Point;
+use crate::index::{Block, FunctionIndex, Register};
+use crate::point::{Point, Position};
 
 crate::index::index!(
     /// A virtual frame of a merged body. The first is that of the function itself.
@@ -25,17 +25,60 @@ pub struct VirtualFrame {
     pub offset: u32,
 }
 
-/// The virtual frames of a merged body, and for each of its points the innermost one there.
+/// What a block of a merged body is made of: instructions of one block of a virtual frame's body. Copies may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) frame: FrameIndex,
+    pub(super) block: Block,
+    /// The first of the instructions.
+    pub(super) first: usize,
+    /// What ends the part: the next call that is inlined or guarded, or the terminator, which counts as the last
+    /// instruction.
+    pub(super) end: usize,
+    pub(super) part: Part,
+}
+
+/// What a block of a merged body does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The instructions before the end. If that is a guarded call, it compares it with the first of its targets.
+    Code,
+    /// It compares the guarded call at the end with the target of that number, which is not the first.
+    Test(usize),
+    /// It calls that target.
+    Arm(usize),
+    /// It calls what is none of the targets.
+    Others,
+}
+
+/// The virtual frames of a merged body, what its blocks are made of, and for each of its points the innermost frame there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InlineTree {
     frames: Box<[VirtualFrame]>,
+    /// Per block of the merged body.
+    origins: Box<[Origin]>,
     /// Per point of the merged body, the innermost virtual frame, and its point.
     points: Box<[(FrameIndex, Point)]>,
 }
 
 impl InlineTree {
-    pub(super) fn new(frames: Vec<VirtualFrame>, points: Vec<(FrameIndex, Point)>) -> InlineTree {
-        InlineTree { frames: frames.into(), points: points.into() }
+    pub(super) fn new(
+        frames: Vec<VirtualFrame>,
+        origins: Vec<Origin>,
+        points: Vec<(FrameIndex, Point)>,
+    ) -> InlineTree {
+        InlineTree { frames: frames.into(), origins: origins.into(), points: points.into() }
+    }
+
+    pub(super) fn origin(&self, block: Block) -> Origin {
+        self.origins[block.index()]
+    }
+
+    /// What ends `block` of the merged body: the function, and the position in its body, of a terminator, or of a call that
+    /// is inlined or guarded.
+    pub fn end(&self, block: Block) -> (FunctionIndex, Position) {
+        let Origin { frame, block, end, .. } = self.origin(block);
+        (self.frame(frame).function, Position { block, index: end })
     }
 
     /// All virtual frames, callers before their callees.
@@ -81,6 +124,7 @@ impl InlineTree {
 
     /// Bytes that it takes in memory.
     pub fn bytes(&self) -> usize {
-        size_of::<InlineTree>() + size_of_val(&*self.frames) + size_of_val(&*self.points)
+        let blocks = size_of_val(&*self.origins);
+        size_of::<InlineTree>() + size_of_val(&*self.frames) + blocks + size_of_val(&*self.points)
     }
 }

@@ -89,6 +89,7 @@
 //!             | "memory.size" | "memory.grow" rN | "memory.fill" rN "," rN "," rN
 //!             | "memory.copy" rN "," rN "," rN | "memory.init" dN "," rN "," rN "," rN | "data.drop" dN
 //!             | "table.get" tN "," rN | "table.set" tN "," rN "," rN | "table.size" tN
+//!             | "table.refers" tN "," rN "," name
 //!             | "table.grow" tN "," rN "," rN | "table.fill" tN "," rN "," rN "," rN
 //!             | "table.copy" tN "," tN "," rN "," rN "," rN
 //!             | "table.init" tN "," eN "," rN "," rN "," rN | "elem.drop" eN

@@ -87,6 +87,7 @@ impl Checker<'_> {
             I::TableGet { .. }
             | I::TableSet { .. }
             | I::TableSize { .. }
+            | I::TableRefers { .. }
             | I::TableGrow { .. }
             | I::TableFill { .. }
             | I::TableCopy { .. }
@@ -147,6 +148,11 @@ impl Checker<'_> {
             I::TableSize { table, dst } => {
                 self.table(table)?;
                 self.register(dst, I32)
+            }
+            I::TableRefers { table, dst, index, function } => {
+                self.table_of(table, Funcref)?;
+                self.function(function)?;
+                self.registers(&[dst, index], &[I32, I32])
             }
             I::TableGrow { table, dst, value, delta } => {
                 let ty = self.table(table)?;

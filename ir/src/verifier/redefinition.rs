@@ -175,7 +175,10 @@ fn each_mention(
     for (number, function) in module.functions.iter().enumerate() {
         let blocks = function.body().map_or(&[][..], |body| &body.blocks);
         for instruction in blocks.iter().flat_map(|block| &block.instructions) {
-            if let Instruction::Call { function, .. } | Instruction::RefFunc { function, .. } = instruction {
+            if let Instruction::Call { function, .. }
+            | Instruction::RefFunc { function, .. }
+            | Instruction::TableRefers { function, .. } = instruction
+            {
                 visit(Item::Function(FunctionIndex::new(number)), *function)?;
             }
         }

@@ -208,7 +208,7 @@ impl Generator<'_> {
         let table = TableIndex::new(self.index(tables.len())?);
         let ty = tables.get(table.index()).copied().unwrap_or(Type::Funcref);
         let reference = self.register(body, ty);
-        Some(match self.tape.below(8) {
+        Some(match self.tape.below(9) {
             0 => Instruction::TableGet { table, dst: reference, index: a },
             1 => Instruction::TableSet { table, index: a, value: reference },
             2 => Instruction::TableSize { table, dst: a },
@@ -228,6 +228,11 @@ impl Generator<'_> {
                 let segments: Vec<Type> = self.module.elements.iter().map(|segment| segment.ty).collect();
                 let segment = ElementIndex::new(self.index_of(&segments, ty)?);
                 Instruction::TableInit { table, segment, destination: a, source: b, length: c }
+            }
+            7 => {
+                let table = TableIndex::new(self.index_of(&tables, Type::Funcref)?);
+                let function = FunctionIndex::new(self.index(self.module.functions.len())?);
+                Instruction::TableRefers { table, dst: a, index: b, function }
             }
             _ => {
                 let segment = ElementIndex::new(self.index(self.module.elements.len())?);

@@ -159,12 +159,14 @@ pub struct FramesGone {
 }
 
 /// A guard that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FailedGuard {
     /// What it was there for.
     pub reason: DeoptReason,
-    /// The number of the block of the body that ends with it.
-    pub block: u32,
+    /// The function whose body has it: that of the version, or one that is inlined.
+    pub function: String,
+    /// Where in that body.
+    pub at: String,
     /// The number of the point where its frames continued.
     pub point: u32,
     /// How often.
@@ -323,11 +325,12 @@ impl Observer for Explain {
             }
             Event::Continued { to: Some(to), .. } => state.enter(to.code, |entered| entered.landings += 1),
             Event::GuardFailed { version, guard, is_forced } => {
-                state.change(version, |version| version.guard_failed(guard, is_forced));
+                let function = name(at, guard.function);
+                state.change(version, |version| version.guard_failed(guard, function, is_forced));
             }
             Event::ExitLinked { version, guard, to } => {
-                let to = to.id.0;
-                state.change(version, |version| version.failed_guard(guard).linked_to = Some(to));
+                let (to, function) = (to.id.0, name(at, guard.function));
+                state.change(version, |version| version.failed_guard(guard, function).linked_to = Some(to));
             }
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
@@ -460,19 +463,22 @@ impl State {
 }
 
 impl Version {
-    fn guard_failed(&mut self, guard: &Guard, is_forced: bool) {
-        let failed = self.failed_guard(guard);
+    /// A guard has failed that is in the body of `function`.
+    fn guard_failed(&mut self, guard: &Guard, function: String, is_forced: bool) {
+        let failed = self.failed_guard(guard, function);
         let count = if is_forced { &mut failed.forced } else { &mut failed.failed };
         *count += 1;
     }
 
-    fn failed_guard(&mut self, guard: &Guard) -> &mut FailedGuard {
-        let (block, point) = (guard.block.as_u32(), guard.point.as_u32());
+    fn failed_guard(&mut self, guard: &Guard, function: String) -> &mut FailedGuard {
+        let Guard { reason, at, point, .. } = *guard;
+        let (at, point) = (at.to_string(), point.as_u32());
         let failed = &mut self.explained.failed_guards;
-        let known = failed.iter().position(|known| (known.block, known.point) == (block, point));
-        let index = known.unwrap_or_else(|| {
-            let linked_to = None;
-            failed.push(FailedGuard { reason: guard.reason, block, point, failed: 0, forced: 0, linked_to });
+        let is_known = |known: &FailedGuard| {
+            (&known.function, &known.at, known.point, known.reason) == (&function, &at, point, reason)
+        };
+        let index = failed.iter().position(is_known).unwrap_or_else(|| {
+            failed.push(FailedGuard { reason, function, at, point, failed: 0, forced: 0, linked_to: None });
             failed.len() - 1
         });
         &mut failed[index]
@@ -545,7 +551,7 @@ fn deoptimization_loops(function: &ExplainedFunction) -> Vec<DeoptimizationLoop>
         of.made += 1;
         of.retired += u64::from(version.retired.is_some());
         of.compile_ns += version.compile_ns;
-        of.failed_guards.extend(&version.failed_guards);
+        of.failed_guards.extend_from_slice(&version.failed_guards);
     }
     // The last one that was made may be alive.
     loops

@@ -6,7 +6,7 @@ use osr_ir::{FunctionIndex, GlobalIndex, Point, PointKind, Register, TableIndex,
 
 use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
-use super::machine::{Counterpart, Machine, Stop};
+use super::machine::{Counterpart, Machine, Stop, Watched};
 use crate::error::{Exception, Trap};
 use crate::event::statistics::Place;
 use crate::event::{Continuation, Event, FrameState};
@@ -298,8 +298,9 @@ impl Follower {
         match points.kind(state.point) {
             PointKind::AfterCall => return self.arrives(execution, from, state),
             PointKind::Guard => {
-                let block = points.position(state.point).block;
-                self.machine.watch(Some((state.function, block, state.point)));
+                let &FrameState { function, point, .. } = state;
+                let (at, is_block) = (points.position(point), points.guard_block(point).is_some());
+                self.machine.watch(Some(Watched { function, at, is_block, point }));
                 let followed = self.arrives(execution, from, state);
                 self.machine.watch(None);
                 return followed;
@@ -342,12 +343,11 @@ impl Follower {
     }
 
     /// Whether the innermost frame may be the one that the execution has in `tier`, at the frame base `base`:
-    /// where a frame with that base is known, no other is, but one that is being entered and inlined into that.
+    /// where a frame with that base is known, no other is, but one that was inlined into that, with all in between.
     fn may_be(&self, tier: Tier, base: Option<u64>) -> bool {
         let Some(innermost) = self.machine.innermost() else { return false };
         let depth = base.and_then(|base| self.machine.depth_of(base));
-        let is_inlined =
-            |depth| depth + 1 == self.machine.depth() && innermost.counterpart == Counterpart::Entering;
+        let is_inlined = |depth| self.machine.are_entering(depth);
         depth.is_none_or(|depth| depth == self.machine.depth() || is_inlined(depth))
             && innermost.counterpart.may_be(tier, base)
     }

@@ -107,20 +107,43 @@ pub(crate) struct Machine {
     stop: Option<Stop>,
     /// The stop after that.
     next_stop: Option<Stop>,
-    /// A block that is stopped at, and the point that stands for it.
-    watched: Option<(FunctionIndex, Block, Point)>,
+    /// A place that is stopped at.
+    watched: Option<Watched>,
+    /// Whether the innermost frame has stopped there, and not moved since.
+    is_passed: bool,
+}
+
+/// Where a machine stops besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched {
+    /// The function whose body it is in.
+    pub(crate) function: FunctionIndex,
+    /// Before that instruction.
+    pub(crate) at: Position,
+    /// Whether that begins a block, which is stopped at before it is arrived at.
+    pub(crate) is_block: bool,
+    /// The point that it is.
+    pub(crate) point: Point,
 }
 
 impl Machine {
     /// A machine that executes `instance`, which no thread must execute meanwhile.
     pub(crate) fn new(instance: Arc<Instance>) -> Machine {
         let (frames, invocations) = (Vec::new(), Vec::new());
-        Machine { instance, frames, invocations, stop: None, next_stop: None, watched: None }
+        Machine {
+            instance,
+            frames,
+            invocations,
+            stop: None,
+            next_stop: None,
+            watched: None,
+            is_passed: false,
+        }
     }
 
-    /// From now on the machine stops where it enters that block of that function, at that point; or at no block.
-    pub(crate) fn watch(&mut self, block: Option<(FunctionIndex, Block, Point)>) {
-        self.watched = block;
+    /// From here on the machine stops there, too; or not.
+    pub(crate) fn watch(&mut self, watched: Option<Watched>) {
+        (self.watched, self.is_passed) = (watched, false);
     }
 
     /// The module with its state.
@@ -141,6 +164,12 @@ impl Machine {
     /// How many frames there are.
     pub(crate) fn depth(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Whether there are frames further in than the one at `depth`, and it is not known of any where the execution has it.
+    pub(crate) fn are_entering(&self, depth: usize) -> bool {
+        let inner = &self.frames[depth..];
+        !inner.is_empty() && inner.iter().all(|frame| frame.counterpart == Counterpart::Entering)
     }
 
     /// How many frames there are up to the one of compiled code with that base, inclusive.
@@ -219,7 +248,22 @@ impl Machine {
         self.stop = Some(Stop::Arrived(Points::entry()));
     }
 
+    /// The point where the innermost frame is to stop before it moves.
+    fn comes_to_watched(&mut self) -> Option<Point> {
+        let frame = self.innermost()?;
+        let here = (frame.function, Position { block: frame.block, index: frame.index });
+        let watched =
+            self.watched.filter(|watched| !watched.is_block && (watched.function, watched.at) == here);
+        let stops = watched.filter(|_| !self.is_passed);
+        self.is_passed = stops.is_some();
+        stops.map(|watched| watched.point)
+    }
+
     fn step(&mut self, instance: &Instance) {
+        if let Some(point) = self.comes_to_watched() {
+            self.stop = Some(Stop::EnteredBlock(point));
+            return;
+        }
         let frame = self.frame();
         let block = instance.body(frame.function).block(frame.block);
         let words = &instance.analysis(frame.function).words;
@@ -272,8 +316,10 @@ impl Machine {
         let arrived = if goes_back { Stop::Arrived } else { Stop::EnteredLoop };
         let arrival = points.header(target).map(arrived);
         match self.watched {
-            Some((watched, block, point)) if (watched, block) == (function, target) => {
-                (self.stop, self.next_stop) = (Some(Stop::EnteredBlock(point)), arrival);
+            Some(watched)
+                if watched.is_block && (watched.function, watched.at.block) == (function, target) =>
+            {
+                (self.stop, self.next_stop) = (Some(Stop::EnteredBlock(watched.point)), arrival);
             }
             _ => self.stop = arrival,
         }

@@ -153,7 +153,9 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
         let FunctionKind::Defined(body) = &mut function.kind else { continue };
         for instruction in body.blocks.iter_mut().flat_map(|block| &mut block.instructions) {
             match instruction {
-                Instruction::Call { function, .. } | Instruction::RefFunc { function, .. } => visit(function),
+                Instruction::Call { function, .. }
+                | Instruction::RefFunc { function, .. }
+                | Instruction::TableRefers { function, .. } => visit(function),
                 _ => {}
             }
         }

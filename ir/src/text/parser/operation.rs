@@ -216,6 +216,11 @@ impl Code<'_, '_> {
                 let [dst] = results.take(name)?;
                 Instruction::TableSize { table: self.table()?, dst }
             }
+            "table.refers" => {
+                let ([dst], table, [index]) = (results.take(name)?, self.table()?, self.more_registers()?);
+                self.parser.expect(",")?;
+                Instruction::TableRefers { table, dst, index, function: self.parser.function()? }
+            }
             "table.grow" => {
                 let ([dst], table) = (results.take(name)?, self.table()?);
                 let [value, delta] = self.more_registers()?;

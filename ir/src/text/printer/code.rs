@@ -121,6 +121,10 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
         I::Throw { tag } => write!(out, "throw {tag}"),
         I::ThrowRef { exception } => write!(out, "throw_ref {exception}"),
         I::CaughtRef { .. } => write!(out, "caught_ref"),
+        I::TableRefers { table, index, function, .. } => {
+            write!(out, "table.refers {table}, {index}, ")?;
+            write_function_reference(out, module, *function)
+        }
         I::Call { function, arguments, .. } => {
             write!(out, "call ")?;
             write_function_reference(out, module, *function)?;
