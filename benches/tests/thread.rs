@@ -288,6 +288,8 @@ fn a_sweep_continues_where_it_was_ended() {
         .iter()
         .map(|line| format!("{}{}{}{}", line["experiment"], line["mechanism"], line["seed"], line["part"]))
         .collect();
+    let command = format!("osr-bench sweep {plan} -o {results}");
+    assert!(lines(&results).iter().all(|line| line["command"] == *command), "a sweep makes it");
     all.sort();
     assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "nothing is there twice");
     sweep(&[]).prints("0 trials made, 8 were there already, 0 are left\n");

@@ -25,8 +25,8 @@ use crate::unwind_rows::UnwindRows;
 /// ```
 ///
 /// Its PC is not in the code, whose memory may be used for other code already: it is an address that no memory has, at which
-/// the version is described a second time. Where slots lead to landing tables (`bookkeeping` other than `ledger`) the debugger
-/// stops at the first hijacked frame.
+/// the version is described a second time. Where slots lead to landing tables (`bookkeeping` other than `ledger`) their code is
+/// there, and so a hijacked frame is shown as any other.
 ///
 /// [GDB's JIT interface]: https://sourceware.org/gdb/current/onlinedocs/gdb.html/JIT-Interface.html
 #[derive(Debug)]
@@ -102,6 +102,10 @@ impl Observer for Gdb {
 impl State {
     fn hijacked(&mut self, instance: &Instance, version: &CodeVersion, point: Point, slot: u64) {
         let Some(site) = version.frame_maps.sites().find(|site| site.point == point) else { return };
+        if version.described_bytes() > version.code_bytes {
+            // Its slot leads to a landing table, which is described with the code.
+            return;
+        }
         // Not every frame that is jumped over is told of: its slot may be another's by now.
         self.gone(slot);
         self.slots.insert(slot, key(instance, version));
@@ -139,7 +143,7 @@ struct Described {
 fn describe(instance: &Instance, version: &CodeVersion, start: u64, name: String) -> Described {
     // Without rows nobody can pass the frame; a debugger has the name all the same.
     let rows = instance.unwind_section(version, start).ok();
-    let code = start..start + u64::from(version.code_bytes);
+    let code = start..start + u64::from(version.described_bytes());
     let image = image(&name, code, rows.as_deref().unwrap_or_default());
     Described { _image: Registered::new(image), _rows: rows.map(UnwindRows::new) }
 }

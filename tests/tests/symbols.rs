@@ -3,7 +3,7 @@
 use std::backtrace::Backtrace;
 use std::sync::{Arc, Mutex};
 
-use osr_engine::{Delegates, HostCall, Imports};
+use osr_engine::{Delegates, HostCall, Imports, Settings};
 use osr_ir::Value;
 use osr_symbols::{Gdb, JitDump, PerfMap};
 use osr_tests::debugger;
@@ -120,6 +120,27 @@ fn a_debugger_shows_hijacked_frames() {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
         assert_eq!(trace.matches("[optimized,hijacked]").count(), NAMES.len(), "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+/// Their slots lead into the code's landing table.
+#[test]
+fn a_debugger_shows_frames_that_a_landing_table_is_for() {
+    let test = "a_debugger_shows_frames_that_a_landing_table_is_for";
+    if debugger::is_watching() {
+        let hijack = |call: &HostCall<'_>| {
+            assert_eq!(call.thread().hijack(|_| true).expect("a walk").frames, 4);
+            debugger::stop();
+        };
+        let settings = Settings { mechanism: "v8".parse().expect("a preset"), ..eager() };
+        let delegates = Delegates::observer(Arc::new(Gdb::new()));
+        let (_, thread) = start_with(GUEST, &settings, delegates, &acting(hijack));
+        assert_eq!(thread.invoke("outermost", &[Value::I32(5)]).expect("it returns"), [20]);
+        return;
+    }
+    if let Some(trace) = debugger::backtrace(test, &[]) {
+        assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
+        assert!(trace.contains(test), "{trace}");
     }
 }
 

@@ -107,10 +107,10 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     let missing: Vec<Planned> = planned.iter().copied().filter(is_missing).collect();
     let progress = output::progress(planned.len() as u64, options.quiet);
     progress.set_position((planned.len() - missing.len()) as u64);
+    let command = format!("osr-bench sweep {} -o {}", options.file.display(), options.output.display());
     let mut made = 0;
     for (repetition, experiment, mechanism) in missing.iter().take(options.trials.unwrap_or(usize::MAX)) {
         progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
-        let command = format!("osr-bench thread {} --quick", experiment.name);
         appender.append(&campaign.trial(experiment, *mechanism, *repetition, &command))?;
         made += 1;
         progress.inc(1);

@@ -43,7 +43,16 @@ impl LandingTable {
 
     /// What follows the code of a version with so many sites.
     pub(super) fn code(self, sites: usize) -> Vec<u8> {
-        landing_entries::code(if self.kept.is_some() { 1 } else { sites })
+        landing_entries::code(self.entries(sites))
+    }
+
+    fn entries(self, sites: usize) -> usize {
+        if self.kept.is_some() { 1 } else { sites }
+    }
+
+    /// Bytes of it behind the code of a version with so many sites.
+    pub(super) fn bytes(self, sites: usize) -> usize {
+        landing_entries::bytes(self.entries(sites))
     }
 
     /// What the slot of a hijacked frame at `site` of `version` holds.

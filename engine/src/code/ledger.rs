@@ -8,23 +8,27 @@
 //!   batches  | first hijack: ... r1 r0 |   | second hijack: ... r2 r1 r0 |
 //!                                   next ^                          next ^   where landings take from
 //!
-//!   record   | words from the slot to the end of the stack: 32 | site at which its frame is pending: 32 |
-//!   sites    | version, site | frames |     of each batch one for each return PC
+//!   record   | depth: 32 | site: 32 |     words from the slot to the end of the stack; where its frame is pending
+//!   sites    | version, site, depth of the outermost record |     of each batch one for each return PC
 //! ```
 //!
 //! Deep stacks are bound by memory, so records are small: however deep a stack is, its frames are pending at few
-//! sites.
+//! sites. A site is empty when its outermost record is taken, so that nothing is counted.
 //!
 //! What leaves the ledger is a token: a [`TakenRecord`] or what was [`Withdrawn`], which say how they end.
 
-use std::cell::Cell;
-use std::ops::Range;
+mod pcs;
+
+use std::cell::RefCell;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::{Site, Sources};
 use osr_ir::{FunctionIndex, Point, PointKind};
-use osr_stackwalk::{Frame, ReturnPc, ReturnPcs, ReturnSlot};
+use osr_stackwalk::{ReturnPc, ReturnSlot};
+
+pub(crate) use pcs::LedgerPcs;
 
 use crate::code::{CodeVersion, Registry};
 use crate::settings::CompiledTier;
@@ -50,7 +54,12 @@ pub(crate) struct PendingSite {
     words: usize,
     /// Whether the frames stand for several activations.
     has_chain: bool,
+    /// The depth of the outermost record in its batch.
+    outermost: u32,
 }
+
+/// The depth of no record.
+const NO_DEPTH: u32 = u32::MAX;
 
 impl PendingSite {
     /// Site `number` of `version`, which is of a body with so many registers.
@@ -60,7 +69,18 @@ impl PendingSite {
         let Site { return_offset, point, kind, .. } = site;
         let destination = None;
         let (words, has_chain) = (version.state_words(number, registers), version.has_chain(number));
-        PendingSite { version, return_offset, point, kind, number, destination, sources, words, has_chain }
+        PendingSite {
+            version,
+            return_offset,
+            point,
+            kind,
+            number,
+            destination,
+            sources,
+            words,
+            has_chain,
+            outermost: NO_DEPTH,
+        }
     }
 
     /// The same, where it is decided already that the frames land in `tier`.
@@ -159,33 +179,48 @@ pub(crate) struct TakenRecord {
     /// The address of the slot.
     pub(crate) slot: ReturnSlot,
     /// Where its frame was pending.
-    pub(crate) site: PendingSite,
-    /// How many other frames of its batch are pending there. Those with landing tables count one by one.
-    others: u32,
+    pub(crate) site: LentSite,
+    /// Whether no other frame of its batch is pending there. Those without records count one by one.
+    is_last: bool,
     unfinished: Unfinished,
 }
 
-impl TakenRecord {
-    /// Of a slot that is not in the ledger. Whether the frame counts as pending at the version of `site`.
-    pub(crate) fn unrecorded(slot: ReturnSlot, site: PendingSite, counts: bool) -> TakenRecord {
-        TakenRecord { slot, site, others: u32::from(!counts), unfinished: Unfinished }
-    }
+/// A site in the ledger, which does not change until the record is finished that was pending there.
+#[derive(Debug)]
+pub(crate) struct LentSite(*const PendingSite);
 
+impl Deref for LentSite {
+    type Target = PendingSite;
+
+    #[inline(always)]
+    fn deref(&self) -> &PendingSite {
+        // SAFETY: a batch keeps its sites, and the ledger its batches, until the record is finished: a landing
+        // hijacks nothing, and takes no other record.
+        unsafe { &*self.0 }
+    }
+}
+
+impl TakenRecord {
     /// The frame has landed, and is popped. Returns the version as [`Registry::site_is_empty`] does.
     #[inline(always)]
-    pub(crate) fn landed(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
-        self.finish(registry)
+    pub(crate) fn landed(self, ledger: &RefCell<Ledger>, registry: &Registry) -> Option<Arc<CodeVersion>> {
+        self.finish(ledger, registry)
     }
 
     /// The frame will not be returned to: a trap has jumped over it, or there was no stack for its landing.
-    pub(crate) fn dropped(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
-        self.finish(registry)
+    pub(crate) fn dropped(self, ledger: &RefCell<Ledger>, registry: &Registry) -> Option<Arc<CodeVersion>> {
+        self.finish(ledger, registry)
     }
 
     #[inline(always)]
-    fn finish(self, registry: &Registry) -> Option<Arc<CodeVersion>> {
+    fn finish(self, ledger: &RefCell<Ledger>, registry: &Registry) -> Option<Arc<CodeVersion>> {
         self.unfinished.finish();
-        if self.others == 0 { registry.site_is_empty(self.site.version()) } else { None }
+        if !self.is_last {
+            return None;
+        }
+        let emptied = registry.site_is_empty(self.site.version());
+        ledger.borrow_mut().drop_exhausted();
+        emptied
     }
 }
 
@@ -251,8 +286,6 @@ pub(crate) struct Batch {
     /// The first that is still pending.
     next: usize,
     sites: Vec<PendingSite>,
-    /// By site, the frames that are pending there. Not beside it: what changes at each landing is not copied.
-    frames: Vec<u32>,
     /// One past the last word of the stack.
     stack_end: u64,
 }
@@ -274,13 +307,20 @@ impl RecordWriter {
     /// Adds a record of `slot`, which is further out than all before. There must be room.
     #[inline(always)]
     pub(crate) fn write(&mut self, slot: ReturnSlot, site: PendingSiteId) {
-        let bytes = self.stack_end - slot.address();
-        debug_assert!(!self.is_full() && bytes < Batch::DEEPEST);
-        let record = Packed { depth: (bytes / 8) as u32, site };
+        debug_assert!(!self.is_full());
+        let record = Packed { depth: depth(self.stack_end, slot), site };
         // SAFETY: spare capacity of the batch, which nothing else has filled.
         unsafe { self.next.write(record) };
         self.next = self.next.wrapping_add(1);
     }
+}
+
+/// How deep `slot` is in the stack that ends at `stack_end`, in words.
+#[inline(always)]
+fn depth(stack_end: u64, slot: ReturnSlot) -> u32 {
+    let bytes = stack_end - slot.address();
+    debug_assert!(bytes < Batch::DEEPEST);
+    (bytes / 8) as u32
 }
 
 impl Batch {
@@ -290,7 +330,6 @@ impl Batch {
     /// Adds a site, which is not among them yet.
     pub(crate) fn add_site(&mut self, site: PendingSite) -> PendingSiteId {
         self.sites.push(site);
-        self.frames.push(0);
         PendingSiteId(self.sites.len() as u32 - 1)
     }
 
@@ -309,11 +348,16 @@ impl Batch {
         self.records.reserve(64);
     }
 
-    /// What `writer`, the last one, has written is part of the batch from now on. All of it is pending at `site`.
+    /// The record of `slot` is the outermost that was written of `site`. To be said before the batch is complete.
     #[inline(always)]
-    pub(crate) fn keep_written(&mut self, writer: RecordWriter, site: PendingSiteId) {
+    pub(crate) fn set_outermost(&mut self, site: PendingSiteId, slot: ReturnSlot) {
+        self.sites[site.index()].outermost = depth(self.stack_end, slot);
+    }
+
+    /// What `writer`, the last one, has written is part of the batch from now on.
+    #[inline(always)]
+    pub(crate) fn keep_written(&mut self, writer: RecordWriter) {
         let length = (writer.next as usize - self.records.as_ptr() as usize) / size_of::<Packed>();
-        self.frames[site.index()] += (length - self.records.len()) as u32;
         // SAFETY: the writer began with the vector's spare capacity, which is filled up to there.
         unsafe { self.records.set_len(length) };
     }
@@ -344,40 +388,26 @@ impl Batch {
     fn take(&mut self) -> TakenRecord {
         let packed = self.records[self.next];
         let Record { slot, site } = self.unpack(packed);
-        // Field by field, lest the gaps between them be copied, too.
-        let PendingSite {
-            version,
-            return_offset,
-            point,
-            kind,
-            number,
-            destination,
-            sources,
-            words,
-            has_chain,
-        } = *site;
-        let site = PendingSite {
-            version,
-            return_offset,
-            point,
-            kind,
-            number,
-            destination,
-            sources,
-            words,
-            has_chain,
+        let taken = TakenRecord {
+            slot,
+            site: LentSite(site),
+            is_last: site.outermost == packed.depth,
+            unfinished: Unfinished,
         };
-        let frames = &mut self.frames[packed.site.index()];
-        *frames -= 1;
-        let others = *frames;
         self.next += 1;
-        TakenRecord { slot, site, others, unfinished: Unfinished }
+        taken
+    }
+
+    /// Whether all records are taken.
+    fn is_exhausted(&self) -> bool {
+        self.next == self.records.len()
     }
 
     /// The sites at which frames are pending.
     fn occupied(&self) -> impl Iterator<Item = (PendingSiteId, &PendingSite)> {
         let ids = (0..).map(PendingSiteId);
-        ids.zip(&self.sites).filter(|(id, _)| self.frames[id.index()] > 0)
+        let innermost = self.records.get(self.next).map(|record| record.depth);
+        ids.zip(&self.sites).filter(move |(_, site)| innermost.is_some_and(|depth| site.outermost <= depth))
     }
 
     /// The versions of the frames, each as often as there are sites of it. Each counts at the version, which
@@ -389,29 +419,26 @@ impl Batch {
 
     /// Takes the records out whose version `is_kept` refuses; they still count at it.
     fn extract(&mut self, is_kept: impl Fn(&CodeVersion) -> bool) -> Batch {
-        let leaving: Vec<PendingSiteId> =
-            self.occupied().filter(|(_, site)| !is_kept(site.version())).map(|(id, _)| id).collect();
+        let mut leaves = vec![false; self.sites.len()];
+        let leaving = self.occupied().filter(|(_, site)| !is_kept(site.version()));
+        leaving.for_each(|(id, _)| leaves[id.index()] = true);
         let mut extracted =
             Batch { sites: self.sites.clone(), stack_end: self.stack_end, ..Batch::default() };
-        extracted.frames.resize(self.frames.len(), 0);
-        for id in leaving {
-            extracted.frames[id.index()] = std::mem::take(&mut self.frames[id.index()]);
+        for (number, &leaves) in leaves.iter().enumerate() {
+            let without_it = if leaves { &mut self.sites } else { &mut extracted.sites };
+            without_it[number].outermost = NO_DEPTH;
         }
-        let leaves = |record: &Packed| extracted.frames[record.site.index()] > 0;
         self.records.drain(..self.next);
         self.next = 0;
-        extracted.records = self.records.extract_if(.., |record| leaves(record)).collect();
+        let of_those = |record: &mut Packed| leaves[record.site.index()];
+        extracted.records = self.records.extract_if(.., of_those).collect();
         extracted
     }
 
     /// Adds what is pending in `other`, in no order.
     fn append(&mut self, other: &Batch) {
         let mut ids = vec![PendingSiteId(u32::MAX); other.sites.len()];
-        for (id, site) in other.occupied() {
-            let new = self.add_site(*site);
-            self.frames[new.index()] = other.frames[id.index()];
-            ids[id.index()] = new;
-        }
+        other.occupied().for_each(|(id, site)| ids[id.index()] = self.add_site(*site));
         let pending = other.records[other.next..].iter();
         self.records.extend(pending.map(|record| Packed { site: ids[record.site.index()], ..*record }));
     }
@@ -419,7 +446,6 @@ impl Batch {
     fn clear(&mut self) {
         self.records.clear();
         self.sites.clear();
-        self.frames.clear();
         self.next = 0;
     }
 }
@@ -427,17 +453,19 @@ impl Batch {
 /// The records of one thread, in batches: one for each hijack, as its walk found them.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// The last one holds the innermost records; none is exhausted.
+    /// The last one holds the innermost records. None is exhausted, but that one while its last frame lands.
     batches: Vec<Batch>,
     /// Exhausted ones, kept so that a hijack does not allocate.
     spare: Vec<Batch>,
+    /// Where a frame lands that has no record.
+    unrecorded: Option<PendingSite>,
     stack_end: u64,
 }
 
 impl Ledger {
     /// That of a thread whose stack ends at `stack_end`.
     pub(crate) fn new(stack_end: u64) -> Ledger {
-        Ledger { batches: Vec::new(), spare: Vec::new(), stack_end }
+        Ledger { batches: Vec::new(), spare: Vec::new(), unrecorded: None, stack_end }
     }
 
     /// How many slots are hijacked.
@@ -464,18 +492,21 @@ impl Ledger {
     /// Takes the innermost record out.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<TakenRecord> {
-        let batch = self.batches.last_mut()?;
-        let record = batch.take();
-        if batch.next == batch.records.len() {
-            self.drop_batch();
-        }
-        Some(record)
+        Some(self.batches.last_mut()?.take())
+    }
+
+    /// A frame lands by `slot`, which has no record, as if it were pending at `site`. Whether it counts as pending at the
+    /// version.
+    pub(crate) fn unrecorded(&mut self, slot: ReturnSlot, site: PendingSite, counts: bool) -> TakenRecord {
+        let site = LentSite(self.unrecorded.insert(site));
+        TakenRecord { slot, site, is_last: counts, unfinished: Unfinished }
     }
 
     #[cold]
-    fn drop_batch(&mut self) {
-        let batch = self.batches.pop().expect("the one that is exhausted");
-        self.recycle(batch);
+    fn drop_exhausted(&mut self) {
+        if let Some(exhausted) = self.batches.pop_if(|batch| batch.is_exhausted()) {
+            self.recycle(exhausted);
+        }
     }
 
     fn recycle(&mut self, mut batch: Batch) {
@@ -525,73 +556,10 @@ impl Ledger {
         let records = self.batches.iter().flat_map(Batch::records);
         records.filter(|record| !is_kept(record.site.version())).for_each(restore);
         let batches = self.batches.iter_mut().map(|batch| batch.extract(&is_kept)).collect();
-        while let Some(empty) = self.batches.iter().position(|batch| batch.len() == 0) {
+        while let Some(empty) = self.batches.iter().position(Batch::is_exhausted) {
             let batch = self.batches.remove(empty);
             self.recycle(batch);
         }
         Withdrawn { batches, unfinished: Unfinished }
-    }
-}
-
-/// The return PCs of a thread, as its walkers need to know them. Walks go outwards, so the records of
-/// the hijacked slots that they meet come in order, too.
-#[derive(Debug)]
-pub(crate) struct LedgerPcs<'l> {
-    ledger: &'l Ledger,
-    /// Batches not yet passed, and the next record of the last of them.
-    position: Cell<(usize, usize)>,
-    /// The record that was found last.
-    found: Cell<Option<Record<'l>>>,
-    boundary: ReturnPc,
-    landing: ReturnPc,
-}
-
-impl<'l> LedgerPcs<'l> {
-    /// For one walk of the thread that `ledger` belongs to.
-    pub(crate) fn new(ledger: &'l Ledger) -> LedgerPcs<'l> {
-        LedgerPcs {
-            ledger,
-            position: Cell::new((ledger.batches.len(), 0)),
-            found: Cell::new(None),
-            boundary: ReturnPc::new(osr_stubs::x86_64::entry_return()),
-            landing: ReturnPc::new(osr_stubs::x86_64::landing_pc()),
-        }
-    }
-
-    /// The record of the hijacked slot that the walk has met last.
-    #[inline(always)]
-    pub(crate) fn found(&self) -> Option<Record<'l>> {
-        self.found.get()
-    }
-
-    /// The record of `slot`, if it is the one after the last that was asked for.
-    #[inline]
-    fn in_order(&self, slot: ReturnSlot) -> Option<Record<'l>> {
-        let (batches, next) = self.position.get();
-        let batch = self.ledger.batches[..batches].last()?;
-        let record = (next < batch.len()).then(|| batch.record(next)).filter(|record| record.slot == slot)?;
-        let exhausted = batch.len() == next + 1;
-        self.position.set(if exhausted { (batches - 1, 0) } else { (batches, next + 1) });
-        Some(record)
-    }
-}
-
-impl ReturnPcs for LedgerPcs<'_> {
-    #[inline(always)]
-    fn is_boundary(&self, pc: ReturnPc) -> bool {
-        pc == self.boundary
-    }
-
-    #[inline(always)]
-    fn is_landing(&self, pc: ReturnPc) -> bool {
-        pc == self.landing
-    }
-
-    #[inline]
-    fn original(&self, frame: Frame) -> Option<ReturnPc> {
-        let slot = frame.return_slot;
-        let record = self.in_order(slot).or_else(|| self.ledger.find(slot));
-        self.found.set(record);
-        record.map(|record| record.site.pc())
     }
 }

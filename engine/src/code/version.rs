@@ -246,9 +246,17 @@ impl CodeVersion {
         (pc - self.start) as u32
     }
 
-    /// The unwind rows of its code, if that begins at `start`.
+    /// Bytes from the start of its code at which its frames may be seen: of the code, and of the landing table behind it
+    /// where hijacked slots lead there.
+    pub fn described_bytes(&self) -> u32 {
+        let table = self.landings.map_or(0, |table| table.bytes(self.frame_maps.len()));
+        self.code_bytes + table as u32
+    }
+
+    /// The unwind rows of its code, if that begins at `start`. In its landing table they are what they are behind the
+    /// prologue: a hijacked frame is as the call has left it.
     pub(crate) fn unwind_rows_at(&self, start: u64) -> FrameDescriptionEntry {
-        self.unwind.to_fde(start, self.code_bytes)
+        self.unwind.to_fde(start, self.described_bytes())
     }
 
     /// Why the instruction at `pc` traps, if it is one that does, and the function that it is of: the version's own, or one

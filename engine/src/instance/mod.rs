@@ -42,6 +42,7 @@ use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate,
 use crate::instance::store::{Store, StoreState};
 use crate::memory::linear_memory::LinearMemory;
 use crate::memory::table::Table;
+use crate::settings::destination::Destination;
 use crate::settings::{Settings, Tier};
 use crate::thread::Thread;
 use crate::thread::observer::Observer;
@@ -60,6 +61,8 @@ pub struct Instance {
     thresholds: [u32; 3],
     /// What the interpreter's count of a function begins with.
     head_start: u32,
+    /// Where all frames land, if the policy says so.
+    landing: Option<Destination>,
     linked: LinkedModule,
     store: Arc<StoreState>,
     memory: Option<Arc<LinearMemory>>,
@@ -168,7 +171,7 @@ impl Instance {
         let registry = registry.map_err(out_of_memory("compiled code"))?;
         let has_own_policy = policy.is_some();
         let policy = policy::policy(policy, &settings);
-        let head_start = policy.head_start();
+        let (head_start, landing) = (policy.head_start(), policy.landing());
         let numbers = 0..first_number + functions as u32;
         let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
         let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;
@@ -190,6 +193,7 @@ impl Instance {
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
             functions: module.functions.iter().map(|_| FunctionState::new(head_start)).collect(),
             head_start,
+            landing,
             bodies: Bodies::of(&module),
             cells,
             coverage: settings.coverage.then(Coverage::default),
@@ -460,6 +464,12 @@ impl Instance {
     #[inline(always)]
     pub(crate) fn has_own_policy(&self) -> bool {
         self.has_own_policy
+    }
+
+    /// Where all frames land, if the policy says so.
+    #[inline(always)]
+    pub(crate) fn landing(&self) -> Option<Destination> {
+        self.landing
     }
 
     /// The policy's threshold of `tier`.

@@ -214,7 +214,7 @@ impl Thread {
                 let (version, function, point) = (site.version(), site.function(), site.point());
                 Event::Dropped { version, function, point, slot }
             });
-            if let Some(version) = record.dropped(self.instance().registry()) {
+            if let Some(version) = record.dropped(self.ledger(), self.instance().registry()) {
                 (self.hooks.emptied)(self, &version);
             }
         }

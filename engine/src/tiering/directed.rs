@@ -39,4 +39,9 @@ impl TieringPolicy for Directed {
             Destination::Cached(tier) | Destination::Compiled(tier) => Destination::Compiled(tier),
         }
     }
+
+    fn landing(&self) -> Option<Destination> {
+        let interpreted = self.frames == ActiveFrames::HijackToInterpreter;
+        interpreted.then_some(Destination::Interpreter)
+    }
 }

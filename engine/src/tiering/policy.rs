@@ -38,6 +38,12 @@ pub trait TieringPolicy: fmt::Debug + Send + Sync {
 
     /// A hijacked frame of `version` arrives in the landing stub; it resumes at `point`.
     fn land(&self, version: &CodeVersion, point: Point) -> Destination;
+
+    /// Where frames land, if that is the same for all: then the policy is not asked for [each](Self::land). Asked once, when
+    /// the instance is made.
+    fn landing(&self) -> Option<Destination> {
+        None
+    }
 }
 
 /// A function that may tier up: what is known of it. Times are estimates, in nanoseconds.
@@ -159,6 +165,10 @@ impl TieringPolicy for Ladder {
 
     fn land(&self, _version: &CodeVersion, _point: Point) -> Destination {
         self.landing
+    }
+
+    fn landing(&self) -> Option<Destination> {
+        Some(self.landing)
     }
 }
 

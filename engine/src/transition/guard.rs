@@ -14,7 +14,6 @@ use std::sync::Arc;
 use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::Context;
 
-use crate::code::ledger::TakenRecord;
 use crate::code::{CodeVersion, VersionState};
 use crate::event::{Cause, Event};
 use crate::thread::Thread;
@@ -56,7 +55,7 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
     if counts {
         version.add_pending_frames(1);
     }
-    let record = TakenRecord::unrecorded(slot, site, counts);
+    let record = thread.ledger().borrow_mut().unrecorded(slot, site, counts);
     if !is_frequent {
         return land_frame(thread, record, registers);
     }

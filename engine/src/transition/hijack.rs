@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
+use osr_stackwalk::{ReturnPc, ReturnSlot};
 
 use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
 use crate::code::{CodeVersion, SiteRef, VersionId, VersionState};
@@ -81,31 +81,36 @@ impl Thread {
         let pcs = LedgerPcs::new(&ledger);
         // Survives the change from site to site. In a run it is in machine registers.
         let mut writer = hijacking.batch.writer();
-        self.walk(&pcs).visit_runs(|frame, others| {
+        let walked = self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
             if unsafe { frame.return_slot.load() } == landing {
+                // The choice may panic.
+                hijacking.batch.keep_written(writer);
                 let record = pcs.found().expect("walks look through hijacked slots");
                 again += u64::from(choose(record.site.version(), record.site.number()));
                 return;
             }
-            let Decision { site, is_chosen } = hijacking.decide(frame.pc, &choose);
+            let Decision { site, is_chosen } = hijacking.decide(frame.pc, writer, &choose);
             if !is_chosen {
                 while others.next_frame().is_some() {}
                 return;
             }
             let mut run = writer;
-            let mut next = Some(frame);
-            while let Some(Frame { return_slot, .. }) = next {
+            let mut slot = frame.return_slot;
+            loop {
                 if run.is_full() {
-                    hijacking.batch.keep_written(run, site);
+                    hijacking.batch.keep_written(run);
                     run = hijacking.batch.writer();
                 }
-                hijack_slot(&mut run, return_slot, site, landing);
-                next = others.next_frame();
+                hijack_slot(&mut run, slot, site, landing);
+                let Some(next) = others.next_frame() else { break };
+                slot = next.return_slot;
             }
             writer = run;
-            hijacking.batch.keep_written(writer, site);
-        })?;
+            hijacking.batch.set_outermost(site, slot);
+        });
+        hijacking.batch.keep_written(writer);
+        walked?;
         let batch = hijacking.keep();
         let hijacked = Hijacked { frames: batch.len() as u64, again };
         drop(ledger);
@@ -163,7 +168,8 @@ impl Thread {
         let site = batch.add_site(site);
         let mut writer = batch.writer();
         writer.write(slot, site);
-        batch.keep_written(writer, site);
+        batch.set_outermost(site, slot);
+        batch.keep_written(writer);
         ledger.add(batch);
     }
 
@@ -249,11 +255,18 @@ impl<'i> Hijacking<'i> {
         Hijacking { instance, batch, decisions: PcCache::new(unused) }
     }
 
-    /// What becomes of a frame that `pc` returns to: `choose` is asked once for each PC.
+    /// What becomes of a frame that `pc` returns to: `choose` is asked once for each PC. It may panic: what `writer` has
+    /// written is in the batch by then.
     #[inline(always)]
-    pub(super) fn decide(&mut self, pc: ReturnPc, choose: impl Fn(&CodeVersion, u32) -> bool) -> Decision {
+    pub(super) fn decide(
+        &mut self,
+        pc: ReturnPc,
+        writer: RecordWriter,
+        choose: impl Fn(&CodeVersion, u32) -> bool,
+    ) -> Decision {
         let (instance, batch) = (self.instance, &mut self.batch);
         self.decisions.get(pc, |pc| {
+            batch.keep_written(writer);
             let found = instance.registry().site_at(pc);
             let SiteRef { version, site } =
                 found.expect("compiled frames are at sites of versions in memory");

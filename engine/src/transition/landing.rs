@@ -105,7 +105,7 @@ fn land_frame_from(
         thread.set_trap(TrapKind::StackExhausted, function, point);
         thread.observe(|| Event::Dropped { version, function, point, slot: record.slot.address() });
         leave(thread, &record, registers);
-        finish(thread, record.dropped(thread.instance().registry()), registers);
+        finish(thread, record.dropped(thread.ledger(), thread.instance().registry()), registers);
         return stubs::unwind_to_entry as *const u8;
     }
     if thread.watches_landings() && thread.instance().settings().checked {
@@ -141,7 +141,7 @@ pub(crate) fn complete(
 ) -> *const u8 {
     let target = resume(thread, &record, state, registers.callee_saved.rbp);
     leave(thread, &record, registers);
-    finish(thread, record.landed(thread.instance().registry()), registers);
+    finish(thread, record.landed(thread.ledger(), thread.instance().registry()), registers);
     target
 }
 
@@ -230,10 +230,15 @@ pub(super) fn destination(thread: &Thread, record: &TakenRecord) -> Destination 
     let forced = if thread.watches_landings() { forced(thread, record) } else { None };
     match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
-        None => thread.ask_policy(Destination::Interpreter, |policy| {
-            policy.land(record.site.version(), record.site.point())
-        }),
+        None => thread.instance().landing().unwrap_or_else(|| asked(thread, record)),
     }
+}
+
+/// Where the policy says that the frame is to continue.
+#[inline(never)]
+fn asked(thread: &Thread, record: &TakenRecord) -> Destination {
+    let (version, point) = (record.site.version(), record.site.point());
+    thread.ask_policy(Destination::Interpreter, |policy| policy.land(version, point))
 }
 
 /// The tier that the frame is forced to land in, if any that the mechanism allows.

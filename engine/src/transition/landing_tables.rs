@@ -167,7 +167,7 @@ impl Thread {
         });
         let Some(site) = site else { not_in_a_table(slot, entry) };
         self.table_landings().update(|slots| slots - 1);
-        Some(TakenRecord::unrecorded(slot, site, true))
+        Some(self.ledger().borrow_mut().unrecorded(slot, site, true))
     }
 
     /// A trap has jumped over frames, which may have been hijacked: counts those that are left.

@@ -8,7 +8,6 @@ use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::Context;
 
 use crate::code::SiteRef;
-use crate::code::ledger::TakenRecord;
 use crate::thread::Thread;
 use crate::transition::landing::land_frame;
 
@@ -29,6 +28,7 @@ pub(crate) unsafe extern "C" fn leave(context: *mut Context) -> *const u8 {
         None => site,
     };
     version.add_pending_frames(1);
-    let record = TakenRecord::unrecorded(ReturnSlot::below(registers.stack_pointer), site, true);
+    let slot = ReturnSlot::below(registers.stack_pointer);
+    let record = thread.ledger().borrow_mut().unrecorded(slot, site, true);
     land_frame(thread, record, registers)
 }

@@ -89,11 +89,12 @@ impl Thread {
                 hijacked.again += 1;
             } else {
                 let is_retired = |version: &CodeVersion, _| version.state() == VersionState::Retired;
-                let Decision { site, is_chosen } = hijacking.decide(pc, is_retired);
+                let mut writer = hijacking.batch.writer();
+                let Decision { site, is_chosen } = hijacking.decide(pc, writer, is_retired);
                 if visits == 0 || is_chosen {
-                    let mut writer = hijacking.batch.writer();
                     hijack_slot(&mut writer, return_slot, site, landing);
-                    hijacking.batch.keep_written(writer, site);
+                    hijacking.batch.set_outermost(site, return_slot);
+                    hijacking.batch.keep_written(writer);
                     hijacked.frames += 1;
                 }
             }

@@ -89,13 +89,11 @@ impl CompactRows {
     /// [`REGISTERS`](Self::REGISTERS), and its place in bytes from the frame base, where `rbp` is saved.
     #[inline(always)]
     pub fn saves(self) -> impl Iterator<Item = (usize, i32)> {
-        let mut registers = self.0 & 31;
         let mut place = FRAME_TO_CFA - 8 * (self.0 >> WORDS & 31) as i32;
-        std::iter::from_fn(move || {
-            let position = (registers != 0).then(|| registers.trailing_zeros() as usize)?;
-            registers &= registers - 1;
+        let is_saved = move |position: &usize| self.0 >> position & 1 != 0;
+        (0..Self::REGISTERS.len()).filter(is_saved).map(move |position| {
             place += 8;
-            Some((position, place - 8))
+            (position, place - 8)
         })
     }
 

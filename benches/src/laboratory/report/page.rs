@@ -217,9 +217,9 @@ fn mechanisms(records: &[Record]) -> Vec<&str> {
     names
 }
 
-/// `command`, which is of one mechanism, for all of them.
+/// `command` for all mechanisms, if it is of one.
 fn with_mechanisms<'n>(command: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let (head, rest) = command.split_once(" --mechanism ").unwrap_or((command, ""));
+    let Some((head, rest)) = command.split_once(" --mechanism ") else { return command.to_owned() };
     let names: String = names.map(|name| format!(" --mechanism {name}")).collect();
     let tail = rest.split_once(" --").map_or(String::new(), |(_, tail)| format!(" --{tail}"));
     format!("{head}{names}{tail}")

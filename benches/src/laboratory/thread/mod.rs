@@ -263,7 +263,13 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     for (repetition, experiment, mechanism) in trials {
         if !campaign.is_done(experiment, &mechanism, repetition, &records) {
             progress.set_message(format!("{}, {}", experiment.name, mechanism::name(&mechanism)));
-            let command = format!("osr-bench thread {} {}", experiment.name, options.effort());
+            let command = format!(
+                "osr-bench thread {} {} --mechanism {} --seed {}",
+                experiment.name,
+                options.effort(),
+                mechanism::name(&mechanism),
+                campaign.seed
+            );
             let found = campaign.trial(experiment, mechanism, repetition, &command);
             appender.as_mut().map_or(Ok(()), |appender| appender.append(&found))?;
             records.extend(found);
@@ -327,7 +333,7 @@ impl Campaign {
         parts.values().next().is_some_and(|&all| parts.len() == all)
     }
 
-    /// Makes one trial.
+    /// Makes one trial, as `command` does.
     pub(crate) fn trial(
         &self,
         experiment: &Experiment,
@@ -351,7 +357,7 @@ impl Campaign {
             part: (position + 1, parts),
             machine: self.machine.clone(),
             versions: self.versions.clone(),
-            command: format!("{command} --mechanism {mechanism} --seed {}", self.seed),
+            command: command.to_owned(),
         };
         findings.into_iter().enumerate().map(record).collect()
     }

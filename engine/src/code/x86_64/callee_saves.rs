@@ -28,9 +28,9 @@ pub(crate) unsafe fn restore(rows: CompactRows, registers: &mut Registers) {
     // SAFETY: the frame is live, and the rows say that a register is saved there.
     let saved = |place: i32| unsafe { *(frame_base.wrapping_add_signed(i64::from(place)) as *const u64) };
     let words = ptr::from_mut(registers).cast::<u64>();
-    for (position, place) in rows.saves() {
+    rows.saves().for_each(|(position, place)| {
         // SAFETY: the struct has a word for each register, in that order.
         unsafe { *words.add(position) = saved(place) };
-    }
+    });
     registers.rbp = saved(0);
 }

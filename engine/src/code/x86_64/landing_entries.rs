@@ -15,6 +15,12 @@ use super::entry_stub::TRAP_INSTRUCTION;
 /// Bytes of an entry.
 pub(crate) const BYTES: usize = 5;
 
+/// Bytes of so many entries, and of what stands around them.
+pub(crate) fn bytes(entries: usize) -> usize {
+    const AROUND: usize = 1 + 6 + size_of::<u64>();
+    AROUND + entries * BYTES
+}
+
 /// So many entries, and what stands around them.
 pub(crate) fn code(entries: usize) -> Vec<u8> {
     let mut code = vec![TRAP_INSTRUCTION];
@@ -25,5 +31,6 @@ pub(crate) fn code(entries: usize) -> Vec<u8> {
     }
     code.extend([0xff, 0x25, 0, 0, 0, 0]);
     code.extend(osr_stubs::x86_64::landing_from_table().to_le_bytes());
+    debug_assert_eq!(code.len(), bytes(entries));
     code
 }
