@@ -23,7 +23,7 @@ use thiserror::Error;
 use super::isa::isa;
 use super::source::{Merged, Source};
 use super::trap_site::trap_sites;
-use super::{invalidation_point, pad, safepoint, translate};
+use super::{compared_in_memory, invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
 use crate::frame_map::{FrameMaps, VirtualFrames};
 use crate::guard::Guard;
@@ -281,11 +281,13 @@ impl Compiler {
             }
         }
         let mut code = compiled.code_buffer().to_vec();
+        compared_in_memory::replace(&mut code, compiled);
+        let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
+        let polls = has_poll_sites.then(|| Box::new(PollSites::of(&code, compiled)));
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
         }
         let trap_sites = trap_sites(source, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?;
-        let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         Ok(CompiledBody {
             code: code.into(),
             frame_maps: maps.frame_maps,
@@ -302,7 +304,7 @@ impl Compiler {
             direct_calls: direct_calls(compiled, names),
             guards: guards.into(),
             speculation: None,
-            polls: has_poll_sites.then(|| Box::new(PollSites::of(compiled))),
+            polls,
             unwind,
         })
     }

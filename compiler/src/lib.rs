@@ -72,6 +72,7 @@
 mod analysis;
 mod call;
 pub mod calling_convention;
+mod compared_in_memory;
 mod compiler;
 pub mod frame_map;
 mod guard;

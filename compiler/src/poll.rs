@@ -15,7 +15,7 @@
 //! the value that requests polls.
 //!
 //! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
-//! block. An ordinary call would clobber the vector registers: the stub preserves every register. A use of
+//! block. An ordinary call would clobber the vector registers: the stub preserves every register, and has no argument. A use of
 //! the frame state inside the loop, be it never executed, weighs as much as any other there, and pushes
 //! values that the loop needs out of their registers: so the state is needed only where the frame is left for
 //! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
@@ -152,13 +152,9 @@ impl Translator<'_, '_> {
         self.fill_poll(cold, point, next);
     }
 
-    /// The comparison and the branch of the poll at `point`. If they are to be overwritten, their machine code is found by
-    /// its location.
+    /// The comparison and the branch of the poll at `point`, whose machine code is found by its location.
     fn branch_at_poll(&mut self, point: Point, condition: IntCC, [yes, no]: [ir::Block; 2]) {
-        self.at(Some(point));
-        if self.checks.is_overwritten() {
-            self.builder.set_srcloc(Origin::Poll(point).location());
-        }
+        self.builder.set_srcloc(Origin::Poll(point).location());
         let condition = self.compare_request(condition);
         self.builder.ins().brif(condition, yes, &[], no, &[]);
         self.at(Some(point));
@@ -226,13 +222,11 @@ impl Translator<'_, '_> {
         (call, safepoint)
     }
 
-    /// Calls the stub, which preserves every register.
+    /// Calls the stub, which preserves every register, and needs nothing in any.
     fn call_poll(&mut self) -> ir::Inst {
         let stub = self.context_word(offset_of!(Context, poll_stub));
-        let mut signature = ir::Signature::new(CallConv::PreserveAll);
-        signature.params.push(AbiParam::new(types::I64));
-        let signature = self.builder.import_signature(signature);
-        self.builder.ins().call_indirect(signature, stub, &[self.context])
+        let signature = self.builder.import_signature(ir::Signature::new(CallConv::PreserveAll));
+        self.builder.ins().call_indirect(signature, stub, &[])
     }
 
     /// A word of the context, now.

@@ -50,11 +50,11 @@ const LOAD: [u8; 2] = [0x85, 0x05];
 const LOAD_BYTES: u32 = 6;
 
 impl PollSites {
-    /// The polls in `compiled`, which are to be overwritten.
-    pub(super) fn of(compiled: &CompiledCode) -> PollSites {
+    /// The polls in `code`, which is that of `compiled`. They are to be overwritten.
+    pub(super) fn of(code: &[u8], compiled: &CompiledCode) -> PollSites {
         let polls = Origins::of(compiled).polls();
         let read = |ranges: &Vec<Range<u32>>| {
-            ranges.iter().find_map(|range| read(compiled.code_buffer(), range.clone()))
+            ranges.iter().find_map(|range| read(code, range.clone()))
         };
         let mut sites: Vec<PollSite> = polls.values().filter_map(read).collect();
         sites.sort_by_key(|site| site.offset);
@@ -139,7 +139,9 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
     let (before, rest) = instructions.split_at(comparison);
     let [compare, branch, rest @ ..] = rest else { return None };
     // A load that is apart from it may stay: what it loads is used by nothing else.
-    let load = before.last().filter(|load| loads_limit(load, compare));
+    let load = before.last().filter(|load| {
+        compare.op0_kind() == OpKind::Register && loads_limit(load, compare.op0_register())
+    });
     let jump = rest.first().filter(|jump| jump.is_jmp_short_or_near());
     if !branch.is_jcc_short_or_near() {
         return None;
@@ -156,7 +158,7 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
 }
 
 /// Whether `instruction` compares a register, or a thread's stack limit, with what requests polls.
-fn compares_request(instruction: &Instruction) -> bool {
+pub(super) fn compares_request(instruction: &Instruction) -> bool {
     let compares = match instruction.op0_kind() {
         OpKind::Memory => is_limit(instruction),
         kind => kind == OpKind::Register,
@@ -167,18 +169,16 @@ fn compares_request(instruction: &Instruction) -> bool {
         && instruction.immediate(1) == POLL_REQUEST
 }
 
-/// Whether `instruction` loads a thread's stack limit into the register that `comparison` compares.
-fn loads_limit(instruction: &Instruction, comparison: &Instruction) -> bool {
+/// Whether `instruction` loads a thread's stack limit into `register`.
+pub(super) fn loads_limit(instruction: &Instruction, register: IcedRegister) -> bool {
     instruction.mnemonic() == Mnemonic::Mov
-        && comparison.op0_kind() == OpKind::Register
-        && (instruction.op0_kind(), instruction.op0_register())
-            == (OpKind::Register, comparison.op0_register())
+        && (instruction.op0_kind(), instruction.op0_register()) == (OpKind::Register, register)
         && instruction.op1_kind() == OpKind::Memory
         && is_limit(instruction)
 }
 
 /// Whether the memory operand of `instruction`, which is of a poll, is a thread's stack limit.
-fn is_limit(instruction: &Instruction) -> bool {
+pub(super) fn is_limit(instruction: &Instruction) -> bool {
     instruction.memory_displacement64() == offset_of!(Context, stack_limit) as u64
         && instruction.memory_index() == IcedRegister::None
         && !matches!(instruction.memory_base(), IcedRegister::RSP | IcedRegister::RIP)

@@ -21,7 +21,7 @@ use osr_stubs::Context;
 
 use super::Pass;
 use super::assembler::{Label, emit};
-use super::machine::{self, CONTEXT, Condition, PROFILE, RAX, RDI, RSP, SCRATCH, Width};
+use super::machine::{self, Condition, PROFILE, RAX, RSP, SCRATCH};
 use super::memory::context_field;
 use crate::profile::Profile;
 
@@ -120,7 +120,6 @@ impl Pass<'_> {
                     self.assembler.trap(TrapKind::UninitializedElement);
                 }
                 ColdCode::Poll { back } => {
-                    self.assembler.move_gpr(Width::Bits64, RDI, CONTEXT);
                     emit!(self.assembler, callq_m(context_field(offset_of!(Context, poll_stub))));
                     self.site(point.expect("polls are at points"), &[], &[]);
                     self.assembler.jump(back);

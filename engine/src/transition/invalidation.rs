@@ -10,6 +10,8 @@
 //! comes last, and has the code that is left [overwritten](super::invalidation_point), or [looked
 //! for](super::return_check).
 
+use std::cell::RefCell;
+use std::iter;
 use std::sync::Arc;
 
 use osr_stackwalk::{Frame, ReturnPc, ReturnPcs};
@@ -18,7 +20,7 @@ use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, VersionState};
 use crate::error::TransitionError;
 use crate::event::{Cause, Event, Replacement};
-use crate::settings::mechanism::ActiveFrames;
+use crate::settings::mechanism::{ActiveFrames, HijackDensity};
 use crate::thread::Thread;
 use crate::thread::walk::Walk;
 use crate::transition::pc_cache::PcCache;
@@ -35,6 +37,13 @@ pub struct Invalidated {
     pub code_bytes: u64,
 }
 
+impl Invalidated {
+    fn of(retired: &[Arc<CodeVersion>], frames: u64) -> Invalidated {
+        let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
+        Invalidated { versions: retired.len() as u64, frames, code_bytes }
+    }
+}
+
 impl Thread {
     /// Invalidates every version that has a frame on this thread's stack.
     ///
@@ -49,8 +58,28 @@ impl Thread {
     /// As [`Self::invalidate_active`], for another reason than that the host asks.
     pub(crate) fn invalidate_active_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
+        let mechanism = self.instance().settings().mechanism;
+        let is_dense = mechanism.hijacks() && mechanism.density == HijackDensity::EveryFrame;
+        if is_dense && self.hijacked_slots() == 0 {
+            return self.replacing(Replacement::Invalidation, cause, || self.invalidate_met(cause));
+        }
         let versions = self.active_versions()?;
         self.invalidate(&versions, cause)
+    }
+
+    /// Retires the version of each frame that a hijack meets, so that one walk does for both. No slot is hijacked before:
+    /// frames that are do not keep their version active.
+    fn invalidate_met(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
+        let retired = RefCell::new(Vec::new());
+        let hijacked = self.hijack_sites(cause, |version, _| {
+            if version.state() == VersionState::Current {
+                retired.borrow_mut().extend(self.retire(iter::once(version.handle()), cause));
+            }
+            true
+        });
+        let (frames, retired) = (hijacked?.frames, retired.into_inner());
+        self.reclaim_retired(&retired, cause)?;
+        Ok(Invalidated::of(&retired, frames))
     }
 
     /// Invalidates all code of the instance.
@@ -104,9 +133,8 @@ impl Thread {
     ) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
         let retired = self.retire(versions.iter().cloned(), cause);
-        let code_bytes = retired.iter().map(|version| u64::from(version.code_bytes)).sum();
         let frames = self.replace_retired_unseen(&retired, cause)?;
-        Ok(Invalidated { versions: retired.len() as u64, frames, code_bytes })
+        Ok(Invalidated::of(&retired, frames))
     }
 
     /// Retires those of `versions` that are current, and returns them: nothing new enters them.

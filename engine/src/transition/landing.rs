@@ -15,7 +15,7 @@ use osr_stackwalk::ReturnSlot;
 use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
 
 use crate::code::CodeVersion;
-use crate::code::ledger::TakenRecord;
+use crate::code::ledger::{PendingSite, TakenRecord};
 use crate::code::x86_64::callee_saves;
 use crate::event::{Continuation, Event};
 use crate::settings::destination::Destination;
@@ -23,7 +23,7 @@ use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;
 use crate::thread::pending::Landed;
-use crate::thread::phase::{Phase, PhaseGuard};
+use crate::thread::phase::Phase;
 use crate::tiering;
 use crate::transition::{state_pad, virtual_frames};
 
@@ -97,18 +97,47 @@ fn land_frame_from(
     registers: &mut LandingRegisters,
     write: impl FnOnce(&TakenRecord, &LandingRegisters, *mut u64),
 ) -> *const u8 {
-    let _landing = landing_phase(thread);
+    if thread.watches_landings() {
+        land_watched(thread, record, registers, write)
+    } else {
+        rebuild_frame(thread, record, registers, write, false)
+    }
+}
+
+/// The same where more is done than landing. Observers, if there are any, cannot walk the stack meanwhile. Whatever else is
+/// called by a landing finds the guest executing, which is enough to refuse.
+#[cold]
+#[inline(never)]
+fn land_watched(
+    thread: &Thread,
+    record: TakenRecord,
+    registers: &mut LandingRegisters,
+    write: impl FnOnce(&TakenRecord, &LandingRegisters, *mut u64),
+) -> *const u8 {
+    let _landing = thread.phase().enter(Phase::Landing);
+    rebuild_frame(thread, record, registers, write, true)
+}
+
+/// Either of them. `is_watched` is a constant, as in what follows: what watches is not in the way of what does not.
+#[inline(always)]
+fn rebuild_frame(
+    thread: &Thread,
+    record: TakenRecord,
+    registers: &mut LandingRegisters,
+    write: impl FnOnce(&TakenRecord, &LandingRegisters, *mut u64),
+    is_watched: bool,
+) -> *const u8 {
     let version = record.site.version();
     let (window, words) = (thread.values().top(), record.site.words());
     if !thread.values().fits(window, words) {
         let (function, point) = (record.site.function(), record.site.point());
         thread.set_trap(TrapKind::StackExhausted, function, point);
         thread.observe(|| Event::Dropped { version, function, point, slot: record.slot.address() });
-        leave(thread, &record, registers);
+        leave(thread, &record, registers, is_watched);
         finish(thread, record.dropped(thread.ledger(), thread.instance().registry()), registers);
         return stubs::unwind_to_entry as *const u8;
     }
-    if thread.watches_landings() && thread.instance().settings().checked {
+    if is_watched && thread.instance().settings().checked {
         poison_window(window, words);
     }
     write(&record, registers, window);
@@ -121,26 +150,32 @@ fn land_frame_from(
     if let Some(address) = version.pad(record.site.number()) {
         return state_pad::begin(thread, record, address, state, registers);
     }
-    complete(thread, record, state, registers)
+    complete(thread, record, state, registers, is_watched)
 }
 
-/// So that observers, if there are any, cannot walk the stack. Whatever else is called by a landing finds the
-/// guest executing, which is enough to refuse.
-#[inline(always)]
-pub(crate) fn landing_phase(thread: &Thread) -> Option<PhaseGuard<'_>> {
-    thread.watches_landings().then(|| thread.phase().enter(Phase::Landing))
-}
-
-/// Continues where `record` lands, with its frame state.
-#[inline(always)]
-pub(crate) fn complete(
+/// The frame of `record`, whose pad was executed, continues where it lands, with its frame state.
+pub(crate) fn complete_from_pad(
     thread: &Thread,
     record: TakenRecord,
     state: &[u64],
     registers: &mut LandingRegisters,
 ) -> *const u8 {
-    let target = resume(thread, &record, state, registers.callee_saved.rbp);
-    leave(thread, &record, registers);
+    let is_watched = thread.watches_landings();
+    let _landing = is_watched.then(|| thread.phase().enter(Phase::Landing));
+    complete(thread, record, state, registers, is_watched)
+}
+
+/// Continues where `record` lands, with its frame state.
+#[inline(always)]
+fn complete(
+    thread: &Thread,
+    record: TakenRecord,
+    state: &[u64],
+    registers: &mut LandingRegisters,
+    is_watched: bool,
+) -> *const u8 {
+    let target = resume(thread, &record, state, registers.callee_saved.rbp, is_watched);
+    leave(thread, &record, registers, is_watched);
     finish(thread, record.landed(thread.ledger(), thread.instance().registry()), registers);
     target
 }
@@ -157,13 +192,13 @@ fn finish(thread: &Thread, version: Option<Arc<CodeVersion>>, registers: &Landin
 
 /// Prepares what the stub does last: it pops the frame of `record`.
 #[inline(always)]
-fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters) {
+fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters, is_watched: bool) {
     let version = record.site.version();
     let frame_base = registers.callee_saved.rbp;
     // SAFETY: the frame is of the version, and whole.
     unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
     registers.stack_pointer = frame_base + 8;
-    if thread.watches_landings() {
+    if is_watched {
         left(thread, record.slot, registers);
     }
 }
@@ -185,18 +220,25 @@ fn left(thread: &Thread, slot: ReturnSlot, registers: &LandingRegisters) {
 /// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, continues: in a
 /// continuation, or by the interpreter's thunk.
 #[inline(always)]
-fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64) -> *const u8 {
-    if record.site.has_chain() {
-        return virtual_frames::resume(thread, record, state, frame_base);
+fn resume(
+    thread: &Thread,
+    record: &TakenRecord,
+    state: &[u64],
+    frame_base: u64,
+    is_watched: bool,
+) -> *const u8 {
+    let site = &*record.site;
+    if site.has_chain() {
+        return virtual_frames::resume(thread, (record.slot, site), state, frame_base);
     }
-    let (version, point) = (record.site.version(), record.site.point());
+    let (version, point) = (site.version(), site.point());
     thread.count(|transitions| transitions.landings += 1);
-    let destination = destination(thread, record);
+    let destination = destination(thread, site, is_watched);
     let continuation = tiering::landing(thread, version.function, point, destination);
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
-    let (from, place) = (version.tier.into(), record.site.kind().into());
-    thread.count_move(from, to, place);
-    if thread.watches_landings() {
+    let place = site.kind().into();
+    thread.count_move(version.tier.into(), to, place);
+    if is_watched {
         thread.observe(|| Event::Landed {
             place,
             version,
@@ -206,8 +248,8 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
             to: continuation.map(|(code, tier)| Continuation { tier, code: code as u64 }),
             state: thread.frame_state(version.function, point, state),
         });
-        thread.cover(version, record.site.number(), to);
-        if record.site.destination().is_none() {
+        thread.cover(version, site.number(), to);
+        if site.destination().is_none() {
             thread.record_landing(destination, to);
         }
     }
@@ -223,31 +265,31 @@ fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64)
 /// Where the frame is to continue: as was decided when it was hijacked, or as is forced, or as the policy
 /// says.
 #[inline(always)]
-pub(super) fn destination(thread: &Thread, record: &TakenRecord) -> Destination {
-    if let Some(tier) = record.site.destination() {
+pub(super) fn destination(thread: &Thread, site: &PendingSite, is_watched: bool) -> Destination {
+    if let Some(tier) = site.destination() {
         return Destination::Compiled(tier);
     }
-    let forced = if thread.watches_landings() { forced(thread, record) } else { None };
+    let forced = if is_watched { forced(thread, site) } else { None };
     match forced {
         Some(tier) => CompiledTier::try_from(tier).map_or(Destination::Interpreter, Destination::Compiled),
-        None => thread.instance().landing().unwrap_or_else(|| asked(thread, record)),
+        None => thread.instance().landing().unwrap_or_else(|| asked(thread, site)),
     }
 }
 
 /// Where the policy says that the frame is to continue.
 #[inline(never)]
-fn asked(thread: &Thread, record: &TakenRecord) -> Destination {
-    let (version, point) = (record.site.version(), record.site.point());
+fn asked(thread: &Thread, site: &PendingSite) -> Destination {
+    let (version, point) = (site.version(), site.point());
     thread.ask_policy(Destination::Interpreter, |policy| policy.land(version, point))
 }
 
 /// The tier that the frame is forced to land in, if any that the mechanism allows.
-fn forced(thread: &Thread, record: &TakenRecord) -> Option<Tier> {
+fn forced(thread: &Thread, site: &PendingSite) -> Option<Tier> {
     let landing = thread.transitions().landings;
     let frames = thread.instance().settings().mechanism.frames;
     let tier = match (&thread.instance().settings().stress, thread.instance().coverage()) {
         (Stress::Uncovered, Some(coverage)) => {
-            coverage.destination(record.site.version(), record.site.number(), mix(landing))
+            coverage.destination(site.version(), site.number(), mix(landing))
         }
         (stress, _) => stress.land(landing),
     };

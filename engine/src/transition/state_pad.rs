@@ -50,7 +50,6 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
     let thread = unsafe { &*context.cast::<Thread>() };
     // SAFETY: as at the landing; the pad does not know of them.
     let registers = unsafe { &mut (*context).landing };
-    let _landing = landing::landing_phase(thread);
     let PendingPad { record, expected } = thread.take_pending_pad();
     // SAFETY: where the first half has found room for so many, and the pad has stored them.
     let state = unsafe { std::slice::from_raw_parts(registers.state as *const u64, record.site.words()) };
@@ -63,7 +62,7 @@ pub(crate) unsafe extern "C" fn land_from_pad(context: *mut Context) -> *const u
             ("pad", state),
         );
     }
-    landing::complete(thread, record, state, registers)
+    landing::complete_from_pad(thread, record, state, registers)
 }
 
 /// Compares what locations yielded, `state`, with what slots yield, where both are recorded.

@@ -17,9 +17,10 @@
 
 use osr_compiler::frame_map::VirtualActivation;
 use osr_ir::PointKind;
+use osr_stackwalk::ReturnSlot;
 use osr_stubs::x86_64 as stubs;
 
-use crate::code::ledger::TakenRecord;
+use crate::code::ledger::PendingSite;
 use crate::event::statistics::Place;
 use crate::event::{Continuation, Event};
 use crate::interpreter::{self, Outcome, Start};
@@ -30,11 +31,16 @@ use crate::thread::pending::{Chain, Landed};
 use crate::tiering;
 use crate::transition::landing::destination;
 
-/// The frame at `frame_base`, which `record` is of, lands as several activations, whose state is `state`. Returns the code
-/// to jump to.
+/// The frame at `frame_base`, which was pending at `pending` and returned to through `slot`, lands as several activations,
+/// whose state is `state`. Returns the code to jump to.
 #[cold]
-pub(super) fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame_base: u64) -> *const u8 {
-    let (version, site) = (record.site.version(), record.site.number());
+pub(super) fn resume(
+    thread: &Thread,
+    (slot, pending): (ReturnSlot, &PendingSite),
+    state: &[u64],
+    frame_base: u64,
+) -> *const u8 {
+    let (version, site) = (pending.version(), pending.number());
     let mut activations = version.activations(site);
     let innermost = activations.next().expect("every frame is one of some activation");
     let mut waiting = thread.waiting().borrow_mut();
@@ -47,22 +53,22 @@ pub(super) fn resume(thread: &Thread, record: &TakenRecord, state: &[u64], frame
         transitions.landings += 1;
         transitions.virtual_frames += further as u64;
     });
-    let destination = destination(thread, record);
+    let destination = destination(thread, pending, thread.watches_landings());
     let continuation = continuation(thread, innermost, state.as_ptr().cast_mut(), destination);
     let to = tier(continuation);
-    let place = record.site.kind().into();
+    let place = pending.kind().into();
     thread.count_move(version.tier.into(), to, place);
     thread.observe(|| Event::Landed {
         place,
         version,
-        slot: record.slot.address(),
+        slot: slot.address(),
         frame: frame_base,
         further,
         to: announced(continuation),
         state: thread.frame_state(innermost.function, innermost.point, &state[innermost.offset..]),
     });
     thread.cover(version, site, to);
-    if record.site.destination().is_none() {
+    if pending.destination().is_none() {
         thread.record_landing(destination, to);
     }
     let (version, from) = (version.id, version.tier);

@@ -13,13 +13,13 @@
 //! | stub | on entry | on return |
 //! |---|---|---|
 //! | [`runtime_call`] | `rdi` context, `rsi`, `rdx`, `rcx` operands, `r8` immediate, `r9` operation | `rax` result, a word; caller-saved registers are clobbered |
-//! | [`poll`] | `rdi` context | every register as on entry |
+//! | [`poll`] | nothing | every register as on entry |
 //! | [`left_poll`] | `rdi` context | never: it lands |
 
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use super::macros::{each_xmm, exit_stub, frame};
+use super::macros::{each_xmm, exit_stub, frame, load_current_context};
 use crate::context::{Context, Hooks};
 
 /// Calls [`Hooks::runtime`]. Arguments as that takes them; the result, a word, in `rax`.
@@ -51,10 +51,10 @@ pub unsafe extern "C" fn runtime_call() {
 ///
 /// ```text
 ///   rbp + 16 ──>| the compiled frame           |  rsp at the poll: the hook's second argument
-///               | return address               |
+///               | return address               |  Context::exit_slot
 ///   rbp ───────>| the compiled frame's rbp     |
-///               | rdi (Context*), rax, rcx,    |  the caller-saved registers; callee-saved ones
-///               | rdx, rsi, r8, r9, r10, r11   |  are preserved by the hook
+///               | rdi, rax, rcx, rdx, rsi,     |  the caller-saved registers; callee-saved ones
+///               | r8, r9, r10, r11             |  are preserved by the hook
 ///               | (padding)                    |
 ///               | xmm15                        |
 ///               | ...                          |  16 bytes each
@@ -62,15 +62,17 @@ pub unsafe extern "C" fn runtime_call() {
 /// ```
 ///
 /// An ordinary call would clobber every `xmm` register, and the allocator would keep the loop's floats
-/// in memory. Cranelift's scalar code uses the low 16 bytes of the vector registers at most.
+/// in memory. Cranelift's scalar code uses the low 16 bytes of the vector registers at most. Nor does the stub take an
+/// argument: the context in `rdi` here would be in `rdi` in the loop, moved there and back in each iteration.
 ///
 /// # Safety
-/// Entered by a call from compiled code with the context in `rdi`; `rsp` of the caller is 16-byte
-/// aligned at the call.
+/// Entered by a call from compiled code of the current context; `rsp` of the caller is 16-byte aligned at the call.
 #[unsafe(naked)]
 pub unsafe extern "C" fn poll() {
-    exit_stub!(
-        "push rdi", // at rbp - 8, where the way out finds it
+    naked_asm!(
+        ".cfi_startproc",
+        frame!(),
+        "push rdi",
         "push rax",
         "push rcx",
         "push rdx",
@@ -82,9 +84,15 @@ pub unsafe extern "C" fn poll() {
         // Nine words were pushed below an aligned rbp: one more aligns rsp again.
         "sub rsp, 256 + 8",
         each_xmm!("movups xmmword ptr [rsp + 16 * \\i], xmm\\i"),
+        // Where compiled code was left, as other exits store it.
+        load_current_context!("rdi"),
+        "mov rax, qword ptr [rbp]",
+        "mov qword ptr [rdi + {exit_frame}], rax",
+        "lea rax, [rbp + 8]",
+        "mov qword ptr [rdi + {exit_slot}], rax",
         "lea rsi, [rbp + 16]",
         "call qword ptr [rdi + {poll_hook}]",
-        "mov rdi, qword ptr [rbp - 8]",
+        load_current_context!("rdi"),
         "test al, al",
         "jz {unwind}",
         each_xmm!("movups xmm\\i, xmmword ptr [rsp + 16 * \\i]"),
@@ -100,7 +108,10 @@ pub unsafe extern "C" fn poll() {
         "pop rdi",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
-        "ret";
+        "ret",
+        ".cfi_endproc",
+        exit_frame = const offset_of!(Context, exit_frame),
+        exit_slot = const offset_of!(Context, exit_slot),
         poll_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, poll),
         unwind = sym super::enter::unwind_to_entry,
     )

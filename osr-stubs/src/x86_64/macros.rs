@@ -46,7 +46,7 @@ macro_rules! in_compiled_frame {
 
 /// A stub that leaves compiled code for the runtime: builds a [`frame`] and stores into the context in `rdi`
 /// where compiled code was left, which is where a walk of its frames starts. Then the given instructions, then
-/// their operands. Changes no register but `rsp` and `rbp`, so that `poll` can save all others.
+/// their operands. Changes no register but `rsp` and `rbp`.
 ///
 /// ```text
 ///   exit_slot ───────>| return address into the compiled frame |
