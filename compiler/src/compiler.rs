@@ -281,7 +281,7 @@ impl Compiler {
             }
         }
         let mut code = compiled.code_buffer().to_vec();
-        compared_in_memory::replace(&mut code, compiled);
+        compared_in_memory::replace(&mut code, compiled, settings.return_sites);
         let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         let polls = has_poll_sites.then(|| Box::new(PollSites::of(&code, compiled)));
         if settings.return_sites == ReturnSites::Overwritable {

@@ -2,10 +2,9 @@
 //!
 //! ```text
 //!   compiled:                  over it, a jump:    over it, a load from a page:
-//!     mov register, [limit]      jmp next            test eax, [page]
-//!     cmp register, -1           ...                 jmp next
-//!     jne next                                       ...
-//!     jmp cold
+//!     cmp [limit], -1            jmp next            test eax, [page]
+//!     jne next                   ...                 jmp next
+//!     jmp cold                                       ...
 //! ```
 //!
 //! What is in the other registers at `next` and at `cold` is what was there before the comparison, and nothing uses the

@@ -1,0 +1,193 @@
+//! Stack checks and polls of loops in machine code: comparisons with memory, where Cranelift compares copies.
+//!
+//! Cranelift merges no load into what a branch compares, and copies the stack pointer before it compares it. Both copies
+//! are of the comparison alone, so that one instruction can take their place: with the branch behind it, one operation of
+//! the processor's for three or four.
+//!
+//! ```text
+//!   stack check:   mov rax, [limit]                    loop:   mov rax, [limit]
+//!                  mov rcx, rsp                                cmp rax, -1
+//!                  cmp rcx, rax                                jne header
+//!                  jb  cold
+//!   instead:       cmp rsp, [limit]                            cmp [limit], -1
+//!                  jb  cold                                    jne header
+//! ```
+//!
+//! What is in their place has as many bytes. It is filled up with prefixes that do nothing, as assemblers do it to align
+//! branches: an instruction that does nothing would be one more.
+
+use std::mem::offset_of;
+use std::ops::Range;
+
+use cranelift_codegen::CompiledCode;
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+use osr_stubs::Context;
+
+use super::poll_sites::{compares_request, is_limit, loads_limit};
+use super::safepoint::Origins;
+use crate::settings::ReturnSites;
+
+/// A function checks the stack within so many instructions.
+const LOOKED_AT: usize = 32;
+
+/// A segment override, which has no meaning for a comparison.
+const PREFIX: u8 = 0x3e;
+
+/// Replaces the comparisons in `code`, which is that of `compiled`.
+pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: ReturnSites) {
+    // Where returns are checked, the copy of the stack pointer may be compared there, too.
+    if return_sites != ReturnSites::Checked {
+        replace_stack_check(code);
+    }
+    for range in Origins::of(compiled).polls().into_values().flatten() {
+        replace_poll(&mut code[range.start as usize..range.end as usize]);
+    }
+}
+
+fn decode(code: &[u8]) -> impl Iterator<Item = Instruction> {
+    Decoder::new(64, code, DecoderOptions::NONE).into_iter()
+}
+
+/// The stack check of the function that `code` begins with, if it is as expected.
+fn replace_stack_check(code: &mut [u8]) {
+    let instructions: Vec<Instruction> = decode(code).take(LOOKED_AT).collect();
+    let is_check = |pair: &[Instruction]| copies_stack_pointer(&pair[0]) && compares_copy(&pair[1], &pair[0]);
+    let Some(copy) = instructions.windows(2).position(is_check) else { return };
+    let (before, compare) = (&instructions[..copy], &instructions[copy + 1]);
+    let load = before.last().filter(|load| loads_limit(load, compare.op1_register()));
+    let start = load.unwrap_or(&instructions[copy]).ip() as usize;
+    let bytes = start..compare.next_ip() as usize;
+    let comparison = match (load, compare.op1_kind()) {
+        (Some(load), _) => with_stack_pointer(load.memory_base(), bytes.len()),
+        (None, OpKind::Memory) => with_stack_pointer(compare.memory_base(), bytes.len()),
+        (None, _) => {
+            let limit = compare.op1_register().number() as u8;
+            vec![0x48 | limit >> 3 << 2, 0x39, 0xc4 | (limit & 7) << 3]
+        }
+    };
+    overwrite(code, bytes, &comparison);
+}
+
+/// The poll in `code`, if it is as expected.
+fn replace_poll(code: &mut [u8]) {
+    let instructions: Vec<Instruction> = decode(code).collect();
+    let is_poll = |pair: &[Instruction]| {
+        compares_request(&pair[1])
+            && pair[1].op0_kind() == OpKind::Register
+            && loads_limit(&pair[0], pair[1].op0_register())
+    };
+    let Some([load, compare]) = instructions.array_windows().find(|pair| is_poll(&pair[..])) else { return };
+    let comparison = [&compare_memory(0x83, 7, load.memory_base(), false)[..], &[0xff]].concat();
+    overwrite(code, load.ip() as usize..compare.next_ip() as usize, &comparison);
+}
+
+/// `mov register, rsp`
+fn copies_stack_pointer(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Mov
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op1_kind() == OpKind::Register
+        && instruction.op1_register() == Register::RSP
+}
+
+/// Whether `instruction` compares what `copy` has copied with the limit, or with another register.
+fn compares_copy(instruction: &Instruction, copy: &Instruction) -> bool {
+    let is_compared = instruction.mnemonic() == Mnemonic::Cmp
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op0_register() == copy.op0_register();
+    is_compared
+        && match instruction.op1_kind() {
+            OpKind::Memory => is_limit(instruction),
+            kind => kind == OpKind::Register,
+        }
+}
+
+/// `cmp rsp, [base + limit]`, of at most so many bytes.
+fn with_stack_pointer(base: Register, bytes: usize) -> Vec<u8> {
+    let long = compare_memory(0x3b, 4, base, true);
+    if long.len() <= bytes { long } else { compare_memory(0x3b, 4, base, false) }
+}
+
+/// An instruction with that opcode, which compares `field`, a register or part of the opcode, with the limit in the context
+/// that `base` points to.
+fn compare_memory(opcode: u8, field: u8, base: Register, has_long_displacement: bool) -> Vec<u8> {
+    const LIMIT: i8 = offset_of!(Context, stack_limit) as i8;
+    let base = base.number() as u8;
+    // Processors fuse a comparison with an immediate and the branch behind it if there is no displacement.
+    let needs_displacement = LIMIT != 0 || base & 7 == 5;
+    let mode = if has_long_displacement { 2 } else { u8::from(needs_displacement) };
+    let mut bytes = vec![0x48 | base >> 3, opcode, mode << 6 | field << 3 | base & 7];
+    if base & 7 == 4 {
+        bytes.push(0x24);
+    }
+    match mode {
+        0 => {}
+        1 => bytes.push(LIMIT as u8),
+        _ => bytes.extend(i32::from(LIMIT).to_le_bytes()),
+    }
+    bytes
+}
+
+/// Has `comparison` where `bytes` of `code` are, unless it is longer.
+fn overwrite(code: &mut [u8], bytes: Range<usize>, comparison: &[u8]) {
+    let Some(padding) = bytes.len().checked_sub(comparison.len()) else { return };
+    let place = &mut code[bytes];
+    place[..padding].fill(PREFIX);
+    place[padding..].copy_from_slice(comparison);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of the instructions in `code`, as text.
+    fn text(code: &[u8]) -> Vec<String> {
+        decode(code).map(|instruction| instruction.to_string().replace("ds:", "")).collect()
+    }
+
+    #[test]
+    fn the_stack_pointer_is_compared_with_memory() {
+        // push rbp; mov rax, [rdi]; mov rcx, rsp; cmp rcx, rax; jb
+        let mut code = [0x55, 0x48, 0x8b, 7, 0x48, 0x89, 0xe1, 0x48, 0x39, 0xc1, 0x72, 0];
+        replace_stack_check(&mut code);
+        assert_eq!(text(&code), ["push rbp", "cmp rsp,[rdi]", "jb short 000000000000000Ch"]);
+        // mov rax, rsp; cmp rax, [r12]
+        let mut code = [0x48, 0x89, 0xe0, 0x49, 0x3b, 4, 0x24];
+        replace_stack_check(&mut code);
+        assert_eq!(text(&code), ["cmp rsp,[r12]"]);
+        // mov r9, [rdi]; mov rbx, rdi; mov rcx, rsp; cmp rcx, r9
+        let apart = [0x4c, 0x8b, 0x0f, 0x48, 0x89, 0xfb, 0x48, 0x89, 0xe1, 0x4c, 0x39, 0xc9];
+        let mut code = apart;
+        replace_stack_check(&mut code);
+        assert_eq!(text(&code), ["mov r9,[rdi]", "mov rbx,rdi", "cmp rsp,r9"]);
+    }
+
+    #[test]
+    fn a_poll_compares_memory() {
+        // mov rax, [rdi]; cmp rax, -1; jne
+        let mut code = [0x48, 0x8b, 7, 0x48, 0x83, 0xf8, 0xff, 0x75, 0];
+        replace_poll(&mut code);
+        assert_eq!(text(&code), ["cmp qword ptr [rdi],0FFFFFFFFFFFFFFFFh", "jne short 9"]);
+        // mov r8, [r13]; cmp r8, -1
+        let mut code = [0x4d, 0x8b, 0x45, 0, 0x49, 0x83, 0xf8, 0xff];
+        replace_poll(&mut code);
+        assert_eq!(text(&code), ["cmp qword ptr [r13],0FFFFFFFFFFFFFFFFh"]);
+    }
+
+    #[test]
+    fn what_compares_something_else_stays() {
+        // mov rax, rsp; cmp rcx, rax
+        let other_register = [0x48, 0x89, 0xe0, 0x48, 0x39, 0xc1];
+        // mov rax, rsp; cmp rax, [rdi + 8]
+        let other_word = [0x48, 0x89, 0xe0, 0x48, 0x3b, 0x47, 8];
+        for code in [&other_register[..], &other_word] {
+            let mut replaced = code.to_vec();
+            replace_stack_check(&mut replaced);
+            assert_eq!(replaced, code);
+        }
+        // mov rax, [rdi]; cmp rcx, -1
+        let mut code = [0x48, 0x8b, 7, 0x48, 0x83, 0xf9, 0xff];
+        let before = code;
+        replace_poll(&mut code);
+        assert_eq!(code, before);
+    }
+}
