@@ -52,9 +52,7 @@ impl PollSites {
     /// The polls in `code`, which is that of `compiled`. They are to be overwritten.
     pub(super) fn of(code: &[u8], compiled: &CompiledCode) -> PollSites {
         let polls = Origins::of(compiled).polls();
-        let read = |ranges: &Vec<Range<u32>>| {
-            ranges.iter().find_map(|range| read(code, range.clone()))
-        };
+        let read = |ranges: &Vec<Range<u32>>| ranges.iter().find_map(|range| read(code, range.clone()));
         let mut sites: Vec<PollSite> = polls.values().filter_map(read).collect();
         sites.sort_by_key(|site| site.offset);
         PollSites { others: (polls.len() - sites.len()) as u32, sites: sites.into() }
@@ -138,9 +136,9 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
     let (before, rest) = instructions.split_at(comparison);
     let [compare, branch, rest @ ..] = rest else { return None };
     // A load that is apart from it may stay: what it loads is used by nothing else.
-    let load = before.last().filter(|load| {
-        compare.op0_kind() == OpKind::Register && loads_limit(load, compare.op0_register())
-    });
+    let load = before
+        .last()
+        .filter(|load| compare.op0_kind() == OpKind::Register && loads_limit(load, compare.op0_register()));
     let jump = rest.first().filter(|jump| jump.is_jmp_short_or_near());
     if !branch.is_jcc_short_or_near() {
         return None;

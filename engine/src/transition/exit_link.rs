@@ -19,8 +19,8 @@ use crate::instance::Instance;
 use crate::settings::Settings;
 use crate::settings::failing_guards::FailingGuards;
 use crate::thread::Thread;
+use crate::thread::phase::Phase;
 use crate::tiering;
-use crate::transition::landing::landing_phase;
 
 /// Guard `number` of `version` has failed too often: links its exit, if that is what is to be done. Returns what the frame
 /// is to execute that is at the exit; none if it is not linked.
@@ -42,7 +42,7 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
     if points.guard_block(guard.point).is_some_and(|exit| points.goes_back(guard.at.block, exit)) {
         return None;
     }
-    let _landing = landing_phase(thread);
+    let _landing = thread.watches_landings().then(|| thread.phase().enter(Phase::Landing));
     let state = instance.function(version.function);
     let tier = CompiledTier::Optimized;
     let entry = specialized(instance, version, guard).unwrap_or_else(|| {
