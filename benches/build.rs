@@ -6,7 +6,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     tell("OSR_RUSTC", said(&rustc, &["--version"]));
-    tell("OSR_COMMIT", said("git", &["rev-parse", "--short=12", "HEAD"]));
+    let commit = said("git", &["rev-parse", "--short=12", "HEAD"]);
+    let package = std::env::var("CARGO_PKG_VERSION").expect("cargo says it");
+    tell("OSR_VERSION", Some(commit.iter().fold(package, |version, commit| format!("{version} ({commit})"))));
+    tell("OSR_COMMIT", commit);
     // Every commit is written there.
     if let Some(log) = said("git", &["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
-use osr_engine::{InstantiationError, Refusal, ThreadError, Trap};
+use osr_engine::{InstantiationError, Refusal, ThreadError};
 use osr_ir::Type;
 use osr_ir::wasm::{Feature, ImportError};
 use osr_wasi::ContextError;
@@ -12,6 +12,7 @@ use thiserror::Error as ThisError;
 
 use crate::cli::Size;
 use crate::guest::schedule_file::Reached;
+use crate::guest::trapped::Trapped;
 
 /// Why `osr-bench` ends without success.
 #[derive(Debug, ThisError, Diagnostic)]
@@ -227,8 +228,15 @@ pub(crate) enum Error {
     #[error("standard output is closed")]
     OutputClosed,
     /// The guest trapped.
-    #[error("{0}")]
-    Trap(Trap),
+    #[error("{}", .0.trap)]
+    Trap(Box<Trapped>),
+    /// There is no manual page of that.
+    #[error("there is no command `{name}`")]
+    #[diagnostic(help("there are {commands}"))]
+    NoSuchCommand { name: String, commands: String },
+    /// The run had only so much fuel.
+    #[error("out of fuel")]
+    OutOfFuel(Box<Trapped>),
     /// `maps` was asked for a function that is not there.
     #[error("{}: there is no function `{name}` with a body", path.display())]
     #[diagnostic(help("there are {functions}"))]
@@ -335,7 +343,7 @@ impl Error {
             Error::Soak(error) => error.exit_code(),
             Error::Differs { .. } => 3,
             // As timeout(1) and shells have them.
-            Error::TimedOut { .. } => 124,
+            Error::TimedOut { .. } | Error::OutOfFuel(_) => 124,
             Error::Interrupted => 130,
             Error::Panicked => 101,
             _ => 2,
@@ -346,7 +354,11 @@ impl Error {
     pub(crate) fn show(&self) {
         match self {
             Error::Exited(_) => {}
-            Error::Trap(trap) => show_trap(trap),
+            Error::Trap(trapped) => crate::output::to_stderr(format_args!("{trapped}")),
+            Error::OutOfFuel(trapped) => crate::output::to_stderr(format_args!(
+                "the program has used up its --fuel\n{}",
+                trapped.place()
+            )),
             other => crate::output::to_stderr(format_args!("{}", other.rendered())),
         }
     }
@@ -365,13 +377,6 @@ impl Error {
             Ok(()) => text,
             Err(_) => format!("error: {self}\n"),
         }
-    }
-}
-
-fn show_trap(trap: &Trap) {
-    crate::output::to_stderr(format_args!("{trap}\n"));
-    if let Some(message) = &trap.message {
-        crate::output::to_stderr(format_args!("  the host says: {message}\n"));
     }
 }
 

@@ -4,6 +4,7 @@
 //!   commands/     run ────────> a call ──> a session (a thread with a stack of its own) ──> stats, trace, schedule
 //!                 shrink ─────> runs in child processes ──> a smaller program and schedule
 //!                 maps ───────> compile ──> disassembly beside frame maps
+//!                 ir ─────────> the IR, with positions, points, and places in the source
 //!                 soak ───────> random modules and the bundled programs, round by round
 //!   laboratory/   main_job ───> the bundled programs in three ways, one frame's price ──> tables
 //!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
@@ -35,7 +36,7 @@ mod output;
 use std::process::ExitCode;
 
 use cli::Command;
-use commands::{maps, run, shrink, soak};
+use commands::{completions, ir, man, maps, run, shrink, soak};
 use error::Error;
 use laboratory::{
     compare, compilation, guards, list, main_job, measuring, readiness, recording, regret, report, steady,
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Run(options)) => run::run(options),
         Some(Command::Shrink(options)) => shrink::run(options),
         Some(Command::Maps(options)) => maps::run(options),
+        Some(Command::Ir(options)) => ir::run(options),
         Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Compilation(options)) => compilation::run(options),
         Some(Command::Steady(options)) => steady::run(options),
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         Some(Command::Report(options)) => report::run(options),
         Some(Command::List(options)) => list::run(options),
         Some(Command::Thread(options)) => thread::run(options),
+        Some(Command::Completions(options)) => completions::run(options),
+        Some(Command::Man(options)) => man::run(options),
         Some(Command::Worker) => measuring::work(),
         Some(Command::Trial) => thread::work(),
         Some(Command::Soak(options)) => soak::run(options),

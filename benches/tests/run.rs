@@ -101,10 +101,109 @@ fn a_trap_says_what_and_where() {
     for tier in ["interpreter", "optimized"] {
         let done = osr_bench(&["run", &echo, "--invoke", "deep", "5", "--tier", tier]);
         assert_eq!((done.code, &*done.stdout), (1, ""), "{}", done.stderr);
-        assert_eq!(done.stderr, "trap: unreachable in deep at p1\n");
+        let lines: Vec<&str> = done.stderr.lines().collect();
+        let [trap, own, callers] = *lines else { panic!("{}", done.stderr) };
+        assert_eq!(trap, "trap: unreachable in deep at p1");
+        assert!(own.starts_with("  #0   deep at p1, 0x"), "{own}");
+        assert!(
+            callers.starts_with("  #1   deep at p2, 0x") && callers.ends_with(" (5 activations)"),
+            "{callers}"
+        );
     }
     let done = osr_bench(&["run", &case("call-back.wat"), "--invoke", "trap_inside"]);
-    assert_eq!((done.code, &*done.stderr), (1, "trap: unreachable in trap at p2\n"));
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stderr.starts_with("trap: unreachable in trap at p2\n  #0   trap at p2, 0x"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("   call_back at p0\n"), "{}", done.stderr);
+}
+
+/// The line of `debug/c/bank.c` with that text.
+fn bank_line(text: &str) -> usize {
+    let source = std::fs::read_to_string(program("debug/c/bank.c")).expect("the source is there");
+    source.lines().position(|line| line.contains(text)).expect("the line is there") + 1
+}
+
+#[test]
+fn a_trap_says_where_in_the_source() {
+    let bank = program("debug/bank.wasm");
+    let [division, last, recursion, first] =
+        ["whole / parts", "share(100, left)", "spend(left - price", "spend(100, price)"].map(bank_line);
+    for tier in ["interpreter", "baseline", "optimized"] {
+        for more in [&[][..], &["--inline", "on"], &["--stress", "invalidate=2"]] {
+            if tier == "interpreter" && !more.is_empty() {
+                continue;
+            }
+            let arguments = [&["run", &bank, "--invoke", "pay", "10", "--tier", tier][..], more].concat();
+            let done = osr_bench(&arguments);
+            assert_eq!(done.code, 1, "{}", done.stderr);
+            let places: Vec<&str> = done
+                .stderr
+                .lines()
+                .skip(1)
+                .map(|line| line.split(' ').next_back().expect("a word"))
+                .collect();
+            let [division_at, last_at, "activations)", first_at] = *places else { panic!("{}", done.stderr) };
+            assert!(division_at.starts_with(&format!("bank.c:{division}:")), "{}", done.stderr);
+            assert!(last_at.starts_with(&format!("bank.c:{last}:")), "{}", done.stderr);
+            assert!(done.stderr.contains(&format!("bank.c:{recursion}:")), "{}", done.stderr);
+            assert!(first_at.starts_with(&format!("bank.c:{first}:")), "{}", done.stderr);
+        }
+    }
+    let done = osr_bench(&["run", &bank, "--invoke", "pay", "10", "--stats", "-", "--quiet"]);
+    let stats: serde_json::Value =
+        serde_json::from_str(done.stderr.rsplit_once("trap: ").expect("a trap").0).expect("JSON");
+    let backtrace = stats["trap"]["backtrace"].as_array().expect("a list");
+    assert_eq!(backtrace.len(), 4);
+    assert_eq!(backtrace[2]["activations"], 10);
+}
+
+#[test]
+fn transitions_are_told_as_they_happen() {
+    let bank = program("debug/bank.wasm");
+    let run = ["run", &bank, "--invoke", "count", "30", "--tier", "optimized", "--stress", "invalidate=4"];
+    let done = osr_bench(&[&run[..], &["--trace-deopt"]].concat());
+    let quiet = osr_bench(&run);
+    assert_eq!((done.code, &done.stdout, &*quiet.stderr), (0, &quiet.stdout, ""), "{}", done.stderr);
+    let call = bank_line("sum += share");
+    for part in [
+        "@4 invalidate: stress: invalidate at safepoint 4\n",
+        &format!("bank.c:{call}:"),
+        ": optimized to interpreter\n",
+    ] {
+        assert!(done.stderr.contains(part), "no `{part}` in: {}", done.stderr);
+    }
+    assert_eq!(osr_bench(&[&run[..], &["--trace-deopt"]].concat()).stderr, done.stderr);
+}
+
+#[test]
+fn fuel_ends_a_run_at_the_same_place_whenever() {
+    let scratch = Scratch::new("fuel");
+    let endless = scratch.file("endless.wat", r#"(module (func (export "run") (loop $l (br $l))))"#);
+    for tier in ["interpreter", "baseline", "optimized", "auto"] {
+        let done = osr_bench(&["run", &endless, "--fuel", "1000", "--tier", tier]);
+        assert_eq!((done.code, &*done.stdout), (124, ""), "{}", done.stderr);
+        assert!(
+            done.stderr.starts_with("the program has used up its --fuel\n  #0   run at p1, 0x"),
+            "{}",
+            done.stderr
+        );
+    }
+    let sort = program("wasm/sort.wasm");
+    let arguments = ["run", &sort, "1000", "--fuel", "54321", "--stress", "invalidate=7", "--stats", "-"];
+    let place = || {
+        let done = osr_bench(&arguments);
+        assert_eq!(done.code, 124, "{}", done.stderr);
+        let (stats, place) = done.stderr.split_once("the program has used up").expect("it says so");
+        let stats: serde_json::Value = serde_json::from_str(stats).expect("JSON");
+        (stats["transitions"].clone(), stats["memory_hash"].clone(), place.to_owned())
+    };
+    assert_eq!(place(), place());
+    osr_bench(&["run", &program("wasm/fib.wasm"), "10", "--fuel", "100000"]).prints("55\n");
+    osr_bench(&["run", &endless, "--fuel", "0"]).refused(&["--fuel"]);
+    osr_bench(&["run", &endless, "--fuel", "5", "--verify"]).refused(&["--verify"]);
 }
 
 #[test]
@@ -113,7 +212,8 @@ fn a_trap_of_the_start_function_is_a_trap() {
     let start =
         scratch.file("start.wat", "(module (func $s (unreachable)) (start $s) (func (export \"run\")))");
     let done = osr_bench(&["run", &start]);
-    assert_eq!((done.code, &*done.stderr), (1, "trap: unreachable in s at p1\n"));
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.starts_with("trap: unreachable in s at p1\n  #0   s at p1, 0x"), "{}", done.stderr);
 }
 
 #[test]

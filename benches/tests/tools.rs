@@ -11,7 +11,7 @@ fn maps_stand_beside_the_calls() {
     let done = osr_bench(&["maps", &fib]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     for part in
-        ["entered at: function", "  0000  push", "(after call, ", "(entry, b0:0)", "call ", "i64     rax"]
+        ["entered at: function", "  0000  push", "(after call, ", "(entry, b0:0, 0x", "call ", "i64     rax"]
     {
         assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
     }
@@ -162,4 +162,44 @@ fn recording_reports_every_function() {
     let text = osr_bench(&["recording", "fib", "--functions"]).stdout;
     assert!(text.contains("spilled") && text.contains("fib"), "{text}");
     osr_bench(&["recording", "no-such-program"]).refused(&["no-such-program"]);
+}
+
+#[test]
+fn the_ir_is_printed_with_its_points_and_places_and_runs() {
+    let bank = program("debug/bank.wasm");
+    let done = osr_bench(&["ir", &bank]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for part in ["function spend ", "b0:0, 0x", " bank.c:", "p1 after call, live: r1", "p1 trap, live:"] {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+    let scratch = Scratch::new("ir-runs");
+    let text = scratch.file("bank.ir", &done.stdout);
+    for path in [&bank, &text] {
+        osr_bench(&["run", path, "--invoke", "count", "5"]).prints("25\n");
+    }
+    let one = osr_bench(&["ir", &bank, "--function", "pay"]);
+    assert!(one.stdout.starts_with("function pay (") && done.stdout.contains(&one.stdout), "{}", one.stdout);
+    osr_bench(&["ir", &bank, "--function", "nobody"]).refused(&["no function `nobody`", "`pay`"]);
+}
+
+#[test]
+fn maps_name_places() {
+    let done = osr_bench(&["maps", &program("debug/bank.wasm"), "--function", "spend"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("(after call, b1:1, 0x"), "{}", done.stdout);
+    assert!(done.stdout.contains(" bank.c:"), "{}", done.stdout);
+}
+
+#[test]
+fn shells_complete_and_manuals_are_read() {
+    for shell in ["bash", "zsh", "fish"] {
+        let done = osr_bench(&["completions", shell]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.contains("trace-deopt"), "{shell}");
+    }
+    let done = osr_bench(&["man"]);
+    assert!(done.code == 0 && done.stdout.contains(".TH osr-bench 1"), "{}{}", done.stdout, done.stderr);
+    let done = osr_bench(&["man", "run"]);
+    assert!(done.code == 0 && done.stdout.contains("trace\\-deopt"), "{}{}", done.stdout, done.stderr);
+    osr_bench(&["man", "walk"]).refused(&["no command `walk`", "maps"]);
 }

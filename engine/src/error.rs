@@ -1,5 +1,6 @@
 //! How guest code, and asking for it, can fail.
 
+mod callers;
 mod exception;
 
 use std::error::Error as StdError;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use osr_ir::{FunctionIndex, ImportName, Point, Position, Shown, TrapKind, Type};
 use thiserror::Error;
 
+pub use callers::{Callers, TrapFrame};
 pub use exception::{Exception, Tag};
 
 use crate::phase::NotNow;
@@ -32,6 +34,8 @@ pub struct Trap {
     pub cause: Option<EmbedderError>,
     /// The exception that no frame has caught, for [`TrapKind::UncaughtException`].
     pub exception: Option<Arc<Exception>>,
+    /// The activations that waited for the one that trapped: with it, a backtrace. The same in every tier.
+    pub callers: Callers,
 }
 
 impl Trap {

@@ -68,7 +68,8 @@
 //!
 //! # Watching and deciding
 //!
-//! An [`Observer`] is told of every [`Event`]. [`trace`], [`explain`] and the [`Shadow`] interpreter are observers.
+//! An [`Observer`] is told of every [`Event`]. [`trace`], [`explain`], a [`TransitionLog`] and the [`Shadow`] interpreter are
+//! observers.
 //! Observing changes nothing but time: the same transitions occur. What changes code is a setting
 //! ([`Settings::points`]), also where it is there for the sake of an observer.
 //!
@@ -161,7 +162,7 @@
 //! | hook | sees | may do | if it panics |
 //! |---|---|---|---|
 //! | host function ([`HostCall`]) | the thread, the guest's memory | all: call the guest, walk the stack, hijack, invalidate, unhijack | the guest's call ends with [`HostError`](osr_ir::TrapKind::HostError) |
-//! | [`Observer::observe`] | the event, and an [`Observation`]: instance, counts, frames unless one is landing | [request](Observation::request) that frames are hijacked, code is invalidated: done at the next safepoint, which is the point itself that was [`Reached`](Event::Reached) | what it was told of is completed; the guest's call ends with [`HostError`](osr_ir::TrapKind::HostError) at the next safepoint, or when it returns; what the host has asked for returns [`TransitionError::Panicked`] |
+//! | [`Observer::observe`] | the event, and an [`Observation`]: instance, counts, frames unless one is landing | [request](Observation::request) that frames are hijacked, code is invalidated, or that the call [ends](Observation::end): done at the next safepoint, which is the point itself that was [`Reached`](Event::Reached) | what it was told of is completed; the guest's call ends with [`HostError`](osr_ir::TrapKind::HostError) at the next safepoint, or when it returns; what the host has asked for returns [`TransitionError::Panicked`] |
 //! | [`TieringPolicy`] | a function and a place, or a version and a point | decide | the function stays in its tier, the frame lands in the interpreter; then as an observer's |
 //! | the choice of [`Thread::hijack`] | a version | decide | nothing is hijacked; the panic continues to the caller |
 //!
@@ -187,8 +188,8 @@ mod transition;
 
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{
-    EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, Tag, ThreadError,
-    TransitionError, Trap,
+    Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, Tag, ThreadError,
+    TransitionError, Trap, TrapFrame,
 };
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
@@ -201,6 +202,7 @@ pub use instance::store::Store;
 pub use memory::linear_memory::LinearMemory;
 pub use observers::script::Script;
 pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transition};
+pub use observers::transition_log::TransitionLog;
 pub use observers::{explain, trace};
 pub use osr_compiler::frame_map::{
     FrameMapEntry, FrameMaps, Location, MachineRegister, Site, VirtualActivation,

@@ -89,6 +89,7 @@ mod lazy_body;
 pub mod liveness;
 pub mod module;
 pub mod operation;
+pub mod origin;
 pub mod point;
 pub mod redefinition;
 mod renaming;
@@ -116,6 +117,7 @@ pub use module::{
     FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
 pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
+pub use origin::{Locator, Origin, SourceLine, SourceMap, SourcePlace};
 pub use point::{Point, PointKind, Points, Position};
 pub use redefinition::{Alternative, Change, OldActivations, Redefinition, Step, StepAction};
 pub use shown::Shown;

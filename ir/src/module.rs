@@ -4,6 +4,7 @@ use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
+use crate::origin::Origin;
 use crate::redefinition::{Alternative, Step};
 use crate::state_map::StateMap;
 use crate::value::{Type, Value};
@@ -39,6 +40,8 @@ pub struct Module {
     pub state_maps: Vec<StateMap>,
     /// What an experiment does while the module executes, by ascending calls.
     pub script: Vec<Step>,
+    /// What it was made from.
+    pub origin: Origin,
 }
 
 impl Module {

@@ -204,6 +204,8 @@ pub struct Hooks {
     pub ended: unsafe extern "C" fn(context: *mut Context, slot: u64) -> u64,
     /// A frame that was hijacked at a poll has stored its state: nothing executes its code any more.
     pub left_poll: unsafe extern "C" fn(context: *mut Context),
+    /// Compiled code has faulted. What it is in is about to be dropped, up to the nearest entry.
+    pub faulted: unsafe extern "C" fn(context: *mut Context),
     /// A poll took its slow path. False: trap.
     pub poll: unsafe extern "C" fn(context: *mut Context, stack_pointer: u64) -> bool,
     /// An operation of the runtime: three operands, an immediate, and its number. The low half is the

@@ -205,10 +205,11 @@ pub fn observe(module: &Module, function: &str, arguments: &[Value], settings: &
     }
 }
 
-/// What a failure says; for stack exhaustion without the place.
+/// What a failure says, with the callers of what trapped; for stack exhaustion without the place.
 pub fn describe(error: &InvokeError) -> String {
     match error {
         InvokeError::Trap(trap) if trap.kind == osr_ir::TrapKind::StackExhausted => trap.kind.to_string(),
+        InvokeError::Trap(trap) => format!("{trap}{}", trap.callers),
         _ => error.to_string(),
     }
 }

@@ -89,6 +89,7 @@ fn describe(name: &str, outcome: &Result<Vec<u64>, InvokeError>) -> Option<Strin
     match outcome {
         Ok(words) => Some(format!("{name}: {words:x?}")),
         Err(InvokeError::Trap(trap)) if trap.kind == TrapKind::StackExhausted => None,
+        Err(InvokeError::Trap(trap)) => Some(format!("{name}: {trap}{}", trap.callers)),
         Err(error) => Some(format!("{name}: {error}")),
     }
 }

@@ -12,6 +12,9 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::completions::CompletionsOptions;
+use crate::commands::ir::IrOptions;
+use crate::commands::man::ManOptions;
 use crate::commands::maps::MapsOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::shrink::ShrinkOptions;
@@ -58,7 +61,7 @@ Exit codes: 0; 1 after a trap, or if results of the main job differ; 2 for bad i
 
 /// What was asked for.
 #[derive(Debug, Parser)]
-#[command(name = "osr-bench", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(name = "osr-bench", version = env!("OSR_VERSION"), about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true, max_term_width = 110)]
 pub(crate) struct Cli {
     /// The command, if it is not the main job.
@@ -73,11 +76,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Call an exported function of a program and print its results.
-    Run(RunOptions),
+    Run(Box<RunOptions>),
     /// Make a failing run small: reduce its program and its schedule of forced transitions.
-    Shrink(ShrinkOptions),
+    Shrink(Box<ShrinkOptions>),
     /// Compile a program's functions and print their frame maps beside the disassembly.
     Maps(MapsOptions),
+    /// Print the IR of a program, with its points, blocks and registers, beside offsets and source lines.
+    Ir(IrOptions),
     /// Report what it takes to know the frame states of optimized code, with each state recording.
     Recording(RecordingOptions),
     /// Measure what each compiler takes for a program, and the bytes that it makes.
@@ -102,6 +107,10 @@ pub(crate) enum Command {
     Report(ReportOptions),
     /// Show mechanisms, their axes, and experiments: what each measures, and which question it answers.
     List(ListOptions),
+    /// Print a completion script for a shell.
+    Completions(CompletionsOptions),
+    /// Print a manual page: of osr-bench, or of one of its commands.
+    Man(ManOptions),
     /// Do one job of a measurement: what measuring commands run in processes of their own.
     #[command(hide = true)]
     Worker,

@@ -10,3 +10,4 @@ pub(crate) mod schedule_file;
 pub(crate) mod session;
 pub(crate) mod step;
 pub(crate) mod suite;
+pub(crate) mod trapped;

@@ -13,6 +13,7 @@ use crate::guest::host;
 use crate::guest::load::load;
 use crate::guest::session::Session;
 use crate::guest::suite::{self, Recorded};
+use crate::guest::trapped::Trapped;
 use crate::number::{read_arguments, show_all};
 
 /// Native stack for finding out what a file's function returns, and as much for interpreter frames.
@@ -123,7 +124,8 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
         imports,
         again,
     };
-    let words = session.run()?.result.map_err(Error::Trap)?;
+    let result = session.run()?.result;
+    let words = result.map_err(|trap| Error::Trap(Box::new(Trapped::of(&program.module, trap))))?;
     Ok(Subject {
         origin: Origin::File(PathBuf::from(path)),
         invoke: Some(name.to_owned()),

@@ -51,7 +51,16 @@ impl VirtualFrames {
 
     /// The virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
     pub fn chain(&self, site: u32, point: Point) -> impl Iterator<Item = VirtualActivation> + '_ {
-        let innermost = (FrameIndex::new(self.sites[site as usize].into()), point);
+        self.chain_from(self.sites[site as usize], point)
+    }
+
+    /// The same at trap site number `trap`.
+    pub fn chain_at_trap(&self, trap: usize, point: Point) -> impl Iterator<Item = VirtualActivation> + '_ {
+        self.chain_from(self.traps[trap], point)
+    }
+
+    fn chain_from(&self, innermost: u16, point: Point) -> impl Iterator<Item = VirtualActivation> + '_ {
+        let innermost = (FrameIndex::new(innermost.into()), point);
         let caller = |&(frame, _): &(FrameIndex, Point)| self.frames[frame.index()].caller;
         std::iter::successors(Some(innermost), caller).map(|(frame, point)| {
             let VirtualFrame { function, offset, registers, .. } = self.frames[frame.index()];

@@ -1,8 +1,8 @@
 //! Faults: what the machine notices in compiled code becomes a trap.
 //!
-//! The handler runs on the faulting thread, between two instructions of compiled code. It looks up why
-//! the instruction traps (no locks), notes it in the thread, and makes the thread continue in the stub
-//! that unwinds to the nearest entry. A load from the page that guards polls is no trap: the thread continues at the poll. Faults that are not the guest's go to the handler that was there before.
+//! The handler runs on the faulting thread, between two instructions of compiled code. It looks up whether
+//! the instruction may trap (no locks), notes where it is in the thread, and makes the thread continue in a stub: that has the
+//! trap made, with its backtrace, and unwinds to the nearest entry. A load from the page that guards polls is no trap: the thread continues at the poll. Faults that are not the guest's go to the handler that was there before.
 //!
 //! It may interrupt anything, in any native thread: it allocates nothing, takes no lock, and reads only what
 //! was written before it was installed, code that does not move, and the thread whose context is current.
@@ -57,8 +57,8 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
             return interrupted.jump(poll);
         }
         if let Some(fault) = guest_fault(thread, signal, pc, address) {
-            thread.set_fault(fault);
-            return interrupted.continue_at(stubs::unwind_to_entry as *const () as u64, current as u64);
+            thread.set_fault(Fault { frame_base: interrupted.frame_base(), ..fault });
+            return interrupted.continue_at(stubs::faulted as *const () as u64, current as u64);
         }
         if thread.instance().registry().contains(pc) {
             name_stray(thread, pc);
@@ -70,11 +70,11 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
 /// What the guest did, if it was the guest.
 fn guest_fault(thread: &Thread, signal: c_int, pc: u64, address: u64) -> Option<Fault> {
     let version = thread.instance().registry().find(pc)?;
-    let (function, site) = version.trap_site(pc)?;
+    version.trap_site(pc)?;
     if signal == libc::SIGSEGV || signal == libc::SIGBUS {
         thread.instance().memory().filter(|memory| memory.reaches(address))?;
     }
-    Some(Fault { kind: site.kind, function, point: site.point })
+    Some(Fault { pc, frame_base: 0 })
 }
 
 /// Compiled code faulted where it must not: most likely a return into released code.

@@ -9,6 +9,7 @@ use crate::interpreter::{self, Outcome, Start};
 use crate::settings::Tier;
 use crate::settings::mechanism::{Bookkeeping, Mechanism, RebuildTime};
 use crate::thread::Thread;
+use crate::thread::trap::Innermost;
 use crate::tiering;
 use crate::transition::guard::failed;
 use crate::transition::landing::{land, land_from_table, land_rebuilt};
@@ -25,7 +26,20 @@ pub(crate) fn of(mechanism: &Mechanism) -> Hooks {
         (Bookkeeping::Ledger, RebuildTime::AtLanding) => land,
         (Bookkeeping::Ledger, RebuildTime::AtOnce) => land_rebuilt,
     };
-    Hooks { call, resume, land, land_from_pad, leave, guard: failed, ended, left_poll, poll, runtime, unwind }
+    Hooks {
+        call,
+        resume,
+        land,
+        land_from_pad,
+        leave,
+        guard: failed,
+        ended,
+        left_poll,
+        faulted,
+        poll,
+        runtime,
+        unwind,
+    }
 }
 
 /// # Safety
@@ -50,7 +64,7 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
     let instance = thread.instance();
     thread.safepoint();
     if thread.fails(function, Points::entry()) {
-        return Exit::Trap;
+        return trapped(thread, Innermost::Waits);
     }
     let signature = instance.module().function(function).signature;
     let window = thread.values().top();
@@ -65,7 +79,7 @@ fn call_own(thread: &Thread, function: FunctionIndex, call: &mut NativeCall) -> 
     let words = instance.window_words(function);
     if !thread.values().fits(window, words) || !thread.has_native_stack() {
         thread.set_trap(TrapKind::StackExhausted, function, Points::entry());
-        return Exit::Trap;
+        return trapped(thread, Innermost::Waits);
     }
     // SAFETY: the window fits, and the stub has filled the arguments.
     unsafe { instance.layout(signature).read_arguments(&call.arguments, window) };
@@ -88,16 +102,16 @@ fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
     let (caller, point) = thread.exit_point();
     thread.safepoint();
     if thread.fails(caller, point) {
-        return Exit::Trap;
+        return trapped(thread, Innermost::Trapped);
     }
     let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
-        return Exit::Trap;
+        return trapped(thread, Innermost::Trapped);
     };
     let window = thread.values().top();
     let words = instance.window_words(function);
     if !thread.values().fits(window, words) || !thread.has_native_stack() {
         thread.set_trap(TrapKind::StackExhausted, caller, point);
-        return Exit::Trap;
+        return trapped(thread, Innermost::Trapped);
     }
     let layout = instance.layout_of(function);
     // SAFETY: the window fits, and the stub has filled the arguments.
@@ -111,8 +125,15 @@ fn call_foreign(thread: &Thread, number: u32, call: &mut NativeCall) -> Exit {
         unsafe { layout.write_results(window, &mut call.results, thread.results()) };
         Exit::Done
     } else {
-        Exit::Trap
+        trapped(thread, Innermost::Waits)
     }
+}
+
+/// The stub is left with what is pending: it continues in [`unwind`].
+#[cold]
+fn trapped(thread: &Thread, innermost: Innermost) -> Exit {
+    thread.set_innermost(innermost);
+    Exit::Trap
 }
 
 /// A landed frame resumes in the interpreter.
@@ -145,7 +166,7 @@ fn hand_over(
             unsafe { layout.write_results(window, &mut call.results, thread.results()) };
             Exit::Done
         }
-        Outcome::Trap => Exit::Trap,
+        Outcome::Trap => trapped(thread, Innermost::Waits),
         Outcome::Continue { code, state } => {
             call.code = code;
             call.state = state;
@@ -160,6 +181,12 @@ unsafe extern "C" fn left_poll(context: *mut Context) {
     unsafe { thread_of(context) }.left_poll();
 }
 
+/// Compiled code has faulted, and continues in a stub that drops it.
+unsafe extern "C" fn faulted(context: *mut Context) {
+    // SAFETY: the stub's argument.
+    unsafe { thread_of(context) }.trap_of_fault();
+}
+
 /// A poll took its slow path: the stack is exhausted, or there is something to be done.
 unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
     // SAFETY: the stub's arguments.
@@ -167,9 +194,14 @@ unsafe extern "C" fn poll(context: *mut Context, stack_pointer: u64) -> bool {
     if stack_pointer < thread.stack_limit() {
         let (function, point) = thread.exit_point();
         thread.set_trap(TrapKind::StackExhausted, function, point);
+        thread.trap_leaves_compiled(Innermost::Trapped);
         return false;
     }
-    thread.poll()
+    let continues = thread.poll();
+    if !continues {
+        thread.trap_leaves_compiled(Innermost::Trapped);
+    }
+    continues
 }
 
 /// An operation of the runtime.
@@ -185,9 +217,10 @@ unsafe extern "C" fn runtime(
     let thread = unsafe { thread_of(context) };
     let operation = RuntimeOperation::ALL[operation as usize];
     match operate(thread.instance(), operation, (a, b, c), immediate) {
-        Ok(_) if thread.agenda().has_panic() => {
+        Ok(_) if thread.agenda().has_end() => {
             let (function, point) = thread.exit_point();
             thread.fails(function, point);
+            thread.set_innermost(Innermost::Trapped);
             -1
         }
         Ok(result) => {
@@ -197,6 +230,7 @@ unsafe extern "C" fn runtime(
         Err(kind) => {
             let (function, point) = thread.exit_point();
             thread.set_trap(kind, function, point);
+            thread.set_innermost(Innermost::Trapped);
             -1
         }
     }

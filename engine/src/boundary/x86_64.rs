@@ -11,6 +11,11 @@ impl Interrupted<'_> {
         self.0.uc_mcontext.gregs[libc::REG_RIP as usize] as u64
     }
 
+    /// Its frame pointer.
+    pub(crate) fn frame_base(&self) -> u64 {
+        self.0.uc_mcontext.gregs[libc::REG_RBP as usize] as u64
+    }
+
     /// Continues at `pc` instead, with all registers as they are.
     pub(crate) fn jump(&mut self, pc: u64) {
         self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;

@@ -259,10 +259,25 @@ impl CodeVersion {
         self.unwind.to_fde(start, self.described_bytes())
     }
 
+    /// The callers of the activation that traps at `pc`, if there is [something](Self::trap_site) that does, which are inlined
+    /// with it: innermost first.
+    pub(crate) fn callers_at_trap(&self, pc: u64) -> impl Iterator<Item = VirtualActivation> + '_ {
+        let found = self.number_of_trap_site(pc).into_iter();
+        let frames = self.virtual_frames.iter();
+        let chain = found
+            .zip(frames)
+            .flat_map(|(trap, frames)| frames.chain_at_trap(trap, self.trap_sites[trap].point));
+        chain.skip(1)
+    }
+
+    fn number_of_trap_site(&self, pc: u64) -> Option<usize> {
+        self.trap_sites.binary_search_by_key(&self.offset(pc), |site| site.offset).ok()
+    }
+
     /// Why the instruction at `pc` traps, if it is one that does, and the function that it is of: the version's own, or one
     /// that is inlined.
     pub fn trap_site(&self, pc: u64) -> Option<(FunctionIndex, &TrapSite)> {
-        let found = self.trap_sites.binary_search_by_key(&self.offset(pc), |site| site.offset).ok()?;
+        let found = self.number_of_trap_site(pc)?;
         let frames = self.virtual_frames.as_ref();
         let function = frames.map_or(self.function, |frames| frames.function_at_trap(found));
         Some((function, &self.trap_sites[found]))

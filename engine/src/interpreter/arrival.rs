@@ -2,15 +2,16 @@
 
 use osr_ir::{FunctionIndex, Point, PointKind, Points};
 
-use super::Outcome;
 use super::calls::{executing, has_single_result};
 use super::code::Code;
 use super::exceptions::unwind;
 use super::machine::{Activation, Bounds, Header, Next, Step};
+use super::{Outcome, backtrace};
 use crate::event::{Continuation, Event};
 use crate::instance::function::FunctionState;
 use crate::settings::Tier;
 use crate::thread::Thread;
+use crate::thread::trap::Innermost;
 use crate::tiering;
 
 /// What becomes of the frame of a function that was executed often.
@@ -57,7 +58,8 @@ pub(super) unsafe fn at_header(
     let state = unsafe { activation.function_at(window) };
     let code = executing(state);
     if !thread.reached(code.function, point) {
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { backtrace::trapped(activation, window) };
     }
     let arrival = if is_due(thread, state) { leave(activation, code, point, window) } else { Arrival::Stays };
     let next = Next { ip: ip.wrapping_add(1), window };
@@ -108,11 +110,11 @@ pub(super) unsafe fn go_on(activation: &Activation<'_>, next: Next, arrival: Arr
             }
             Next { ip: *Header::Resume.of(window) as *const Step, window: caller }
         },
-        // SAFETY: as above.
+        // SAFETY: as above. The frame itself was one of compiled code.
         Arrival::Trapped => unsafe {
             let window = next.window;
             let caller = *Header::Caller.of(window) as *mut u64;
-            unwind(activation, caller, *Header::Resume.of(window) as *const Step)
+            unwind(activation, caller, *Header::Resume.of(window) as *const Step, Innermost::Waits)
         },
     }
 }

@@ -12,10 +12,11 @@ use super::exceptions::unwind;
 use super::lists::{AT_ONCE, gather, scatter};
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use super::op::{Op, Slot};
-use super::{Outcome, runtime};
+use super::{backtrace, lists, runtime};
 use crate::instance::Instance;
 use crate::instance::function::FunctionState;
 use crate::thread::Thread;
+use crate::thread::trap::Innermost;
 use crate::tiering;
 
 /// The code of `function`, whose state is `state`.
@@ -56,7 +57,7 @@ unsafe fn trapped(activation: &Activation<'_>, window: *mut u64, ip: *const Step
     let code = executing(unsafe { activation.function_at(window) });
     activation.thread.set_trap(kind, code.function, code.trap_point(ip));
     // SAFETY: as above. An instruction that throws is one operation.
-    unsafe { unwind(activation, window, ip.wrapping_add(1)) }
+    unsafe { unwind(activation, window, ip.wrapping_add(1), Innermost::Trapped) }
 }
 
 /// Makes stack exhaustion at the entry of `function` pending.
@@ -93,6 +94,11 @@ impl Call {
         let list = ip.wrapping_add(1 + operands);
         Call { dst, arguments, list, window: window.wrapping_add(offset as usize) }
     }
+
+    /// Where it returns to.
+    fn behind(&self) -> *const Step {
+        self.list.wrapping_add(lists::length(self.arguments).max(1))
+    }
 }
 
 /// Calls `function` for the operation at `ip` of the frame at `window`, where it may be compiled code, or
@@ -117,7 +123,8 @@ pub(super) unsafe fn call(
         let count = if is_counted { state.counter.value() } else { state.counter.count() };
         if count >= activation.threshold {
             let Some(code) = tier_up(activation.thread, function, call.window) else {
-                return activation.leave(Outcome::Trap);
+                // SAFETY: the caller vouches for the frame and its call.
+                return unsafe { backtrace::callee_trapped(activation, window, call.behind()) };
             };
             native = code;
         }
@@ -147,7 +154,8 @@ unsafe fn enter(
     let callee = call.window;
     if !activation.fits(callee, code.frame_words) {
         exhausted(activation.thread, function);
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame and its call.
+        return unsafe { backtrace::callee_trapped(activation, window, call.behind()) };
     }
     // SAFETY: the callee's frame fits, and there is a header's room between the frames.
     unsafe {
@@ -173,13 +181,14 @@ unsafe fn call_native(
     let thread = activation.thread;
     let callee = call.window;
     if !has_room(thread, function, callee) {
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame and its call.
+        return unsafe { backtrace::callee_trapped(activation, window, call.behind()) };
     }
     // SAFETY: there is room for the arguments and for the results; the register is one of the frame.
     let mut ip = unsafe { gather(call.list, call.arguments, window, callee) };
     if !thread.call_native(function, code, callee) {
-        // SAFETY: the caller vouches for the frame.
-        return unsafe { unwind(activation, window, ip) };
+        // SAFETY: the caller vouches for the frame and its call.
+        return unsafe { unwind(activation, window, ip, Innermost::Waits) };
     }
     if has_single_result(activation.instance, function) {
         // SAFETY: as above.
@@ -216,19 +225,21 @@ pub(super) unsafe fn call_foreign(
     let (caller, call) = unsafe { (executing(activation.function_at(window)), Call::at(ip, window)) };
     let (caller, point) = (caller.function, caller.trap_point(ip));
     let Some((instance, function)) = thread.foreign_function(number, caller, point) else {
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { backtrace::trapped(activation, window) };
     };
     let words = instance.transfer_words(function);
     if !thread.has_native_stack() || !activation.fits(call.window, words) {
         thread.set_trap(TrapKind::StackExhausted, caller, point);
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { backtrace::trapped(activation, window) };
     }
     thread.values().set_top(call.window.wrapping_add(words));
     // SAFETY: there is room for the arguments and for the results; the register is one of the frame.
     unsafe {
         let ip = gather(call.list, call.arguments, window, call.window);
         if !thread.call_foreign(&instance, function, call.window) {
-            return unwind(activation, window, ip);
+            return unwind(activation, window, ip, Innermost::Waits);
         }
         if has_single_result(&instance, function) {
             *window.add(usize::from(call.dst)) = *call.window;
@@ -250,7 +261,7 @@ pub(super) unsafe fn host(activation: &Activation<'_>, window: *mut u64, ip: *co
     let next = ip.wrapping_add(1);
     if !has_room(thread, function, window) || !thread.call_host(function, window) {
         // SAFETY: the caller vouches for the frame.
-        return unsafe { unwind(activation, window, next) };
+        return unsafe { unwind(activation, window, next, Innermost::Trapped) };
     }
     activation.memory.set(Bounds::of(thread));
     Next { ip: next, window }

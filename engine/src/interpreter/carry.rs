@@ -2,8 +2,8 @@
 
 use osr_ir::{MapEntry, Point, TrapKind};
 
-use super::Outcome;
 use super::arrival::{self, Arrival, go_on};
+use super::backtrace;
 use super::calls::{code_of, executing};
 use super::code::Code;
 use super::machine::{Activation, Bounds, Machine, Next, Step};
@@ -33,7 +33,8 @@ unsafe fn carried(activation: &Activation<'_>, window: *mut u64, ip: *const Step
     let new = code_of(instance, state, map.to);
     if !activation.fits(window, new.frame_words) {
         thread.set_trap(TrapKind::StackExhausted, old.function, point);
-        return activation.leave(Outcome::Trap);
+        // SAFETY: the caller vouches for the frame.
+        return unsafe { backtrace::trapped(activation, window) };
     }
     // SAFETY: a window has a word for each register of its body, and there is room for the new one's.
     let before = unsafe { translate(entry, window, instance.body(old.function).registers.len()) };

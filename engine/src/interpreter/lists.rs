@@ -3,8 +3,16 @@
 use super::machine::Step;
 use super::op::Op;
 
+/// Registers in one operation of a list.
+pub(super) const REGISTERS: usize = 7;
+
 /// Registers that [`copy_first`] copies. Frames have room for at least as many words.
 pub(super) const AT_ONCE: usize = 4;
+
+/// Operations of a list of `count` registers, if there are any.
+pub(super) fn length(count: u16) -> usize {
+    usize::from(count).div_ceil(REGISTERS)
+}
 
 /// Copies the words of the first registers of the list at `list`, however many there are, to `to`: what
 /// lies beyond is not live there yet.

@@ -24,6 +24,7 @@
 //! word zero; the window of a call out of the interpreter lies beyond all of the activation's frames.
 
 mod arrival;
+mod backtrace;
 mod calls;
 mod carry;
 mod code;

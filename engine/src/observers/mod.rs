@@ -4,6 +4,7 @@ pub mod explain;
 pub(crate) mod script;
 pub(crate) mod shadow;
 pub mod trace;
+pub(crate) mod transition_log;
 
 use osr_ir::{FunctionIndex, Point};
 

@@ -1,5 +1,5 @@
 //! What a thread is to do at its next safepoint: what observers have requested, and to end the call, because
-//! code of the embedder has panicked.
+//! code of the embedder has panicked, or an observer wants it.
 //!
 //! Observers and policies are called in the middle of things: frames half replaced, code about to be
 //! entered. So they do not act on the thread. They put a request here, which is carried out where any
@@ -10,20 +10,30 @@ use std::cell::{Cell, RefCell};
 
 use osr_ir::Redefinition;
 
+use crate::error::EmbedderError;
 use crate::thread::observation::Request;
 
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the panic.
+    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the end of the call.
     entries: Cell<u8>,
     redefinition: RefCell<Option<Redefinition>>,
-    /// What the first panic said that was not reported yet.
-    panic: RefCell<Option<String>>,
+    /// Why the call is to end: the first reason that was not reported yet.
+    end: RefCell<Option<End>>,
 }
 
-/// There is a panic.
-const PANIC: u8 = 1 << 7;
+/// Why a call of the guest is to end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Code of the embedder has panicked, and said this.
+    Panic(String),
+    /// An observer wants it.
+    Wanted(EmbedderError),
+}
+
+/// The call is to end.
+const END: u8 = 1 << 7;
 
 /// Retired code waits to be freed. That is no reason to poll.
 const WAITING: u8 = 1 << 6;
@@ -44,12 +54,19 @@ impl Agenda {
     /// Whether there are requests, or code waits to be freed.
     #[inline(always)]
     pub(crate) fn has_requests(&self) -> bool {
-        self.entries.get() & !PANIC != 0
+        self.entries.get() & !END != 0
     }
 
+    /// Whether the call is to end.
     #[inline(always)]
-    pub(crate) fn has_panic(&self) -> bool {
-        self.entries.get() & PANIC != 0
+    pub(crate) fn has_end(&self) -> bool {
+        self.entries.get() & END != 0
+    }
+
+    /// The call is to end. The first reason counts.
+    pub(crate) fn end(&self, why: End) {
+        self.entries.set(self.entries.get() | END);
+        self.end.borrow_mut().get_or_insert(why);
     }
 
     /// Adds a request. Requesting twice is requesting once.
@@ -86,14 +103,25 @@ impl Agenda {
     /// Takes all requests out.
     pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
         let entries = self.entries.get();
-        self.entries.set(entries & (PANIC | WAITING | REDEFINITION));
+        self.entries.set(entries & (END | WAITING | REDEFINITION));
         Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
     }
 
-    /// Takes the panic out, as a sentence.
+    /// Takes out why the call is to end, if it is.
+    pub(crate) fn take_end(&self) -> Option<End> {
+        self.entries.set(self.entries.get() & !END);
+        self.end.take()
+    }
+
+    /// Takes a panic out, as a sentence, if that is why the call is to end.
     pub(crate) fn take_panic(&self) -> Option<String> {
-        self.entries.set(self.entries.get() & !PANIC);
-        self.panic.take()
+        match self.take_end()? {
+            End::Panic(message) => Some(message),
+            wanted => {
+                self.end(wanted);
+                None
+            }
+        }
     }
 
     /// Runs code of the embedder, called `who`, that must not unwind into the runtime. If it panics, that is
@@ -103,8 +131,7 @@ impl Agenda {
             Ok(value) => return Some(value),
             Err(message) => message,
         };
-        self.entries.set(self.entries.get() | PANIC);
-        self.panic.borrow_mut().get_or_insert_with(|| format!("{who} panicked: {message}"));
+        self.end(End::Panic(format!("{who} panicked: {message}")));
         None
     }
 }

@@ -87,7 +87,7 @@ impl Thread {
         self.observe(|| Event::Finished { outcome: outcome.as_deref() });
         drop(calling);
         self.carry_out_requests();
-        Ok(self.panic_trap(function, Points::entry()).map_or(outcome, Err)?)
+        Ok(self.end_trap(function, Points::entry()).map_or(outcome, Err)?)
     }
 
     /// Executes `function` in a window of so many `words`, which fits.
@@ -98,7 +98,7 @@ impl Thread {
         window: *mut u64,
         words: usize,
     ) -> Result<Vec<u64>, Trap> {
-        if let Some(trap) = self.panic_trap(function, Points::entry()) {
+        if let Some(trap) = self.end_trap(function, Points::entry()) {
             return Err(trap);
         }
         if let Some(coverage) = self.instance.coverage() {
@@ -115,7 +115,7 @@ impl Thread {
         if trap.is_some() {
             self.instance.forget_caught();
         }
-        match self.panic_trap(function, Points::entry()).or(trap) {
+        match self.end_trap(function, Points::entry()).or(trap) {
             Some(trap) => Err(trap),
             // SAFETY: `call_native` wrote the results there.
             None => Ok(unsafe { std::slice::from_raw_parts(window, layout.results.len()) }.to_vec()),

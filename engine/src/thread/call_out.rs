@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use osr_ir::{FunctionIndex, Point, Points, TrapKind};
 
-use crate::error::{ThreadError, Trap};
+use crate::error::{Callers, ThreadError, Trap};
 use crate::event::Event;
 use crate::instance::Instance;
 use crate::instance::host::{HostCall, HostError};
@@ -23,11 +23,11 @@ impl Thread {
         let arguments = unsafe { std::slice::from_raw_parts(window, layout.parameters.len()) }.to_vec();
         let mut results = vec![0; layout.results.len()];
         self.observe(|| Event::HostCalled { function, arguments: &arguments });
-        let outcome = match self.panic_trap(function, Points::entry()) {
+        let outcome = match self.end_trap(function, Points::entry()) {
             Some(trap) => Err(trap),
             None => self
                 .call_imported(function, &arguments, &mut results)
-                .map_err(|error| trap_of(&self.instance, function, error)),
+                .map_err(|error| self.trap_of_import(function, error)),
         };
         if outcome.is_ok() {
             // SAFETY: the window has room for the results.
@@ -41,6 +41,18 @@ impl Thread {
             return false;
         }
         !self.fails(function, Points::entry())
+    }
+
+    /// What the failure of the imported `function` is to the guest. A host function that passes on the trap of a call that
+    /// it has made of the guest is one of the callers.
+    fn trap_of_import(&self, function: FunctionIndex, error: HostError) -> Trap {
+        let is_host = matches!(self.instance.imported_function(function), Some(ImportedFunction::Host(_)));
+        let is_passed_on = is_host && matches!(error, HostError::Trap(_));
+        let mut trap = trap_of(&self.instance, function, error);
+        if is_passed_on {
+            self.add_caller(&mut trap, function, Points::entry());
+        }
+        trap
     }
 
     /// Calls what is behind the imported `function`.
@@ -160,5 +172,6 @@ fn trap_of(instance: &Instance, function: FunctionIndex, error: HostError) -> Tr
         message: Some(message),
         cause,
         exception,
+        callers: Callers::default(),
     }
 }

@@ -50,7 +50,7 @@ use crate::thread::pending::{Chain, Front, Landed, PendingPad, PollExit, TierUp}
 use crate::thread::phase::{CurrentPhase, NotNow, Phase};
 use crate::thread::rebuilt::Rebuilt;
 use crate::thread::reclaim::Reclaim;
-use crate::thread::trap::Fault;
+use crate::thread::trap::{Fault, Innermost};
 
 /// One thread of guest execution: bound to the native thread that made it.
 ///
@@ -88,6 +88,7 @@ pub struct Thread {
     front: Cell<Option<Front>>,
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
+    innermost: Cell<Innermost>,
     transitions: Cell<Transitions>,
     moves: MoveCounts,
     /// Which guard that holds is the next to fail all the same.
@@ -188,6 +189,7 @@ impl Thread {
             front: Cell::new(None),
             trap: RefCell::new(None),
             fault: Cell::new(None),
+            innermost: Cell::new(Innermost::Waits),
             transitions: Cell::default(),
             moves: MoveCounts::default(),
             forced_guard: Cell::new(forced_guard),

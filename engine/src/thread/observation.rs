@@ -1,11 +1,14 @@
 //! What an observer can see and do while it is told of an event.
 
+use std::error::Error as StdError;
+
 use osr_ir::Redefinition;
 
-use crate::error::{RedefinitionError, TransitionError};
+use crate::error::{EmbedderError, RedefinitionError, TransitionError};
 use crate::event::statistics::{Moves, Transitions};
 use crate::instance::Instance;
 use crate::thread::Thread;
+use crate::thread::agenda::End;
 use crate::thread::phase::{NotNow, Phase};
 use crate::thread::walk::CompiledFrame;
 
@@ -92,6 +95,16 @@ impl<'t> Observation<'t> {
         self.thread.agenda().request(request);
         self.thread.update_polls(self.phase);
         Ok(())
+    }
+
+    /// Asks for the guest's call to end, when [requests](Self::request) are carried out, before those: with
+    /// [`TrapKind::HostError`](osr_ir::TrapKind::HostError), whose [`Trap::cause`](crate::Trap::cause) is `error`. If the
+    /// event is [`Reached`], the trap is at that point.
+    ///
+    /// [`Reached`]: crate::Event::Reached
+    pub fn end(&self, error: impl StdError + Send + Sync + 'static) {
+        self.thread.agenda().end(End::Wanted(EmbedderError::new(error)));
+        self.thread.update_polls(self.phase);
     }
 
     /// Asks for `redefinition` to be carried out when [requests](Self::request) are, after those.

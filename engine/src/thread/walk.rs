@@ -11,7 +11,7 @@ use osr_stackwalk::{
 use osr_stubs::x86_64::visit_here;
 use osr_stubs::{Context, EntryRecord};
 
-use crate::code::ledger::{LedgerPcs, Record};
+use crate::code::ledger::{Ledger, LedgerPcs, Record};
 use crate::code::{SiteRef, VersionId};
 use crate::error::TransitionError;
 use crate::thread::Thread;
@@ -196,21 +196,20 @@ impl Thread {
     /// The compiled frames, and where each waits: innermost first.
     fn frames_and_sites(&self) -> Result<Vec<(Frame, SiteRef)>, TransitionError> {
         let ledger = self.ledger().borrow();
-        let registry = self.instance().registry();
-        let mut frames = Vec::new();
         let pcs = LedgerPcs::new(&ledger);
-        for frame in self.walk(self.all_pcs(&pcs)) {
-            let frame = frame?;
-            let record = ledger.find(frame.return_slot);
-            let site = match record {
-                Some(Record { site, .. }) => {
-                    SiteRef { version: site.version().handle(), site: site.number() }
-                }
-                None => registry.site_at(frame.pc).expect("compiled frames are at sites of versions"),
-            };
-            frames.push((frame, site));
+        let site = |frame: Result<Frame, _>| frame.map(|frame| (frame, self.site_of(&ledger, frame)));
+        Ok(self.walk(self.all_pcs(&pcs)).map(site).collect::<Result<_, _>>()?)
+    }
+
+    /// Where `frame`, one of compiled code, waits. `ledger` is the thread's.
+    pub(crate) fn site_of(&self, ledger: &Ledger, frame: Frame) -> SiteRef {
+        match ledger.find(frame.return_slot) {
+            Some(Record { site, .. }) => SiteRef { version: site.version().handle(), site: site.number() },
+            None => {
+                let site = self.instance().registry().site_at(frame.pc);
+                site.expect("compiled frames are at sites of versions")
+            }
         }
-        Ok(frames)
     }
 }
 

@@ -38,12 +38,14 @@ struct Handler {
 pub(crate) unsafe extern "C" fn unwind(context: *mut Context) -> *const u8 {
     // SAFETY: the context is the first field of its thread.
     let thread = unsafe { &*context.cast::<Thread>() };
-    let Some(exception) = thread.pending_exception() else { return stubs::unwind_to_entry as *const u8 };
+    let leave = || {
+        thread.trap_leaves_compiled(thread.innermost());
+        stubs::unwind_to_entry as *const u8
+    };
+    let Some(exception) = thread.pending_exception() else { return leave() };
     // SAFETY: the stub has saved the registers and does not touch them before we are done.
     let registers = unsafe { &mut (*context).landing };
-    let Some(handler) = thread.handler(&mut registers.callee_saved) else {
-        return stubs::unwind_to_entry as *const u8;
-    };
+    let Some(handler) = thread.handler(&mut registers.callee_saved) else { return leave() };
     thread.set_exit(handler.slot, handler.frame_base);
     thread.drop_deeper(handler.slot.address());
     thread.catch(&exception);

@@ -88,7 +88,9 @@ pub(crate) fn run(thread: &Thread) -> (VirtualActivation, Outcome) {
         let returned = call(thread, activation, base, continuation);
         thread.values().set_top(base);
         if !returned {
-            thread.waiting().borrow_mut().truncate(bottom);
+            for waiting in thread.waiting().borrow_mut().drain(bottom..).rev() {
+                thread.trap_leaves(waiting.function, waiting.point);
+            }
             return (activation, Outcome::Trap);
         }
         let callee = activation;

@@ -126,7 +126,10 @@ mod parser;
 mod printer;
 
 pub use error::{ParseError, ParseErrorKind};
-pub use printer::{print, print_body, print_function, print_state_map, print_with_points};
+pub use printer::{
+    Note, print, print_annotated, print_body, print_function, print_function_annotated, print_state_map,
+    print_with_points,
+};
 
 use crate::module::Module;
 

@@ -12,6 +12,7 @@ use super::control::{Control, Frame, FrameKind, FrameType};
 use super::error::{Feature, ImportError};
 use super::exceptions::Dispatch;
 use super::locals::{self, Assignments};
+use super::offsets::Offsets;
 use super::operands::{Operand, Operands};
 use super::operators::{Computation, computation};
 use super::sections::null;
@@ -24,10 +25,14 @@ use crate::index::{
 use crate::operation::UnaryOp;
 use crate::value::{Type, Value};
 
-/// Translates the body of `function`.
-pub(super) fn translate(source: &SourceModule, function: FunctionIndex) -> Result<Body, ImportError> {
+/// Translates the body of `function`. Returns, beside it, `offsets` with where each instruction comes from.
+pub(super) fn translate(
+    source: &SourceModule,
+    function: FunctionIndex,
+    offsets: Offsets,
+) -> Result<(Body, Offsets), ImportError> {
     let code = source.code(function);
-    Translator::new(source, function, &code)?.body(&code)
+    Translator::new(source, function, &code, offsets)?.body(&code)
 }
 
 /// A function being translated.
@@ -50,13 +55,14 @@ impl<'m> Translator<'m> {
         source: &'m SourceModule,
         function: FunctionIndex,
         body: &FunctionBody<'_>,
+        offsets: Offsets,
     ) -> Result<Translator<'m>, ImportError> {
         let module = &source.declarations;
         let signature = module.signature_of(function);
         let mut locals = module.signature(signature).parameters.clone();
         let parameters = locals.len();
         locals::declared(body, &mut locals)?;
-        let mut code = Code::new();
+        let mut code = Code::new(offsets);
         let frame = Frame {
             kind: FrameKind::Function,
             ty: FrameType::Signature(signature),
@@ -77,15 +83,16 @@ impl<'m> Translator<'m> {
         })
     }
 
-    fn body(mut self, body: &FunctionBody<'_>) -> Result<Body, ImportError> {
+    fn body(mut self, body: &FunctionBody<'_>) -> Result<(Body, Offsets), ImportError> {
         let mut reader = body.get_operators_reader()?;
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
+            self.code.at(offset);
             self.operator(&operator, offset)?;
         }
         let registers = self.operands.into_registers();
-        let (body, layout) = self.code.finish(registers);
-        Ok(cleanup::clean(body, &layout, self.parameters..self.locals.len()))
+        let (body, offsets, layout) = self.code.finish(registers);
+        Ok(cleanup::clean(body, offsets, &layout, self.parameters..self.locals.len()))
     }
 
     fn operator(&mut self, operator: &Operator<'_>, offset: u64) -> Result<(), ImportError> {

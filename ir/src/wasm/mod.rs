@@ -12,8 +12,8 @@
 //! multi-value, extended constant expressions, bulk memory, reference types, vectors, relaxed vectors, and exceptions, also in their
 //! older form (`try`, `catch`). Anything else is
 //! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
-//! would accept is [`ImportError::Malformed`]. Custom sections other than names are ignored, and a
-//! broken name section is too, as WebAssembly has it.
+//! would accept is [`ImportError::Malformed`]. Custom sections other than names and DWARF (for [lines](crate::origin)) are
+//! ignored, and broken ones of these are too, as WebAssembly has it.
 //!
 //! What may be relied on: bytes are validated before anything else, bodies included, so translation
 //! never meets ill-typed code, and may wait until a body is asked for: whatever is refused is
@@ -24,12 +24,14 @@ mod cleanup;
 mod code;
 mod construct;
 mod control;
+mod debug_lines;
 mod error;
 mod exceptions;
 mod features;
 mod function;
 mod locals;
 mod names;
+mod offsets;
 mod operands;
 mod operators;
 mod relaxed;

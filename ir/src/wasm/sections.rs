@@ -12,6 +12,7 @@ use wasmparser::{
     ValType,
 };
 
+use super::debug_lines::DebugLines;
 use super::error::{Feature, ImportError};
 use super::source::SourceModule;
 use crate::body_source::{BodySource, UnmadeBody};
@@ -22,6 +23,7 @@ use crate::module::{
     FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
 use crate::operation::BinaryOp;
+use crate::origin::Origin;
 use crate::value::{Type, Value};
 
 type Result<T, E = ImportError> = std::result::Result<T, E>;
@@ -43,15 +45,16 @@ pub(super) fn read(bytes: &[u8], has_exceptions: bool) -> Result<Sections<'_>> {
     if has_exceptions {
         reader.add_caught_globals();
     }
-    let Reader { mut module, types, code, bodies, names, .. } = reader;
+    let Reader { mut module, types, code, bodies, names, lines, .. } = reader;
     let section = &bytes[code.start as usize..code.end as usize];
-    let source = SourceModule::new(&module, types, (section, code.start), bodies);
+    let source = SourceModule::new(&module, types, (section, code.start), bodies, lines);
     let functions = source.functions();
     let source: Arc<dyn BodySource> = Arc::new(source);
     for function in functions {
         let body = UnmadeBody { source: Arc::clone(&source), function };
         module.functions[function.index()].kind = FunctionKind::Defined(LazyBody::unmade(body));
     }
+    module.origin = Origin::of(source);
     Ok(Sections { module, names })
 }
 
@@ -90,6 +93,7 @@ struct Reader<'a> {
     code: Range<u64>,
     bodies: Vec<Range<u64>>,
     names: HashMap<u32, &'a str>,
+    lines: DebugLines,
 }
 
 impl<'a> Reader<'a> {
@@ -153,11 +157,10 @@ impl<'a> Reader<'a> {
             }
             Payload::CodeSectionStart { unchecked_range, .. } => self.code = unchecked_range,
             Payload::CodeSectionEntry(body) => self.bodies.push(body.range()),
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(names) = section.as_known() {
-                    self.add_names(names);
-                }
-            }
+            Payload::CustomSection(section) => match section.as_known() {
+                KnownCustom::Name(names) => self.add_names(names),
+                _ => self.lines.add(section.name(), section.data()),
+            },
             _ => {}
         }
         Ok(())

@@ -4,13 +4,18 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReader, FunctionBody};
 
+use super::debug_lines::DebugLines;
 use super::function;
+use super::offsets::Offsets;
 use crate::body::Body;
 use crate::body_source::BodySource;
 use crate::declarations::Declarations;
 use crate::index::{FunctionIndex, SignatureIndex};
 use crate::module::Module;
+use crate::origin::SourceLine;
 use crate::value::Type;
+
+const VALIDATED: &str = "validation refuses what is not supported";
 
 /// The code section of a validated module, and what its bodies refer to.
 #[derive(Debug)]
@@ -26,22 +31,33 @@ pub(super) struct SourceModule {
     imported: usize,
     /// The most results that a function or construct has; at least one.
     most_results: usize,
+    lines: DebugLines,
 }
 
 impl SourceModule {
     /// The bodies of `module` that are at `bodies` in its bytes: in its code section, which is `code` and begins
-    /// at `offset`.
+    /// at `offset`. Its `lines` are those of that section.
     pub(super) fn new(
         module: &Module,
         types: Vec<SignatureIndex>,
         (code, offset): (&[u8], u64),
         bodies: Vec<Range<u64>>,
+        lines: DebugLines,
     ) -> SourceModule {
         let declarations = Declarations::of(module);
         let results = declarations.signatures.iter().map(|signature| signature.results.len());
         let most_results = results.fold(1, usize::max);
         let imported = module.functions.len() - bodies.len();
-        SourceModule { declarations, types, code: code.to_vec(), offset, bodies, imported, most_results }
+        SourceModule {
+            declarations,
+            types,
+            code: code.to_vec(),
+            offset,
+            bodies,
+            imported,
+            most_results,
+            lines,
+        }
     }
 
     /// The functions that have a body here.
@@ -69,7 +85,20 @@ impl SourceModule {
 
 impl BodySource for SourceModule {
     fn make(&self, function: FunctionIndex) -> Body {
-        function::translate(self, function).expect("validation refuses what is not supported")
+        let (body, _) = function::translate(self, function, Offsets::unwanted()).expect(VALIDATED);
+        body
+    }
+
+    fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>> {
+        let is_here = function.index().checked_sub(self.imported).is_some_and(|n| n < self.bodies.len());
+        is_here.then(|| {
+            let (_, offsets) = function::translate(self, function, Offsets::wanted()).expect(VALIDATED);
+            offsets.into_blocks()
+        })
+    }
+
+    fn line(&self, offset: u32) -> Option<SourceLine> {
+        self.lines.line(u64::from(offset).checked_sub(self.offset)?)
     }
 
     /// Beside the locals there is at most one register for each height of the operand stack and type; and

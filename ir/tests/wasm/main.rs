@@ -6,6 +6,7 @@ mod execution;
 mod generated;
 mod lazy;
 mod limits;
+mod origins;
 mod refused;
 
 use osr_ir::{Body, Module, wasm};

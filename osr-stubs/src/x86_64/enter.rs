@@ -29,7 +29,7 @@ use std::arch::naked_asm;
 use std::mem::offset_of;
 
 use super::macros::{each_xmm_argument, frame, load_arguments, store_results};
-use crate::context::{Context, EntryRecord, NativeArguments, NativeCall, NativeResults};
+use crate::context::{Context, EntryRecord, Hooks, NativeArguments, NativeCall, NativeResults};
 
 /// Bytes from `rbp` down to the entry record.
 const RECORD_BELOW_FRAME: usize = 7 * 8 + size_of::<EntryRecord>();
@@ -148,6 +148,34 @@ pub unsafe extern "C" fn unwind_to_entry() {
         "jmp osr_entry_leave",
         ".cfi_endproc",
         entry = const offset_of!(Context, entry),
+    )
+}
+
+/// Where compiled code continues that has faulted: calls [`Hooks::faulted`], and then goes the way of
+/// [`unwind_to_entry`].
+///
+/// ```text
+///              | the frame that faulted      |  whatever its rsp was; nothing below it is in use
+///   rsp ──────>| Context*                    |  twice, so that rsp is a multiple of 16 at the call
+/// ```
+///
+/// # Safety
+/// As for [`unwind_to_entry`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn faulted() {
+    naked_asm!(
+        ".cfi_startproc",
+        // Nothing returns from here, and what the frame has saved is not known: unwinders stop.
+        ".cfi_undefined rip",
+        "and rsp, -16",
+        "push rdi",
+        "push rdi",
+        "call qword ptr [rdi + {faulted_hook}]",
+        "pop rdi",
+        "jmp {unwind}",
+        ".cfi_endproc",
+        faulted_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, faulted),
+        unwind = sym unwind_to_entry,
     )
 }
 

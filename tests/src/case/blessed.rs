@@ -58,6 +58,10 @@ pub(super) fn spell(module: &Module, call: &Call, outcome: &Result<Vec<u64>, Str
             let results = word_types(types).zip(words).map(|(ty, &word)| print_word(ty, word));
             results.collect::<Vec<_>>().join(" ")
         }
-        Err(error) => format!("trap {}", error.trim_start_matches("trap: ")),
+        Err(error) => {
+            // What follows is who called what trapped.
+            let trap = error.lines().next().unwrap_or_default();
+            format!("trap {}", trap.trim_start_matches("trap: "))
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use osr_engine::{
     CodeVersion, CompileError, EntryPoint, FrameMapEntry, Instance, Location, VirtualActivation,
 };
-use osr_ir::{Body, FunctionIndex, Module, Points, Shown, Type, WordLayout};
+use osr_ir::{Body, FunctionIndex, Locator, Module, Point, Points, Shown, Type, WordLayout};
 use serde::Serialize;
 
 use super::disassembly::disassemble;
@@ -44,6 +44,9 @@ struct Line {
 struct TrapLine {
     kind: &'static str,
     point: String,
+    /// Where in the WebAssembly module, and in its source, the point is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +56,9 @@ struct FrameMap {
     kind: &'static str,
     /// Block and instruction of the body.
     position: String,
+    /// Where in the WebAssembly module, and in its source, the point is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     /// Of several activations that the frame stands for, which function and point, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     activations: Vec<String>,
@@ -69,11 +75,11 @@ struct LiveValue {
 }
 
 impl Listing {
-    /// The listing of `version`, which is of `instance`.
-    pub(super) fn of(instance: &Instance, version: &CodeVersion) -> Listing {
+    /// The listing of `version`, which is of `instance`; `locator` finds its places.
+    pub(super) fn of(instance: &Instance, version: &CodeVersion, locator: &Locator) -> Listing {
         let module = instance.module();
         let function = module.function(version.function);
-        let view = View { instance, version };
+        let view = View { instance, version, locator };
         let points = instance.points(version.function);
         let code = version.code().expect("a version that nothing enters is not released");
         let line = |piece: super::disassembly::Piece| Line {
@@ -176,6 +182,7 @@ impl fmt::Display for Sum {
 struct View<'v> {
     instance: &'v Instance,
     version: &'v CodeVersion,
+    locator: &'v Locator,
 }
 
 impl View<'_> {
@@ -185,7 +192,11 @@ impl View<'_> {
         if function != self.version.function {
             point = format!("{point} of {}", self.name(function));
         }
-        Some(TrapLine { kind: site.kind.name(), point })
+        Some(TrapLine { kind: site.kind.name(), point, place: self.place(function, site.point) })
+    }
+
+    fn place(&self, function: FunctionIndex, point: Point) -> Option<String> {
+        Some(self.locator.place(self.instance.module(), function, point)?.to_string())
     }
 
     fn frame_map_at(&self, end: u32, text: &str) -> Option<FrameMap> {
@@ -248,6 +259,7 @@ impl View<'_> {
             point: site.point.to_string(),
             kind: points.kind(site.point).name(),
             position: points.position(site.point).to_string(),
+            place: self.place(chain[0].function, site.point),
             activations,
             values: maps.entries(&site).map(value).collect(),
         }
@@ -275,16 +287,20 @@ impl fmt::Display for Line {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "  {:04x}  ", self.offset)?;
         match &self.trap {
-            Some(TrapLine { kind, point }) => {
-                writeln!(formatter, "{:<44} ; {point} trap: {kind}", self.text)?
+            Some(TrapLine { kind, point, place }) => {
+                write!(formatter, "{:<44} ; {point} trap: {kind}", self.text)?;
+                place.iter().try_for_each(|place| write!(formatter, ", {place}"))?;
+                writeln!(formatter)?
             }
             None => writeln!(formatter, "{}", self.text)?,
         }
-        let Some(FrameMap { return_offset, point, kind, position, activations, values }) = &self.frame_map
+        let Some(FrameMap { return_offset, point, kind, position, place, activations, values }) =
+            &self.frame_map
         else {
             return Ok(());
         };
-        writeln!(formatter, "        -> {return_offset:04x} {point} ({kind}, {position})")?;
+        let place = place.as_ref().map_or(String::new(), |place| format!(", {place}"));
+        writeln!(formatter, "        -> {return_offset:04x} {point} ({kind}, {position}{place})")?;
         if !activations.is_empty() {
             writeln!(formatter, "           {}", activations.join(" < "))?;
         }

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use osr_engine::{CompileError, EntryPoint, Instance, Settings};
-use osr_ir::{ExportItem, FunctionIndex, PointKind, Shown};
+use osr_ir::{FunctionIndex, Locator, PointKind, Shown};
 
 use crate::cli::{BaselineName, CompiledTierName, InliningOption, MechanismOptions};
 use crate::error::Error;
-use crate::guest::compiled::{defined_functions, instantiate};
+use crate::guest::compiled::{defined_functions, function_named, instantiate};
 use crate::guest::load::{Program, load};
 use crate::output;
 use listing::{Listing, Sum};
@@ -79,6 +79,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let settings = Settings { mechanism, baseline, inlining: options.inlining.0, ..Settings::default() };
     let mut instance = instantiate(&program, settings.clone())?;
     let mut printer = Printer { json: options.json, sum: Sum::default() };
+    let locator = Locator::default();
     let mut bytes = 0;
     for function in functions {
         if bytes > BYTES_PER_INSTANCE {
@@ -88,7 +89,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
             match instance.compile(function, options.tier.into(), entry) {
                 Ok(version) => {
                     bytes += u64::from(version.code_bytes);
-                    printer.print(&Listing::of(&instance, &version))?;
+                    printer.print(&Listing::of(&instance, &version, &locator))?;
                 }
                 Err(error) if options.function.is_some() => return Err(refused(&program, function, &error)),
                 Err(error) => printer.print(&Listing::refused(instance.module(), function, entry, &error))?,
@@ -130,24 +131,12 @@ impl Printer {
     }
 }
 
-/// The functions with bodies that are meant: all, or the one of that name, export name or index.
+/// The functions with bodies that are meant: all, or the one of that name.
 fn functions(program: &Program, name: Option<&str>) -> Result<Vec<FunctionIndex>, Error> {
-    let module = &program.module;
-    let defined: Vec<FunctionIndex> = defined_functions(module).collect();
-    let Some(name) = name else { return Ok(defined) };
-    let exported = match module.export(name) {
-        Some(ExportItem::Function(function)) => Some(function),
-        _ => None,
-    };
-    let by = |is: &dyn Fn(FunctionIndex) -> bool| defined.iter().copied().find(|&function| is(function));
-    let found = by(&|function| module.function(function).name == name)
-        .or_else(|| by(&|function| Some(function) == exported))
-        .or_else(|| by(&|function| function.index().to_string() == name));
-    found.map(|function| vec![function]).ok_or_else(|| {
-        let name_of = |&function: &FunctionIndex| format!("`{}`", Shown(&module.function(function).name));
-        let functions = output::join_some(defined.iter().map(name_of));
-        Error::NoSuchFunction { path: program.path.clone(), name: name.to_owned(), functions }
-    })
+    match name {
+        Some(name) => Ok(vec![function_named(program, name)?]),
+        None => Ok(defined_functions(&program.module).collect()),
+    }
 }
 
 /// Where versions of `function` are entered.

@@ -1,6 +1,7 @@
 //! `osr-bench run`: one call, its results on standard output.
 
 mod early_end;
+mod fuel;
 mod stats;
 mod symbols;
 mod verify;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use osr_engine::explain::Explain;
 use osr_engine::trace::Trace;
-use osr_engine::{Compared, Delegates, Difference, Observer, Observers, Settings, Shadow, Trap};
+use osr_engine::{
+    Compared, Delegates, Difference, Observer, Observers, Settings, Shadow, TransitionLog, Trap,
+};
 use osr_wasi::Exit;
 
 use crate::cli::{CallOptions, HostOptions};
@@ -27,10 +30,12 @@ use crate::guest::host::record::{self, Record, Recorder};
 use crate::guest::load::Program;
 use crate::guest::schedule_file::{self, Reached};
 use crate::guest::session::{Outcome, Session};
+use crate::guest::trapped::Trapped;
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
 use early_end::Ending;
+use fuel::{Fuel, OutOfFuel};
 use stats::{Destination, Stats};
 use symbols::Symbols;
 use verify::verify;
@@ -51,7 +56,7 @@ Examples:
   osr-bench run tool.wasm --dir ./data::/data --env LANG=C -- --fast /data/input < more
   osr-bench run library.wasm --imports stub --write 0x400=in --invoke setup=3 --invoke work 1024 5 --read 0x400=16
 
-Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`; 2 for bad input; 3 if --verify finds a difference; 124 after --timeout, 130 after Ctrl-C.";
+Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`, with a backtrace below; 2 for bad input; 3 if --verify finds a difference; 124 after --timeout or --fuel, 130 after Ctrl-C.";
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -79,6 +84,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "text")]
     pub(crate) explain: Option<ExplainFormat>,
+    /// Say on stderr what happens to code and frames, when it happens, a line each: compilations, tier-ups, guards that fail,
+    /// invalidations, hijacks, landings; with the point, and its place in the WebAssembly module and in the source.
+    #[arg(long)]
+    pub(crate) trace_deopt: bool,
     /// Tell debuggers and profilers of compiled code, by name: gdb by its JIT interface; perf-map writes /tmp/perf-PID.map,
     /// jit-dump writes jit-PID.dump into the current directory, for `perf record -k mono` and `perf inject --jit`.
     #[arg(long, value_name = "TOOL,..", value_enum, value_delimiter = ',')]
@@ -96,6 +105,10 @@ pub(crate) struct RunOptions {
     /// happened until then.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+    /// End the run at the Nth arrival at a function's entry or a loop header (of optimized code: over a back-edge), with exit
+    /// code 124 and a backtrace: at the same place whenever it is repeated, under the same options. Implies --points.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "verify")]
+    pub(crate) fuel: Option<u64>,
     /// Do not show what the program prints.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -112,11 +125,13 @@ pub(crate) enum ExplainFormat {
 
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
-    let call = Call::of(&options.call, &options.host, options.shadow)?;
+    let call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
     let outputs = Outputs::open(options)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let mut observers = symbols::observers(&options.symbols)?;
     observers.extend(outputs.observer());
+    observers.extend(options.trace_deopt.then(transitions_on_stderr));
+    observers.extend(options.fuel.map(|limit| Arc::new(Fuel::new(limit)) as Arc<dyn Observer>));
     let ending = Ending::watch(outputs, options.timeout)?;
     observers.extend(shadow.clone().map(|shadow| shadow as Arc<dyn Observer>));
     let observer = Observers::join(observers);
@@ -145,7 +160,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
             lines.extend(show_all(&call.signature().results, &words));
             Ok(())
         }
-        Err(trap) => end_of(trap),
+        Err(trap) => end_of(&call.program, trap),
     };
     lines.extend(memory);
     output::to_stdout(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
@@ -154,12 +169,16 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
 }
 
 /// How a run ends that has trapped: that is also how a program exits.
-fn end_of(trap: Trap) -> Result<(), Error> {
+fn end_of(program: &Program, trap: Trap) -> Result<(), Error> {
     match Exit::of(&trap) {
         Some(Exit { code: 0 }) => Ok(()),
         // As the system has it.
         Some(Exit { code }) => Err(Error::Exited(code as u8)),
-        None => Err(Error::Trap(trap)),
+        None => {
+            let is_out_of_fuel = trap.cause::<OutOfFuel>().is_some();
+            let trapped = Box::new(Trapped::of(&program.module, trap));
+            Err(if is_out_of_fuel { Error::OutOfFuel(trapped) } else { Error::Trap(trapped) })
+        }
     }
 }
 
@@ -170,6 +189,11 @@ fn check_replay(call: &Call, outcome: &Outcome) -> Result<(), Error> {
         Some(recorded) if recorded != reached => Err(Error::ReplayDiverged { recorded, reached }),
         _ => Ok(()),
     }
+}
+
+/// Says on stderr what happens to frames, as it happens.
+fn transitions_on_stderr() -> Arc<dyn Observer> {
+    Arc::new(TransitionLog::new(std::io::stderr()))
 }
 
 type TraceFile = Trace<BufWriter<File>>;
@@ -216,7 +240,7 @@ impl Outputs {
         }
         let stats = self.stats.take();
         self.write_observed()?;
-        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, &call.signature().results)))
+        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, call)))
     }
 
     /// Writes what observers have seen, and nothing else.

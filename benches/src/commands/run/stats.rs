@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use osr_engine::{CodeStatistics, CodeTimes, Transitions, Trap};
-use osr_ir::Type;
+use osr_ir::Module;
 use osr_wasi::Exit;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::guest::call::Call;
 use crate::guest::session::Outcome;
+use crate::guest::trapped::{ShownFrame, backtrace};
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
@@ -41,6 +43,10 @@ struct TrapStats {
     point: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The activation that trapped, and those that waited for it.
+    backtrace: Vec<ShownFrame>,
+    /// How many there were further out.
+    further_activations: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,14 +58,16 @@ struct StackStats {
 }
 
 impl Stats {
-    /// The statistics of `outcome`, whose results have the types `types`.
-    pub(crate) fn of(outcome: &Outcome, types: &[Type]) -> Stats {
+    /// The statistics of `outcome`, which is that of `call`.
+    pub(crate) fn of(outcome: &Outcome, call: &Call) -> Stats {
+        let types = &call.signature().results;
+        let trap = outcome.result.as_ref().err().filter(|trap| Exit::of(trap).is_none());
         let (native, value) = (outcome.native_stack_bytes, outcome.value_stack_bytes);
         let exit = outcome.result.as_ref().err().and_then(Exit::of);
         Stats {
             results: outcome.result.as_ref().map(|words| show_all(types, words)).unwrap_or_default(),
             exit_code: exit.map(|exit| exit.code),
-            trap: outcome.result.as_ref().err().filter(|_| exit.is_none()).map(TrapStats::of),
+            trap: trap.map(|trap| TrapStats::of(&call.program.module, trap)),
             wall_ns: outcome.wall.as_nanos() as u64,
             memory_hash: outcome.memory_hash.map(|hash| format!("{hash:016x}")),
             transitions: outcome.transitions,
@@ -76,12 +84,14 @@ impl Stats {
 }
 
 impl TrapStats {
-    fn of(trap: &Trap) -> TrapStats {
+    fn of(module: &Module, trap: &Trap) -> TrapStats {
         TrapStats {
             kind: trap.kind.name(),
             function: trap.function_name.clone(),
             point: trap.point.to_string(),
             message: trap.message.clone(),
+            backtrace: backtrace(module, trap),
+            further_activations: trap.callers.further(),
         }
     }
 }

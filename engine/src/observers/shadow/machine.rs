@@ -13,7 +13,7 @@ use osr_ir::{
 };
 
 use super::instruction::{self, execute};
-use crate::error::Trap;
+use crate::error::{Callers, Trap};
 use crate::instance::Instance;
 use crate::settings::{CompiledTier, Tier};
 
@@ -351,7 +351,8 @@ impl Machine {
         let function_name = self.instance.module().function(function).name.clone();
         let is_exception = kind == TrapKind::UncaughtException;
         let exception = is_exception.then(|| self.instance.take_thrown()).flatten();
-        self.unwind(Trap { kind, function, function_name, point, message: None, cause: None, exception });
+        let (message, cause, callers) = (None, None, Callers::default());
+        self.unwind(Trap { kind, function, function_name, point, message, cause, exception, callers });
     }
 
     /// The innermost frame is left by `trap` where it stands: an exception goes to the innermost frame of the invocation

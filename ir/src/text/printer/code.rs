@@ -8,28 +8,49 @@ use crate::body::{Body, Instruction, Terminator};
 use crate::index::{Block, Register};
 use crate::liveness::Liveness;
 use crate::module::Module;
-use crate::point::{Point, PointKind, Points};
+use crate::point::{Point, PointKind, Points, Position};
 use crate::value::Value;
 
 /// The column at which comments begin, unless the line is longer.
 const COMMENT_COLUMN: usize = 40;
 
-/// Writes the blocks of `body`, with comments at points if there are analyses of it.
+/// What the comments in a body say.
+pub(super) struct BodyComments<'b> {
+    pub(super) points: &'b Points,
+    pub(super) liveness: &'b Liveness,
+    pub(super) note: Option<&'b dyn Fn(Position) -> Option<String>>,
+}
+
+impl BodyComments<'_> {
+    /// At the beginning of `block`.
+    fn begin(&self, block: Block) -> Option<String> {
+        let entry = (block.index() == Body::ENTRY).then(Points::entry);
+        let point = entry.or(self.points.header(block)).or(self.points.guard(block))?;
+        Some(describe(self.points, self.liveness, point))
+    }
+
+    /// At an instruction or terminator.
+    fn at(&self, position: Position) -> Option<String> {
+        let point = self.points.at(position.block, position.index);
+        let point = point.map(|point| describe(self.points, self.liveness, point));
+        let Some(note) = self.note else { return point };
+        let parts = [Some(position.to_string()), note(position), point];
+        Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Writes the blocks of `body`, with comments if there are any.
 pub(super) fn write_body(
     out: &mut impl Write,
     module: &Module,
     body: &Body,
-    analyses: Option<(&Points, &Liveness)>,
+    comments: Option<BodyComments<'_>>,
 ) -> fmt::Result {
-    let comment = |point: Option<Point>| {
-        let (points, liveness) = analyses?;
-        point.map(|point| describe(points, liveness, point))
-    };
-    let at = |block: Block, index: usize| comment(analyses.and_then(|(points, _)| points.at(block, index)));
+    let comments = comments.as_ref();
+    let at =
+        |block: Block, index: usize| comments.and_then(|comments| comments.at(Position { block, index }));
     for block in body.block_indices() {
-        let entry = analyses.filter(|_| block.index() == Body::ENTRY).map(|_| Points::entry());
-        let begin = analyses.and_then(|(points, _)| points.header(block).or(points.guard(block)));
-        write_line(out, &format!("{block}:"), comment(entry.or(begin)))?;
+        write_line(out, &format!("{block}:"), comments.and_then(|comments| comments.begin(block)))?;
         let basic_block = body.block(block);
         for (index, instruction) in basic_block.instructions.iter().enumerate() {
             let text = to_string(|line| write_instruction(line, module, instruction));

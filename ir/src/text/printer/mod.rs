@@ -20,10 +20,10 @@ use crate::module::{
     ConstantExpression, ConstantStep, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module,
     SegmentMode, Signature,
 };
-use crate::point::Points;
+use crate::point::{Points, Position};
 use crate::state_map::StateMap;
 use crate::value::Type;
-use code::write_body;
+use code::{BodyComments, write_body};
 use redefinition::{write_redefinitions, write_state_map};
 
 /// Bytes of a data segment that are printed on one line.
@@ -40,7 +40,24 @@ pub fn print(module: &Module) -> String {
 /// # Panics
 /// May panic if the verifier has not passed `module`.
 pub fn print_with_points(module: &Module) -> String {
-    to_string(|out| write_module(out, module, true))
+    to_string(|out| write_module(out, module, Some(Comments::POINTS)))
+}
+
+/// `module` in the textual form, with a comment at each instruction: its position, what `note` says of it, and what
+/// [`print_with_points`] does.
+///
+/// # Panics
+/// May panic if the verifier has not passed `module`.
+pub fn print_annotated(module: &Module, note: &Note<'_>) -> String {
+    to_string(|out| write_module(out, module, Some(Comments { note: Some(note) })))
+}
+
+/// One function of `module` with comments as in [`print_annotated`].
+///
+/// # Panics
+/// May panic if the verifier has not passed `module`.
+pub fn print_function_annotated(module: &Module, function: FunctionIndex, note: &Note<'_>) -> String {
+    to_string(|out| write_function(out, module, function, Some(Comments { note: Some(note) })))
 }
 
 /// One function of `module` with comments as in [`print_with_points`].
@@ -48,7 +65,7 @@ pub fn print_with_points(module: &Module) -> String {
 /// # Panics
 /// May panic if the verifier has not passed `module`.
 pub fn print_function(module: &Module, function: FunctionIndex) -> String {
-    to_string(|out| write_function(out, module, module.function(function), true))
+    to_string(|out| write_function(out, module, function, Some(Comments::POINTS)))
 }
 
 /// The registers and blocks of `body`, which need not be a function's current body but whose indices
@@ -60,7 +77,7 @@ pub fn print_body(module: &Module, body: &Body) -> String {
     let (points, liveness) = analyses(body);
     to_string(|out| {
         write_registers(out, body, 0)?;
-        write_body(out, module, body, Some((&points, &liveness)))
+        write_body(out, module, body, Some(BodyComments { points: &points, liveness: &liveness, note: None }))
     })
 }
 
@@ -71,7 +88,7 @@ pub fn print_state_map(module: &Module, map: &StateMap) -> String {
 
 impl fmt::Display for Module {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_module(formatter, self, false)
+        write_module(formatter, self, None)
     }
 }
 
@@ -81,13 +98,26 @@ fn to_string(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
     text
 }
 
+/// What is to be said of an instruction or terminator.
+pub type Note<'n> = dyn Fn(FunctionIndex, Position) -> Option<String> + 'n;
+
+/// What comments say: points, and notes of all instructions, if there are any.
+#[derive(Clone, Copy)]
+struct Comments<'n> {
+    note: Option<&'n Note<'n>>,
+}
+
+impl Comments<'_> {
+    const POINTS: Comments<'static> = Comments { note: None };
+}
+
 fn analyses(body: &Body) -> (Points, Liveness) {
     let points = Points::of(body);
     let liveness = Liveness::of(body, &points);
     (points, liveness)
 }
 
-fn write_module(out: &mut impl Write, module: &Module, with_points: bool) -> fmt::Result {
+fn write_module(out: &mut impl Write, module: &Module, comments: Option<Comments<'_>>) -> fmt::Result {
     if signatures_in_text_order(module) != (0..module.signatures.len()).collect::<Vec<_>>() {
         for (i, signature) in module.signatures.iter().enumerate() {
             write!(out, "signature {} ", SignatureIndex::new(i))?;
@@ -100,10 +130,11 @@ fn write_module(out: &mut impl Write, module: &Module, with_points: bool) -> fmt
     // Functions keep their order; the imports that come first stand before their uses.
     let is_import = |function: &&Function| matches!(function.kind, FunctionKind::Import(_));
     let imports = module.functions.iter().take_while(is_import).count();
-    let (imports, functions) = module.functions.split_at(imports);
-    imports.iter().try_for_each(|import| write_function(out, module, import, with_points))?;
+    let mut functions = module.function_indices();
+    let write = |out: &mut _, function| write_function(out, module, function, comments);
+    functions.by_ref().take(imports).try_for_each(|import| write(out, import))?;
     write_exports(out, module)?;
-    functions.iter().try_for_each(|function| write_function(out, module, function, with_points))?;
+    functions.try_for_each(|function| write(out, function))?;
     write_redefinitions(out, module)
 }
 
@@ -240,9 +271,10 @@ fn write_exports(out: &mut impl Write, module: &Module) -> fmt::Result {
 fn write_function(
     out: &mut impl Write,
     module: &Module,
-    function: &Function,
-    with_points: bool,
+    index: FunctionIndex,
+    comments: Option<Comments<'_>>,
 ) -> fmt::Result {
+    let function = module.function(index);
     let unknown = Signature::default();
     let signature = module.signatures.get(function.signature.index()).unwrap_or(&unknown);
     match &function.kind {
@@ -271,9 +303,14 @@ fn write_function(
             write_results(out, &signature.results)?;
             writeln!(out, " {{")?;
             write_registers(out, body, signature.parameters.len())?;
-            let analyses = with_points.then(|| analyses(body));
-            let analyses = analyses.as_ref().map(|(points, liveness)| (points, liveness));
-            write_body(out, module, body, analyses)?;
+            let Some(Comments { note }) = comments else {
+                write_body(out, module, body, None)?;
+                return writeln!(out, "}}");
+            };
+            let (points, liveness) = analyses(body);
+            let note = note.map(|note| move |position| note(index, position));
+            let note = note.as_ref().map(|note| note as &dyn Fn(Position) -> Option<String>);
+            write_body(out, module, body, Some(BodyComments { points: &points, liveness: &liveness, note }))?;
             writeln!(out, "}}")
         }
     }

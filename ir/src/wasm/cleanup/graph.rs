@@ -1,15 +1,16 @@
 //! The control-flow graph: no block that only jumps, none that could be part of the one before it, none
 //! that control never reaches.
 
+use super::super::offsets::Offsets;
 use crate::body::{Body, Terminator};
 use crate::index::Block;
 use crate::point::reverse_postorder;
 
 /// Simplifies the graph of `body` and puts its blocks in the order of `layout`.
-pub(super) fn simplify(body: &mut Body, layout: &[Block]) {
+pub(super) fn simplify(body: &mut Body, offsets: &mut Offsets, layout: &[Block]) {
     thread(body);
-    merge(body);
-    reorder(body, layout);
+    merge(body, offsets);
+    reorder(body, offsets, layout);
 }
 
 /// Calls `change` for each successor.
@@ -77,7 +78,7 @@ fn final_targets(body: &Body) -> Vec<Block> {
 }
 
 /// Appends each block that has one predecessor, which only jumps to it, to that predecessor.
-fn merge(body: &mut Body) {
+fn merge(body: &mut Body, offsets: &mut Offsets) {
     let order = reverse_postorder(body);
     let mut predecessors = vec![0_u32; body.blocks.len()];
     for &block in &order {
@@ -95,15 +96,17 @@ fn merge(body: &mut Body) {
             let into = &mut body.blocks[block.index()];
             into.instructions.append(&mut instructions);
             into.terminator = terminator;
+            offsets.append(block, target);
         }
     }
 }
 
 /// Keeps the blocks that control reaches, in the order of `layout`.
-fn reorder(body: &mut Body, layout: &[Block]) {
+fn reorder(body: &mut Body, offsets: &mut Offsets, layout: &[Block]) {
     let mut reached = vec![false; body.blocks.len()];
     reverse_postorder(body).iter().for_each(|block| reached[block.index()] = true);
     let kept: Vec<Block> = layout.iter().copied().filter(|block| reached[block.index()]).collect();
+    offsets.reorder(&kept);
     let mut renamed = vec![Block::new(Body::ENTRY); body.blocks.len()];
     kept.iter().enumerate().for_each(|(i, block)| renamed[block.index()] = Block::new(i));
     let mut blocks: Vec<_> = std::mem::take(&mut body.blocks).into_iter().map(Some).collect();

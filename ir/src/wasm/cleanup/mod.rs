@@ -16,15 +16,21 @@ mod zero;
 
 use std::ops::Range;
 
+use super::offsets::Offsets;
 use crate::body::Body;
 use crate::index::Block;
 
-/// Cleans `body`. `layout` is the order of its blocks, `locals` the registers that start as zero; the
+/// Cleans `body`, and `offsets` with it. `layout` is the order of its blocks, `locals` the registers that start as zero; the
 /// registers before them are the parameters.
-pub(super) fn clean(mut body: Body, layout: &[Block], locals: Range<usize>) -> Body {
-    graph::simplify(&mut body, layout);
-    zero::initialize(&mut body, locals.clone());
-    dead::remove(&mut body);
+pub(super) fn clean(
+    mut body: Body,
+    mut offsets: Offsets,
+    layout: &[Block],
+    locals: Range<usize>,
+) -> (Body, Offsets) {
+    graph::simplify(&mut body, &mut offsets, layout);
+    zero::initialize(&mut body, &mut offsets, locals.clone());
+    dead::remove(&mut body, &mut offsets);
     registers::compact(&mut body, locals.start);
-    body
+    (body, offsets)
 }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::super::offsets::Offsets;
 use crate::body::{BasicBlock, Body, Instruction};
 use crate::index::{Block, Register};
 use crate::value::Value;
@@ -14,7 +15,7 @@ use crate::value::Value;
 const MOST_STEPS: usize = 1 << 22;
 
 /// Adds zeroes for `locals` to the entry block.
-pub(super) fn initialize(body: &mut Body, locals: Range<usize>) {
+pub(super) fn initialize(body: &mut Body, offsets: &mut Offsets, locals: Range<usize>) {
     let access = Access::of(body, &locals);
     let mut search = Search::new(body);
     let zeroes: Vec<Instruction> = locals
@@ -25,6 +26,7 @@ pub(super) fn initialize(body: &mut Body, locals: Range<usize>) {
             value: Value::zero(body.registers[local]),
         })
         .collect();
+    offsets.prepend(Block::new(Body::ENTRY), zeroes.len());
     body.blocks[Body::ENTRY].instructions.splice(..0, zeroes);
 }
 
