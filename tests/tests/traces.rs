@@ -41,6 +41,7 @@ fn check(context: &str, trace: &Value) -> BTreeMap<String, u64> {
     assert_eq!(trace["otherData"]["format"], "osr-trace");
     assert_eq!(trace["otherData"]["version"], FORMAT_VERSION);
     let (mut open, mut last, mut counts) = (0, 0.0, BTreeMap::new());
+    let mut names: Vec<String> = Vec::new();
     let mut flows: HashMap<u64, Vec<String>> = HashMap::new();
     // Begin and end of the slice that was written last, without compilations.
     let mut slice = (0.0, 0.0);
@@ -55,8 +56,15 @@ fn check(context: &str, trace: &Value) -> BTreeMap<String, u64> {
             last = ts;
         }
         match &*phase {
-            "B" => open += 1,
-            "E" => open -= 1,
+            "B" => {
+                open += 1;
+                names.push(name.clone());
+            }
+            "E" => {
+                open -= 1;
+                assert_eq!(names.pop(), Some(name.clone()), "{context}: ends have the names of beginnings");
+            }
+            "C" => assert!(record["args"].as_object().is_some_and(|counts| counts.len() == 1), "{record}"),
             "s" | "t" | "f" => {
                 let inside = slice.0 < ts && ts < slice.1;
                 assert!(inside || (phase == "s" && open > 0), "{context}: {record} is in a slice");
@@ -66,7 +74,7 @@ fn check(context: &str, trace: &Value) -> BTreeMap<String, u64> {
             _ => {}
         }
         assert!(open >= 0, "{context}: {record}");
-        if !matches!(&*phase, "E" | "s" | "t" | "f") {
+        if !matches!(&*phase, "E" | "C" | "s" | "t" | "f") {
             let what =
                 if phase == "B" && name == "hijack" { "hijacking" } else { name.split(' ').next().unwrap() };
             *counts.entry(what.to_owned()).or_default() += 1;

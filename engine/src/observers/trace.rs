@@ -1,9 +1,9 @@
-//! Traces: what happened when and why, as a file for Perfetto (<https://ui.perfetto.dev>) or Chrome's
-//! `about:tracing`. An [`Observer`] that writes while the guest runs; nothing is kept in memory but what is
+//! Traces: what happened when and why, as a file for Perfetto (<https://ui.perfetto.dev>), speedscope, Firefox's profiler or
+//! Chrome's `about:tracing`. An [`Observer`] that writes while the guest runs; nothing is kept in memory but what is
 //! still open.
 //!
 //! The format is the JSON of Chrome's Trace Event Format, an object with `traceEvents`; `otherData` says
-//! `"format": "osr-trace"` and `"version"`: [`FORMAT_VERSION`]. Times are in microseconds since the
+//! `"format": "osr-trace"` and `"version"`: [`FORMAT_VERSION`], and under `"run"` what is traced. Times are in microseconds since the
 //! trace began, unique and ascending but for compilations, which are written when they are done. There is
 //! one process and one track per native thread that executes guest code. Categories and names:
 //!
@@ -21,6 +21,8 @@
 //! | `frame` | `hijack NAME` | X | a return slot is hijacked, with version, point, cause |
 //! | `frame` | `land NAME`, `drop NAME`, `restore NAME` | X | what became of it, with the tier that it landed in; where it stands for several activations, how many `further` ones |
 //! | `frame` | `continue NAME` | i | one of these continues, with the tier that it continues in |
+//! | `code` | `code bytes` | C | bytes of code in memory, whenever that changes |
+//! | `frame` | `hijacked slots` | C | how many there are, when a replacement is complete, and when a frame has landed |
 //!
 //! Flows (s, t, f) lead from causes to effects. Of category `frame`: from the replacement to each hijacked
 //! slot, and on to where it lands. Of category `version`: from the replacement to the retirement, the
@@ -46,7 +48,7 @@ use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
 
 /// The version of the format that is described here.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Writes a trace to `W`. If writing fails the guest runs on; [`Trace::finish`] says so.
 pub struct Trace<W>(Mutex<State<W>>);
@@ -60,6 +62,8 @@ struct State<W> {
     last: u64,
     records: u64,
     tracks: HashMap<ThreadId, u32>,
+    /// By track, the names of the slices that have begun and not ended.
+    open: HashMap<u32, Vec<String>>,
     flows: u64,
     /// By address, the flows of the slots that are hijacked.
     slots: HashMap<u64, u64>,
@@ -133,8 +137,19 @@ impl<W: Write> Trace<W> {
     ///
     /// # Errors
     /// If `out` cannot be written.
-    pub fn new(mut out: W) -> io::Result<Trace<W>> {
-        let data = json!({ "format": "osr-trace", "version": FORMAT_VERSION });
+    pub fn new(out: W) -> io::Result<Trace<W>> {
+        Trace::of_run(out, &Value::Null)
+    }
+
+    /// The same of a run that is described so: its program, arguments and settings, for instance.
+    ///
+    /// # Errors
+    /// If `out` cannot be written.
+    pub fn of_run(mut out: W, run: &Value) -> io::Result<Trace<W>> {
+        let mut data = json!({ "format": "osr-trace", "version": FORMAT_VERSION });
+        if !run.is_null() {
+            data["run"] = run.clone();
+        }
         write!(out, "{{\"otherData\":{data},\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
         Ok(Trace(Mutex::new(State {
             out,
@@ -144,6 +159,7 @@ impl<W: Write> Trace<W> {
             last: 0,
             records: 0,
             tracks: HashMap::new(),
+            open: HashMap::new(),
             flows: 0,
             slots: HashMap::new(),
             dying: HashMap::new(),
@@ -196,7 +212,7 @@ impl<W: Write> State<W> {
             Event::HostCalled { function, .. } => self.begin("guest", name("host", at, function), None),
             Event::Finished { outcome } | Event::HostReturned { outcome, .. } => {
                 let trap = outcome.err().map(|trap| json!({ "trap": trap.to_string() }));
-                self.record("guest", "E", Cow::Borrowed(""), trap)
+                self.end("guest", trap)
             }
             Event::Compiled { version, duration, cause } => self.compiled(at, version, duration, cause),
             Event::Ordered { key, estimate, cause } => {
@@ -280,7 +296,10 @@ impl<W: Write> State<W> {
                 };
                 self.begin("replace", Cow::Borrowed(name), Some(json!({ "cause": cause })))
             }
-            Event::ReplacementEnded => self.record("replace", "E", Cow::Borrowed(""), None),
+            Event::ReplacementEnded => {
+                self.end("replace", None)?;
+                self.count_slots()
+            }
             Event::Hijacked { version, function, point, slot, cause } => {
                 self.hijacked(at, version, (function, point), slot, cause)
             }
@@ -310,7 +329,8 @@ impl<W: Write> State<W> {
         });
         let name = name("compile", at, version.function);
         let (dur, args) = (Some(dur), Some(args));
-        self.put(&Record { dur, args, ..Record::new(name, "compile", "X", began, tid) })
+        self.put(&Record { dur, args, ..Record::new(name, "compile", "X", began, tid) })?;
+        self.count_code(at)
     }
 
     fn hijacked(
@@ -349,6 +369,7 @@ impl<W: Write> State<W> {
         self.slice("frame", name(what, at, version.function), args)?;
         if let Some(flow) = self.slots.remove(&slot) {
             self.flow("frame", flow, Flow::End)?;
+            self.count_slots()?;
         }
         let pending = self.pending.entry(key(at, version)).or_default();
         *pending = pending.saturating_sub(1);
@@ -384,6 +405,12 @@ impl<W: Write> State<W> {
             "cause": cause,
         });
         self.slice("version", name("release", at, version.function), args)?;
+        self.released_flow(at, version)?;
+        self.count_code(at)
+    }
+
+    /// The flow of a version whose code is gone continues to the end of its frame maps, if frames of it have not landed.
+    fn released_flow(&mut self, at: &Observation<'_>, version: &CodeVersion) -> io::Result<()> {
         let is_last = !self.pending.contains_key(&key(at, version));
         let Some(dying) = self.dying.get_mut(&key(at, version)) else { return Ok(()) };
         dying.released = true;
@@ -400,7 +427,26 @@ impl<W: Write> State<W> {
     }
 
     fn begin(&mut self, cat: &str, name: Cow<'_, str>, args: Option<Value>) -> io::Result<()> {
+        let track = self.track()?;
+        self.open.entry(track).or_default().push(name.clone().into_owned());
         self.record(cat, "B", name, args)
+    }
+
+    /// The slice that has begun last on the track ends. The record has its name, by which some tools match the two.
+    fn end(&mut self, cat: &str, args: Option<Value>) -> io::Result<()> {
+        let track = self.track()?;
+        let name = self.open.entry(track).or_default().pop().unwrap_or_default();
+        self.record(cat, "E", Cow::Owned(name), args)
+    }
+
+    fn count_code(&mut self, at: &Observation<'_>) -> io::Result<()> {
+        let bytes = at.instance().code_statistics().live_bytes;
+        self.record("code", "C", Cow::Borrowed("code bytes"), Some(json!({ "bytes": bytes })))
+    }
+
+    fn count_slots(&mut self) -> io::Result<()> {
+        let slots = self.slots.len();
+        self.record("frame", "C", Cow::Borrowed("hijacked slots"), Some(json!({ "slots": slots })))
     }
 
     fn instant(&mut self, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
@@ -451,6 +497,10 @@ impl<W: Write> State<W> {
         }
         let tid = self.tracks.len() as u32 + 1;
         self.tracks.insert(current.id(), tid);
+        if tid == 1 {
+            let (name, args) = (Cow::Borrowed("process_name"), Some(json!({ "name": "osr-engine" })));
+            self.put(&Record { args, ..Record::new(name, "__metadata", "M", 0, tid) })?;
+        }
         let args = Some(json!({ "name": current.name().unwrap_or("guest") }));
         let name = Cow::Borrowed("thread_name");
         self.put(&Record { args, ..Record::new(name, "__metadata", "M", 0, tid) })?;

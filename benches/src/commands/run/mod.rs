@@ -76,7 +76,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Write every tier-up, compilation, invalidation, hijack, landing and release, with its cause, to FILE:
-    /// JSON for <https://ui.perfetto.dev> or Chrome.
+    /// JSON for <https://ui.perfetto.dev>, speedscope, Firefox's profiler or Chrome.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
     /// Say on stderr, per function, which versions of its code there were: why each was made, how often it
@@ -126,7 +126,7 @@ pub(crate) enum ExplainFormat {
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
-    let outputs = Outputs::open(options)?;
+    let outputs = Outputs::open(options, &call)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let mut observers = symbols::observers(&options.symbols)?;
     observers.extend(outputs.observer());
@@ -198,9 +198,11 @@ fn transitions_on_stderr() -> Arc<dyn Observer> {
 
 type TraceFile = Trace<BufWriter<File>>;
 
-fn open_trace(path: &Path) -> Result<(NewFile, Arc<TraceFile>), Error> {
+fn open_trace(path: &Path, call: &Call) -> Result<(NewFile, Arc<TraceFile>), Error> {
     let file = NewFile::create(path)?;
-    let trace = Trace::new(BufWriter::new(file.handle()?));
+    let mut run = serde_json::to_value(&call.run).expect("our data has string keys");
+    run["program"] = call.program.path.display().to_string().into();
+    let trace = Trace::of_run(BufWriter::new(file.handle()?), &run);
     let trace = trace.map_err(|source| Error::Write { path: path.to_owned(), source })?;
     Ok((file, Arc::new(trace)))
 }
@@ -215,12 +217,12 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn open(options: &RunOptions) -> Result<Outputs, Error> {
+    fn open(options: &RunOptions, call: &Call) -> Result<Outputs, Error> {
         Ok(Outputs {
             stats: options.stats.as_deref().map(Destination::open).transpose()?,
             schedule: options.record.as_deref().map(NewFile::create).transpose()?,
             imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
-            trace: options.trace.as_deref().map(open_trace).transpose()?,
+            trace: options.trace.as_deref().map(|path| open_trace(path, call)).transpose()?,
             explain: options.explain.map(|format| (format, Arc::default())),
         })
     }
