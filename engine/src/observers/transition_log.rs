@@ -16,6 +16,7 @@ use std::fmt::{self, Display};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use osr_compiler::Guard;
 use osr_ir::{FunctionIndex, Locator, Point, Shown};
 
 use crate::code::CodeVersion;
@@ -86,11 +87,10 @@ impl Describe<'_, '_> {
             }
             Event::GuardFailed { version, guard, is_forced } => {
                 let how = if is_forced { "is made to fail" } else { "fails" };
-                let (reason, block, point) = (guard.reason.name(), guard.block, guard.point);
-                format!(
-                    "guard of {} {how}: {reason} at the end of {block}, exit {point}",
-                    self.version(version)
-                )
+                format!("{} {how}", self.guard(version, guard))
+            }
+            Event::ExitLinked { version, guard, to } => {
+                format!("link {} to {}", self.guard(version, guard), self.version(to))
             }
             Event::Landed { version, to, state, further, .. } => {
                 let (from, to) = (Tier::from(version.tier).name(), to_name(to));
@@ -142,6 +142,15 @@ impl Describe<'_, '_> {
 
     fn version(&self, version: &CodeVersion) -> String {
         format!("{} of {}", version.id, self.name(version.function))
+    }
+
+    fn guard(&self, version: &CodeVersion, guard: &Guard) -> String {
+        let (reason, at, body) = (guard.reason.name(), guard.at, self.name(guard.function));
+        let exit = self.place(guard.function, guard.point);
+        format!(
+            "the guard of {} at {at} of {body}, {reason}, with its exit at {exit},",
+            self.version(version)
+        )
     }
 
     /// A frame of `version`; the function is named where it is one that is inlined.
