@@ -23,12 +23,8 @@ use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::Thread;
 use crate::thread::pending::Landed;
-<<<<<<< HEAD
 use crate::thread::phase::Phase;
-=======
-use crate::thread::phase::{Phase, PhaseGuard};
 use crate::thread::trap::Innermost;
->>>>>>> 632b70e (Traps have backtraces, the same in every tier, with places in the module and lines of the source; ir, --trace-deopt, --fuel, manual pages, completions)
 use crate::tiering;
 use crate::transition::{state_pad, virtual_frames};
 
@@ -138,18 +134,13 @@ fn rebuild_frame(
         let (function, point) = (record.site.function(), record.site.point());
         thread.set_trap(TrapKind::StackExhausted, function, point);
         thread.observe(|| Event::Dropped { version, function, point, slot: record.slot.address() });
-<<<<<<< HEAD
-        leave(thread, &record, registers, is_watched);
-        finish(thread, record.dropped(thread.ledger(), thread.instance().registry()), registers);
-=======
         thread.instance().activations(version, record.site.number()).iter().skip(1).for_each(|caller| {
             thread.trap_leaves(caller.function, caller.point);
         });
-        leave(thread, &record, registers);
+        leave(thread, &record, registers, is_watched);
         thread.set_exit(ReturnSlot::new(registers.stack_pointer), registers.callee_saved.rbp);
         thread.trap_leaves_compiled(Innermost::Waits);
-        finish(thread, record.dropped(thread.instance().registry()), registers);
->>>>>>> 632b70e (Traps have backtraces, the same in every tier, with places in the module and lines of the source; ir, --trace-deopt, --fuel, manual pages, completions)
+        finish(thread, record.dropped(thread.ledger(), thread.instance().registry()), registers);
         return stubs::unwind_to_entry as *const u8;
     }
     if is_watched && thread.instance().settings().checked {
