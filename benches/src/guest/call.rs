@@ -112,6 +112,7 @@ impl Call {
             stack_bytes: self.run.stack_bytes,
             imports,
             again: false,
+            hash_memory: false,
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Session<'p> {
     pub(crate) imports: Imports,
     /// Whether to make the same call a second time, when code is there already.
     pub(crate) again: bool,
+    /// Whether the memory's hash is wanted: it reads all pages, also those that the program never touched.
+    pub(crate) hash_memory: bool,
 }
 
 /// What a call gave and took.
@@ -54,7 +56,7 @@ pub(crate) struct Outcome {
     pub(crate) wall: Duration,
     /// The second call and its time, if there was one. All else is of the first.
     pub(crate) again: Option<(Result<Vec<u64>, Trap>, Duration)>,
-    /// The hash of the linear memory afterwards.
+    /// The hash of the linear memory afterwards, if it is wanted and there is one.
     pub(crate) memory_hash: Option<u64>,
     /// The globals afterwards, but references.
     pub(crate) globals: Vec<u64>,
@@ -111,7 +113,7 @@ impl Session<'_> {
             result,
             wall,
             again: None,
-            memory_hash: instance.memory().map(|memory| memory.hash()),
+            memory_hash: instance.memory().filter(|_| self.hash_memory).map(|memory| memory.hash()),
             globals: globals(&instance),
             schedule: thread.schedule(),
             transitions: thread.transitions(),

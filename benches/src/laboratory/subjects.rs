@@ -123,6 +123,7 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
         stack_bytes: STACK_BYTES,
         imports,
         again,
+        hash_memory: false,
     };
     let result = session.run()?.result;
     let words = result.map_err(|trap| Error::Trap(Box::new(Trapped::of(&program.module, trap))))?;

@@ -141,7 +141,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let records = options.verify || options.host.record_imports.is_some();
     let recorder = records.then(|| Recorder::wrap(&call.program.module, &mut imports, call.host.has_stubs()));
     let session = call.session(&settings, imports);
-    let outcome = Session { delegates: Delegates { observer, policy: None }, ..session }.run()?;
+    let hash_memory = options.verify || options.stats.is_some();
+    let delegates = Delegates { observer, policy: None };
+    let outcome = Session { delegates, hash_memory, ..session }.run()?;
     let record = recorder.map(|recorder| recorder.record()).unwrap_or_default();
     let written = ending.take().write(&call, &outcome, &record);
     if !options.quiet {

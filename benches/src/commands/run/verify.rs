@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::host::Host;
 use crate::guest::host::record::Record;
-use crate::guest::session::Outcome;
+use crate::guest::session::{Outcome, Session};
 use crate::number::show_all;
 
 /// Runs `call` in the interpreter alone, and compares with `outcome`. Host functions do what is in `record`.
@@ -21,7 +21,7 @@ pub(crate) fn verify(call: &Call, outcome: &Outcome, record: Record) -> Result<(
     let settings =
         Settings { tiers: Tiers::Interpreter, stress: Stress::None, record: false, ..call.settings.clone() };
     let (imports, replayer) = Host::repeat(&call.program, record);
-    let expected = call.session(&settings, imports).run()?;
+    let expected = Session { hash_memory: true, ..call.session(&settings, imports) }.run()?;
     if is_exhausted(outcome) || is_exhausted(&expected) {
         return Ok(());
     }

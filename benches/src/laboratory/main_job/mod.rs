@@ -165,6 +165,7 @@ fn sample(program: &Program, recorded: &Recorded, settings: &Settings) -> Result
             stack_bytes: STACK_BYTES,
             imports,
             again: true,
+            hash_memory: true,
         };
         let outcome = session.run()?;
         if best.as_ref().is_none_or(|best| outcome.wall < best.wall) {
