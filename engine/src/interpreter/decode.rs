@@ -1,6 +1,7 @@
 //! From a body to [`Code`]: lays out the blocks in order and resolves branches.
 
 use std::cell::UnsafeCell;
+use std::cmp::Reverse;
 
 use osr_compiler::calling_convention::CallLayout;
 use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind};
@@ -8,10 +9,12 @@ use osr_ir::{Block, Body, FunctionIndex, FunctionKind, Point, PointKind};
 use super::code::{Code, HEADER_WORDS};
 use super::lists::AT_ONCE;
 use super::machine::Step;
-use super::op::{CounterAddress, Op, Slot};
+use super::op::{AccountAddress, CounterAddress, Op, Slot};
 use super::patch;
 use super::select::Selector;
 use crate::instance::Instance;
+use crate::settings::Tier;
+use crate::tiering::{self, NEVER};
 
 /// The interpreter's code of `function`.
 #[cold]
@@ -40,11 +43,25 @@ fn import(function: FunctionIndex, layout: &CallLayout) -> Code {
     }
 }
 
+/// Where `body` charges long ways, last block first: nowhere, if nothing tiers up.
+fn passages(instance: &Instance, function: FunctionIndex, body: &Body) -> Vec<(Block, u32)> {
+    if instance.threshold(Tier::Interpreter) == NEVER {
+        return Vec::new();
+    }
+    let points = instance.points(function);
+    let mut passages = tiering::passages(body, points, || instance.work(function));
+    passages.sort_unstable_by_key(|&(block, _)| Reverse(block));
+    passages
+}
+
 /// Operations of the blocks laid out so far.
 struct Layout<'a> {
     selector: Selector<'a>,
     function: FunctionIndex,
     counter: CounterAddress,
+    account: AccountAddress,
+    /// The blocks where a long way is charged, last first, as they are laid out.
+    passages: Vec<(Block, u32)>,
     frame_words: usize,
     ops: Vec<Op>,
     starts: Vec<u32>,
@@ -67,6 +84,8 @@ impl<'a> Layout<'a> {
             selector: Selector::new(instance, function, analysis, frame_words + HEADER_WORDS),
             function,
             counter: CounterAddress::of(&instance.function(function).counter),
+            account: AccountAddress::of(&instance.function(function).account),
+            passages: passages(instance, function, body),
             frame_words,
             ops: Vec::with_capacity(body.instruction_count()),
             starts: vec![Code::NOWHERE; analysis.points.len()],
@@ -100,6 +119,9 @@ impl<'a> Layout<'a> {
         if let Some(point) = self.selector.analysis.points.header(block) {
             self.ops.push(Op::LoopHeader { point: point.as_u32(), counter: self.counter });
             self.starts[point.index()] = self.ops.len() as u32;
+        }
+        if let Some((_, work)) = self.passages.pop_if(|(at, _)| *at == block) {
+            self.ops.push(Op::Passage { work, account: self.account });
         }
         let analysis = self.selector.analysis;
         let selected = self.selector.select(block);

@@ -252,6 +252,10 @@ macro_rules! define_all {
                 let next = arrival::at_header(m.activation, m.window, m.ip, Point::new(point as usize));
                 m.resume(next)
             }
+            Passage { work, account } {
+                account.charge(work);
+                m.next()
+            }
             Switch { index, count } {
                 let case = m.ip.add(1 + (m.get(index) as u32).min(count) as usize);
                 let Op::Jump { target } = (*case).op else { std::hint::unreachable_unchecked() };

@@ -16,6 +16,7 @@
 use osr_ir::{BinaryOp, LoadOp, StoreOp, Type, UnaryOp};
 
 use crate::instance::function::Counter;
+use crate::tiering::Account;
 
 /// A word of the window: a register.
 pub(super) type Slot = u16;
@@ -52,6 +53,32 @@ impl CounterAddress {
     pub(super) unsafe fn take_back(self) {
         // SAFETY: as in `count`.
         unsafe { (*self.0).take_back() }
+    }
+}
+
+/// Where the account of a function is, which is executing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AccountAddress(*const Account);
+
+// SAFETY: accounts are shared by all threads.
+unsafe impl Send for AccountAddress {}
+// SAFETY: accounts are shared by all threads.
+unsafe impl Sync for AccountAddress {}
+
+impl AccountAddress {
+    /// That of `account`.
+    pub(super) fn of(account: &Account) -> AccountAddress {
+        AccountAddress(account)
+    }
+
+    /// Charges so many instructions.
+    ///
+    /// # Safety
+    /// The instance that has the account is there.
+    #[inline(always)]
+    pub(super) unsafe fn charge(self, work: u32) {
+        // SAFETY: the caller vouches for the instance, which never moves its functions' states.
+        unsafe { (*self.0).charge(1, work) }
     }
 }
 
@@ -260,6 +287,8 @@ macro_rules! define {
             Loop { target: i32 },
             /// Begins a loop header. The `Loop..` operations count for it and continue behind it.
             LoopHeader { point: u32, counter: CounterAddress },
+            /// A long way has led here, of so many instructions that are not charged yet.
+            Passage { work: u32, account: AccountAddress },
             /// `count + 1` `Jump`s follow, of which the last is the default.
             Switch { index: Slot, count: u32 },
             Unreachable {},

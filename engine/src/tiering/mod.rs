@@ -16,6 +16,7 @@ pub(crate) mod contexts;
 mod cost;
 mod directed;
 mod order;
+mod passage;
 pub(crate) mod policy;
 mod queue;
 pub(crate) mod speculation;
@@ -27,6 +28,7 @@ use osr_ir::{FunctionIndex, Point, PointKind};
 pub(crate) use account::Account;
 pub(crate) use cost::CostModel;
 pub(crate) use order::compile_now;
+pub(crate) use passage::passages;
 pub(crate) use queue::Queue;
 pub(crate) use work::Work;
 
@@ -223,4 +225,4 @@ pub(crate) fn place_of(thread: &Thread, function: FunctionIndex, point: Point) -
 }
 
 /// The threshold of a tier that is not left by itself.
-const NEVER: u32 = u32::MAX;
+pub(crate) const NEVER: u32 = u32::MAX;

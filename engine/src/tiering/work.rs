@@ -1,6 +1,6 @@
 //! Work: how many instructions of a body a count of arrivals stands for, and how many a unit has.
 //!
-//! Arrivals at entries and loop headers are counted, nothing else. What is executed between one arrival and the next is
+//! Arrivals at entries and loop headers are counted, and [passages](super::passage) through long ways. What is executed between one arrival and the next is
 //! estimated: every way a branch can go is taken for equally likely. So a loop around a switch with a hundred thousand
 //! cases is charged one case for each iteration, not all of them.
 
@@ -42,6 +42,11 @@ impl Work {
         }
     }
 
+    /// Instructions that are executed from the beginning of `block` to the next arrival, on average.
+    pub(super) fn path(&self, block: Block) -> u32 {
+        self.paths[block.index()]
+    }
+
     /// Instructions of the whole body.
     pub(crate) fn instructions(&self) -> u32 {
         self.instructions
@@ -75,7 +80,7 @@ impl Work {
 const CALL: u32 = 10;
 
 /// Instructions of `block`, its end included.
-fn length(body: &Body, block: Block) -> u32 {
+pub(super) fn length(body: &Body, block: Block) -> u32 {
     body.block(block).instructions.len() as u32 + 1
 }
 
