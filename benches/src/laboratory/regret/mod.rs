@@ -10,6 +10,7 @@
 //!        └── medians ──> the best fixed choice ──> each way against it, with an interval
 //! ```
 
+mod peer;
 mod process;
 mod ways;
 mod workload;
@@ -24,9 +25,13 @@ use super::statistics::{Estimate, estimate, ratio_of_medians};
 use super::subjects::SubjectOptions;
 use crate::error::Error;
 use crate::output;
+use peer::Peer;
 use process::Prepared;
 use ways::{WAYS, Way};
 use workload::Workload;
+
+/// The policy that is compared with peers: the default.
+const AUTO: &str = "auto";
 
 const REGRET_EXAMPLES: &str = "\
 Each sample is a process from its start to its exit, compilation included. All ways are tried in each round, in random \
@@ -38,6 +43,7 @@ Examples:
   osr-bench regret richards --size bench --rounds 10
   osr-bench regret my.wasm --invoke run --argument 1000 --json
   osr-bench regret --command 'tool.wasm --dir data::/data -- --fast /data/input' --command 'other.wasm -- -x'
+  osr-bench regret my.wasm --invoke _start --peer 'v8=node benches/peers/run.mjs {}'
   osr-bench regret --clock cpu                     on a machine that is not quiet: processor time of all threads
 
 Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
@@ -53,6 +59,10 @@ pub(crate) struct RegretOptions {
     /// input is empty.
     #[arg(long, value_name = "ARGUMENTS")]
     command: Vec<String>,
+    /// Another engine that runs the same files, as NAME=COMMAND, with {} in the place of the file; may be repeated. Its
+    /// processes are measured in turn with ours, and have to succeed; what they print is not looked at.
+    #[arg(long = "peer", value_name = "NAME=COMMAND")]
+    peers: Vec<Peer>,
     /// Processes for each program in each way.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -79,6 +89,8 @@ struct Findings {
     programs: Vec<Row>,
     /// Per way, the geometric mean of its times against those of the best fixed choice of each program.
     geometric_means: Vec<(&'static str, f64)>,
+    /// Per peer, the geometric mean of the times of `auto` against its.
+    auto_against_peers: Vec<(String, f64)>,
 }
 
 /// One program.
@@ -90,6 +102,7 @@ struct Row {
     /// The fixed choice that took least.
     best: &'static str,
     ways: Vec<Taken>,
+    peers: Vec<PeerTaken>,
 }
 
 /// What a program took in one way.
@@ -105,6 +118,16 @@ struct Taken {
     ratio: Estimate,
 }
 
+/// What a program took in another engine.
+#[derive(Debug, Serialize)]
+struct PeerTaken {
+    peer: String,
+    /// In nanoseconds.
+    time: Estimate,
+    /// The time of `auto` against it.
+    auto: Estimate,
+}
+
 /// Measures what `options` say.
 pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
     let workloads = Workload::chosen(options)?;
@@ -116,28 +139,34 @@ pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
     for workload in &workloads {
         progress.set_message(workload.name.clone());
         let prepared = Prepared::new(workload)?;
-        let mut samples = vec![Vec::new(); WAYS.len()];
-        let mut order: Vec<usize> = (0..WAYS.len()).collect();
+        let contestants = WAYS.len() + options.peers.len();
+        let mut samples = vec![Vec::new(); contestants];
+        let mut order: Vec<usize> = (0..contestants).collect();
         for _ in 0..options.rounds {
             random.shuffle(&mut order);
-            for &way in &order {
-                samples[way].push(prepared.took(WAYS[way].options, options.clock)?);
+            for &contestant in &order {
+                let took = match WAYS.get(contestant) {
+                    Some(way) => prepared.took(way.options, options.clock),
+                    None => prepared.peer_took(&options.peers[contestant - WAYS.len()], options.clock),
+                };
+                samples[contestant].push(took?);
             }
             progress.inc(1);
         }
-        programs.push(row(workload, &samples));
+        programs.push(row(workload, &samples, &options.peers));
     }
     progress.finish_and_clear();
     let geometric_means = means(&programs);
+    let auto_against_peers = auto_against(&options.peers, &programs);
     let (clock, rounds) = (options.clock, options.rounds);
-    let findings = Findings { machine, clock, rounds, programs, geometric_means };
+    let findings = Findings { machine, clock, rounds, programs, geometric_means, auto_against_peers };
     match options.json {
         true => output::json_to_stdout(&findings),
         false => output::to_stdout(&findings.text()),
     }
 }
 
-fn row(workload: &Workload, samples: &[Vec<f64>]) -> Row {
+fn row(workload: &Workload, samples: &[Vec<f64>], peers: &[Peer]) -> Row {
     let time = |way: usize| estimate(&samples[way]).expect("there is a round");
     let fixed = (0..WAYS.len()).filter(|&way| !WAYS[way].is_policy);
     let best =
@@ -149,20 +178,38 @@ fn row(workload: &Workload, samples: &[Vec<f64>]) -> Row {
         time: time(position),
         ratio: ratio_of_medians(&samples[position], &samples[best]).expect("there is a round"),
     };
+    let auto = WAYS.iter().position(|way| way.name == AUTO).expect("it is one of the ways");
+    let peer = |(peer, took): (&Peer, &Vec<f64>)| PeerTaken {
+        peer: peer.name.clone(),
+        time: estimate(took).expect("there is a round"),
+        auto: ratio_of_medians(&samples[auto], took).expect("there is a round"),
+    };
     Row {
         name: workload.name.clone(),
         arguments: workload.arguments.clone(),
         best: WAYS[best].name,
         ways: WAYS.iter().enumerate().map(taken).collect(),
+        peers: peers.iter().zip(&samples[WAYS.len()..]).map(peer).collect(),
     }
 }
 
 fn means(programs: &[Row]) -> Vec<(&'static str, f64)> {
     let mean = |(position, way): (usize, &Way)| {
-        let logarithms = programs.iter().map(|row| row.ways[position].ratio.median.ln());
-        (way.name, (logarithms.sum::<f64>() / programs.len() as f64).exp())
+        (way.name, geometric_mean(programs.iter().map(|row| row.ways[position].ratio.median)))
     };
     WAYS.iter().enumerate().map(mean).collect()
+}
+
+fn auto_against(peers: &[Peer], programs: &[Row]) -> Vec<(String, f64)> {
+    let mean = |(position, peer): (usize, &Peer)| {
+        (peer.name.clone(), geometric_mean(programs.iter().map(|row| row.peers[position].auto.median)))
+    };
+    peers.iter().enumerate().map(mean).collect()
+}
+
+fn geometric_mean(ratios: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = ratios.len() as f64;
+    (ratios.map(f64::ln).sum::<f64>() / count).exp()
 }
 
 impl Findings {
@@ -171,15 +218,20 @@ impl Findings {
         let policies = || WAYS.iter().enumerate().filter(|(_, way)| way.is_policy);
         let mut header = vec!["program", "best fixed choice", "its time"];
         header.extend(policies().map(|(_, way)| way.name));
+        let against: Vec<_> =
+            self.auto_against_peers.iter().map(|(peer, _)| format!("{AUTO} / {peer}")).collect();
+        header.extend(against.iter().map(String::as_str));
         let mut shown = table(&header);
         for row in &self.programs {
             let best = row.ways.iter().find(|taken| taken.way == row.best).expect("it was tried");
             let mut cells = vec![row.name.clone(), row.best.to_owned(), show::time(best.time.median)];
             cells.extend(policies().map(|(position, _)| ratio(&row.ways[position].ratio)));
+            cells.extend(row.peers.iter().map(|peer| ratio(&peer.auto)));
             shown.add_row(cells.into_iter().map(Cell::new));
         }
         let mut cells = vec!["geometric mean".to_owned(), String::new(), String::new()];
         cells.extend(policies().map(|(position, _)| format!("{:.2}", self.geometric_means[position].1)));
+        cells.extend(self.auto_against_peers.iter().map(|(_, mean)| format!("{mean:.2}")));
         shown.add_row(cells.into_iter().map(Cell::new));
         format!(
             "From start to exit ({} time), relative to the best fixed choice of each program; medians of {} processes, \

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::peer::Peer;
 use super::workload::Workload;
 use crate::error::Error;
 use crate::laboratory::measuring::Clock;
@@ -49,9 +50,7 @@ impl<'w> Prepared<'w> {
 
     /// The time that a process takes with these options more, in nanoseconds.
     pub(super) fn took(&self, options: &[&str], clock: Clock) -> Result<f64, Error> {
-        let (began, before) = (Instant::now(), children());
-        let output = self.run(options)?;
-        let (wall, processor) = (began.elapsed(), children() - before);
+        let (output, time) = timed(clock, || self.run(options))?;
         if output != self.expected {
             let options = options.join(" ");
             return Err(failed(
@@ -59,11 +58,26 @@ impl<'w> Prepared<'w> {
                 format!("with {options} it does not do what the interpreter does"),
             ));
         }
-        let time = match clock {
-            Clock::Wall => wall,
-            Clock::Cpu => processor,
+        Ok(time)
+    }
+
+    /// The time that a process of `peer` takes, in nanoseconds.
+    pub(super) fn peer_took(&self, peer: &Peer, clock: Clock) -> Result<f64, Error> {
+        let refused = |message| Err(failed(self.workload, format!("{}: {message}", peer.name)));
+        let Some(file) = self.workload.file().or(self.arguments.first().filter(|_| self.temporary.is_some()))
+        else {
+            return refused("there is no file of the program to give it".to_owned());
         };
-        Ok(time.as_nanos() as f64)
+        let words = peer.command(file);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null());
+        let (output, time) = timed(clock, || {
+            command.output().map_err(|error| failed(self.workload, format!("{}: {error}", peer.name)))
+        })?;
+        match output.status.success() {
+            true => Ok(time),
+            false => refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        }
     }
 
     fn run(&self, options: &[&str]) -> Result<Output, Error> {
@@ -85,6 +99,17 @@ impl Drop for Prepared<'_> {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// What `run` returns, and the time that it takes, in nanoseconds, by the clock.
+fn timed<T>(clock: Clock, run: impl FnOnce() -> Result<T, Error>) -> Result<(T, f64), Error> {
+    let (began, before) = (Instant::now(), children());
+    let output = run()?;
+    let time = match clock {
+        Clock::Wall => began.elapsed(),
+        Clock::Cpu => children() - before,
+    };
+    Ok((output, time.as_nanos() as f64))
 }
 
 fn failed(workload: &Workload, message: String) -> Error {

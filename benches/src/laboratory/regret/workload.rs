@@ -28,6 +28,11 @@ impl Workload {
         subjects.iter().map(|subject| Ok(Workload::of_subject(subject))).chain(commands).collect()
     }
 
+    /// The file of the program, if it is one.
+    pub(super) fn file(&self) -> Option<&String> {
+        self.arguments.iter().find(|word| is_module(word))
+    }
+
     fn of_subject(subject: &Subject) -> Workload {
         let mut arguments = vec!["--stack-size".to_owned(), "256M".to_owned()];
         arguments.extend(subject.invoke.iter().flat_map(|name| ["--invoke".to_owned(), name.clone()]));
@@ -47,13 +52,13 @@ impl Workload {
     fn of_command(line: &str) -> Result<Workload, Error> {
         let arguments = shlex::split(line).filter(|words| !words.is_empty());
         let arguments = arguments.ok_or_else(|| Error::CommandLine { line: line.to_owned() })?;
-        let stem = |word: &String| {
-            let path = Path::new(word);
-            let is_module =
-                path.extension().is_some_and(|extension| extension == "wasm" || extension == "wat");
-            is_module.then(|| path.file_stem()).flatten().map(|stem| stem.to_string_lossy().into_owned())
-        };
-        let name = arguments.iter().find_map(stem).unwrap_or_else(|| arguments[0].clone());
+        let file = arguments.iter().find(|word| is_module(word)).unwrap_or(&arguments[0]);
+        let name =
+            Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy()).into_owned();
         Ok(Workload { name, arguments, bundled: None })
     }
+}
+
+fn is_module(word: &str) -> bool {
+    Path::new(word).extension().is_some_and(|extension| extension == "wasm" || extension == "wat")
 }
