@@ -29,6 +29,10 @@ pub(crate) enum Error {
     #[error("{}: not UTF-8 text (at offset {offset:#x})", path.display())]
     #[diagnostic(help("a .wat or .ir file is text; a binary module is named .wasm"))]
     NotText { path: PathBuf, offset: usize },
+    /// A deoptimization is asked for that did not happen.
+    #[error("there is no such deoptimization: {seen} were seen")]
+    #[diagnostic(help("without --number and --at, `osr-bench why` lists them"))]
+    NoDeoptimization { seen: u64 },
     /// An experiment with guards is not what it should be.
     #[error("the experiment cannot be made: {message}")]
     #[diagnostic(help("please report it: its programs are bundled"))]

@@ -3,6 +3,7 @@
 //! ```text
 //!   commands/     run ────────> a call ──> a session (a thread with a stack of its own) ──> stats, trace, schedule
 //!                 shrink ─────> runs in child processes ──> a smaller program and schedule
+//!                 why ────────> a call ──> its deoptimizations, one by one
 //!                 maps ───────> compile ──> disassembly beside frame maps
 //!                 ir ─────────> the IR, with positions, points, and places in the source
 //!                 soak ───────> random modules and the bundled programs, round by round
@@ -36,7 +37,7 @@ mod output;
 use std::process::ExitCode;
 
 use cli::Command;
-use commands::{completions, ir, man, maps, run, shrink, soak};
+use commands::{completions, ir, man, maps, run, shrink, soak, why};
 use error::Error;
 use laboratory::{
     compare, compilation, guards, list, main_job, measuring, readiness, recording, regret, report, steady,
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let cli = cli::parse();
     let done = match &cli.command {
         Some(Command::Run(options)) => run::run(options),
+        Some(Command::Why(options)) => why::run(options),
         Some(Command::Shrink(options)) => shrink::run(options),
         Some(Command::Maps(options)) => maps::run(options),
         Some(Command::Ir(options)) => ir::run(options),

@@ -4,6 +4,7 @@ pub mod case;
 pub mod checker;
 pub mod configuration;
 pub mod debugger;
+pub mod drawn;
 pub mod event_log;
 pub mod guest;
 pub mod host;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeStatistics, Compared, Delegates, Difference, Instance, InvokeError, Moves, Settings, Shadow, Thread,
-    Transitions,
+    CodeStatistics, Compared, Delegates, Difference, Instance, InvokeError, Moves, Observer, Observers,
+    Script, Settings, Shadow, Thread, Transitions,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Module, TrapKind};
 
@@ -39,6 +39,8 @@ pub struct Run {
     pub behavior: Behavior,
     /// What the thread counted.
     pub transitions: Transitions,
+    /// Frames that left by exits of guards that are linked.
+    pub linked_exits: u64,
     /// Activations that continued in other code.
     pub moves: Vec<Moves>,
     /// Code that there was.
@@ -50,8 +52,9 @@ pub struct Run {
 }
 
 /// Makes an instance of `module`, runs its start function and makes `calls`, with a shadow interpreter if
-/// it is to be `shadowed`, which makes points safepoints. `None` if the stack is exhausted, since where it is depends on the tiers, or if no
-/// instance can be made.
+/// it is to be `shadowed`. That makes points safepoints, and so does the module's script, which is carried out. `None` if
+/// the stack is exhausted, since where it is depends on the tiers, if no instance can be made, or if a step of the script
+/// cannot be carried out.
 ///
 /// # Panics
 /// If slots are still hijacked after a call.
@@ -60,8 +63,13 @@ pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool)
         true => Some(Arc::new(Shadow::new(module, &imports()).ok()?)),
         false => None,
     };
-    let watched = shadow.clone().map(|shadow| Delegates::observer(shadow)).unwrap_or_default();
-    let settings = Settings { points: settings.points || shadowed, ..settings.clone() };
+    let script = (!module.script.is_empty()).then(|| Arc::new(Script::new(&module.script)));
+    let watches = shadow.clone().map(|shadow| shadow as Arc<dyn Observer>);
+    let steps = script.clone().map(|script| script as Arc<dyn Observer>);
+    let watched =
+        Delegates { observer: Observers::join(watches.into_iter().chain(steps).collect()), policy: None };
+    let points = settings.points || shadowed || script.is_some();
+    let settings = Settings { points, ..settings.clone() };
     let instance = Instance::with_delegates(settings, watched, module.clone(), &imports()).ok()?;
     let thread = Thread::new(&instance).expect("a thread");
     let mut observed = vec![describe("start", &thread.start().map(|()| Vec::new()))?];
@@ -69,7 +77,11 @@ pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool)
         observed.push(describe(&call.name, &thread.call(call.function, &call.arguments))?);
         assert_eq!(thread.hijacked_slots(), 0, "the ledger is empty when the guest is gone");
     }
+    if script.is_some_and(|script| script.failure().is_some()) {
+        return None;
+    }
     Some(Run {
+        linked_exits: instance.linked_exits(),
         behavior: Behavior {
             calls: observed,
             memory_hash: instance.memory().map_or(0, |memory| memory.hash()),

@@ -1,10 +1,12 @@
 //! Random schedules: which tiers execute, when they are left, what is forced, where frames land. A seed
 //! determines everything.
 
+use std::collections::BTreeSet;
+
 use fastrand::Rng;
 use osr_engine::{
-    Compilation, CompiledTier, Destination, Land, Mechanism, Periodic, Settings, StateRecording, Stress,
-    Tier, Tiers,
+    Compilation, CompiledTier, Destination, FailingGuards, Land, Mechanism, Periodic, Settings,
+    SpeculationKind, StateRecording, Stress, Tier, Tiers,
 };
 
 use crate::configuration::Configuration;
@@ -25,7 +27,7 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         Size::Small => 8,
         Size::Large => 600,
     };
-    Settings {
+    let settings = Settings {
         tiers: one_of(
             &mut random,
             &[Tiers::Auto, Tiers::Auto, Tiers::Auto, Tiers::Baseline, Tiers::Optimized],
@@ -41,6 +43,28 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         code_bytes: 64 << 20,
         value_stack_bytes: 16 << 20,
         ..Settings::default()
+    };
+    speculating(&mut random, settings)
+}
+
+/// `settings` with speculation, what becomes of guards that fail, and guards that are made to, each with some probability.
+fn speculating(random: &mut Rng, settings: Settings) -> Settings {
+    let speculates = random.bool();
+    let chosen = |_: &&SpeculationKind| speculates && random.u8(0..4) > 0;
+    let speculate = SpeculationKind::ALL.iter().filter(chosen).copied().collect();
+    let every = (random.u8(0..4) == 0).then(|| random.u64(1..50));
+    let stress = match settings.stress {
+        Stress::Periodic(periodic) => Stress::Periodic(Periodic { guard: every, ..periodic }),
+        other => other,
+    };
+    Settings {
+        speculate,
+        speculation_threshold: random.u32(0..20),
+        guard_failures: one_of(random, &[1, 1, 2, 5, 20, u32::MAX]),
+        failing_guards: one_of(random, FailingGuards::ALL),
+        contexts: random.u8(0..6),
+        stress,
+        ..settings
     }
 }
 
@@ -62,7 +86,18 @@ pub fn under(mechanism: Mechanism, settings: Settings) -> Settings {
         other => other,
     };
     let tiers = if is_final { Tiers::Optimized } else { settings.tiers };
-    Settings { mechanism, stress, tiers, ..settings }
+    let settings = Settings { mechanism, stress, tiers, ..settings };
+    if mechanism.can_leave() { settings } else { never_left(settings) }
+}
+
+/// `settings` in which no guard is left.
+fn never_left(settings: Settings) -> Settings {
+    let stress = match settings.stress {
+        Stress::Periodic(periodic) => Stress::Periodic(Periodic { guard: None, ..periodic }),
+        other => other,
+    };
+    let failing_guards = FailingGuards::Remake;
+    Settings { speculate: BTreeSet::new(), failing_guards, stress, ..settings }
 }
 
 fn one_of<T: Copy>(random: &mut Rng, these: &[T]) -> T {

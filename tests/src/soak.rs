@@ -1,5 +1,6 @@
 //! The soak: random modules and real programs under random schedules, round by round, for as long as one
-//! likes. Every round follows from its seed alone.
+//! likes. Schedules draw mechanisms, speculation, and what becomes of guards that fail; modules are given guards, and
+//! scripts that redefine their functions. Every round follows from its seed alone.
 //!
 //! ```text
 //!   seed ─┬─ a random module, or a program ──┬─ in the interpreter ──────────┐
@@ -9,10 +10,11 @@
 use std::fmt;
 
 use fastrand::Rng;
-use osr_engine::{Mechanism, Moves, Settings, Stress, Tier, Tiers};
+use osr_engine::{CallBinding, Mechanism, Moves, Settings, Stress, Tier, Tiers};
 use osr_ir::Module;
 use serde::{Deserialize, Serialize};
 
+use crate::drawn::{with_guards, with_redefinitions};
 use crate::random::{calls_of, random_module};
 use crate::run::{Behavior, Call, Run, run};
 use crate::schedule::{Size, random_settings, under};
@@ -47,6 +49,12 @@ pub struct Totals {
     pub hijacked_frames: u64,
     /// Frames that arrived in the landing stub.
     pub landings: u64,
+    /// Guards that failed, or were made to.
+    pub failed_guards: u64,
+    /// Frames that left by exits of guards that are linked.
+    pub linked_exits: u64,
+    /// Times that functions were redefined.
+    pub redefinitions: u64,
     /// Versions that were compiled.
     pub versions_compiled: u64,
     /// Versions whose memory was freed.
@@ -70,6 +78,10 @@ impl Totals {
         self.calls += run.behavior.calls.len() as u64;
         self.hijacked_frames += run.transitions.hijacked_frames;
         self.landings += run.transitions.landings;
+        self.failed_guards += run.transitions.failed_guards;
+        self.linked_exits += run.linked_exits;
+        self.transitions += run.linked_exits;
+        self.redefinitions += run.transitions.redefinitions;
         self.versions_compiled += run.code.versions_compiled;
         self.versions_released += run.code.versions_released;
         self.shadowed_transitions += run.compared.transitions;
@@ -102,11 +114,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { tiers, threshold, optimize_threshold, compilation, stress, mechanism, .. } =
             &self.settings;
+        let Settings { speculate, guard_failures, failing_guards, inlining, .. } = &self.settings;
         let Failure { seed, subject, what, .. } = self;
         writeln!(formatter, "seed {seed}: {subject}, mechanism {mechanism}")?;
         writeln!(
             formatter,
             "  {tiers:?}, thresholds {threshold:?} and {optimize_threshold:?}, {compilation}, {stress:?}"
+        )?;
+        writeln!(
+            formatter,
+            "  speculates on {speculate:?}, after {guard_failures} failures {failing_guards:?}, inlines {inlining:?}"
         )?;
         write!(formatter, "  {what}")
     }
@@ -166,7 +183,11 @@ impl Soak {
         }
         self.totals.modules += 1;
         let Some(module) = random_module(seed) else { return self.leave_out() };
-        let subject = Subject { name: "a random module".into(), calls: calls_of(&module, seed), module };
+        let calls = calls_of(&module, seed);
+        let module = if random.bool() { with_guards(module, &mut random) } else { module };
+        let redefines = random.u8(0..4) == 0 && can_be_redefined(&self.mechanism(seed));
+        let module = if redefines { with_redefinitions(module, &mut random) } else { module };
+        let subject = Subject { name: "a random module".into(), calls, module };
         let Some(expected) = interpreted(&subject) else { return self.leave_out() };
         let settings = self.settings(seed, Size::Small);
         let shadowed = random.u8(0..4) == 0 && can_be_shadowed(&settings.mechanism);
@@ -210,6 +231,11 @@ impl Soak {
         };
         Err(Box::new(Failure { seed, subject: subject.name.clone(), settings, what }))
     }
+}
+
+/// Whether functions can be redefined at every point.
+fn can_be_redefined(mechanism: &Mechanism) -> bool {
+    can_be_shadowed(mechanism) && mechanism.binding != CallBinding::EntryCheck && mechanism.replaces_frames()
 }
 
 /// Whether every point can be a safepoint, which a shadow interpreter asks for.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use osr_tests::check_random_module;
 use osr_tests::random::{Verdict, seeds_asked_for};
+use osr_tests::soak::Soak;
 
 #[test]
 fn random_modules_agree() {
@@ -23,4 +24,25 @@ fn random_modules_agree() {
         }
     }
     println!("{modules} modules, {returns} calls returned, {traps} trapped");
+}
+
+/// The soak draws mechanisms, speculation, failing guards and redefinitions. What it has drawn is there, and changes nothing.
+#[test]
+fn rounds_of_the_soak_agree() {
+    let mut soak = Soak::new(Vec::new());
+    for seed in 0..150 {
+        if let Err(failure) = soak.round(seed) {
+            panic!("{failure}");
+        }
+    }
+    let totals = soak.totals();
+    println!("{totals:?}");
+    assert!(totals.left_out < totals.rounds / 2);
+    for (what, count) in [
+        ("failed guards", totals.failed_guards),
+        ("linked exits", totals.linked_exits),
+        ("redefinitions", totals.redefinitions),
+    ] {
+        assert!(count > 0, "no {what}");
+    }
 }

@@ -19,6 +19,7 @@ use crate::commands::maps::MapsOptions;
 use crate::commands::run::RunOptions;
 use crate::commands::shrink::ShrinkOptions;
 use crate::commands::soak::SoakOptions;
+use crate::commands::why::WhyOptions;
 use crate::laboratory::compare::CompareOptions;
 use crate::laboratory::compilation::CompilationOptions;
 use crate::laboratory::guards::GuardsOptions;
@@ -77,6 +78,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Call an exported function of a program and print its results.
     Run(Box<RunOptions>),
+    /// Tell why frames of a run left compiled code: what did not hold, who saw to that, what it cost.
+    Why(Box<WhyOptions>),
     /// Make a failing run small: reduce its program and its schedule of forced transitions.
     Shrink(Box<ShrinkOptions>),
     /// Compile a program's functions and print their frame maps beside the disassembly.

@@ -7,3 +7,4 @@ pub(crate) mod maps;
 pub(crate) mod run;
 pub(crate) mod shrink;
 pub(crate) mod soak;
+pub(crate) mod why;

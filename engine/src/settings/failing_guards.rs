@@ -13,8 +13,8 @@ listed! {
         /// jumps to it, without the runtime. The version stays as it is, for those that do not fail.
         Link = "link",
         /// Its exit is linked to a continuation that is specialized for frames that fail there: it speculates on what the
-        /// version does, but that this guard fails. When that fails, too, the way leads back. There are at most
-        /// [`Settings::contexts`](crate::Settings::contexts) for each function; beyond that exits are linked as above.
+        /// version does, but that this guard fails. When that fails, too, the way leads back. For each
+        /// function there are only some such continuations (`contexts`); other exits are linked as above.
         Dispatch = "dispatch",
     }
 }

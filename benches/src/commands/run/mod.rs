@@ -171,7 +171,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
 }
 
 /// How a run ends that has trapped: that is also how a program exits.
-fn end_of(program: &Program, trap: Trap) -> Result<(), Error> {
+pub(super) fn end_of(program: &Program, trap: Trap) -> Result<(), Error> {
     match Exit::of(&trap) {
         Some(Exit { code: 0 }) => Ok(()),
         // As the system has it.

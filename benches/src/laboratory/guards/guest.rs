@@ -189,6 +189,16 @@ b0:
   r5 = i64.const 1
   r9 = i32.const 1
   jump b3
+b1:
+  r4 = i64.const 3
+  r2 = i64.mul r2, r4
+  r2 = i64.add r2, r0
+  jump b6
+b2:
+  r4 = i64.const 5
+  r2 = i64.mul r2, r4
+  r2 = i64.xor r2, r0
+  jump b6
 b3:
   r0 = i64.sub r0, r5
   r3 = i64.sub r3, r5
@@ -200,16 +210,6 @@ b4:
   jump b5
 b5:
   CHECK
-b1:
-  r4 = i64.const 3
-  r2 = i64.mul r2, r4
-  r2 = i64.add r2, r0
-  jump b6
-b2:
-  r4 = i64.const 5
-  r2 = i64.mul r2, r4
-  r2 = i64.xor r2, r0
-  jump b6
 b6:
   r8 = i64.eqz r0
   branch r8, b7, b3

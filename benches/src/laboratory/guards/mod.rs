@@ -11,9 +11,10 @@
 
 mod cases;
 mod guest;
+mod values;
 
 use clap::Args;
-use comfy_table::Cell;
+use comfy_table::{Cell, Table};
 use serde::Serialize;
 
 use super::measuring::{Clock, Machine};
@@ -23,6 +24,7 @@ use crate::error::Error;
 use crate::guest::session::on_thread;
 use crate::output;
 use cases::{Answer, Case, Key, MORE, MOST_FURTHER, PERIODS, RATES};
+use values::Values;
 
 const GUARDS_EXAMPLES: &str = "\
 Times are of one iteration, in nanoseconds: medians over rounds, 95% intervals by bootstrap. All cases are in one process, \
@@ -68,6 +70,7 @@ struct Findings {
     exits: Vec<Figure>,
     rates: Vec<Row>,
     phases: Vec<Row>,
+    values: Vec<Values>,
 }
 
 /// A figure of one exit.
@@ -121,6 +124,7 @@ fn measure(options: &GuardsOptions) -> Result<Findings, Error> {
         rates: RATES
             .map(|rate| row(&samples, format!("{rate}"), |answer| Key::Rate(answer, rate.to_bits())))
             .into(),
+        values: values::of_programs()?,
         phases: PERIODS
             .map(|period| row(&samples, format!("{period}"), |answer| Key::Phases(answer, period)))
             .into(),
@@ -201,13 +205,42 @@ impl Findings {
             .map(|answer| format!("  {:12} {}\n", answer.name(), answer.meaning()))
             .collect();
         format!(
-            "{} Medians of {} rounds ({} time).\n{exits}\n\nA function with a guard, by how often that fails; ns a call\n{}\n\n\
-             A loop of two phases, by their length in iterations; ns an iteration\n{}\n\n{meanings}",
+            "{}\nMedians of {} rounds ({} time).\n{exits}\n\nA function with a guard, by how often that fails; ns a call\n{}\n\n\
+             A loop of two phases, by their length in iterations; ns an iteration\n{}\n\n{meanings}\n\
+             Values at the guards of the bundled programs, with branches speculated\n{}\n",
             self.machine.line(),
             self.rounds,
             self.clock.name(),
             answers("rate", &self.rates),
             answers("period", &self.phases),
+            self.values(),
         )
+    }
+
+    fn values(&self) -> Table {
+        let mut shown = table(&[
+            "program",
+            "guards",
+            "values",
+            "constants",
+            "for the exit alone",
+            "bytes stored",
+            "bytes of code",
+            "of maps",
+        ]);
+        for row in self.values.iter().chain([&Values::sum(&self.values)]) {
+            let share = |part: u64| format!("{part} ({:.0} %)", 100.0 * part as f64 / row.live.max(1) as f64);
+            shown.add_row([
+                row.program.clone(),
+                row.guards.to_string(),
+                row.live.to_string(),
+                share(row.constants),
+                share(row.for_exit),
+                row.stored_bytes.to_string(),
+                row.code_bytes.to_string(),
+                row.map_bytes.to_string(),
+            ]);
+        }
+        shown
     }
 }
