@@ -194,8 +194,8 @@ impl Deref for LentSite {
 
     #[inline(always)]
     fn deref(&self) -> &PendingSite {
-        // SAFETY: a batch keeps its sites, and the ledger its batches, until the record is finished: a landing
-        // hijacks nothing, and takes no other record.
+        // SAFETY: a batch keeps its sites, and the ledger its batches, until the record is finished or detached: before that
+        // a landing hijacks nothing, and takes no other record.
         unsafe { &*self.0 }
     }
 }
@@ -457,7 +457,7 @@ pub(crate) struct Ledger {
     batches: Vec<Batch>,
     /// Exhausted ones, kept so that a hijack does not allocate.
     spare: Vec<Batch>,
-    /// Where a frame lands that has no record.
+    /// Where a frame lands whose record is not in a batch.
     unrecorded: Option<PendingSite>,
     stack_end: u64,
 }
@@ -500,6 +500,13 @@ impl Ledger {
     pub(crate) fn unrecorded(&mut self, slot: ReturnSlot, site: PendingSite, counts: bool) -> TakenRecord {
         let site = LentSite(self.unrecorded.insert(site));
         TakenRecord { slot, site, is_last: counts, unfinished: Unfinished }
+    }
+
+    /// The same record, which stays what it is when other frames are hijacked.
+    pub(crate) fn detach(&mut self, record: TakenRecord) -> TakenRecord {
+        let site = *record.site;
+        self.drop_exhausted();
+        TakenRecord { site: LentSite(self.unrecorded.insert(site)), ..record }
     }
 
     #[cold]

@@ -1,4 +1,6 @@
-//! Retired versions whose code stays until nothing will return into it.
+//! Retired versions whose code stays until the ledger says that nothing will return into it: each until its last hijacked
+//! frame has landed, or all of them until a sparse hijack has reached the outermost frame. What has to be found out by other
+//! means [waits elsewhere](super::reclaim).
 
 use std::cell::RefCell;
 use std::collections::HashMap;

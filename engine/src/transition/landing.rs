@@ -137,7 +137,7 @@ fn rebuild_frame(
         thread.instance().activations(version, record.site.number()).iter().skip(1).for_each(|caller| {
             thread.trap_leaves(caller.function, caller.point);
         });
-        leave(thread, &record, registers, is_watched);
+        let record = leave(thread, record, registers, is_watched);
         thread.set_exit(ReturnSlot::new(registers.stack_pointer), registers.callee_saved.rbp);
         thread.trap_leaves_compiled(Innermost::Waits);
         finish(thread, record.dropped(thread.ledger(), thread.instance().registry()), registers);
@@ -181,7 +181,7 @@ fn complete(
     is_watched: bool,
 ) -> *const u8 {
     let target = resume(thread, &record, state, registers.callee_saved.rbp, is_watched);
-    leave(thread, &record, registers, is_watched);
+    let record = leave(thread, record, registers, is_watched);
     finish(thread, record.landed(thread.ledger(), thread.instance().registry()), registers);
     target
 }
@@ -198,20 +198,26 @@ fn finish(thread: &Thread, version: Option<Arc<CodeVersion>>, registers: &Landin
 
 /// Prepares what the stub does last: it pops the frame of `record`.
 #[inline(always)]
-fn leave(thread: &Thread, record: &TakenRecord, registers: &mut LandingRegisters, is_watched: bool) {
+fn leave(
+    thread: &Thread,
+    record: TakenRecord,
+    registers: &mut LandingRegisters,
+    is_watched: bool,
+) -> TakenRecord {
     let version = record.site.version();
     let frame_base = registers.callee_saved.rbp;
     // SAFETY: the frame is of the version, and whole.
     unsafe { callee_saves::restore(version.unwind, &mut registers.callee_saved) };
     registers.stack_pointer = frame_base + 8;
-    if is_watched {
-        left(thread, record.slot, registers);
-    }
+    if is_watched { left(thread, record, registers) } else { record }
 }
 
-/// What else there is to do when the frame is left that was returned to through `slot`; `registers` are its caller's.
+/// What else there is to do when the frame of `record` is left; `registers` are its caller's.
 #[cold]
-fn left(thread: &Thread, slot: ReturnSlot, registers: &LandingRegisters) {
+fn left(thread: &Thread, record: TakenRecord, registers: &LandingRegisters) -> TakenRecord {
+    // More may be hijacked, while its version is kept.
+    let record = thread.ledger().borrow_mut().detach(record);
+    let slot = record.slot;
     let own_slot = ReturnSlot::new(registers.stack_pointer);
     if thread.instance().settings().checked {
         // SAFETY: everything was read.
@@ -221,6 +227,7 @@ fn left(thread: &Thread, slot: ReturnSlot, registers: &LandingRegisters) {
         thread.set_exit(own_slot, registers.callee_saved.rbp);
         thread.pass_front();
     }
+    record
 }
 
 /// Where the frame at `frame_base`, which `record` is of and whose frame state is `state`, continues: in a
