@@ -6,6 +6,7 @@
 //!                        └──safepoints────> frame maps, trap sites
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cranelift_codegen::binemit::Reloc;
@@ -17,13 +18,14 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use gimli::write::{Address, CommonInformationEntry, FrameDescriptionEntry};
-use osr_ir::FunctionIndex;
+use osr_ir::{FunctionIndex, GlobalIndex, Instruction};
 use thiserror::Error;
 
 use super::isa::isa;
 use super::source::{Merged, Source};
+use super::translate::Translated;
 use super::trap_site::trap_sites;
-use super::{compared_in_memory, invalidation_point, pad, safepoint, translate};
+use super::{coldness, compared_in_memory, invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
 use crate::frame_map::{FrameMaps, VirtualFrames};
 use crate::guard::Guard;
@@ -67,6 +69,10 @@ pub struct CompiledBody {
     pub guards: Box<[Guard]>,
     /// What it speculates on, if that is not nothing.
     pub speculation: Option<Box<Speculations>>,
+    /// The globals that it takes for constants, and for which: it is to be invalidated when one has another value.
+    pub kept_globals: Box<[(GlobalIndex, u64)]>,
+    /// The globals that it stores to, if [that is asked](crate::CodeSettings::lists_stores).
+    pub stored_globals: Box<[GlobalIndex]>,
 }
 
 /// A `call rel32` without its distance.
@@ -209,7 +215,8 @@ impl Compiler {
             && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
         {
             self.scratch().push(scratch);
-            return Ok(CompiledBody { residence, ..compiled });
+            let stored_globals = stored_globals(request);
+            return Ok(CompiledBody { residence, stored_globals, ..compiled });
         }
         let compiled = loop {
             match self.attempt(request, &mut scratch) {
@@ -257,8 +264,11 @@ impl Compiler {
         cranelift.func.dfg.exception_tables.clear();
         let word = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
         let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
-        let (safepoints, mut guards) =
+        let Translated { safepoints, mut guards, kept_globals } =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
+        if !guards.is_empty() {
+            coldness::pass_on(&mut cranelift.func);
+        }
         let mut control = ControlPlane::default();
         cranelift
             .compile(isa, &mut control)
@@ -304,6 +314,8 @@ impl Compiler {
             direct_calls: direct_calls(compiled, names),
             guards: guards.into(),
             speculation: None,
+            kept_globals: kept_globals.into_iter().collect(),
+            stored_globals: stored_globals(request),
             polls,
             unwind,
         })
@@ -372,6 +384,19 @@ fn is_scattered(compiled: &CompiledCode, analysis: &Analysis) -> bool {
     };
     let bytes = frame_bytes(compiled);
     bytes > FRAME_BYTES && bytes as usize / 8 > WORDS_FOR_VALUE * most_values()
+}
+
+/// The globals that what is compiled stores to, if they are asked for.
+fn stored_globals(Request { unit, source, .. }: Request<'_>) -> Box<[GlobalIndex]> {
+    if !unit.settings.lists_stores {
+        return Box::default();
+    }
+    let instructions = source.body.blocks.iter().flat_map(|block| &block.instructions);
+    let stored = instructions.filter_map(|instruction| match instruction {
+        Instruction::GlobalSet { global, .. } => Some(*global),
+        _ => None,
+    });
+    stored.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn frame_bytes(compiled: &CompiledCode) -> u32 {

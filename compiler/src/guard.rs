@@ -20,8 +20,9 @@
 
 use std::mem::offset_of;
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use osr_ir::{Block, FunctionIndex, Point, Position};
+use osr_ir::{Block, Body, FunctionIndex, Point, Position, Register};
 use osr_stubs::Context;
 
 use super::safepoint::Safepoint;
@@ -39,6 +40,8 @@ listed! {
         Branch = "branch",
         /// An indirect call had another target than all before.
         OtherTarget = "other-target",
+        /// An argument had another value than always before.
+        Argument = "argument",
     }
 }
 
@@ -49,7 +52,8 @@ pub struct Guard {
     pub reason: DeoptReason,
     /// The function whose body has it: that of the version, or one that is inlined.
     pub function: FunctionIndex,
-    /// Where in that body it is: a terminator, or an indirect call.
+    /// Where in that body it is: a terminator, or an indirect call. That of an argument is at its beginning, with the number
+    /// of the parameter.
     pub at: Position,
     /// The point of that body where execution continues if it fails.
     pub point: Point,
@@ -57,12 +61,20 @@ pub struct Guard {
     pub site: Option<u32>,
 }
 
+/// Which guard of which body a guard is.
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    reason: DeoptReason,
+    function: FunctionIndex,
+    at: Position,
+}
+
 /// How a block ends that ends with a guard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GuardEnd {
     pub(super) reason: DeoptReason,
     /// What is looked at.
-    pub(super) condition: osr_ir::Register,
+    pub(super) condition: Register,
     /// Whether it must not be zero, or must be.
     pub(super) holds: bool,
     /// Where execution goes.
@@ -74,7 +86,7 @@ pub(super) struct GuardEnd {
 impl Guard {
     /// Whether `other` is a copy of it, in this version or in another one.
     pub fn is_copy_of(&self, other: &Guard) -> bool {
-        (self.function, self.at) == (other.function, other.at)
+        (self.function, self.reason, self.at) == (other.function, other.reason, other.at)
     }
 }
 
@@ -99,15 +111,15 @@ impl Translator<'_, '_> {
         let (function, at) = self.end(block);
         let speculation = self.unit.speculation.and_then(|all| all.of(function));
         match *terminator {
-            T::Guard { condition, next, exit } if !speculation.is_some_and(|it| it.is_given_up(at)) => {
-                let body = self.unit.linked.body(function);
-                let reason = match at == body.end(at.block) {
+            T::Guard { condition, next, exit } => {
+                let reason = match at == self.unit.linked.body(function).end(at.block) {
                     true => DeoptReason::Guard,
                     false => DeoptReason::OtherTarget,
                 };
-                let holds = speculation.and_then(|it| it.taken(at)).unwrap_or(true);
+                let is_given_up = speculation.is_some_and(|known| known.is_given_up(reason, at));
+                let holds = speculation.and_then(|known| known.taken(at)).unwrap_or(true);
                 let (next, exit) = if holds { (next, exit) } else { (exit, next) };
-                Some(GuardEnd { reason, condition, holds, next, exit })
+                (!is_given_up).then_some(GuardEnd { reason, condition, holds, next, exit })
             }
             T::Branch { condition, if_true, if_false } => {
                 let holds = speculation?.taken(at)?;
@@ -121,40 +133,75 @@ impl Translator<'_, '_> {
     /// Ends copy `here` of a block with `guard`.
     pub(super) fn guard(&mut self, here: (Block, u8), guard: GuardEnd) {
         let GuardEnd { reason, condition, holds, next, exit } = guard;
+        let (function, at) = self.end(here.0);
+        let identity = Identity { reason, function, at };
         let condition = self.read(condition);
-        let is_counted = self.unit.settings.guards_fail;
-        let good = if is_counted { self.builder.create_block() } else { self.edge(here, next) };
-        let cold = self.cold_block();
-        let [yes, no] = if holds { [good, cold] } else { [cold, good] };
+        let good = self.edge(here, next);
+        let counted = self.unit.settings.guards_fail.then(|| self.builder.create_block());
+        let (held, cold) = (counted.unwrap_or(good), self.cold_block());
+        let [yes, no] = if holds { [held, cold] } else { [cold, held] };
         self.builder.ins().brif(condition, yes, &[], no, &[]);
-        if is_counted {
-            self.builder.switch_to_block(good);
-            self.builder.seal_block(good);
-            self.count_guard(here, reason, next);
+        if let Some(counted) = counted {
+            self.begin(counted);
+            self.count_guard(good, identity, next);
         }
-        self.fill_exit(cold, here.0, reason, exit);
+        self.fill_exit(cold, identity, exit);
     }
 
-    /// Counts an execution of a guard that holds, which leaves for `next` if the count has ended.
-    fn count_guard(&mut self, here: (Block, u8), reason: DeoptReason, next: Block) {
+    /// Where the function begins: leaves unless the arguments have the values that they have always had. They are constants
+    /// from there on.
+    pub(super) fn guard_arguments(&mut self) {
+        let function = self.unit.key.function;
+        let speculation = self.unit.speculation.and_then(|all| all.of(function));
+        let Some(speculation) = speculation.filter(|_| self.leaves_at_guards()) else { return };
+        let entry = Block::new(Body::ENTRY);
+        for (parameter, bits) in speculation.arguments() {
+            let at = Position { block: entry, index: parameter };
+            let identity = Identity { reason: DeoptReason::Argument, function, at };
+            let register = Register::new(parameter);
+            let (found, known) = (self.read(register), self.constant(self.body.ty(register), bits));
+            let holds = self.builder.ins().icmp(IntCC::Equal, found, known);
+            let (good, cold) = (self.builder.create_block(), self.cold_block());
+            let counted = self.unit.settings.guards_fail.then(|| self.builder.create_block());
+            self.builder.ins().brif(holds, counted.unwrap_or(good), &[], cold, &[]);
+            // What an exit computes is not there behind it.
+            let known_here = self.block_local.clone();
+            if let Some(counted) = counted {
+                self.begin(counted);
+                self.count_guard(good, identity, entry);
+            }
+            self.fill_exit(cold, identity, entry);
+            self.block_local = known_here;
+            self.begin(good);
+            self.write(register, known);
+            self.constants[register.index()] = Some(bits);
+        }
+    }
+
+    /// What follows is in `block`, to which everything leads that ever does.
+    fn begin(&mut self, block: ir::Block) {
+        self.builder.switch_to_block(block);
+        self.builder.seal_block(block);
+    }
+
+    /// Counts an execution of a guard that holds, and goes to `good`; it leaves for `next` if the count has ended.
+    fn count_guard(&mut self, good: ir::Block, identity: Identity, next: Block) {
         let offset = offset_of!(Context, guard_countdown);
         let left = self.context_word(offset);
         let one = self.builder.ins().iconst(types::I64, 1);
         let left = self.builder.ins().isub(left, one);
         self.builder.ins().store(MemFlagsData::trusted(), left, self.context, offset as i32);
-        let (good, cold) = (self.edge(here, next), self.cold_block());
+        let cold = self.cold_block();
         self.builder.ins().brif(left, good, &[], cold, &[]);
-        self.fill_exit(cold, here.0, reason, next);
+        self.fill_exit(cold, identity, next);
     }
 
-    /// Fills `cold`, where a guard at the end of `block` leaves for `exit`.
-    fn fill_exit(&mut self, cold: ir::Block, block: Block, reason: DeoptReason, exit: Block) {
-        self.builder.switch_to_block(cold);
-        self.builder.seal_block(cold);
+    /// Fills `cold`, where a guard leaves for `exit`.
+    fn fill_exit(&mut self, cold: ir::Block, Identity { reason, function, at }: Identity, exit: Block) {
+        self.begin(cold);
         self.count_exit();
         let point = self.analysis.points.guard(exit).expect("where guards exit to there is a point");
         let number = self.guards.len() as u32;
-        let (function, at) = self.end(block);
         self.guards.push(Guard { reason, function, at, point: self.source.place(point).1, site: None });
         let (call, safepoint) =
             self.call_for_good(offset_of!(Context, failed_guard_stub), Some(number), point);

@@ -72,9 +72,11 @@
 mod analysis;
 mod call;
 pub mod calling_convention;
+mod coldness;
 mod compared_in_memory;
 mod compiler;
 pub mod frame_map;
+mod global;
 mod guard;
 mod invalidation_point;
 mod isa;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Points, Terminator};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Points, Terminator, Type};
 
 /// The counters of a function.
 #[derive(Debug)]
@@ -21,8 +21,33 @@ struct Layout {
     headers: Vec<(Point, u32)>,
     branches: Vec<(Block, u32)>,
     indirect_calls: Vec<(Point, u32)>,
-    counts_targets: bool,
+    /// Integer parameters, if arguments are told apart.
+    parameters: Vec<(usize, u32)>,
+    counts: Counts,
 }
+
+/// What is counted besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// The targets of indirect calls.
+    pub targets: bool,
+    /// The values of arguments.
+    pub arguments: bool,
+}
+
+/// The words of a parameter, in this order.
+#[derive(Clone, Copy, Debug)]
+pub enum ParameterWord {
+    /// Times that it was passed.
+    Passed,
+    /// Times that its value was another one than the last time; at first than 0.
+    Changed,
+    /// The value: two words, of which the second is 0 if that has 32 bits.
+    Value,
+}
+
+/// How many words a parameter has.
+const WORDS_OF_PARAMETER: u32 = ParameterWord::Value as u32 + 2;
 
 /// The words of an indirect call, in this order.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +77,19 @@ pub struct Profiled {
     pub branches: Vec<(Block, [u32; 2])>,
     /// Per indirect call, what was called.
     pub indirect_calls: Vec<(Point, IndirectCalls)>,
+    /// Per integer parameter, by its number, what was passed, if that is counted.
+    pub arguments: Vec<(usize, Arguments)>,
+}
+
+/// What was passed to a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// Times that something was.
+    pub passed: u32,
+    /// Times that it was something else than the last time; at first than 0.
+    pub changed: u32,
+    /// What was passed last.
+    pub last: u64,
 }
 
 /// What an indirect call called.
@@ -77,16 +115,19 @@ impl Profile {
     /// The position of the countdown: entries and back-edges that are left until the policy is asked.
     pub const COUNTDOWN: u32 = 0;
 
-    /// A profile of `body`, with nothing counted. Targets of indirect calls are told apart if `counts_targets`.
-    pub fn new(body: &Body, points: &Points, countdown: u32, counts_targets: bool) -> Profile {
-        let mut layout = Layout { counts_targets, ..Layout::default() };
+    /// A profile of `body`, which has so many parameters, with nothing counted; what `counts` says is counted besides.
+    pub fn new(body: &Body, parameters: usize, points: &Points, countdown: u32, counts: Counts) -> Profile {
+        let mut layout = Layout { counts, ..Layout::default() };
         let words_of_call =
-            if counts_targets { WORDS_WITH_TARGETS } else { IndirectCallWord::Targets as u32 };
+            if counts.targets { WORDS_WITH_TARGETS } else { IndirectCallWord::Targets as u32 };
         let mut next = Profile::COUNTDOWN + 1;
         let mut take = |words: u32| {
             next += words;
             next - words
         };
+        let is_integer = |&parameter: &usize| matches!(body.registers[parameter], Type::I32 | Type::I64);
+        let integers = (0..parameters).filter(|parameter| counts.arguments && is_integer(parameter));
+        layout.parameters = integers.map(|parameter| (parameter, take(WORDS_OF_PARAMETER))).collect();
         for block in body.block_indices() {
             if let Some(header) = points.header(block) {
                 layout.headers.push((header, take(1)));
@@ -137,9 +178,14 @@ impl Profile {
         find(&self.layout.indirect_calls, point)
     }
 
-    /// Whether targets of indirect calls are told apart.
-    pub fn counts_targets(&self) -> bool {
-        self.layout.counts_targets
+    /// What is counted besides.
+    pub fn counts(&self) -> Counts {
+        self.layout.counts
+    }
+
+    /// The parameters whose values are counted, by their numbers, each with the first of its words.
+    pub fn parameters(&self) -> &[(usize, u32)] {
+        &self.layout.parameters
     }
 
     /// What was counted so far; `own` says which function that a number stands for.
@@ -153,12 +199,20 @@ impl Profile {
             calls: self.word(first + IndirectCallWord::Calls as u32),
             repeated: self.word(first + IndirectCallWord::Repeated as u32),
             last: function(first + IndirectCallWord::Last as u32),
-            targets: match self.layout.counts_targets {
+            targets: match self.layout.counts.targets {
                 true => targets(first + IndirectCallWord::Targets as u32),
                 false => Vec::new(),
             },
         };
-        let Layout { headers, branches, indirect_calls, .. } = &self.layout;
+        let arguments = |first: u32| {
+            let [low, high] = [0, 1].map(|half| self.word(first + ParameterWord::Value as u32 + half));
+            Arguments {
+                passed: self.word(first + ParameterWord::Passed as u32),
+                changed: self.word(first + ParameterWord::Changed as u32),
+                last: u64::from(high) << 32 | u64::from(low),
+            }
+        };
+        let Layout { headers, branches, indirect_calls, parameters, .. } = &self.layout;
         Profiled {
             loop_headers: headers.iter().map(|&(point, word)| (point, self.word(word))).collect(),
             branches: branches
@@ -166,6 +220,7 @@ impl Profile {
                 .map(|&(block, word)| (block, [self.word(word), self.word(word + 1)]))
                 .collect(),
             indirect_calls: indirect_calls.iter().map(|&(point, word)| (point, calls(word))).collect(),
+            arguments: parameters.iter().map(|&(parameter, word)| (parameter, arguments(word))).collect(),
         }
     }
 

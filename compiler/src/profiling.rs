@@ -2,10 +2,10 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use osr_ir::{Block, Point, Points};
+use osr_ir::{Block, Point, Points, Register};
 
 use super::translate::{BlockLocal, Translator};
-use crate::profile::{IndirectCallWord, IndirectCalls, Profile};
+use crate::profile::{IndirectCallWord, IndirectCalls, ParameterWord, Profile};
 
 impl Translator<'_, '_> {
     /// Counts an arrival at the entry or the loop header `point`. What is left of the countdown; none if
@@ -23,6 +23,25 @@ impl Translator<'_, '_> {
         let left = self.builder.ins().isub(left, one);
         self.builder.ins().store(flags, left, base, offset);
         Some(left)
+    }
+
+    /// Counts the values of arguments, where the function begins.
+    pub(super) fn profile_arguments(&mut self) {
+        let Some(profile) = self.profile else { return };
+        for &(parameter, first) in profile.parameters() {
+            let base = self.profile_base(profile);
+            let [passed, changed, value] =
+                [ParameterWord::Passed, ParameterWord::Changed, ParameterWord::Value]
+                    .map(|word| first + word as u32);
+            self.increment(base, passed);
+            let found = self.read_wide(Register::new(parameter));
+            let flags = MemFlagsData::trusted();
+            let before = self.builder.ins().load(types::I64, flags, base, offset_of(value));
+            let differs = self.builder.ins().icmp(IntCC::NotEqual, before, found);
+            let differs = self.builder.ins().uextend(types::I32, differs);
+            self.add(base, changed, differs);
+            self.builder.ins().store(flags, found, base, offset_of(value));
+        }
     }
 
     /// Counts which way the branch at the end of `block` goes.
@@ -54,7 +73,7 @@ impl Translator<'_, '_> {
         let same = self.builder.ins().uextend(types::I32, same);
         self.add(base, repeated, same);
         self.builder.ins().store(flags, number, base, offset_of(last));
-        if profile.counts_targets() {
+        if profile.counts().targets {
             self.profile_target(base, first + IndirectCallWord::Targets as u32, number);
         }
     }

@@ -171,6 +171,8 @@ pub struct CodeSettings {
     pub inlining: Option<InlineBudget>,
     /// How often small innermost loops are unrolled in optimized code, at most. 0 and 1: not at all.
     pub unrolling: u8,
+    /// Whether it is to be known which globals the code stores to.
+    pub lists_stores: bool,
     /// Whether optimized code is left where a guard fails. If not, guards are branches, and nothing is speculated.
     pub guards_leave: bool,
     /// Whether a jump fits where code is left at a guard.

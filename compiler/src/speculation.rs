@@ -6,28 +6,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use osr_ir::inlining::CallTargets;
-use osr_ir::{FunctionIndex, Position};
+use osr_ir::{FunctionIndex, GlobalIndex, Position};
+
+use crate::guard::DeoptReason;
 
 /// What optimized code speculates on, by the function whose body it is in: code has bodies of other functions in it, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Speculations(BTreeMap<FunctionIndex, Speculation>);
+pub struct Speculations {
+    functions: BTreeMap<FunctionIndex, Speculation>,
+    /// Per global that keeps its value, that: a word.
+    globals: BTreeMap<GlobalIndex, u64>,
+}
 
 impl Speculations {
+    /// The value of `global` is and stays `bits`.
+    pub fn add_global(&mut self, global: GlobalIndex, bits: u64) {
+        self.globals.insert(global, bits);
+    }
+
+    /// The value that `global` keeps, if it keeps one.
+    pub fn global(&self, global: GlobalIndex) -> Option<u64> {
+        self.globals.get(&global).copied()
+    }
+
     /// In the body of `function` that is `speculation`.
     pub fn add(&mut self, function: FunctionIndex, speculation: Speculation) {
-        self.0.insert(function, speculation);
+        self.functions.insert(function, speculation);
     }
 
     /// In the body of `function`, if there is anything.
     pub fn of(&self, function: FunctionIndex) -> Option<&Speculation> {
-        self.0.get(&function)
+        self.functions.get(&function)
     }
 
-    /// The same, where the branch or the guard at `at` in the body of `function` goes the other way.
+    /// The same in the bodies of functions, where the branch or the guard at `at` in that of `function` goes the other way.
     #[must_use]
     pub fn flipped(&self, function: FunctionIndex, at: Position) -> Speculations {
-        let mut flipped = self.clone();
-        let speculation = flipped.0.entry(function).or_default();
+        let mut flipped = Speculations { functions: self.functions.clone(), globals: BTreeMap::new() };
+        let speculation = flipped.functions.entry(function).or_default();
         let is_taken = speculation.taken(at).unwrap_or(true);
         speculation.add_branch(at, !is_taken);
         flipped
@@ -35,12 +51,12 @@ impl Speculations {
 
     /// Whether targets of indirect calls are known.
     pub fn has_targets(&self) -> bool {
-        self.0.values().any(Speculation::has_targets)
+        self.functions.values().any(Speculation::has_targets)
     }
 
     /// Whether they say nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.functions.is_empty() && self.globals.is_empty()
     }
 }
 
@@ -52,8 +68,10 @@ pub struct Speculation {
     branches: BTreeMap<Position, bool>,
     /// Per indirect call of which some targets are known, these.
     targets: BTreeMap<Position, CallTargets>,
-    /// The guards that are branches.
-    given_up: BTreeSet<Position>,
+    /// Per parameter that always has the same value, that.
+    arguments: BTreeMap<usize, u64>,
+    /// The guards that are not to be there.
+    given_up: BTreeSet<(DeoptReason, Position)>,
 }
 
 impl Speculation {
@@ -83,18 +101,29 @@ impl Speculation {
         !self.targets.is_empty()
     }
 
-    /// The guard at `at`, if there is one in the body, is a branch.
-    pub fn give_up(&mut self, at: Position) {
-        self.given_up.insert(at);
+    /// The parameter of that number always has the value `bits`, an integer.
+    pub fn add_argument(&mut self, parameter: usize, bits: u64) {
+        self.arguments.insert(parameter, bits);
     }
 
-    /// Whether the guard at `at` is a branch.
-    pub fn is_given_up(&self, at: Position) -> bool {
-        self.given_up.contains(&at)
+    /// The parameters that always have the same value.
+    pub fn arguments(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.arguments.iter().map(|(&parameter, &bits)| (parameter, bits))
+    }
+
+    /// There is to be no guard at `at` for that reason: if one is in the body, it is a branch.
+    pub fn give_up(&mut self, reason: DeoptReason, at: Position) {
+        self.given_up.insert((reason, at));
+    }
+
+    /// Whether the guard at `at` is given up.
+    pub fn is_given_up(&self, reason: DeoptReason, at: Position) -> bool {
+        self.given_up.contains(&(reason, at))
     }
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.branches.is_empty() && self.targets.is_empty() && self.given_up.is_empty()
+        let Speculation { branches, targets, arguments, given_up } = self;
+        branches.is_empty() && targets.is_empty() && arguments.is_empty() && given_up.is_empty()
     }
 }

@@ -12,7 +12,9 @@ use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use osr_ir::liveness::RegisterSet;
-use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Register, Terminator, TrapKind, Type, Value};
+use osr_ir::{
+    Block, Body, FunctionIndex, GlobalIndex, Instruction, Points, Register, Terminator, TrapKind, Type, Value,
+};
 use osr_stubs::Context;
 
 use super::compiler::{LoadMerging, Request};
@@ -74,6 +76,15 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) residence: Option<i64>,
     /// Those that have an exit, by their number.
     pub(super) guards: Vec<Guard>,
+    /// The globals that are taken for constants, and for which.
+    pub(super) kept_globals: BTreeMap<GlobalIndex, u64>,
+}
+
+/// What there is to know of a translated body besides its CLIF.
+pub(super) struct Translated {
+    pub(super) safepoints: Vec<Safepoint>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) kept_globals: BTreeMap<GlobalIndex, u64>,
 }
 
 /// What is still to be translated.
@@ -96,13 +107,13 @@ pub(super) enum BlockLocal {
     One,
 }
 
-/// Builds the CLIF that `request` asks for, and returns its safepoints and guards.
+/// Builds the CLIF that `request` asks for.
 pub(super) fn translate<'b>(
     request: Request<'_>,
     frontend: TargetFrontendConfig,
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
-) -> (Vec<Safepoint>, Vec<Guard>) {
+) -> Translated {
     let Request { unit, source, load_merging, recording, residence } = request;
     let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
     let Source { body, analysis, .. } = source;
@@ -161,6 +172,7 @@ pub(super) fn translate<'b>(
         profile: unit.profile,
         residence,
         guards: Vec::new(),
+        kept_globals: BTreeMap::new(),
     };
     match entry.continues_at() {
         None => translator.enter_function(start),
@@ -169,7 +181,8 @@ pub(super) fn translate<'b>(
     translator.translate_pending();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(frontend);
-    (translator.safepoints, translator.guards)
+    let Translator { safepoints, guards, kept_globals, .. } = translator;
+    Translated { safepoints, guards, kept_globals }
 }
 
 /// The machine signature: the context, then arguments or a frame state; results as far as registers go.
@@ -250,6 +263,8 @@ impl Translator<'_, '_> {
                 _ => self.poll(Points::entry()),
             }
         }
+        self.profile_arguments();
+        self.guard_arguments();
         self.forget();
         let entry = self.block(Block::new(Body::ENTRY), 0);
         self.builder.ins().jump(entry, &[]);
@@ -441,12 +456,7 @@ impl Translator<'_, '_> {
                 self.write(dst, value);
             }
             I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
-            I::GlobalGet { dst, global } => {
-                let (base, offset) = self.global_place(global);
-                let ty = wide_type(self.body.ty(dst));
-                let value = self.builder.ins().load(ty, in_words(ty), base, offset);
-                self.write(dst, value);
-            }
+            I::GlobalGet { dst, global } => self.global_get(dst, global),
             I::GlobalSet { global, src } => self.global_set(global, src),
             I::MemorySize { dst } => {
                 let pages = self.context_field(offset_of!(Context, memory_pages));
@@ -477,25 +487,6 @@ impl Translator<'_, '_> {
                 self.write(dst, value);
             }
             _ => self.call(instruction, point.expect("calls have points")),
-        }
-    }
-
-    /// Globals are words whose high half is zero where the type has 32 bits.
-    fn global_set(&mut self, global: osr_ir::GlobalIndex, src: Register) {
-        let (base, offset) = self.global_place(global);
-        let value = self.read_wide(src);
-        self.store_word(value, base, offset);
-    }
-
-    /// The address of the global's word, and an offset from it.
-    fn global_place(&mut self, global: osr_ir::GlobalIndex) -> (ir::Value, i32) {
-        let globals = self.context_field(offset_of!(Context, globals));
-        let offset = self.unit.linked.global_word(global) as i32 * 8;
-        if self.unit.linked.is_elsewhere(global) {
-            let flags = MemFlagsData::trusted().with_readonly().with_can_move();
-            (self.builder.ins().load(types::I64, flags, globals, offset), 0)
-        } else {
-            (globals, offset)
         }
     }
 

@@ -146,9 +146,9 @@ impl Points {
         Points { points, headers, entries, guards, calls, back_edges, instructions, order, is_speculative }
     }
 
-    /// The points of `body`, with the same numbers, and where a guard in the place of a branch would exit to: each
-    /// successor of each branch. And where execution goes on behind a guard, since a guard may be made to fail that holds. And
-    /// before each indirect call, where a guard exits to that compares its target.
+    /// The points of `body`, with the same numbers, and more at which code continues that speculates: the successors of
+    /// branches, in the place of which there may be guards; those of guards that hold, since these may be made to fail; the
+    /// beginning of the body, where guards look at arguments; before each indirect call, where they compare its target.
     pub fn speculative(body: &Body) -> Points {
         let mut points = Points::merged(body, &[], true);
         for block in body.block_indices() {
@@ -170,6 +170,7 @@ impl Points {
             Terminator::Guard { next, .. } => vec![next],
             _ => Vec::new(),
         });
+        self.add_guard(Block::new(Body::ENTRY));
         self.is_speculative = true;
     }
 
@@ -182,12 +183,14 @@ impl Points {
     fn add_guards(&mut self, body: &Body, exits: impl Fn(&Terminator) -> Vec<Block>) {
         let mut blocks: Vec<Block> = body.blocks.iter().flat_map(|block| exits(&block.terminator)).collect();
         blocks.sort_unstable();
-        for block in blocks {
-            self.guards.entry(block).or_insert_with(|| {
-                self.points.push((PointKind::Guard, Position { block, index: 0 }));
-                Point::new(self.points.len() - 1)
-            });
-        }
+        blocks.into_iter().for_each(|block| self.add_guard(block));
+    }
+
+    fn add_guard(&mut self, block: Block) {
+        self.guards.entry(block).or_insert_with(|| {
+            self.points.push((PointKind::Guard, Position { block, index: 0 }));
+            Point::new(self.points.len() - 1)
+        });
     }
 
     /// How many points there are.

@@ -216,6 +216,8 @@ fn nearly_all_guards_are_left_through() {
             for every in [1, 2, 3, 7] {
                 let mut settings = hasty(Stress::guard(every).landing(Land::In(land)));
                 settings.guard_failures = u32::MAX;
+                // Guards of arguments are executed once in a call: a few calls do not come to all of them.
+                settings.speculate.remove(&SpeculationKind::Argument);
                 let (seen, _) = watch(&program, 4, &settings);
                 failed.extend(seen.failed.into_keys());
                 known.extend(seen.compiled);
@@ -251,8 +253,11 @@ fn guards_fail_under_every_recording_and_mechanism() {
     for (number, mechanism) in mechanisms.into_iter().enumerate() {
         let program = &programs[number % programs.len()];
         for stress in [Stress::None, Stress::guard(3)] {
-            let settings =
+            let mut settings =
                 Settings { mechanism, guard_failures: 2, ..hasty(stress.landing(lands()[number % 4])) };
+            if !mechanism.replaces_frames() {
+                settings.speculate.remove(&SpeculationKind::Global);
+            }
             program.agrees(&settings);
         }
     }

@@ -56,7 +56,8 @@ pub(crate) struct EngineOptions {
     pub(crate) unrolling: u8,
     /// What optimized code speculates on, with commas between: what baseline code has always seen. `branch`: the same side
     /// of a branch is taken. `call-target`: an indirect call has few targets, which it is compared with, and which may be
-    /// inlined. `only-targets`: and no others.
+    /// inlined. `only-targets`: and no others. `argument`: an integer argument has the same value. `global`: so has a
+    /// global of the module's own.
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = speculation)]
     pub(crate) speculate: Vec<SpeculationKind>,
     /// How often baseline code must have executed what is speculated on.

@@ -211,7 +211,7 @@ impl Pass<'_> {
         emit!(self.assembler, addl_mi_sxb(word(IndirectCallWord::Repeated), 1));
         self.assembler.bind(differs);
         emit!(self.assembler, movl_mr(word(IndirectCallWord::Last), SCRATCH));
-        if profile.counts_targets() {
+        if profile.counts().targets {
             self.count_target(first + IndirectCallWord::Targets as u32);
         }
     }

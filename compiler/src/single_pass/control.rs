@@ -123,6 +123,7 @@ impl Pass<'_> {
         }
         self.flush(|_| true);
         self.poll(Points::entry());
+        self.count_arguments(live);
         self.kept_for = Some(Block::new(Body::ENTRY));
     }
 

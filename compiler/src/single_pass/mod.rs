@@ -199,6 +199,8 @@ impl Pass<'_> {
             direct_calls: std::mem::take(&mut self.assembler.direct_calls),
             guards: Box::default(),
             speculation: None,
+            kept_globals: Box::default(),
+            stored_globals: Box::default(),
         };
         self.buffers.assembler = self.assembler;
         compiled

@@ -16,14 +16,14 @@
 
 use std::mem::offset_of;
 
-use osr_ir::{Block, Point, Points, TrapKind};
+use osr_ir::{Block, Point, Points, Register, TrapKind};
 use osr_stubs::Context;
 
 use super::Pass;
 use super::assembler::{Label, emit};
-use super::machine::{self, Condition, PROFILE, RAX, RSP, SCRATCH};
+use super::machine::{self, Condition, PROFILE, RAX, RSP, SCRATCH, Width};
 use super::memory::context_field;
-use crate::profile::Profile;
+use crate::profile::{ParameterWord, Profile};
 
 /// Code that is seldom executed, behind the rest.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,23 @@ impl Pass<'_> {
     /// Counts in word number `word` of the profile.
     fn count(&mut self, word: u32) {
         emit!(self.assembler, addl_mi_sxb(profile_word(word), 1));
+    }
+
+    /// Counts the values of those arguments that are `live`, which are in their slots.
+    pub(super) fn count_arguments(&mut self, live: &[Register]) {
+        let Some(profile) = self.unit.profile else { return };
+        let counted = profile.parameters().iter().map(|&(parameter, word)| (Register::new(parameter), word));
+        for (register, first) in counted.filter(|(register, _)| live.binary_search(register).is_ok()) {
+            let word = |word: ParameterWord| profile_word(first + word as u32);
+            self.count(first + ParameterWord::Passed as u32);
+            let (width, slot, same) = (self.width(register), self.slot(register), self.assembler.label());
+            self.assembler.load_gpr(width, SCRATCH, slot);
+            emit!(self.assembler, cmpq_rm(SCRATCH, word(ParameterWord::Value)));
+            self.assembler.jump_near_if(Condition::Equal, same);
+            self.count(first + ParameterWord::Changed as u32);
+            self.assembler.store_gpr(Width::Bits64, word(ParameterWord::Value), SCRATCH);
+            self.assembler.bind(same);
+        }
     }
 
     /// Counts that the branch at the end of `block` was taken, or was not.

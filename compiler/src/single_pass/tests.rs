@@ -62,6 +62,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         return_sites: ReturnSites::Plain,
         inlining: None,
         unrolling: 1,
+        lists_stores: false,
         guards_leave: true,
         exits_are_linked: false,
         guards_fail: false,

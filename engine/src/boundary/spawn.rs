@@ -30,6 +30,7 @@ impl Thread {
         let hooks = ThreadHooks {
             stubs: hooks::of(&instance.settings().mechanism),
             carry_out: Thread::carry_out,
+            invalidate_for_global: Thread::invalidate_for_global,
             check_redefinition: Thread::check_redefinition,
             frames_dropped: Thread::frames_dropped,
             emptied: Thread::emptied,

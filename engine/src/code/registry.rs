@@ -265,6 +265,7 @@ impl Registry {
             pending_sites: AtomicU64::new(0),
             guards,
             speculation: body.speculation,
+            kept_globals: body.kept_globals,
             handle: handle.clone(),
         });
         inner.frame_map_bytes += version.frame_map_bytes();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
 use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, Speculations, TrapSite};
-use osr_ir::{FunctionIndex, PointKind};
+use osr_ir::{FunctionIndex, GlobalIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
 use super::guards::VersionGuard;
@@ -82,6 +82,8 @@ pub struct CodeVersion {
     pub(crate) guards: Box<[VersionGuard]>,
     /// What it speculates on; none if on nothing.
     pub(crate) speculation: Option<Box<Speculations>>,
+    /// The globals that it takes for constants, and for which.
+    pub(crate) kept_globals: Box<[(GlobalIndex, u64)]>,
     pub(crate) handle: Weak<CodeVersion>,
 }
 
@@ -113,6 +115,11 @@ impl CodeVersion {
     /// are made to fail are not counted.
     pub fn guards(&self) -> impl ExactSizeIterator<Item = (Guard, u64)> {
         self.guards.iter().map(|guard| (guard.guard, guard.all_failures()))
+    }
+
+    /// Whether it takes `global` for a constant.
+    pub fn keeps(&self, global: GlobalIndex) -> bool {
+        self.kept_globals.iter().any(|&(kept, _)| kept == global)
     }
 
     /// Whether `pc` is in its code, or just past its last call.

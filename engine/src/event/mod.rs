@@ -41,6 +41,11 @@ pub enum Cause {
         /// The number of the point at which it exits.
         point: u32,
     },
+    /// A global has another value than the code takes for constant, or code is made that may change it.
+    Global {
+        /// The number of the global.
+        global: u32,
+    },
     /// A landing continues in a continuation that was not there yet.
     Landing,
     /// [`Settings::stress`](crate::Settings::stress) forces it.
@@ -63,6 +68,7 @@ impl fmt::Display for Cause {
             Cause::Guard { reason, point } => {
                 write!(formatter, "a guard failed too often: {} that exits at p{point}", reason.name())
             }
+            Cause::Global { global } => write!(formatter, "global g{global} does not keep its value"),
             Cause::Landing => formatter.write_str("a landing continues there"),
             Cause::Stress { action, safepoint } => {
                 write!(formatter, "stress: {action} at safepoint {safepoint}")

@@ -5,6 +5,7 @@ use osr_compiler::CallBinding;
 use crate::error::InstantiationError;
 use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::mechanism::ActiveFrames;
+use crate::settings::speculate::SpeculationKind;
 use crate::settings::stress::Stress;
 use crate::settings::{Settings, Tiers};
 
@@ -44,6 +45,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         return Err(InstantiationError::FramesRunOut {
             what: "guards cannot be left, and nothing be speculated",
         });
+    }
+    let keeps_globals = settings.speculate.contains(&SpeculationKind::Global);
+    if keeps_globals && !settings.mechanism.replaces_frames() {
+        return Err(InstantiationError::FramesRunOut { what: "globals cannot be taken for constants" });
     }
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
         return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use osr_compiler::frame_map::VirtualActivation;
+use osr_compiler::profile::Profile;
 use osr_compiler::{CompileError, CompiledTier, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
@@ -23,6 +24,15 @@ impl Instance {
         if let Some(coverage) = &self.coverage {
             coverage.compiled(version);
         }
+    }
+
+    /// The counters of `function`'s baseline code.
+    pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
+        let points = &self.analysis(function).points;
+        let parameters = self.module().signature_of(function).parameters.len();
+        let (threshold, counts) = (self.threshold(Tier::Baseline), self.settings.counts());
+        let new = || Profile::new(self.body(function), parameters, points, threshold, counts);
+        self.function(function).profile(new)
     }
 
     /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting restarts. False,

@@ -10,6 +10,7 @@ pub(crate) mod externals;
 pub(crate) mod function;
 mod globals;
 pub(crate) mod host;
+pub(crate) mod kept_globals;
 pub(crate) mod link;
 pub(crate) mod store;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use osr_compiler::calling_convention::CallLayout;
-use osr_compiler::profile::{Profile, Profiled};
+use osr_compiler::profile::Profiled;
 use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
@@ -38,6 +39,7 @@ use crate::instance::delegates::Delegates;
 use crate::instance::exceptions::Exceptions;
 use crate::instance::function::FunctionState;
 use crate::instance::host::Imports;
+use crate::instance::kept_globals::KeptGlobals;
 use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
 use crate::instance::store::{Store, StoreState};
 use crate::memory::linear_memory::LinearMemory;
@@ -68,6 +70,7 @@ pub struct Instance {
     memory: Option<Arc<LinearMemory>>,
     globals: Globals,
     exceptions: Exceptions,
+    kept_globals: KeptGlobals,
     tables: Box<[Arc<Table>]>,
     table_views: Arc<[TableView]>,
     data_dropped: Box<[AtomicBool]>,
@@ -197,6 +200,7 @@ impl Instance {
             bodies: Bodies::of(&module),
             cells,
             coverage: settings.coverage.then(Coverage::default),
+            kept_globals: KeptGlobals::of(&module, &settings),
             thread: AtomicPtr::new(ptr::null_mut()),
             queue: Queue::of(settings.compilation),
             registry,
@@ -476,14 +480,6 @@ impl Instance {
     #[inline(always)]
     pub(crate) fn threshold(&self, tier: Tier) -> u32 {
         self.thresholds[tier as usize]
-    }
-
-    /// The counters of `function`'s baseline code.
-    pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
-        let points = &self.analysis(function).points;
-        let (threshold, counts_targets) = (self.threshold(Tier::Baseline), self.settings.counts_targets());
-        let new = || Profile::new(self.body(function), points, threshold, counts_targets);
-        self.function(function).profile(new)
     }
 
     /// What baseline code of `function` has counted; nothing if there never was any.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use osr_ir::{FunctionIndex, FunctionKind, Points, TrapKind};
+use osr_ir::{FunctionIndex, FunctionKind, Instruction, Points, TrapKind};
 
 use super::arrival::{come_back, go_on, is_due};
 use super::code::Code;
@@ -282,9 +282,21 @@ pub(super) unsafe fn run_instruction(
     unsafe {
         let code = executing(activation.function_at(window));
         let instruction = &code.instructions[instruction as usize];
-        let words = &activation.instance.analysis(code.function).words;
-        if let Err(kind) = runtime::execute(activation.instance, instruction, words, window) {
+        let instance = activation.instance;
+        let words = &instance.analysis(code.function).words;
+        let stored = match instruction {
+            Instruction::GlobalSet { global, .. } if instance.kept_globals().may_be_kept(*global) => {
+                Some((*global, instance.global(*global)))
+            }
+            _ => None,
+        };
+        if let Err(kind) = runtime::execute(instance, instruction, words, window) {
             return trapped(activation, window, ip, kind);
+        }
+        if let Some((global, before)) = stored
+            && instance.global(global) != before
+        {
+            activation.thread.global_changed(global);
         }
     }
     activation.memory.set(Bounds::of(activation.thread));

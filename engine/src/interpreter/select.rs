@@ -179,6 +179,9 @@ impl<'a> Selector<'a> {
             {
                 self.runtime(index, instruction);
             }
+            I::GlobalSet { global, .. } if self.instance.kept_globals().may_be_kept(global) => {
+                self.runtime(index, instruction);
+            }
             I::GlobalGet { dst, global } => {
                 self.emit(Op::GlobalGet { dst: self.slot(dst), global: self.global_word(global) })
             }

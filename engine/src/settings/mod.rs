@@ -14,6 +14,7 @@ pub(crate) mod tier;
 use std::collections::BTreeSet;
 
 use osr_compiler::Analysis;
+use osr_compiler::profile::Counts;
 pub(crate) use osr_compiler::{BaselineCompiler, CompiledTier, StateRecording};
 use osr_ir::Body;
 use serde::{Deserialize, Serialize};
@@ -139,10 +140,13 @@ impl Settings {
             || self.failing_guards == FailingGuards::Dispatch
     }
 
-    /// Whether baseline code tells the targets of indirect calls apart.
-    pub(crate) fn counts_targets(&self) -> bool {
-        let kinds = [SpeculationKind::CallTarget, SpeculationKind::OnlyTargets];
-        kinds.iter().any(|kind| self.speculate.contains(kind))
+    /// What baseline code counts for the sake of speculation.
+    pub(crate) fn counts(&self) -> Counts {
+        let is_chosen = |kinds: &[SpeculationKind]| kinds.iter().any(|kind| self.speculate.contains(kind));
+        Counts {
+            targets: is_chosen(&[SpeculationKind::CallTarget, SpeculationKind::OnlyTargets]),
+            arguments: is_chosen(&[SpeculationKind::Argument]),
+        }
     }
 
     /// The analyses of `body`.

@@ -15,5 +15,12 @@ listed! {
         /// Besides, that such a call has no other target than those that baseline code has seen: code leaves that would
         /// call another.
         OnlyTargets = "only-targets",
+        /// Integer arguments that baseline code has always seen with the same value: they are constants of code that the
+        /// function is called in, which leaves where it begins if another value is passed.
+        Argument = "argument",
+        /// Mutable globals of the module's own, neither imported nor exported, of one word: a constant of optimized code, which
+        /// is invalidated when the interpreter stores another value. Other compiled code never does: a function that
+        /// stores to such a global ends the speculation on it when it is compiled.
+        Global = "global",
     }
 }

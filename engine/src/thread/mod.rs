@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use osr_compiler::frame_map::VirtualActivation;
-use osr_ir::Redefinition;
+use osr_ir::{GlobalIndex, Redefinition};
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
 
@@ -112,6 +112,8 @@ pub(crate) struct ThreadHooks {
     pub(crate) stubs: Hooks,
     /// Carries out what observers have requested.
     pub(crate) carry_out: fn(&Thread),
+    /// Invalidates what takes a global for a constant.
+    pub(crate) invalidate_for_global: fn(&Thread, GlobalIndex),
     /// Whether functions can be redefined so.
     pub(crate) check_redefinition: fn(&Thread, &Redefinition) -> Result<(), RedefinitionError>,
     /// A trap has jumped over frames deeper than that address.

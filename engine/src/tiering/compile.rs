@@ -84,6 +84,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         return_sites: settings.mechanism.return_sites(),
         inlining: settings.inlining.map(Inlining::budget),
         unrolling: settings.copies(),
+        lists_stores: instance.kept_globals().is_chosen(),
         guards_leave: settings.mechanism.can_leave(),
         exits_are_linked: settings.failing_guards != FailingGuards::Remake,
         guards_fail: settings.stress.fails_guards(),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use osr_compiler::{CompileError, CompiledBody, CompiledTier, VersionKey};
+use osr_ir::GlobalIndex;
 
 use super::queue::{Finished, Order, Queue};
 use super::{Arrival, compile};
@@ -71,6 +72,12 @@ fn finish(
 ) -> Option<*const u8> {
     let instance = thread.instance();
     let VersionKey { function, tier, entry } = key;
+    if let Ok(body) = &body
+        && !globals_agree(thread, body, cause)
+    {
+        thread.observe(|| Event::Discarded { key, cause });
+        return None;
+    }
     match body.and_then(|body| compile::install(instance, key, body)) {
         Ok(version) => {
             instance.publish(&version);
@@ -86,6 +93,20 @@ fn finish(
             None
         }
     }
+}
+
+/// Whether the globals that the code takes for constants are these, and no code takes those for constants that it stores to.
+fn globals_agree(thread: &Thread, body: &CompiledBody, cause: Cause) -> bool {
+    let instance = thread.instance();
+    let kept = instance.kept_globals();
+    for &global in body.stored_globals.iter().filter(|&&global| kept.may_be_kept(global)) {
+        if !thread.give_up_global(global, cause == Cause::Landing) {
+            return false;
+        }
+    }
+    let is_kept =
+        |&(global, bits): &(GlobalIndex, u64)| kept.may_be_kept(global) && instance.global(global) == bits;
+    body.kept_globals.iter().all(is_kept)
 }
 
 /// Whether compiling what `key` asks for is worth trying: activations stay in the body, it was not refused, and there is

@@ -17,10 +17,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use osr_compiler::profile::IndirectCalls;
-use osr_compiler::{CompiledTier, EntryPoint, Guard, Speculation, Speculations, VersionKey};
+use osr_compiler::profile::{Arguments, IndirectCalls};
+use osr_compiler::{CompiledTier, DeoptReason, EntryPoint, Guard, Speculation, Speculations, VersionKey};
 use osr_ir::inlining::CallTargets;
-use osr_ir::{FunctionIndex, Instruction, Position};
+use osr_ir::{Block, Body, FunctionIndex, Instruction, Points, Position, Register};
 
 use crate::code::guards::{FailureCount, VersionGuard};
 use crate::instance::Instance;
@@ -35,12 +35,12 @@ pub(crate) struct Learnt(Mutex<Lessons>);
 
 #[derive(Debug, Default)]
 struct Lessons {
-    /// Where there is a guard that fails too often.
-    given_up: BTreeSet<Position>,
-    /// Where there is a guard whose exits are linked.
-    linked: BTreeSet<Position>,
+    /// The guards that fail too often.
+    given_up: BTreeSet<(DeoptReason, Position)>,
+    /// Those whose exits are linked.
+    linked: BTreeSet<(DeoptReason, Position)>,
     /// Per guard, how often it has failed.
-    failures: BTreeMap<Position, FailureCount>,
+    failures: BTreeMap<(DeoptReason, Position), FailureCount>,
 }
 
 impl Learnt {
@@ -48,14 +48,14 @@ impl Learnt {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guard at `at` fails too often.
-    pub(crate) fn give_up(&self, at: Position) {
-        self.lessons().given_up.insert(at);
+    /// `guard`, of the function's body, fails too often.
+    pub(crate) fn give_up(&self, guard: &Guard) {
+        self.lessons().given_up.insert((guard.reason, guard.at));
     }
 
-    /// Exits of the guard at `at` are linked to a continuation.
-    pub(crate) fn link(&self, at: Position) {
-        self.lessons().linked.insert(at);
+    /// Exits of `guard`, of the function's body, are linked to a continuation.
+    pub(crate) fn link(&self, guard: &Guard) {
+        self.lessons().linked.insert((guard.reason, guard.at));
     }
 
     /// How often frames have left by exits that are linked.
@@ -68,7 +68,7 @@ impl Learnt {
 pub(crate) fn known(instance: &Instance, guards: Box<[Guard]>) -> Box<[VersionGuard]> {
     let known = |guard: Guard| {
         let failures = &mut instance.function(guard.function).learnt.lessons().failures;
-        VersionGuard::new(guard, failures.entry(guard.at).or_default().clone())
+        VersionGuard::new(guard, failures.entry((guard.reason, guard.at)).or_default().clone())
     };
     guards.into_iter().map(known).collect()
 }
@@ -79,7 +79,9 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations>
         return None;
     }
     if let EntryPoint::Specialized { context, .. } = key.entry {
-        return Some(instance.function(key.function).contexts.speculation(context));
+        let mut plan = instance.function(key.function).contexts.speculation(context);
+        add_globals(instance, key.function, &mut plan);
+        return Some(plan);
     }
     let mut plan = Speculations::default();
     let (mut functions, mut seen) = (vec![key.function], BTreeSet::from([key.function]));
@@ -89,6 +91,7 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations>
         for function in std::mem::take(&mut functions) {
             let continues = function == key.function && key.entry != EntryPoint::Function;
             let speculation = plan_for(instance, function, continues);
+            add_globals(instance, function, &mut plan);
             if depth > 0 {
                 callees.extend(inlinable(instance, function, &speculation));
             }
@@ -99,6 +102,22 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations>
         functions.extend(callees.into_iter().filter(|&callee| seen.insert(callee)));
     }
     (!plan.is_empty()).then_some(plan)
+}
+
+/// Adds the globals that `function` reads and that may be taken for constants.
+fn add_globals(instance: &Instance, function: FunctionIndex, plan: &mut Speculations) {
+    let kept = instance.kept_globals();
+    if !kept.is_chosen() {
+        return;
+    }
+    let instructions = instance.body(function).blocks.iter().flat_map(|block| &block.instructions);
+    for instruction in instructions {
+        if let &Instruction::GlobalGet { global, .. } = instruction
+            && kept.may_be_kept(global)
+        {
+            plan.add_global(global, instance.global(global));
+        }
+    }
 }
 
 /// What may be inlined for calls of `function`.
@@ -136,7 +155,7 @@ fn plan_for(instance: &Instance, function: FunctionIndex, continues: bool) -> Sp
         given_up.extend(&lessons.linked);
     }
     let mut plan = Speculation::default();
-    given_up.iter().for_each(|&at| plan.give_up(at));
+    given_up.iter().for_each(|&(reason, at)| plan.give_up(reason, at));
     let settings = instance.settings();
     if settings.speculate.is_empty() {
         return plan;
@@ -147,7 +166,7 @@ fn plan_for(instance: &Instance, function: FunctionIndex, continues: bool) -> Sp
         for (block, [taken, not_taken]) in profiled.branches {
             let at = instance.body(function).end(block);
             let is_one_sided = taken.min(not_taken) == 0 && taken.max(not_taken) >= least;
-            if is_one_sided && !given_up.contains(&at) {
+            if is_one_sided && !given_up.contains(&(DeoptReason::Branch, at)) {
                 plan.add_branch(at, taken > 0);
             }
         }
@@ -156,8 +175,20 @@ fn plan_for(instance: &Instance, function: FunctionIndex, continues: bool) -> Sp
     for (point, calls) in profiled.indirect_calls.iter().filter(|(_, calls)| calls.calls >= least) {
         let at = instance.points(function).position(*point);
         if let Some(mut targets) = targets(calls) {
-            targets.has_others |= !only_targets || given_up.contains(&at);
+            targets.has_others |= !only_targets || given_up.contains(&(DeoptReason::OtherTarget, at));
             plan.add_targets(at, targets);
+        }
+    }
+    if settings.speculate.contains(&SpeculationKind::Argument) && exits {
+        let entry = Block::new(Body::ENTRY);
+        let used = instance.analysis(function).liveness.at(Points::entry());
+        let is_used = |&(index, _): &(usize, Arguments)| used.contains(&Register::new(index));
+        for (index, arguments) in profiled.arguments.into_iter().filter(is_used) {
+            let is_given_up = given_up.contains(&(DeoptReason::Argument, Position { block: entry, index }));
+            // The first value counts as a change, unless it is 0.
+            if arguments.passed >= least && arguments.changed <= 1 && !is_given_up {
+                plan.add_argument(index, arguments.last);
+            }
         }
     }
     plan

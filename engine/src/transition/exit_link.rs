@@ -46,7 +46,7 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
     let state = instance.function(version.function);
     let tier = CompiledTier::Optimized;
     let entry = specialized(instance, version, guard).unwrap_or_else(|| {
-        state.learnt.link(guard.at);
+        state.learnt.link(&guard);
         EntryPoint::Continuation(guard.point)
     });
     let key = VersionKey { function: version.function, tier, entry };

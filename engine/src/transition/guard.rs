@@ -73,7 +73,7 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
 fn give_up(thread: &Thread, version: &CodeVersion, number: usize) -> (Vec<Arc<CodeVersion>>, Cause) {
     let instance = thread.instance();
     let guard = version.guards[number].guard;
-    instance.function(guard.function).learnt.give_up(guard.at);
+    instance.function(guard.function).learnt.give_up(&guard);
     let has_guard =
         |other: &Arc<CodeVersion>| other.guards.iter().any(|other| other.guard.is_copy_of(&guard));
     let versions = instance.registry().live().into_iter().filter(has_guard);

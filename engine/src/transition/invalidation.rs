@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::iter;
 use std::sync::Arc;
 
+use osr_ir::GlobalIndex;
 use osr_stackwalk::{Frame, ReturnPc, ReturnPcs};
 
 use crate::code::ledger::LedgerPcs;
@@ -108,6 +109,14 @@ impl Thread {
             versions.retain(|version| choose(version));
             self.invalidate(&versions, Cause::Host)
         })
+    }
+
+    /// Invalidates the code that takes `global` for a constant.
+    pub(crate) fn invalidate_for_global(&self, global: GlobalIndex) {
+        let mut versions = self.instance().registry().live();
+        versions.retain(|version| version.keeps(global));
+        let invalidated = self.invalidate(&versions, Cause::Global { global: global.as_u32() });
+        invalidated.expect("a stack of compiled frames can be walked");
     }
 
     /// The versions that were not retired yet.

@@ -145,7 +145,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// Checks that nothing is left of a block but `call`, and that control goes on behind it.
+    /// Checks that nothing is left of a block but `call`, and that control continues behind it.
     fn call_as(
         &self,
         origin: Origin,
