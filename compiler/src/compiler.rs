@@ -190,9 +190,14 @@ impl Compiler {
     /// # Errors
     /// If Cranelift refuses the body, or its frame would be larger than the unit allows.
     pub fn compile(&self, unit: &Unit<'_>) -> Result<CompiledBody, CompileError> {
+        let has_tail_calls = unit.linked.body(unit.key.function).has_tail_calls();
         let recording = match unit.key.tier {
             CompiledTier::Baseline => StateRecording::Slots,
-            CompiledTier::Optimized => unit.settings.recording,
+            CompiledTier::Optimized => match unit.settings.recording {
+                // A frame that leaves to make a tail call lands, whatever else does.
+                StateRecording::None if has_tail_calls => StateRecording::Slots,
+                recording => recording,
+            },
         };
         let residence = unit.settings.counts_residents.then(Box::<ResidenceCount>::default);
         let address = residence.as_ref().map(|count| count.address());
@@ -209,8 +214,9 @@ impl Compiler {
         if unit.key.tier == CompiledTier::Baseline
             && unit.settings.baseline == BaselineCompiler::SinglePass
             && unit.settings.return_sites == ReturnSites::Plain
-            // It has no vectors: functions that do are Cranelift's.
+            // It has no vectors and makes no tail calls: functions that do are Cranelift's.
             && !analysis.words.has_vectors()
+            && !has_tail_calls
             && let Ok(single_pass) = &self.single_pass
             && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
         {

@@ -222,6 +222,16 @@ impl Translator<'_, '_> {
         (call, safepoint)
     }
 
+    /// Ends `block`, which ends with a tail call: the frame leaves its code for good, to make the call in the interpreter.
+    /// It lands as one that a guard leaves, so that the callee finds the return slot where it was.
+    pub(super) fn leave_to_call(&mut self, block: Block) {
+        let interpret = self.body.block(block).instructions.len() - 1;
+        let point = self.analysis.points.at(block, interpret).expect("it is a call to points");
+        self.count_exit();
+        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_return_stub), None, point);
+        self.record_safepoint(call, safepoint);
+    }
+
     /// Calls the stub, which preserves every register, and needs nothing in any.
     fn call_poll(&mut self) -> ir::Inst {
         let stub = self.context_word(offset_of!(Context, poll_stub));

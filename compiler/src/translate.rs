@@ -486,6 +486,8 @@ impl Translator<'_, '_> {
                 let value = self.builder.ins().iconst(types::I64, word as i64);
                 self.write(dst, value);
             }
+            // The terminator leaves.
+            I::Interpret => {}
             _ => self.call(instruction, point.expect("calls have points")),
         }
     }
@@ -515,6 +517,7 @@ impl Translator<'_, '_> {
             return self.guard(here, guard);
         }
         match terminator {
+            Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => self.leave_to_call(block),
             Terminator::Jump { target } => {
                 let target = self.edge(here, *target);
                 self.builder.ins().jump(target, &[]);

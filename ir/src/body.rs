@@ -62,6 +62,17 @@ impl Body {
         (0..self.blocks.len()).map(Block::new)
     }
 
+    /// Whether some block ends with a [tail call](Terminator::TailCall).
+    pub fn has_tail_calls(&self) -> bool {
+        self.blocks.iter().any(|block| block.terminator.is_tail_call())
+    }
+
+    /// Whether execution that continues behind the call at `position` does so in the interpreter.
+    pub fn interprets_behind(&self, position: Position) -> bool {
+        let instruction = self.blocks[position.block.index()].instructions.get(position.index);
+        instruction == Some(&Instruction::Interpret)
+    }
+
     /// Whether an exception that leaves the call at `position` is caught there, where `caught` says what was
     /// ([`Tag`](crate::Tag)).
     pub fn catches(&self, position: Position, caught: Option<GlobalIndex>) -> bool {
@@ -164,6 +175,8 @@ pub enum Instruction {
     ThrowRef { exception: Register },
     /// `dst =` a reference to the exception that was caught last
     CaughtRef { dst: Register },
+    /// Nothing, in the interpreter. Compiled code leaves here: the activation continues behind this in the interpreter.
+    Interpret,
     /// `results = function(arguments)`
     Call { function: FunctionIndex, arguments: Vec<Register>, results: Vec<Register> },
     /// `results = table[index](arguments)`, if that function has `signature`.
@@ -188,6 +201,7 @@ impl Instruction {
                 | I::Throw { .. }
                 | I::ThrowRef { .. }
                 | I::CaughtRef { .. }
+                | I::Interpret
                 | I::MemoryGrow { .. }
                 | I::MemoryFill { .. }
                 | I::MemoryCopy { .. }
@@ -199,12 +213,6 @@ impl Instruction {
                 | I::TableInit { .. }
                 | I::ElementDrop { .. }
         )
-    }
-
-    /// Whether an exception may leave this: then a frame [catches](crate::Tag) it if what was caught is read next.
-    pub fn may_throw(&self) -> bool {
-        use Instruction as I;
-        matches!(self, I::Call { .. } | I::CallIndirect { .. } | I::Throw { .. } | I::ThrowRef { .. })
     }
 
     /// Whether this may trap by itself, without calling anything.
@@ -253,7 +261,8 @@ impl Instruction {
             | I::ElementDrop { .. }
             | I::RefFunc { .. }
             | I::Throw { .. }
-            | I::CaughtRef { .. } => {}
+            | I::CaughtRef { .. }
+            | I::Interpret => {}
             I::ThrowRef { exception } => visit(*exception),
             I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
             I::Vector { operands, .. } => operands.iter().for_each(|r| visit(*r)),
@@ -333,7 +342,8 @@ impl Instruction {
             | I::TableInit { .. }
             | I::ElementDrop { .. }
             | I::Throw { .. }
-            | I::ThrowRef { .. } => &[],
+            | I::ThrowRef { .. }
+            | I::Interpret => &[],
         }
     }
 }
@@ -358,6 +368,16 @@ pub enum Terminator {
     Return { values: Vec<Register> },
     /// Trap: [`Unreachable`](crate::TrapKind::Unreachable).
     Unreachable,
+    /// Leave the function by a call: `function(arguments)` takes the place of the frame, and its results are returned. Right
+    /// behind [`Instruction::Interpret`], so that compiled code never gets here.
+    TailCall { function: FunctionIndex, arguments: Vec<Register> },
+    /// The same of `table[index]`, if that function has `signature`.
+    TailCallIndirect {
+        table: TableIndex,
+        signature: SignatureIndex,
+        index: Register,
+        arguments: Vec<Register>,
+    },
 }
 
 impl Terminator {
@@ -368,7 +388,17 @@ impl Terminator {
             Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. } => visit(*condition),
             Terminator::Switch { index, .. } => visit(*index),
             Terminator::Return { values } => values.iter().for_each(|r| visit(*r)),
+            Terminator::TailCall { arguments, .. } => arguments.iter().for_each(|r| visit(*r)),
+            Terminator::TailCallIndirect { index, arguments, .. } => {
+                visit(*index);
+                arguments.iter().for_each(|r| visit(*r));
+            }
         }
+    }
+
+    /// Whether this leaves the function by a call.
+    pub fn is_tail_call(&self) -> bool {
+        matches!(self, Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. })
     }
 
     /// Calls `visit` for each block that control may go to; a block may be visited more than once.
@@ -387,7 +417,10 @@ impl Terminator {
                 targets.iter().for_each(|target| visit(*target));
                 visit(*default);
             }
-            Terminator::Return { .. } | Terminator::Unreachable => {}
+            Terminator::Return { .. }
+            | Terminator::Unreachable
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. } => {}
         }
     }
 
@@ -400,7 +433,10 @@ impl Terminator {
             Terminator::Switch { targets, default, .. } => {
                 targets.iter_mut().chain([default]).for_each(visit);
             }
-            Terminator::Return { .. } | Terminator::Unreachable => {}
+            Terminator::Return { .. }
+            | Terminator::Unreachable
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. } => {}
         }
     }
 }

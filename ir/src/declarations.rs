@@ -3,6 +3,8 @@
 //! Whether a body is well formed depends on the body and on these, and on nothing else of the module. So bodies
 //! that were validated under declarations are still good while the module's are equal to them.
 
+use std::collections::HashMap;
+
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TagIndex};
 use crate::module::{Module, Signature};
 use crate::value::Type;
@@ -20,6 +22,8 @@ pub(crate) struct Declarations {
     tables: Vec<Type>,
     /// The globals of each tag's values.
     tags: Vec<Vec<GlobalIndex>>,
+    /// The number of each tag where it is caught: that of the first one that is imported under its name.
+    caught_tags: Vec<usize>,
     /// The global that says what was caught.
     pub(crate) caught: Option<GlobalIndex>,
     /// How many there are.
@@ -37,6 +41,7 @@ impl Declarations {
             has_memory: module.memory.is_some(),
             tables: module.tables.iter().map(|table| table.ty).collect(),
             tags: module.tags.iter().map(|tag| tag.values.clone()).collect(),
+            caught_tags: caught_tags(module),
             caught: module.caught,
             data: module.data.len(),
             elements: module.elements.iter().map(|segment| segment.ty).collect(),
@@ -63,8 +68,23 @@ impl Declarations {
         &self.tags[tag.index()]
     }
 
+    /// The number by which code tells `tag` from others when it has caught something.
+    pub(crate) fn caught_tag(&self, tag: TagIndex) -> usize {
+        self.caught_tags[tag.index()]
+    }
+
     /// The type of a global.
     pub(crate) fn global(&self, index: u32) -> Type {
         self.globals[index as usize].0
     }
+}
+
+fn caught_tags(module: &Module) -> Vec<usize> {
+    let mut imported = HashMap::new();
+    let tags = module.tags.iter().enumerate();
+    tags.map(|(number, tag)| match &tag.import {
+        Some(name) => *imported.entry(name).or_insert(number),
+        None => number,
+    })
+    .collect()
 }

@@ -296,8 +296,9 @@ pub struct Memory {
 /// The values of an exception are in globals of the module, which belong to tags and can belong to several:
 /// - `throw` makes an exception of what is there. It unwinds the stack to the innermost frame that catches: one that waits
 ///   for a call (or is at a throw) right behind which [`Module::caught`] is read;
-/// - where it is caught, its values are in the globals of its tag, and `caught` is the number of the tag, from 1;
-///   of a tag that the module does not have, -1. The registers that the call would have assigned are zero;
+/// - where it is caught, its values are in the globals of its tag, and `caught` is the number of the tag, from 1, the lowest
+///   if it is imported more than once; of a tag that the module does not have, -1. The registers that the call would have
+///   assigned are zero;
 /// - code that has found `caught` other than zero sets it to zero, before anything else that is called reads it.
 ///
 /// So a `try` is a branch behind each of its calls, and nothing where there is none.

@@ -25,7 +25,13 @@ pub(crate) fn rename_terminator(terminator: &mut Terminator, mut rename: impl Fn
         | Terminator::Switch { index: register, .. } => {
             *register = rename(*register);
         }
-        Terminator::Return { values } => values.iter_mut().for_each(|r| *r = rename(*r)),
+        Terminator::Return { values: registers } | Terminator::TailCall { arguments: registers, .. } => {
+            registers.iter_mut().for_each(|r| *r = rename(*r));
+        }
+        Terminator::TailCallIndirect { index, arguments, .. } => {
+            *index = rename(*index);
+            arguments.iter_mut().for_each(|r| *r = rename(*r));
+        }
     }
 }
 
@@ -68,7 +74,8 @@ pub(crate) fn rename_definitions(
         | I::TableInit { .. }
         | I::ElementDrop { .. }
         | I::Throw { .. }
-        | I::ThrowRef { .. } => {}
+        | I::ThrowRef { .. }
+        | I::Interpret => {}
     }
 }
 
@@ -87,7 +94,8 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         | I::ElementDrop { .. }
         | I::RefFunc { .. }
         | I::Throw { .. }
-        | I::CaughtRef { .. } => {}
+        | I::CaughtRef { .. }
+        | I::Interpret => {}
         I::ThrowRef { exception } => each(&mut [exception]),
         I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => each(&mut [src]),
         I::Vector { operands, .. } => operands.iter_mut().for_each(|r| *r = rename(*r)),

@@ -109,6 +109,11 @@ pub fn has_exceptions(seed: u64) -> bool {
     matches!(seed % 8, 4 | 5)
 }
 
+/// Some modules may make tail calls.
+pub fn has_tail_calls(seed: u64) -> bool {
+    matches!(seed % 8, 3 | 5)
+}
+
 fn config(seed: u64) -> wasm_smith::Config {
     wasm_smith::Config {
         available_imports: Some(wat::parse_str(AVAILABLE_IMPORTS).expect("valid text")),
@@ -140,7 +145,7 @@ fn config(seed: u64) -> wasm_smith::Config {
         reference_types_enabled: seed % 4 < 2,
         relaxed_simd_enabled: has_vectors(seed),
         simd_enabled: has_vectors(seed),
-        tail_call_enabled: false,
+        tail_call_enabled: has_tail_calls(seed),
         threads_enabled: false,
         wide_arithmetic_enabled: false,
         ..wasm_smith::Config::default()

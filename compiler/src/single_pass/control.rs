@@ -233,6 +233,9 @@ impl Pass<'_> {
             }
             Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
             Terminator::Return { values } => self.return_values(values),
+            Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => {
+                unreachable!("functions that make tail calls are not compiled here")
+            }
             Terminator::Unreachable => {
                 self.kept_for = None;
                 self.assembler.trap(TrapKind::Unreachable);

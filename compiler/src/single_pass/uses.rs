@@ -45,7 +45,10 @@ impl<'a> LiveOut<'a> {
         buffer: &'a mut RegisterSet,
     ) -> LiveOut<'a> {
         match *terminator {
-            Terminator::Return { .. } | Terminator::Unreachable => LiveOut::None,
+            Terminator::Return { .. }
+            | Terminator::Unreachable
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. } => LiveOut::None,
             Terminator::Jump { target } => LiveOut::One(liveness.live_in(target)),
             Terminator::Branch { if_true, if_false, .. }
             | Terminator::Guard { next: if_true, exit: if_false, .. } => {

@@ -158,7 +158,7 @@ impl Linker<'_> {
         }
     }
 
-    /// The tags. None must be there twice: a number stands for each.
+    /// The tags. None must be there under two names: its number stands for it.
     pub(crate) fn tags(&self) -> Result<Box<[Tag]>, InstantiationError> {
         let mut tags: Vec<Tag> = Vec::with_capacity(self.module.tags.len());
         for (number, tag) in self.module.tags.iter().enumerate() {
@@ -180,7 +180,9 @@ impl Linker<'_> {
             if imported.types() != types {
                 return Err(incompatible(name, expected(), &Provided::Tag(imported.clone())));
             }
-            if tags.contains(imported) {
+            let is_known = |known: &Tag| known == imported;
+            let first = tags.iter().position(is_known);
+            if first.is_some_and(|first| self.module.tags[first].import != tag.import) {
                 return Err(InstantiationError::TagImportedTwice { name: name.clone() });
             }
             tags.push(imported.clone());

@@ -30,7 +30,13 @@ pub(super) enum Arrival {
 }
 
 /// Tells the observer that the frame at `window` continues in a continuation.
-fn observe(thread: &Thread, function: FunctionIndex, point: Point, window: *mut u64, to: Continuation) {
+pub(super) fn observe(
+    thread: &Thread,
+    function: FunctionIndex,
+    point: Point,
+    window: *mut u64,
+    to: Continuation,
+) {
     let words = thread.instance().frame_words(function);
     // SAFETY: the window has the words of a frame state.
     let words = unsafe { std::slice::from_raw_parts(window, words) };

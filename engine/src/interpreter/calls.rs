@@ -52,7 +52,12 @@ pub(super) unsafe fn trap(activation: &Activation<'_>, window: *mut u64, ip: *co
 ///
 /// # Safety
 /// As for [`trap`].
-unsafe fn trapped(activation: &Activation<'_>, window: *mut u64, ip: *const Step, kind: TrapKind) -> Next {
+pub(super) unsafe fn trapped(
+    activation: &Activation<'_>,
+    window: *mut u64,
+    ip: *const Step,
+    kind: TrapKind,
+) -> Next {
     // SAFETY: the caller vouches for the frame.
     let code = executing(unsafe { activation.function_at(window) });
     activation.thread.set_trap(kind, code.function, code.trap_point(ip));
@@ -307,7 +312,7 @@ pub(super) unsafe fn run_instruction(
 /// first free word. None: a trap is pending.
 #[cold]
 #[inline(never)]
-fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> Option<*const u8> {
+pub(super) fn tier_up(thread: &Thread, function: FunctionIndex, top: *mut u64) -> Option<*const u8> {
     if matches!(thread.instance().module().function(function).kind, FunctionKind::Import(_)) {
         return Some(std::ptr::null());
     }

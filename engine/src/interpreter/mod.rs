@@ -39,6 +39,7 @@ mod op;
 mod patch;
 mod runtime;
 mod select;
+mod tail_calls;
 #[cfg(test)]
 mod tests;
 mod vector;

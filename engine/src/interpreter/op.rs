@@ -298,6 +298,10 @@ macro_rules! define {
             Call { dst: Slot, arguments: u16, function: u32, window: u32 },
             /// `Table`, then `Registers` of the arguments follow, at least one.
             CallIndirect { dst: Slot, arguments: u16, index: Slot, window: u32 },
+            /// `Registers` of the arguments follow, at least one. The callee's frame takes the place of this one.
+            TailCall { arguments: u16, function: u32 },
+            /// `Table`, then `Registers` of the arguments follow, at least one.
+            TailCallIndirect { arguments: u16, index: Slot },
             /// Which table an indirect call uses, and what the upper half of a reference must be.
             Table { table: u32, expected: u32 },
             /// Seven more entries of a list of registers.

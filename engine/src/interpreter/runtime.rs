@@ -107,6 +107,7 @@ pub(crate) unsafe fn execute(
         I::ElementDrop { segment } => instance.drop_elements(segment),
         I::Throw { tag } => return Err(instance.throw(tag)),
         I::ThrowRef { exception } => return Err(instance.throw_ref(word(exception))),
+        I::Interpret => {}
         I::CaughtRef { dst } => set(dst, instance.caught_ref().into()),
         _ => unreachable!("{instruction:?} has an operation of its own"),
     }

@@ -111,6 +111,9 @@ impl<'a> Selector<'a> {
             Terminator::Guard { condition, next, exit } => self.branch(*condition, *next, *exit),
             Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
             Terminator::Return { values } => self.leave(values),
+            Terminator::TailCall { arguments, .. } | Terminator::TailCallIndirect { arguments, .. } => {
+                self.tail_call(terminator, arguments);
+            }
             Terminator::Unreachable => {
                 self.note_trap(self.body.block(self.block).instructions.len());
                 self.emit(Op::Unreachable {});
@@ -128,6 +131,28 @@ impl<'a> Selector<'a> {
                 let scratch = self.analysis.words.count() as u32;
                 self.emit(Op::Return { count: slots.len() as u16, scratch });
             }
+        }
+    }
+
+    fn tail_call(&mut self, terminator: &Terminator, arguments: &[Register]) {
+        terminator.each_use(|register| self.needed.insert(register));
+        let slots = self.slots(arguments);
+        self.emit_list(&slots);
+        if slots.is_empty() {
+            self.emit(Op::Registers([0; 7]));
+        }
+        let arguments = slots.len() as u16;
+        match terminator {
+            Terminator::TailCallIndirect { table, signature, index, .. } => {
+                let expected = signature_half(self.instance.signature_number(*signature));
+                self.emit(Op::Table { table: table.as_u32(), expected });
+                self.note_trap(self.body.block(self.block).instructions.len() - 1);
+                self.emit(Op::TailCallIndirect { arguments, index: self.slot(*index) });
+            }
+            Terminator::TailCall { function, .. } => {
+                self.emit(Op::TailCall { arguments, function: function.as_u32() });
+            }
+            _ => unreachable!("no tail call"),
         }
     }
 
@@ -195,6 +220,7 @@ impl<'a> Selector<'a> {
                 self.emit(Op::Const { dst: self.slot(dst), value });
             }
             I::Call { .. } | I::CallIndirect { .. } => self.call(index, instruction),
+            I::Interpret => {}
             _ => self.runtime(index, instruction),
         }
     }

@@ -209,13 +209,22 @@ pub(crate) fn landing(
     };
     let code = match thread.instance().function(function).continuation(tier, point) {
         Some(code) => code,
-        None if compile => {
+        None if compile && !is_interpreted_at(thread, function, point) => {
             let key = VersionKey { function, tier, entry: EntryPoint::Continuation(point) };
             order::compile_now(thread, key, Cause::Landing)?
         }
         None => return None,
     };
     Some((code, tier))
+}
+
+/// Whether `function` is to continue at `point` in the interpreter: compiled code has left there for that.
+#[cold]
+fn is_interpreted_at(thread: &Thread, function: FunctionIndex, point: Point) -> bool {
+    let instance = thread.instance();
+    let points = &instance.analysis(function).points;
+    points.kind(point) == PointKind::AfterCall
+        && instance.body(function).interprets_behind(points.position(point))
 }
 
 /// Where `point` of `function` is.

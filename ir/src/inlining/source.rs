@@ -81,11 +81,13 @@ fn calls(module: &Module, body: &Body) -> Vec<Call> {
     calls
 }
 
-/// The body of `function`, if it is no larger than `most`, can return, and has no vectors: in the frame states of several
+/// The body of `function`, if it is no larger than `most`, can return, makes no tail call, and has no vectors: in the frame states of several
 /// activations every register is one word.
 pub(super) fn inlinable(module: &Module, function: FunctionIndex, most: u32) -> Option<&Body> {
     let body = module.function(function).body()?;
     let returns = |block| matches!(body.block(block).terminator, Terminator::Return { .. });
-    let fits = body.instruction_count() <= most as usize && !body.registers.contains(&Type::V128);
+    let fits = body.instruction_count() <= most as usize
+        && !body.has_tail_calls()
+        && !body.registers.contains(&Type::V128);
     (fits && reverse_postorder(body).into_iter().any(returns)).then_some(body)
 }

@@ -80,6 +80,7 @@
 //! block       = bN ":" instruction* terminator
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
 //!             | "switch" rN "," "[" bN,* "]" "," bN | "guard" rN "," bN "else" bN
+//!             | "return_call" name "(" rN,* ")" | "return_call_indirect" tN types "[" rN "]" "(" rN,* ")"
 //! instruction = (rN,* "=")? operation
 //! operation   = T ".const" number | "ref.null" | "extern.null" | "exn.null" | "ref.func" name | "copy" rN
 //!             | "select" rN "," rN "," rN
@@ -93,7 +94,7 @@
 //!             | "table.grow" tN "," rN "," rN | "table.fill" tN "," rN "," rN "," rN
 //!             | "table.copy" tN "," tN "," rN "," rN "," rN
 //!             | "table.init" tN "," eN "," rN "," rN "," rN | "elem.drop" eN
-//!             | "throw" xN | "throw_ref" rN | "caught_ref"
+//!             | "throw" xN | "throw_ref" rN | "caught_ref" | "interpret"
 //!             | "call" name "(" rN,* ")"
 //!             | "call_indirect" tN types "[" rN "]" "(" rN,* ")"
 //! ```
@@ -106,6 +107,7 @@
 //! - A `v128` constant is one number of 128 bits, lane 0 lowest, and so are the lanes of a shuffle, a byte each.
 //! - Tables and element segments are of function references unless they say `externref` or `exnref`; a constant of the first of these
 //!   types is `null`, or the number that a host uses; of the second there is `null` only.
+//! - `return_call` follows `interpret` ([`Terminator::TailCall`](crate::Terminator::TailCall)).
 //! - `throw` and what `caught` is are explained at [`Tag`](crate::Tag).
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
 //!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads

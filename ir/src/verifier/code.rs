@@ -21,6 +21,11 @@ pub(super) fn verify(
         for (index, instruction) in basic_block.instructions.iter().enumerate() {
             checker.instruction(instruction).map_err(at(index))?;
         }
+        let (end, is_tail_call) = (basic_block.instructions.len(), basic_block.terminator.is_tail_call());
+        let interpreted = basic_block.instructions.iter().position(|one| *one == Instruction::Interpret);
+        if interpreted.map(|index| index + 1) != is_tail_call.then_some(end) {
+            return Err(at(end)(CodeError::TailCallInCode));
+        }
         checker.terminator(&basic_block.terminator).map_err(at(basic_block.instructions.len()))?;
     }
     Ok(())
@@ -75,6 +80,7 @@ impl Checker<'_> {
             I::ThrowRef { exception: register } | I::CaughtRef { dst: register } => {
                 self.register(register, Exnref)
             }
+            I::Interpret => Ok(()),
             I::Call { function, ref arguments, ref results } => {
                 self.call(self.function(function)?, arguments, results)
             }
@@ -185,10 +191,24 @@ impl Checker<'_> {
             }
             Terminator::Switch { index, .. } => self.register(*index, I32)?,
             Terminator::Return { values } => self.list(List::Returned, values, &self.signature.results)?,
+            Terminator::TailCall { function, arguments } => {
+                self.tail_call(self.function(*function)?, arguments)?;
+            }
+            Terminator::TailCallIndirect { table, signature, index, arguments } => {
+                self.table_of(*table, Funcref)?;
+                self.register(*index, I32)?;
+                let callee = self.module.signatures.get(signature.index());
+                self.tail_call(callee.ok_or(no(Item::Signature(*signature)))?, arguments)?;
+            }
         }
         let mut targets = Ok(());
         terminator.each_successor(|block| targets = targets.clone().and_then(|()| self.target(block)));
         targets
+    }
+
+    fn tail_call(&self, callee: &Signature, arguments: &[Register]) -> Result<(), CodeError> {
+        self.list(List::Arguments, arguments, &callee.parameters)?;
+        if callee.results == self.signature.results { Ok(()) } else { Err(CodeError::TailCallResults) }
     }
 
     fn target(&self, block: Block) -> Result<(), CodeError> {

@@ -326,6 +326,12 @@ impl fmt::Display for List {
 /// Why an instruction or a terminator is wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodeError {
+    /// A tail call is not right behind `interpret`, or something else is.
+    #[error("`interpret` and a tail call must stand together at the end of a block")]
+    TailCallInCode,
+    /// A function that is called in the place of another has other results.
+    #[error("a function that is called last must have the results of its caller")]
+    TailCallResults,
     /// It refers to what the body or the module does not have.
     #[error("there is no {0}")]
     NoSuch(Item),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use thiserror::Error;
 
 use super::error::{Item, VerifyError};
-use crate::body::Instruction;
+use crate::body::{Instruction, Terminator};
 use crate::index::{FunctionIndex, Register};
 use crate::liveness::Liveness;
 use crate::module::{ConstantExpression, ExportItem, GlobalInitial, Module, SegmentMode};
@@ -180,6 +180,11 @@ fn each_mention(
             | Instruction::TableRefers { function, .. } = instruction
             {
                 visit(Item::Function(FunctionIndex::new(number)), *function)?;
+            }
+        }
+        for block in blocks {
+            if let Terminator::TailCall { function, .. } = block.terminator {
+                visit(Item::Function(FunctionIndex::new(number)), function)?;
             }
         }
     }

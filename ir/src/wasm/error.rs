@@ -76,8 +76,6 @@ features! {
     Threads "threads",
     /// Shared globals, tables and functions.
     SharedEverythingThreads "shared-everything-threads",
-    /// Calls that replace their caller.
-    TailCall "tail-call",
     /// More than one linear memory.
     MultiMemory "multi-memory",
     /// Memories and tables of 64-bit size.
@@ -113,7 +111,6 @@ impl Feature {
     pub fn clang_option(self) -> Option<&'static str> {
         match self {
             Feature::Threads => Some("-mno-atomics, without -pthread"),
-            Feature::TailCall => Some("-mno-tail-call"),
             Feature::MultiMemory => Some("-mno-multimemory"),
             Feature::Memory64 => Some("--target=wasm32"),
             _ => None,

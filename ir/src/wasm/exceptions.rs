@@ -113,7 +113,8 @@ impl Translator<'_> {
     /// Whether an exception of `tag` was caught: instructions, and the register that says so.
     fn compare(&mut self, tag: u32) -> ([Instruction; 2], Register) {
         let Dispatch { caught, scratch, .. } = self.dispatch_registers();
-        let number = Instruction::Const { dst: scratch, value: Value::I32(tag as i32 + 1) };
+        let number = self.module.caught_tag(TagIndex::new(tag as usize)) as i32 + 1;
+        let number = Instruction::Const { dst: scratch, value: Value::I32(number) };
         let compare = Instruction::Binary { op: BinaryOp::I32Eq, dst: scratch, lhs: caught, rhs: scratch };
         ([number, compare], scratch)
     }

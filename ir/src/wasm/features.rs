@@ -21,6 +21,7 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
     .union(EXCEPTIONS)
     .union(WasmFeatures::FLOATS);
 
@@ -28,9 +29,8 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
 const EXCEPTIONS: WasmFeatures = WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS);
 
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 15] = [
+const UNSUPPORTED: [(WasmFeatures, Feature); 14] = [
     (WasmFeatures::THREADS, Feature::Threads),
-    (WasmFeatures::TAIL_CALL, Feature::TailCall),
     (WasmFeatures::MULTI_MEMORY, Feature::MultiMemory),
     (WasmFeatures::MEMORY64, Feature::Memory64),
     (WasmFeatures::FUNCTION_REFERENCES, Feature::FunctionReferences),

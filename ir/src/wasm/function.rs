@@ -179,6 +179,10 @@ impl<'m> Translator<'m> {
             Operator::CallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index);
             }
+            Operator::ReturnCall { function_index } => self.tail_call(function_index),
+            Operator::ReturnCallIndirect { type_index, table_index } => {
+                self.tail_call_indirect(type_index, table_index);
+            }
             Operator::Throw { tag_index } => self.throw(tag_index),
             Operator::ThrowRef => self.throw_ref(),
             Operator::Rethrow { relative_depth } => self.rethrow(relative_depth),
@@ -201,6 +205,25 @@ impl<'m> Translator<'m> {
         let (arguments, results) = self.call_registers(signature);
         self.code.emit(Instruction::CallIndirect { table, signature, index, arguments, results });
         self.catch_behind_call();
+    }
+
+    fn tail_call(&mut self, function: u32) {
+        let function = FunctionIndex::new(function as usize);
+        let (arguments, _) = self.call_registers(self.module.signature_of(function));
+        self.leave_by_call(Terminator::TailCall { function, arguments });
+    }
+
+    fn tail_call_indirect(&mut self, ty: u32, table: u32) {
+        let index = self.pop_register();
+        let signature = self.types[ty as usize];
+        let table = TableIndex::new(table as usize);
+        let (arguments, _) = self.call_registers(signature);
+        self.leave_by_call(Terminator::TailCallIndirect { table, signature, index, arguments });
+    }
+
+    fn leave_by_call(&mut self, terminator: Terminator) {
+        self.code.emit(Instruction::Interpret);
+        self.leave(terminator);
     }
 
     fn call_registers(&mut self, signature: SignatureIndex) -> (Vec<Register>, Vec<Register>) {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
-//! multi-value, extended constant expressions, bulk memory, reference types, vectors, relaxed vectors, and exceptions, also in their
-//! older form (`try`, `catch`). Anything else is
+//! multi-value, extended constant expressions, bulk memory, reference types, vectors, relaxed vectors, tail calls, and exceptions, also in
+//! their older form (`try`, `catch`). Anything else is
 //! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
 //! would accept is [`ImportError::Malformed`]. Custom sections other than names and DWARF (for [lines](crate::origin)) are
 //! ignored, and broken ones of these are too, as WebAssembly has it.

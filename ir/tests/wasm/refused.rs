@@ -24,7 +24,6 @@ fn unsupported_features_are_named() {
     let cases = [
         ("(module (memory 1 1 shared))", Feature::Threads),
         ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", Feature::Threads),
-        ("(module (func $f return_call $f))", Feature::TailCall),
         ("(module (memory 1) (memory 1))", Feature::MultiMemory),
         (r#"(module (import "m" "n" (memory 1)) (memory 1))"#, Feature::MultiMemory),
         ("(module (memory i64 1))", Feature::Memory64),
@@ -54,11 +53,11 @@ fn components_are_refused() {
 
 #[test]
 fn the_offset_is_that_of_the_operator() {
-    let bytes = wat::parse_str("(module (func nop nop return_call 0))").expect("text");
-    let call = bytes.windows(2).position(|pair| pair == [0x12, 0x00]).expect("the operator") as u64;
-    let expected = ImportError::Unsupported { feature: Feature::TailCall, offset: call };
+    let bytes = wat::parse_str("(module (func nop nop atomic.fence))").expect("text");
+    let call = bytes.windows(2).position(|pair| pair == [0xfe, 0x03]).expect("the operator") as u64;
+    let expected = ImportError::Unsupported { feature: Feature::Threads, offset: call };
     assert_eq!(wasm::import(&bytes), Err(expected.clone()));
-    assert_eq!(expected.to_string(), format!("tail-call is not supported (at offset {call:#x})"));
+    assert_eq!(expected.to_string(), format!("threads is not supported (at offset {call:#x})"));
 }
 
 #[test]
@@ -84,11 +83,11 @@ fn all_unsupported_features_are_listed_once() {
         assert!(all.iter().all(|&(_, offset)| offset < bytes.len() as u64), "{all:?}");
         all.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>()
     };
-    use Feature::{FunctionReferences, GarbageCollection, TailCall, Threads};
+    use Feature::{FunctionReferences, GarbageCollection, Threads, WideArithmetic};
     let many =
         "(module (memory 1 2 shared) (func (param (ref func))) (func (param anyref)) (func (param anyref))
-        (func return_call 3) (func return_call 3))";
-    assert_eq!(features(many), [FunctionReferences, GarbageCollection, Threads, TailCall]);
+        (func (param i64 i64) (result i64 i64) local.get 0 local.get 1 i64.mul_wide_s))";
+    assert_eq!(features(many), [FunctionReferences, GarbageCollection, Threads, WideArithmetic]);
     assert_eq!(features("(module (func (param (ref func))) (func i32.const 1))"), [FunctionReferences]);
     assert_eq!(features("(module)"), []);
 }

@@ -308,6 +308,26 @@ impl Machine {
                 return self.give(&results);
             }
             Terminator::Unreachable => return self.trap(TrapKind::Unreachable),
+            Terminator::TailCall { function, arguments } => {
+                let arguments = frame.gather(words, arguments);
+                self.frames.pop();
+                return self.call(*function, arguments);
+            }
+            Terminator::TailCallIndirect { table, signature, index, arguments } => {
+                let index = get(*index) as u32;
+                let arguments = frame.gather(words, arguments);
+                match instruction::callee(instance, *table, *signature, index) {
+                    Ok(function) => {
+                        self.frames.pop();
+                        return self.call(function, arguments);
+                    }
+                    Err(kind) => {
+                        // The point is that of the instruction before.
+                        self.frame().index -= 1;
+                        return self.trap(kind);
+                    }
+                }
+            }
         };
         let points = &instance.analysis(frame.function).points;
         let goes_back = points.goes_back(frame.block, target);

@@ -107,6 +107,14 @@ impl<'p, 'a> Code<'p, 'a> {
             "guard" => self.guard()?,
             "return" => Terminator::Return { values: self.returned()? },
             "unreachable" => Terminator::Unreachable,
+            "return_call" => {
+                let function = self.parser.function()?;
+                Terminator::TailCall { function, arguments: self.arguments()? }
+            }
+            "return_call_indirect" => {
+                let (table, signature, index) = self.indirect_callee()?;
+                Terminator::TailCallIndirect { table, signature, index, arguments: self.arguments()? }
+            }
             _ => return self.instruction(name, span, results).map(Line::Instruction),
         };
         let [] = results.take(name)?;

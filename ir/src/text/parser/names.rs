@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::error::{Failure, ParseErrorKind, Span};
-use crate::body::Instruction;
+use crate::body::{Instruction, Terminator};
 use crate::index::FunctionIndex;
 use crate::module::{ConstantExpression, ExportItem, FunctionKind, GlobalInitial, Module, SegmentMode};
 use crate::redefinition::StepAction;
@@ -151,12 +151,17 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
     }
     for function in &mut module.functions {
         let FunctionKind::Defined(body) = &mut function.kind else { continue };
-        for instruction in body.blocks.iter_mut().flat_map(|block| &mut block.instructions) {
-            match instruction {
-                Instruction::Call { function, .. }
-                | Instruction::RefFunc { function, .. }
-                | Instruction::TableRefers { function, .. } => visit(function),
-                _ => {}
+        for block in &mut body.blocks {
+            for instruction in &mut block.instructions {
+                match instruction {
+                    Instruction::Call { function, .. }
+                    | Instruction::RefFunc { function, .. }
+                    | Instruction::TableRefers { function, .. } => visit(function),
+                    _ => {}
+                }
+            }
+            if let Terminator::TailCall { function, .. } = &mut block.terminator {
+                visit(function);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::super::error::{Failure, ParseErrorKind, Span};
 use super::super::literal;
 use super::code::{Code, Results};
 use crate::body::Instruction;
-use crate::index::{DataIndex, ElementIndex, TableIndex};
+use crate::index::{DataIndex, ElementIndex, SignatureIndex, TableIndex};
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::value::{Type, Value};
 use crate::vector::VectorOp;
@@ -131,6 +131,10 @@ impl Code<'_, '_> {
                 let [dst] = results.take(name)?;
                 Instruction::CaughtRef { dst }
             }
+            "interpret" => {
+                let [] = results.take(name)?;
+                Instruction::Interpret
+            }
             "ref.func" => {
                 let [dst] = results.take(name)?;
                 Instruction::RefFunc { dst, function: self.parser.function()? }
@@ -144,12 +148,20 @@ impl Code<'_, '_> {
         })
     }
 
-    fn call_indirect(&mut self, results: Results) -> Result<Instruction, Failure> {
+    /// A table, a signature, and in brackets the register of the index.
+    pub(super) fn indirect_callee(
+        &mut self,
+    ) -> Result<(TableIndex, SignatureIndex, crate::Register), Failure> {
         let table = self.parser.table()?;
         let signature = self.parser.interned_signature()?;
         self.parser.expect("[")?;
         let index = self.register()?;
         self.parser.expect("]")?;
+        Ok((table, signature, index))
+    }
+
+    fn call_indirect(&mut self, results: Results) -> Result<Instruction, Failure> {
+        let (table, signature, index) = self.indirect_callee()?;
         let arguments = self.arguments()?;
         Ok(Instruction::CallIndirect {
             table,

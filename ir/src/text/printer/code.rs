@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::super::literal::write_value;
 use super::{to_string, write_function_reference, write_signature};
 use crate::body::{Body, Instruction, Terminator};
-use crate::index::{Block, Register};
+use crate::index::{Block, Register, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::Module;
 use crate::point::{Point, PointKind, Points, Position};
@@ -56,7 +56,7 @@ pub(super) fn write_body(
             let text = to_string(|line| write_instruction(line, module, instruction));
             write_line(out, &format!("  {text}"), at(block, index))?;
         }
-        let text = terminator_text(&basic_block.terminator);
+        let text = terminator_text(module, &basic_block.terminator);
         write_line(out, &format!("  {text}"), at(block, basic_block.instructions.len()))?;
     }
     Ok(())
@@ -84,7 +84,7 @@ fn list<T: Display>(elements: &[T]) -> String {
     elements.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn terminator_text(terminator: &Terminator) -> String {
+fn terminator_text(module: &Module, terminator: &Terminator) -> String {
     match terminator {
         Terminator::Jump { target } => format!("jump {target}"),
         Terminator::Branch { condition, if_true, if_false } => {
@@ -97,6 +97,16 @@ fn terminator_text(terminator: &Terminator) -> String {
         Terminator::Return { values } if values.is_empty() => "return".to_owned(),
         Terminator::Return { values } => format!("return {}", list(values)),
         Terminator::Unreachable => "unreachable".to_owned(),
+        Terminator::TailCall { function, arguments } => {
+            let mut text = "return_call ".to_owned();
+            write_function_reference(&mut text, module, *function).expect("a string takes all text");
+            text + &format!(" ({})", list(arguments))
+        }
+        Terminator::TailCallIndirect { table, signature, index, arguments } => {
+            let mut text = format!("return_call_indirect {table} ");
+            write_known_signature(&mut text, module, *signature).expect("a string takes all text");
+            text + &format!(" [{index}] ({})", list(arguments))
+        }
     }
 }
 
@@ -141,6 +151,7 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
         }
         I::Throw { tag } => write!(out, "throw {tag}"),
         I::ThrowRef { exception } => write!(out, "throw_ref {exception}"),
+        I::Interpret => write!(out, "interpret"),
         I::CaughtRef { .. } => write!(out, "caught_ref"),
         I::TableRefers { table, index, function, .. } => {
             write!(out, "table.refers {table}, {index}, ")?;
@@ -153,13 +164,18 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
         }
         I::CallIndirect { table, signature, index, arguments, .. } => {
             write!(out, "call_indirect {table} ")?;
-            match module.signatures.get(signature.index()) {
-                Some(signature) => write_signature(out, signature)?,
-                None => write!(out, "{signature}")?,
-            }
+            write_known_signature(out, module, *signature)?;
             write!(out, " [{index}] ({})", list(arguments))
         }
         _ => write_bulk_instruction(out, instruction),
+    }
+}
+
+/// A signature, or its number if there is none.
+fn write_known_signature(out: &mut String, module: &Module, signature: SignatureIndex) -> fmt::Result {
+    match module.signatures.get(signature.index()) {
+        Some(signature) => write_signature(out, signature),
+        None => write!(out, "{signature}"),
     }
 }
 

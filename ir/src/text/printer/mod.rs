@@ -13,7 +13,7 @@ use std::fmt::{self, Write};
 use std::ptr;
 
 use super::literal::{write_bytes, write_function_name, write_name, write_value};
-use crate::body::{Body, Instruction};
+use crate::body::{Body, Instruction, Terminator};
 use crate::index::{FunctionIndex, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::{
@@ -151,8 +151,13 @@ fn signatures_in_text_order(module: &Module) -> Vec<usize> {
     for function in &module.functions {
         note(function.signature);
         let blocks = function.body().map_or(&[][..], |body| &body.blocks);
-        for instruction in blocks.iter().flat_map(|block| &block.instructions) {
-            if let Instruction::CallIndirect { signature, .. } = instruction {
+        for block in blocks {
+            for instruction in &block.instructions {
+                if let Instruction::CallIndirect { signature, .. } = instruction {
+                    note(*signature);
+                }
+            }
+            if let Terminator::TailCallIndirect { signature, .. } = &block.terminator {
                 note(*signature);
             }
         }

@@ -29,7 +29,10 @@ fn each_successor_mut(terminator: &mut Terminator, mut change: impl FnMut(&mut B
             targets.iter_mut().for_each(&mut change);
             change(default);
         }
-        Terminator::Return { .. } | Terminator::Unreachable => {}
+        Terminator::Return { .. }
+        | Terminator::Unreachable
+        | Terminator::TailCall { .. }
+        | Terminator::TailCallIndirect { .. } => {}
     }
 }
 

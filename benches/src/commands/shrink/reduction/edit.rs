@@ -129,7 +129,10 @@ fn drop_unreachable(body: &mut Body) {
                 targets.iter_mut().for_each(new);
                 new(default);
             }
-            Terminator::Return { .. } | Terminator::Unreachable => {}
+            Terminator::Return { .. }
+            | Terminator::Unreachable
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. } => {}
         }
     }
     body.blocks = blocks;
