@@ -1,11 +1,12 @@
 //! The globals that optimized code may take for constants.
 //!
 //! These are mutable globals of one word that the module neither imports nor exports, so that all stores to them are in its
-//! functions. The interpreter looks, when it stores another value, whether there is code that takes the global for a
+//! functions; not those that hold what was [caught](osr_ir::Tag), which the runtime stores to. The interpreter looks, when it stores another value, whether there is code that takes the global for a
 //! constant. Compiled code does not look: it never stores to a global that other code takes for a constant. So stores of
 //! compiled code cost what they always cost, and a function that stores to a global and is executed often ends the
 //! speculation.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use osr_ir::module::GlobalInitial;
@@ -33,10 +34,14 @@ impl KeptGlobals {
         let is_chosen = settings.speculate.contains(&SpeculationKind::Global) && !settings.is_made_at_once();
         let is_exported =
             |global| module.exports.iter().any(|export| export.item == ExportItem::Global(global));
+        // The runtime stores to these when something is caught.
+        let values = module.tags.iter().flat_map(|tag| &tag.values);
+        let caught: HashSet<GlobalIndex> = values.copied().chain(module.caught).collect();
         let changes = (0..module.globals.len()).map(GlobalIndex::new).map(|index| {
             let global = &module.globals[index.index()];
             let is_own = matches!(global.initial, GlobalInitial::Expression(_)) && !is_exported(index);
-            AtomicU32::new(if global.mutable && is_own && global.ty != Type::V128 { 0 } else { NEVER })
+            let is_stored_by_code = global.mutable && is_own && !caught.contains(&index);
+            AtomicU32::new(if is_stored_by_code && global.ty != Type::V128 { 0 } else { NEVER })
         });
         let changes = if is_chosen { changes.collect() } else { Box::default() };
         KeptGlobals { changes, limit: settings.guard_failures.max(1) }
