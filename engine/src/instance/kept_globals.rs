@@ -1,10 +1,10 @@
 //! The globals that optimized code may take for constants.
 //!
-//! These are mutable globals of one word that the module neither imports nor exports, so that all stores to them are in its
-//! functions; not those that hold what was [caught](osr_ir::Tag), which the runtime stores to. The interpreter looks, when it stores another value, whether there is code that takes the global for a
-//! constant. Compiled code does not look: it never stores to a global that other code takes for a constant. So stores of
-//! compiled code cost what they always cost, and a function that stores to a global and is executed often ends the
-//! speculation.
+//! These are mutable globals of one word that the module neither imports nor exports, so that all stores to them are
+//! in its functions; not those that hold what was [caught](osr_ir::Tag), which the runtime stores to. The interpreter
+//! looks, when it stores another value, whether there is code that takes the global for a constant. Compiled code
+//! does not look: it never stores to a global that other code takes for a constant. So stores of compiled code cost
+//! what they always cost, and a function that stores to a global and is executed often ends the speculation.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
