@@ -135,6 +135,8 @@ fn integer_rows() -> Vec<(&'static str, Vec<u64>, Result<u64, TrapKind>)> {
         ("ref.is_null", vec![1 << 32], Ok(0)),
         ("extern.is_null", vec![0], Ok(1)),
         ("extern.is_null", vec![7], Ok(0)),
+        ("exn.is_null", vec![0], Ok(1)),
+        ("exn.is_null", vec![7], Ok(0)),
     ]
 }
 
