@@ -1,6 +1,7 @@
 //! Analyses of a body that the interpreter, the compiler and landings share.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use osr_ir::{Body, Liveness, Points, Register, WordLayout};
 
@@ -9,8 +10,8 @@ use osr_ir::{Body, Liveness, Points, Register, WordLayout};
 pub struct Analysis {
     /// The points.
     pub points: Points,
-    /// The live registers at each.
-    pub liveness: Liveness,
+    /// The live registers at each; shared with frame maps that follow from it.
+    pub liveness: Arc<Liveness>,
     /// The words of a frame state that each register takes.
     pub words: WordLayout,
 }
@@ -28,7 +29,13 @@ impl Analysis {
 
     fn with_points(body: &Body, points: Points) -> Analysis {
         let liveness = Liveness::of(body, &points);
-        Analysis { points, liveness, words: WordLayout::of(body.registers.iter().copied()) }
+        Analysis::new(body, points, liveness)
+    }
+
+    /// Those of `body` that are given.
+    pub(crate) fn new(body: &Body, points: Points, liveness: Liveness) -> Analysis {
+        let words = WordLayout::of(body.registers.iter().copied());
+        Analysis { points, liveness: Arc::new(liveness), words }
     }
 
     /// The first word of `register` in a frame state.

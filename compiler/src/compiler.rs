@@ -17,8 +17,9 @@ use cranelift_codegen::isa;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use gimli::write::{Address, CommonInformationEntry, FrameDescriptionEntry};
-use osr_ir::{FunctionIndex, GlobalIndex, Instruction};
+use gimli::write::{Address, CommonInformationEntry};
+use osr_ir::{Body, FunctionIndex, GlobalIndex, Instruction};
+use osr_stackwalk::{CfiRows, CompactRows};
 use thiserror::Error;
 
 use super::isa::isa;
@@ -27,6 +28,7 @@ use super::translate::Translated;
 use super::trap_site::trap_sites;
 use super::{coldness, compared_in_memory, invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
+use crate::fallback::Fallback;
 use crate::frame_map::{FrameMaps, VirtualFrames};
 use crate::guard::Guard;
 use crate::pad_sites::PadSites;
@@ -61,8 +63,8 @@ pub struct CompiledBody {
     pub residence: Option<Box<ResidenceCount>>,
     /// Where its frames have a word for the return PC that leads into them, if they were to: bytes from the frame base.
     pub kept_return_pc: Option<i32>,
-    /// Unwind rows, of code that begins at address 0.
-    pub unwind: FrameDescriptionEntry,
+    /// How its frames are unwound.
+    pub unwind: CompactRows,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
     /// Its guards, by their numbers.
@@ -73,6 +75,8 @@ pub struct CompiledBody {
     pub kept_globals: Box<[(GlobalIndex, u64)]>,
     /// The globals that it stores to, if [that is asked](crate::CodeSettings::lists_stores).
     pub stored_globals: Box<[GlobalIndex]>,
+    /// What was not done as the settings say.
+    pub fallback: Option<Box<Fallback>>,
 }
 
 /// A `call rel32` without its distance.
@@ -85,7 +89,7 @@ pub struct DirectCall {
 }
 
 /// A body could not be compiled; it stays in the interpreter.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum CompileError {
     /// Cranelift refused.
     #[error("code generation failed: {0}")]
@@ -190,6 +194,52 @@ impl Compiler {
     /// # Errors
     /// If Cranelift refuses the body, or its frame would be larger than the unit allows.
     pub fn compile(&self, unit: &Unit<'_>) -> Result<CompiledBody, CompileError> {
+        let residence = unit.settings.counts_residents.then(Box::<ResidenceCount>::default);
+        let address = residence.as_ref().map(|count| count.address());
+        let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
+        let compiled = match self.single_pass(unit, address, &mut scratch.single_pass) {
+            Some(Ok(compiled)) => Ok(compiled),
+            Some(Err(reason)) => self.cranelift(unit, address, &mut scratch).map(|compiled| {
+                let fallback = Some(Box::new(Fallback::Compiler { reason }));
+                CompiledBody { fallback, ..compiled }
+            }),
+            None => self.cranelift(unit, address, &mut scratch),
+        };
+        self.scratch().push(scratch);
+        Ok(CompiledBody { residence, ..compiled? })
+    }
+
+    /// By the single-pass compiler, if `unit` is for it, or why it refuses.
+    fn single_pass(
+        &self,
+        unit: &Unit<'_>,
+        residence: Option<i64>,
+        buffers: &mut Buffers,
+    ) -> Option<Result<CompiledBody, String>> {
+        let is_wanted = unit.key.tier == CompiledTier::Baseline
+            && unit.settings.baseline == BaselineCompiler::SinglePass
+            && unit.settings.return_sites == ReturnSites::Plain;
+        is_wanted.then(|| {
+            let compiler = self.single_pass.as_ref().map_err(|reason| (*reason).to_owned())?;
+            if unit.analysis.words.has_vectors() {
+                return Err("it has vectors".to_owned());
+            }
+            let body = unit.linked.body(unit.key.function);
+            if body.has_tail_calls() {
+                return Err("it makes tail calls".to_owned());
+            }
+            let compiled = compiler.compile(unit, residence, buffers).map_err(|error| error.to_string())?;
+            Ok(CompiledBody { stored_globals: stored_globals(unit, body), ..compiled })
+        })
+    }
+
+    /// By Cranelift, in whichever way it can.
+    fn cranelift(
+        &self,
+        unit: &Unit<'_>,
+        residence: Option<i64>,
+        scratch: &mut Scratch,
+    ) -> Result<CompiledBody, CompileError> {
         let has_tail_calls = unit.linked.body(unit.key.function).has_tail_calls();
         let recording = match unit.key.tier {
             CompiledTier::Baseline => StateRecording::Slots,
@@ -199,62 +249,66 @@ impl Compiler {
                 recording => recording,
             },
         };
-        let residence = unit.settings.counts_residents.then(Box::<ResidenceCount>::default);
-        let address = residence.as_ref().map(|count| count.address());
         let merged = Merged::of(unit);
         let source = Source::new(unit, merged.as_ref());
-        let load_merging = LoadMerging::Allowed;
-        let mut request = Request { unit: *unit, source, load_merging, recording, residence: address };
+        let mut request = Request {
+            unit: *unit,
+            source,
+            load_merging: LoadMerging::Allowed,
+            scattering: Scattering::Refused,
+            recording,
+            residence,
+        };
         // Where the frame is too large with one recording, it may not be with another. Slots are never scattered.
         let others = [StateRecording::Locations, StateRecording::Slots];
         let is_optimized = unit.key.tier == CompiledTier::Optimized && recording != StateRecording::None;
         let mut others = others.into_iter().filter(|&other| is_optimized && other != recording);
-        let analysis = unit.analysis;
-        let mut scratch = self.scratch().pop().unwrap_or_else(Scratch::new);
-        if unit.key.tier == CompiledTier::Baseline
-            && unit.settings.baseline == BaselineCompiler::SinglePass
-            && unit.settings.return_sites == ReturnSites::Plain
-            // It has no vectors and makes no tail calls: functions that do are Cranelift's.
-            && !analysis.words.has_vectors()
-            && !has_tail_calls
-            && let Ok(single_pass) = &self.single_pass
-            && let Ok(compiled) = single_pass.compile(unit, address, &mut scratch.single_pass)
-        {
-            self.scratch().push(scratch);
-            let stored_globals = stored_globals(request);
-            return Ok(CompiledBody { residence, stored_globals, ..compiled });
-        }
+        // What would do, were its values not scattered.
+        let mut scattered = None;
+        let mut reason = String::new();
         let compiled = loop {
-            match self.attempt(request, &mut scratch) {
-                Ok(compiled) => {
-                    let speculation = unit.speculation.cloned().map(Box::new);
-                    break Ok(CompiledBody { residence, speculation, ..compiled });
+            match self.attempt(request, scratch) {
+                Ok(compiled) => break compiled,
+                Err(Failure::Refused(error @ CompileError::FrameTooLarge { .. })) => {
+                    if let Some(scattered) = scattered.take() {
+                        (request.recording, request.scattering) = (scattered, Scattering::Allowed);
+                    } else {
+                        request.recording = others.next().ok_or(error.clone())?;
+                    }
+                    reason = error.to_string();
                 }
-                Err(Failure::Refused(error @ CompileError::FrameTooLarge { .. })) => match others.next() {
-                    Some(other) => request.recording = other,
-                    None => break Err(error),
-                },
-                Err(Failure::Refused(error)) => break Err(error),
+                Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::TrapWithoutPoint) if request.load_merging == LoadMerging::Allowed => {
                     request.load_merging = LoadMerging::Prevented;
                 }
                 Err(Failure::TrapWithoutPoint) => {
                     debug_assert!(false, "instructions that trap have points: {:?}", unit.key);
-                    break Err(CompileError::TrapWithoutPoint);
+                    return Err(CompileError::TrapWithoutPoint);
                 }
-                Err(Failure::ImmovablePad | Failure::Scattered) => request.recording = StateRecording::Slots,
+                Err(Failure::ImmovablePad) => {
+                    reason = "a pad cannot be moved away from its code".to_owned();
+                    request.recording = StateRecording::Slots;
+                }
+                Err(Failure::Scattered) => {
+                    reason = "its frame would have several words for each value".to_owned();
+                    scattered = Some(request.recording);
+                    request.recording = StateRecording::Slots;
+                }
                 // Where pads or ways out are in the way, they are elsewhere with another recording.
-                Err(Failure::NoRoom) => match request.recording {
-                    StateRecording::Pads | StateRecording::CrossChecked => {
-                        request.recording = StateRecording::Locations;
-                    }
-                    StateRecording::Locations if is_optimized => request.recording = StateRecording::Slots,
-                    _ => break Err(CompileError::NoRoom),
-                },
+                Err(Failure::NoRoom) => {
+                    reason = CompileError::NoRoom.to_string();
+                    request.recording = match request.recording {
+                        StateRecording::Pads | StateRecording::CrossChecked => StateRecording::Locations,
+                        StateRecording::Locations if is_optimized => StateRecording::Slots,
+                        _ => return Err(CompileError::NoRoom),
+                    };
+                }
             }
         };
-        self.scratch().push(scratch);
-        compiled
+        let (from, to) = (recording, compiled.recording);
+        let fallback = (from != to).then(|| Box::new(Fallback::Recording { from, to, reason }));
+        let speculation = unit.speculation.cloned().map(Box::new);
+        Ok(CompiledBody { fallback, speculation, ..compiled })
     }
 
     fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
@@ -283,13 +337,11 @@ impl Compiler {
         let names = cranelift.func.params.user_named_funcs();
         check_frame(compiled, settings.frame_limit)?;
         let is_in_place = matches!(request.recording, StateRecording::Locations | StateRecording::Pads);
-        if is_in_place && is_scattered(compiled, source.analysis) {
+        let may_scatter = request.scattering == Scattering::Allowed;
+        if is_in_place && !may_scatter && is_scattered(compiled, source.analysis) {
             return Err(Failure::Scattered);
         }
-        let unwind = match compiled.create_unwind_info(isa) {
-            Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info.to_fde(Address::Constant(0)),
-            other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}")).into()),
-        };
+        let unwind = self.unwind_rows(compiled, isa)?;
         let maps = safepoint::maps(source, &safepoints, compiled)?;
         for (site, guard) in maps.guards.iter().enumerate() {
             if let Some(guard) = guard {
@@ -321,10 +373,29 @@ impl Compiler {
             guards: guards.into(),
             speculation: None,
             kept_globals: kept_globals.into_iter().collect(),
-            stored_globals: stored_globals(request),
+            stored_globals: stored_globals(&request.unit, source.body),
             polls,
+            fallback: None,
             unwind,
         })
+    }
+}
+
+impl Compiler {
+    /// How frames of `compiled` are unwound.
+    fn unwind_rows(
+        &self,
+        compiled: &CompiledCode,
+        isa: &dyn isa::TargetIsa,
+    ) -> Result<CompactRows, CompileError> {
+        let description = match compiled.create_unwind_info(isa) {
+            Ok(Some(isa::unwind::UnwindInfo::SystemV(info))) => info.to_fde(Address::Constant(0)),
+            other => return Err(CompileError::Cranelift(format!("no unwind rows: {other:?}"))),
+        };
+        let rows = CfiRows::new(&self.common_unwind, description)
+            .map_err(|error| CompileError::Cranelift(error.to_string()))?;
+        CompactRows::of(&rows)
+            .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))
     }
 }
 
@@ -334,6 +405,7 @@ pub(super) struct Request<'u> {
     pub(super) unit: Unit<'u>,
     pub(super) source: Source<'u>,
     pub(super) load_merging: LoadMerging,
+    scattering: Scattering,
     pub(super) recording: StateRecording,
     /// The address of the count of activations.
     pub(super) residence: Option<i64>,
@@ -345,6 +417,13 @@ pub(super) struct Request<'u> {
 pub(super) enum LoadMerging {
     Allowed,
     Prevented,
+}
+
+/// Whether values that stay in place may be scattered over the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scattering {
+    Allowed,
+    Refused,
 }
 
 /// Why an attempt to compile failed.
@@ -393,11 +472,11 @@ fn is_scattered(compiled: &CompiledCode, analysis: &Analysis) -> bool {
 }
 
 /// The globals that what is compiled stores to, if they are asked for.
-fn stored_globals(Request { unit, source, .. }: Request<'_>) -> Box<[GlobalIndex]> {
+fn stored_globals(unit: &Unit<'_>, body: &Body) -> Box<[GlobalIndex]> {
     if !unit.settings.lists_stores {
         return Box::default();
     }
-    let instructions = source.body.blocks.iter().flat_map(|block| &block.instructions);
+    let instructions = body.blocks.iter().flat_map(|block| &block.instructions);
     let stored = instructions.filter_map(|instruction| match instruction {
         Instruction::GlobalSet { global, .. } => Some(*global),
         _ => None,

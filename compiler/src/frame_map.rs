@@ -1,17 +1,24 @@
 //! Frame maps: for a return PC of compiled code, where each value of the frame state is.
 
 mod builder;
+mod mirrored;
+mod sources;
 mod virtual_frames;
 
 use std::cmp::Ordering;
 use std::ptr;
+use std::sync::Arc;
 
-use osr_ir::{Point, PointKind, Register};
+use osr_ir::{Liveness, Point, PointKind, Register};
 
 pub use builder::FrameMapBuilder;
+pub(crate) use mirrored::{Mirrored, MirroredSites};
+pub use sources::{Source, Sources};
 pub use virtual_frames::{VirtualActivation, VirtualFrames};
 
 use crate::calling_convention::Place;
+use mirrored::SiteResult;
+use sources::Rule;
 
 /// A machine register that can hold a value of a frame state at a landing. They are in the order in which
 /// the landing stub saves them.
@@ -120,7 +127,7 @@ pub struct Site {
     pub point: Point,
     /// What kind of point that is.
     pub kind: PointKind,
-    /// The number of its first entry plus one; 0 if it has none.
+    /// The number of its first entry plus one; 0 if it has none. Where places are by rule, its [`SiteResult`].
     first: u32,
 }
 
@@ -139,10 +146,14 @@ pub struct Site {
 ///
 /// A version of average size has three sites and six entries. All sites of a version take equally many bytes,
 /// the fewest that do, and so do its entries; with the format chosen, everything is at constant bits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Baseline code of the single-pass compiler has no entries: its frame maps follow from a rule (`frame_map/mirrored.rs`).
+#[derive(Clone, Debug, Default)]
 pub struct FrameMaps {
     /// Empty if there are no sites.
     packed: Box<[u8]>,
+    /// Where places are by rule, which registers are live.
+    liveness: Option<Arc<Liveness>>,
 }
 
 /// How the maps of a version are packed. It is their first eight bytes.
@@ -181,6 +192,9 @@ const ENTRY_FORMATS: [EntryFormat; 3] = [
     EntryFormat { bytes: 4, number_bits: 14 },
     EntryFormat { bytes: 8, number_bits: 28 },
 ];
+
+/// The entry format of maps that have no entries, but a rule.
+const MIRRORED: u8 = ENTRY_FORMATS.len() as u8;
 
 const KINDS: [PointKind; 4] =
     [PointKind::Entry, PointKind::LoopHeader, PointKind::AfterCall, PointKind::Guard];
@@ -293,6 +307,9 @@ impl FrameMaps {
     /// The entries of `site` as a landing takes them.
     pub fn sources(&self, site: &Site) -> Sources {
         let layout = self.layout();
+        if let Some(liveness) = &self.liveness {
+            return self.sources_by_rule(liveness.at(site.point), layout, SiteResult(site.first));
+        }
         let format = usize::from(layout.entry_format);
         let EntryFormat { bytes, number_bits } = ENTRY_FORMATS[format];
         let first = site.first.checked_sub(1);
@@ -302,6 +319,25 @@ impl FrameMaps {
             constants: self.packed.as_ptr().wrapping_add(Layout::BYTES),
             lowest_slot: -8 * ((1 << number_bits) - 1),
             format: format as u32,
+            rule: Rule { places: ptr::null(), registers: 0, live: 0, result: SiteResult::default() },
+        }
+    }
+
+    fn sources_by_rule(&self, live: &[Register], layout: Layout, result: SiteResult) -> Sources {
+        let behind = &self.packed[layout.first_entry()..];
+        let (lowest_slot, places) = behind.split_first_chunk().expect("it is behind the sites");
+        let rule = Rule {
+            places: places.as_ptr().cast(),
+            registers: places.len() as u32,
+            live: live.len() as u32,
+            result,
+        };
+        Sources {
+            first: if live.is_empty() { ptr::null() } else { live.as_ptr().cast() },
+            constants: self.packed.as_ptr().wrapping_add(Layout::BYTES),
+            lowest_slot: i32::from_le_bytes(*lowest_slot),
+            format: MIRRORED.into(),
+            rule,
         }
     }
 
@@ -328,120 +364,10 @@ impl FrameMaps {
         *self = builder.finish();
     }
 
-    /// Bytes that the maps take in memory: the packed ones, and what holds them.
+    /// Bytes that the maps take in memory: the packed ones, and what holds them. What is live at points is known without
+    /// them, too.
     pub fn bytes(&self) -> u64 {
         (size_of::<FrameMaps>() + size_of_val(&*self.packed)) as u64
-    }
-}
-
-/// Set in the last entry of a list.
-const LAST: u64 = 1;
-
-/// An entry of a frame map in numbers, as a landing takes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// What the number is of, times two; plus one if the value has 64 bits: less than [`Source::KINDS`].
-    pub kind: usize,
-    /// The number of words from the first place of its kind.
-    pub number: usize,
-    /// The register of the body.
-    pub register: usize,
-}
-
-impl Source {
-    /// Slots, from the [lowest](Sources::lowest_slot) up.
-    pub const SLOT: usize = 0;
-    /// Machine registers; beyond the last of them, the pad.
-    pub const MACHINE_REGISTER: usize = 2;
-    /// Constants.
-    pub const CONSTANT: usize = 4;
-    /// Results that do not fit the return registers.
-    pub const RESULT: usize = 6;
-    /// How many kinds there are, narrow and wide ones.
-    pub const KINDS: usize = 8;
-    const WIDE: usize = 1;
-    /// The number after those of the machine registers.
-    const PAD: usize = MachineRegister::ALL.len();
-
-    /// Whether the call that the frame waits for returns it.
-    #[inline(always)]
-    pub fn is_returned(self) -> bool {
-        match self.kind & !Self::WIDE {
-            Self::MACHINE_REGISTER => self.number <= MachineRegister::Xmm1 as usize,
-            kind => kind == Self::RESULT,
-        }
-    }
-
-    fn entry(self, lowest_slot: i32) -> FrameMapEntry {
-        let location = match self.kind & !Self::WIDE {
-            Self::SLOT => Location::FrameSlot(lowest_slot + 8 * self.number as i32),
-            Self::MACHINE_REGISTER => MachineRegister::ALL
-                .get(self.number)
-                .map_or(Location::Pad, |&register| Location::Register(register)),
-            Self::CONSTANT => Location::Constant(self.number as u32),
-            _ => Location::Result(self.number as u32),
-        };
-        FrameMapEntry { register: Register::new(self.register), location, wide: self.kind & Self::WIDE != 0 }
-    }
-}
-
-/// The entries of a site, found. Valid as long as the frame maps are.
-#[derive(Clone, Copy, Debug)]
-pub struct Sources {
-    /// Null if there are none.
-    first: *const u8,
-    /// Where the constants are, one after the other. They need not be aligned.
-    pub constants: *const u8,
-    /// Where slot number 0 is, in bytes from the frame base.
-    pub lowest_slot: i32,
-    format: u32,
-}
-
-impl Sources {
-    /// Visits the entries by ascending register.
-    ///
-    /// # Safety
-    /// The frame maps are still there.
-    #[inline(always)]
-    pub unsafe fn each(&self, visit: impl FnMut(Source)) {
-        if self.first.is_null() {
-            return;
-        }
-        // SAFETY: the caller says that the maps are there.
-        unsafe {
-            match self.format {
-                0 => self.each_in::<0>(visit),
-                1 => self.each_in::<1>(visit),
-                _ => self.each_in::<2>(visit),
-            }
-        }
-    }
-
-    /// # Safety
-    /// The frame maps are still there, and there is an entry.
-    #[inline(always)]
-    unsafe fn each_in<const FORMAT: usize>(&self, mut visit: impl FnMut(Source)) {
-        let EntryFormat { bytes, number_bits } = ENTRY_FORMATS[FORMAT];
-        let mut next = self.first;
-        loop {
-            // SAFETY: every list has a last entry, up to which the bytes are there: see `FrameMapBuilder`.
-            let bits = unsafe {
-                match bytes {
-                    2 => u64::from(next.cast::<u16>().read_unaligned()),
-                    4 => u64::from(next.cast::<u32>().read_unaligned()),
-                    _ => next.cast::<u64>().read_unaligned(),
-                }
-            };
-            visit(Source {
-                kind: (bits >> 1 & 7) as usize,
-                number: (bits >> 4 & ((1 << number_bits) - 1)) as usize,
-                register: (bits >> 4 >> number_bits) as usize,
-            });
-            if bits & LAST != 0 {
-                return;
-            }
-            next = next.wrapping_add(bytes);
-        }
     }
 }
 

@@ -75,6 +75,7 @@ pub mod calling_convention;
 mod coldness;
 mod compared_in_memory;
 mod compiler;
+mod fallback;
 pub mod frame_map;
 mod global;
 mod guard;
@@ -109,6 +110,7 @@ mod vector;
 
 pub use analysis::Analysis;
 pub use compiler::{CompileError, CompiledBody, Compiler, DirectCall};
+pub use fallback::Fallback;
 pub use guard::{DeoptReason, Guard};
 pub use invalidation_point::POINT_BYTES;
 pub use linked_module::{LinkedModule, is_elsewhere};

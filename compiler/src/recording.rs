@@ -258,24 +258,58 @@ pub(super) fn constant_registers(
     function: FunctionIndex,
     body: &Body,
 ) -> Vec<Option<u64>> {
-    let module = linked.module();
-    if module.has_alternatives(function) {
-        return vec![None; body.registers.len()];
-    }
-    let mut defined = vec![None; body.registers.len()];
-    let mut varies = vec![false; body.registers.len()];
-    varies[..module.signature_of(function).parameters.len()].fill(true);
-    for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
-        for register in instruction.definitions() {
-            let constant = match instruction {
-                Instruction::Const { value, .. } if value.ty() != Type::V128 => Some(value.to_bits()),
-                _ => None,
-            };
-            let known = &mut defined[register.index()];
-            varies[register.index()] |=
-                constant.is_none() || known.is_some_and(|known| Some(known) != constant);
-            *known = known.or(constant);
+    let mut held = Vec::new();
+    find_constant_registers(linked, function, body, &mut held);
+    held.into_iter().map(Held::constant).collect()
+}
+
+/// What a register holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Nothing defines it.
+    #[default]
+    Nothing,
+    /// This, wherever it is live.
+    Constant(u64),
+    /// One thing here, another there.
+    Various,
+}
+
+impl Held {
+    /// The constant, if it is one.
+    #[inline]
+    pub(super) fn constant(self) -> Option<u64> {
+        match self {
+            Held::Constant(bits) => Some(bits),
+            Held::Nothing | Held::Various => None,
         }
     }
-    defined.iter().zip(varies).map(|(&constant, varies)| constant.filter(|_| !varies)).collect()
+}
+
+/// The same as [`constant_registers`], into `held`, which has anything in it.
+pub(super) fn find_constant_registers(
+    linked: &LinkedModule,
+    function: FunctionIndex,
+    body: &Body,
+    held: &mut Vec<Held>,
+) {
+    let module = linked.module();
+    held.clear();
+    if module.has_alternatives(function) {
+        return held.resize(body.registers.len(), Held::Various);
+    }
+    held.resize(module.signature_of(function).parameters.len(), Held::Various);
+    held.resize(body.registers.len(), Held::Nothing);
+    for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
+        if let Instruction::Const { dst, value } = instruction
+            && value.ty() != Type::V128
+        {
+            let (held, bits) = (&mut held[dst.index()], value.to_bits());
+            let is_first = *held == Held::Nothing;
+            *held =
+                if is_first || *held == Held::Constant(bits) { Held::Constant(bits) } else { Held::Various };
+        } else {
+            instruction.definitions().iter().for_each(|register| held[register.index()] = Held::Various);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What is compiled for a unit: the function's body, or one with others inlined; and where its code begins.
 
 use osr_ir::inlining::{FrameIndex, InlineBudget, Inlined, inline};
-use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register, WordLayout};
+use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register};
 
 use crate::analysis::Analysis;
 use crate::settings::CompiledTier;
@@ -26,14 +26,14 @@ impl Merged {
         let compares = unit.speculation.is_some_and(Speculations::has_targets);
         let budget = settings.inlining.or(compares.then_some(InlineBudget::NOTHING));
         let budget = budget.filter(|_| is_inlined_into)?;
-        let known = (&analysis.points, &analysis.liveness);
+        let known = (&analysis.points, &*analysis.liveness);
         let targets = |function, at| unit.speculation?.of(function)?.targets(at);
         let entries = settings.shows_arrivals;
         let inlined = inline(linked.module(), function, known, &budget, &targets, entries)?;
         let start = Start::of(unit, Some(&inlined));
         let Inlined { body, points, liveness, tree, .. } = inlined;
-        let words = WordLayout::of(body.registers.iter().copied());
-        Some(Merged { body, analysis: Analysis { points, liveness, words }, tree, start })
+        let analysis = Analysis::new(&body, points, liveness);
+        Some(Merged { body, analysis, tree, start })
     }
 }
 

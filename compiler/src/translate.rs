@@ -114,7 +114,7 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Translated {
-    let Request { unit, source, load_merging, recording, residence } = request;
+    let Request { unit, source, load_merging, recording, residence, .. } = request;
     let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
     let Source { body, analysis, .. } = source;
     clif.signature = signature(linked, function, entry);

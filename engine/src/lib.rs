@@ -195,6 +195,7 @@ pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
 pub use event::{Cause, Continuation, Estimate, Event, FrameState, Replacement};
 pub use instance::Instance;
+pub use instance::code::RefusedCode;
 pub use instance::delegates::Delegates;
 pub use instance::externals::External;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
@@ -209,8 +210,8 @@ pub use osr_compiler::frame_map::{
 };
 pub use osr_compiler::profile::{IndirectCalls, Profiled};
 pub use osr_compiler::{
-    BaselineCompiler, CallBinding, CompileError, CompiledTier, DeoptReason, EntryPoint, Guard, Poll,
-    StateRecording, TrapSite, VersionKey,
+    BaselineCompiler, CallBinding, CompileError, CompiledTier, DeoptReason, EntryPoint, Fallback, Guard,
+    Poll, StateRecording, TrapSite, VersionKey,
 };
 pub use phase::{NotNow, Phase};
 pub use settings::Settings;

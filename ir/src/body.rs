@@ -424,6 +424,33 @@ impl Terminator {
         }
     }
 
+    /// How many blocks [`each_successor`](Self::each_successor) visits.
+    pub(crate) fn successor_count(&self) -> usize {
+        match self {
+            Terminator::Jump { .. } => 1,
+            Terminator::Branch { .. } | Terminator::Guard { .. } => 2,
+            Terminator::Switch { targets, .. } => targets.len() + 1,
+            Terminator::Return { .. }
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Unreachable => 0,
+        }
+    }
+
+    /// The one that it visits as number `n`, of so many.
+    pub(crate) fn successor(&self, n: usize) -> Block {
+        match self {
+            Terminator::Jump { target } => *target,
+            Terminator::Branch { if_true: first, if_false: second, .. }
+            | Terminator::Guard { next: first, exit: second, .. } => [*first, *second][n],
+            Terminator::Switch { targets, default, .. } => targets.get(n).copied().unwrap_or(*default),
+            Terminator::Return { .. }
+            | Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Unreachable => unreachable!("nothing follows"),
+        }
+    }
+
     /// The same, where `visit` may have control go elsewhere.
     pub fn each_successor_mut(&mut self, mut visit: impl FnMut(&mut Block)) {
         match self {

@@ -4,17 +4,21 @@
 //! backward dataflow over bit sets, one set per block, then one backward pass per block that
 //! records the set at each of the block's points.
 
-use std::cmp::Reverse;
+use std::ops::Range;
+
+use smallvec::SmallVec;
 
 use crate::body::{Body, Instruction};
 use crate::index::{Block, Register};
 use crate::point::{Point, PointKind, Points, Position};
 
 /// The live registers at each point of a body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Liveness {
-    /// Per point, sorted.
-    at_point: Vec<Box<[Register]>>,
+    /// Per point, which of `registers` are its own.
+    at_point: Vec<Range<u32>>,
+    /// The registers at all points; at each they are sorted.
+    registers: Vec<Register>,
     live_in: Vec<RegisterSet>,
 }
 
@@ -22,64 +26,71 @@ impl Liveness {
     /// Computes liveness of `body`, whose points are `points`.
     pub fn of(body: &Body, points: &Points) -> Liveness {
         let live_in = solve(body, points);
-        let mut at_point = vec![Box::default(); points.len()];
+        let mut liveness = Liveness { at_point: vec![0..0; points.len()], registers: Vec::new(), live_in };
         for block in body.block_indices() {
-            record_block(body, points, block, &live_in, &mut at_point);
+            liveness.record_block(body, points, block);
         }
-        at_point[Points::entry().index()] = live_in[Body::ENTRY].iter().collect();
-        Liveness { at_point, live_in }
+        let at_entry = liveness.live_in[Body::ENTRY].clone();
+        liveness.record(Points::entry(), at_entry.iter());
+        liveness
     }
 
     /// Liveness of `body` where it is known already which registers are live at each of its points, in ascending order.
-    pub(crate) fn with_points(body: &Body, points: &Points, at_point: Vec<Box<[Register]>>) -> Liveness {
-        Liveness { at_point, live_in: solve(body, points) }
+    pub(crate) fn with_points(body: &Body, points: &Points, at_point: &[Box<[Register]>]) -> Liveness {
+        let live_in = solve(body, points);
+        let mut liveness = Liveness { at_point: vec![0..0; points.len()], registers: Vec::new(), live_in };
+        for (point, live) in at_point.iter().enumerate() {
+            liveness.record(Point::new(point), live.iter().copied());
+        }
+        liveness
     }
 
     /// The registers live at `point`, in ascending order: where execution *resumes*, so that after a
     /// call its results count and its arguments only if they are read again.
     pub fn at(&self, point: Point) -> &[Register] {
-        &self.at_point[point.index()]
+        let Range { start, end } = self.at_point[point.index()];
+        &self.registers[start as usize..end as usize]
     }
 
     /// The registers live where `block` begins.
     pub fn live_in(&self, block: Block) -> &RegisterSet {
         &self.live_in[block.index()]
     }
-}
 
-fn record_block(
-    body: &Body,
-    points: &Points,
-    block: Block,
-    live_in: &[RegisterSet],
-    at_point: &mut [Box<[Register]>],
-) {
-    let basic_block = body.block(block);
-    let mut live = live_out(body, block, live_in);
-    let mut before_calls: Vec<(Point, Box<[Register]>)> = Vec::new();
-    let mut record = |live: &RegisterSet, index: usize, kind: PointKind| {
-        if let Some(point) = points.at(block, index)
-            && points.kind(point) == kind
-        {
-            at_point[point.index()] = live.iter().collect();
-        }
-    };
-    basic_block.terminator.each_use(|register| live.insert(register));
-    record(&live, basic_block.instructions.len(), PointKind::Trap);
-    for (index, instruction) in basic_block.instructions.iter().enumerate().rev() {
-        record(&live, index, PointKind::AfterCall);
-        step_backward(instruction, &mut live);
-        record(&live, index, PointKind::Trap);
-        if let Some(point) = points.before_call(Position { block, index }) {
-            before_calls.push((point, live.iter().collect()));
-        }
+    fn record(&mut self, point: Point, live: impl Iterator<Item = Register>) {
+        let start = self.registers.len();
+        self.registers.extend(live);
+        let number = |length: usize| u32::try_from(length).expect("bodies are smaller");
+        self.at_point[point.index()] = number(start)..number(self.registers.len());
     }
-    before_calls.into_iter().for_each(|(point, live)| at_point[point.index()] = live);
-    if let Some(header) = points.header(block) {
-        at_point[header.index()] = live.iter().collect();
-    }
-    if let Some(guard) = points.guard(block) {
-        at_point[guard.index()] = live.iter().collect();
+
+    fn record_block(&mut self, body: &Body, points: &Points, block: Block) {
+        let basic_block = body.block(block);
+        let mut live = live_out(body, block, &self.live_in);
+        let mut numbered = points.of_block(block).iter().rev().peekable();
+        let mut point_at =
+            |index| numbered.next_if(|&&(at, _)| at as usize == index).map(|&(_, point)| point);
+        basic_block.terminator.each_use(|register| live.insert(register));
+        if let Some(point) = point_at(basic_block.instructions.len()) {
+            self.record(point, live.iter());
+        }
+        for (index, instruction) in basic_block.instructions.iter().enumerate().rev() {
+            let point = point_at(index);
+            let is_after = point.is_some_and(|point| points.kind(point) == PointKind::AfterCall);
+            if let Some(point) = point.filter(|_| is_after) {
+                self.record(point, live.iter());
+            }
+            step_backward(instruction, &mut live);
+            if let Some(point) = point.filter(|_| !is_after) {
+                self.record(point, live.iter());
+            }
+            if is_after && let Some(point) = points.before_call(Position { block, index }) {
+                self.record(point, live.iter());
+            }
+        }
+        for point in [points.header(block), points.guard(block)].into_iter().flatten() {
+            self.record(point, live.iter());
+        }
     }
 }
 
@@ -89,12 +100,9 @@ fn record_block(
 fn solve(body: &Body, points: &Points) -> Vec<RegisterSet> {
     let empty = RegisterSet::new(body.registers.len());
     let mut live_in = vec![empty; body.blocks.len()];
-    let mut predecessors = vec![Vec::new(); body.blocks.len()];
-    for block in body.block_indices() {
-        body.block(block).terminator.each_successor(|successor| predecessors[successor.index()].push(block));
-    }
-    let mut order: Vec<Block> = body.block_indices().collect();
-    order.sort_by_key(|&block| Reverse(points.order(block)));
+    let predecessors = Predecessors::of(body);
+    let unreached = body.block_indices().filter(|&block| !points.is_reached(block));
+    let order: Vec<Block> = unreached.chain(points.reverse_postorder().iter().rev().copied()).collect();
     let mut is_due = vec![true; body.blocks.len()];
     let mut is_stable = false;
     while !is_stable {
@@ -110,12 +118,49 @@ fn solve(body: &Body, points: &Points) -> Vec<RegisterSet> {
             }
             if live != live_in[block.index()] {
                 live_in[block.index()] = live;
-                predecessors[block.index()].iter().for_each(|block| is_due[block.index()] = true);
+                predecessors.of_block(block).iter().for_each(|block| is_due[block.index()] = true);
                 is_stable = false;
             }
         }
     }
     live_in
+}
+
+/// The blocks that edges come from.
+struct Predecessors {
+    /// Block by block.
+    blocks: Vec<Block>,
+    /// Per block, where its predecessors end, and those of the next begin.
+    ends: Vec<u32>,
+}
+
+impl Predecessors {
+    fn of(body: &Body) -> Predecessors {
+        let mut ends = vec![0; body.blocks.len()];
+        let each_edge = |visit: &mut dyn FnMut(Block, Block)| {
+            for block in body.block_indices() {
+                body.block(block).terminator.each_successor(|successor| visit(block, successor));
+            }
+        };
+        each_edge(&mut |_, successor| ends[successor.index()] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        // Each begin moves to its end as its list is filled.
+        let mut blocks = vec![Block::new(Body::ENTRY); sum as usize];
+        each_edge(&mut |block, successor| {
+            let end = &mut ends[successor.index()];
+            blocks[*end as usize] = block;
+            *end += 1;
+        });
+        Predecessors { blocks, ends }
+    }
+
+    fn of_block(&self, block: Block) -> &[Block] {
+        let begin = block.index().checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.blocks[begin as usize..self.ends[block.index()] as usize]
+    }
 }
 
 fn live_out(body: &Body, block: Block, live_in: &[RegisterSet]) -> RegisterSet {
@@ -130,15 +175,27 @@ fn step_backward(instruction: &Instruction, live: &mut RegisterSet) {
 }
 
 /// A set of registers of one body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct RegisterSet {
-    words: Vec<u64>,
+    /// Most bodies have few registers.
+    words: SmallVec<[u64; 2]>,
+}
+
+impl Clone for RegisterSet {
+    fn clone(&self) -> RegisterSet {
+        RegisterSet { words: SmallVec::from_slice(&self.words) }
+    }
+
+    fn clone_from(&mut self, other: &RegisterSet) {
+        self.words.clear();
+        self.words.extend_from_slice(&other.words);
+    }
 }
 
 impl RegisterSet {
     /// An empty set for a body of `registers` registers.
     pub fn new(registers: usize) -> RegisterSet {
-        RegisterSet { words: vec![0; registers.div_ceil(64)] }
+        RegisterSet { words: SmallVec::from_elem(0, registers.div_ceil(64)) }
     }
 
     /// A set of all `registers` registers of a body.

@@ -78,9 +78,13 @@ pub struct Points {
     calls: BTreeMap<Position, Point>,
     /// Per block, how many edges go back to it.
     back_edges: Box<[u32]>,
-    /// Per block, the points of its instructions: sorted by position.
-    instructions: Vec<Vec<(usize, Point)>>,
-    /// Per block, its number in a reverse postorder; the maximum if the entry does not reach it.
+    /// The points of instructions, with their positions in their blocks: block by block, ascending.
+    instructions: Vec<(u32, Point)>,
+    /// Per block, where its instructions' points begin; then where the last block's end.
+    first_instructions: Box<[u32]>,
+    /// The blocks that the entry reaches, in a reverse postorder.
+    sequence: Box<[Block]>,
+    /// Per block, its number in that order; the maximum if the entry does not reach it.
     order: Box<[u32]>,
     is_speculative: bool,
 }
@@ -111,12 +115,14 @@ impl Points {
     }
 
     fn without_guards(body: &Body, entered: &[Block]) -> Points {
-        let order = order(body);
+        let sequence: Box<[Block]> = reverse_postorder(body).into();
+        let order = order(body, &sequence);
         let back_edges = back_edges(body, &order);
         let mut points = vec![(PointKind::Entry, Position { block: Block::new(Body::ENTRY), index: 0 })];
         let mut headers = vec![None; body.blocks.len()];
         let mut entries = Vec::new();
-        let mut instructions = vec![Vec::new(); body.blocks.len()];
+        let mut instructions = Vec::new();
+        let mut first_instructions = Vec::with_capacity(body.blocks.len() + 1);
         let mut add = |kind, block, index| {
             points.push((kind, Position { block, index }));
             Point::new(points.len() - 1)
@@ -129,21 +135,33 @@ impl Points {
                 headers[block.index()] = Some(add(PointKind::LoopHeader, block, 0));
             }
             let basic_block = body.block(block);
-            let numbered = &mut instructions[block.index()];
+            first_instructions.push(instructions.len() as u32);
             for (index, instruction) in basic_block.instructions.iter().enumerate() {
                 if instruction.is_call() {
-                    numbered.push((index, add(PointKind::AfterCall, block, index)));
+                    instructions.push((index as u32, add(PointKind::AfterCall, block, index)));
                 } else if instruction.may_trap() {
-                    numbered.push((index, add(PointKind::Trap, block, index)));
+                    instructions.push((index as u32, add(PointKind::Trap, block, index)));
                 }
             }
             if basic_block.terminator == Terminator::Unreachable {
                 let index = basic_block.instructions.len();
-                numbered.push((index, add(PointKind::Trap, block, index)));
+                instructions.push((index as u32, add(PointKind::Trap, block, index)));
             }
         }
-        let (guards, calls, is_speculative) = (BTreeMap::new(), BTreeMap::new(), false);
-        Points { points, headers, entries, guards, calls, back_edges, instructions, order, is_speculative }
+        first_instructions.push(instructions.len() as u32);
+        Points {
+            points,
+            headers,
+            entries,
+            guards: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            back_edges,
+            instructions,
+            first_instructions: first_instructions.into(),
+            sequence,
+            order,
+            is_speculative: false,
+        }
     }
 
     /// The points of `body`, with the same numbers, and more at which code continues that speculates: the successors of
@@ -270,9 +288,9 @@ impl Points {
         self.order[one.index()] < self.order[other.index()]
     }
 
-    /// The number of `block` in that order; the maximum if the entry does not reach it.
-    pub(crate) fn order(&self, block: Block) -> u32 {
-        self.order[block.index()]
+    /// The blocks that the entry reaches, each before its successors except along back-edges.
+    pub fn reverse_postorder(&self) -> &[Block] {
+        &self.sequence
     }
 
     /// Whether the entry reaches `block`.
@@ -280,10 +298,16 @@ impl Points {
         self.order[block.index()] != u32::MAX
     }
 
+    /// The points of the instructions of `block`, and of its terminator, with their positions, ascending.
+    pub fn of_block(&self, block: Block) -> &[(u32, Point)] {
+        let [first, end] = [0, 1].map(|after| self.first_instructions[block.index() + after] as usize);
+        &self.instructions[first..end]
+    }
+
     /// The point of the instruction (or terminator) at `index` of `block`, if it has one.
     pub fn at(&self, block: Block, index: usize) -> Option<Point> {
-        let numbered = &self.instructions[block.index()];
-        numbered.binary_search_by_key(&index, |&(i, _)| i).ok().map(|found| numbered[found].1)
+        let numbered = self.of_block(block);
+        numbered.binary_search_by_key(&index, |&(at, _)| at as usize).ok().map(|found| numbered[found].1)
     }
 }
 
@@ -300,33 +324,31 @@ fn back_edges(body: &Body, order: &[u32]) -> Box<[u32]> {
     back_edges.into()
 }
 
-/// Per block, its number in a reverse postorder; the maximum if it is not reached.
-fn order(body: &Body) -> Box<[u32]> {
+/// Per block, its number in `sequence`; the maximum if it is not in there.
+fn order(body: &Body, sequence: &[Block]) -> Box<[u32]> {
     let mut order = vec![u32::MAX; body.blocks.len()];
-    reverse_postorder(body).iter().zip(0..).for_each(|(block, number)| order[block.index()] = number);
+    sequence.iter().zip(0..).for_each(|(block, number)| order[block.index()] = number);
     order.into()
 }
 
 /// The blocks that the entry reaches, each before its successors except along back-edges.
 pub fn reverse_postorder(body: &Body) -> Vec<Block> {
-    let successors = |block: Block| {
-        let mut list = Vec::new();
-        body.block(block).terminator.each_successor(|successor| list.push(successor));
-        list
-    };
+    let successors = |block: Block| body.block(block).terminator.successor_count();
     let entry = Block::new(Body::ENTRY);
     let mut seen = vec![false; body.blocks.len()];
     seen[entry.index()] = true;
     let mut postorder = Vec::with_capacity(body.blocks.len());
+    // Each with how many of its successors are still to be visited; the last ones come first.
     let mut stack = vec![(entry, successors(entry))];
     while let Some((block, rest)) = stack.last_mut() {
-        match rest.pop() {
-            Some(next) if !seen[next.index()] => {
-                seen[next.index()] = true;
-                let list = successors(next);
-                stack.push((next, list));
+        match rest.checked_sub(1) {
+            Some(left) => {
+                *rest = left;
+                let next = body.block(*block).terminator.successor(left);
+                if !std::mem::replace(&mut seen[next.index()], true) {
+                    stack.push((next, successors(next)));
+                }
             }
-            Some(_) => {}
             None => {
                 postorder.push(*block);
                 stack.pop();

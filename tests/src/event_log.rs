@@ -77,6 +77,7 @@ impl Log {
                 let (tier, entry) = (Tier::from(version.tier).name(), version.entry);
                 format!("compiled {}, {tier}, entered at {entry}; {cause}", of(version))
             }
+            Event::FellBack { key, fallback, .. } => format!("fell back, {}: {fallback}", wanted(key)),
             Event::Refused { function, tier, entry, error, cause } => {
                 let tier = Tier::from(tier).name();
                 format!("refused {}, {tier}, entered at {entry}: {error}; {cause}", name(function))

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{
-    Candidate, CodeVersion, CompileError, CompiledTier, Delegates, Destination, EntryPoint, Event, Imports,
-    Instance, InstantiationError, InvokeError, Observation, Observer, Settings, Tier, TieringPolicy, Tiers,
+    Candidate, CodeVersion, CompileError, CompiledTier, Delegates, Destination, EntryPoint, Event, Fallback,
+    Imports, Instance, InstantiationError, InvokeError, Observation, Observer, Settings, Tier, TieringPolicy,
+    Tiers,
 };
 use osr_ir::{FunctionIndex, Point, TrapKind, Value};
 use osr_tests::guest::{parse, start_with};
@@ -109,8 +110,43 @@ fn a_refusal_is_of_one_tier() {
     }
     let told: Vec<_> = refusals.0.lock().unwrap().iter().map(|&(_, tier, ..)| tier).collect();
     assert_eq!(told, [CompiledTier::Baseline]);
+    let known: Vec<_> = instance.refused_code().collect();
+    assert_eq!(known.iter().map(|refused| refused.key.tier).collect::<Vec<_>>(), told);
+    assert!(known[0].reason.contains("exceeds the limit"), "{}", known[0].reason);
     let tiers: Vec<CompiledTier> = instance.versions().iter().map(|version| version.tier).collect();
     assert_eq!(tiers, [CompiledTier::Optimized]);
+}
+
+/// Notes what was compiled in another way than was asked for.
+#[derive(Debug, Default)]
+struct Fallbacks(Mutex<Vec<(CompiledTier, Fallback)>>);
+
+impl Observer for Fallbacks {
+    fn observe(&self, _: &Observation<'_>, event: &Event<'_>) {
+        if let Event::FellBack { key, fallback, .. } = *event {
+            self.0.lock().unwrap().push((key.tier, fallback.clone()));
+        }
+    }
+}
+
+#[test]
+fn what_the_single_pass_compiler_leaves_to_cranelift_is_told() {
+    let with_vectors = r#"(module (func (export "f") (param i32) (result i32)
+        (i32x4.extract_lane 1 (i32x4.mul (i32x4.splat (local.get 0)) (i32x4.splat (i32.const 3))))))"#;
+    let plain =
+        r#"(module (func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3))))"#;
+    for (program, falls_back) in [(with_vectors, true), (plain, false)] {
+        let fallbacks = Arc::new(Fallbacks::default());
+        let settings = Settings { tiers: Tiers::Baseline, ..Settings::default() };
+        let delegates = Delegates::observer(fallbacks.clone());
+        let (instance, thread) = start_with(program, &settings, delegates, &Imports::new());
+        assert_eq!(thread.invoke("f", &[Value::I32(5)]).expect("it returns"), [15]);
+        let told = fallbacks.0.lock().unwrap().clone();
+        let reason = "it has vectors".to_owned();
+        let expected = falls_back.then_some((CompiledTier::Baseline, Fallback::Compiler { reason }));
+        assert_eq!(told, Vec::from_iter(expected));
+        assert_eq!((instance.versions().len(), instance.refused_code().count()), (1, 0));
+    }
 }
 
 /// Leaves baseline code at this threshold.

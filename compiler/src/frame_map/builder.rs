@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use osr_ir::{Point, PointKind};
 
+use super::sources::LAST;
 use super::{
-    ENTRY_FORMATS, EntryFormat, FrameMapEntry, FrameMaps, KINDS, LAST, Layout, Location, SITE_FORMATS, Site,
+    ENTRY_FORMATS, EntryFormat, FrameMapEntry, FrameMaps, KINDS, Layout, Location, SITE_FORMATS, Site,
     SiteFormat, Source,
 };
 
@@ -122,25 +123,49 @@ impl FrameMapBuilder {
             return FrameMaps::default();
         }
         self.sites.sort_by_key(|site| site.return_offset);
-        let (site_format, sites) = pack_all(&SITE_FORMATS, |format| {
-            self.sites.iter().map(|site| Some((site.pack(*format)?, format.bytes))).collect()
-        });
-        let (entry_format, entries) = pack_all(&ENTRY_FORMATS, |format| {
-            self.entries.iter().map(|entry| Some((entry.pack(*format)?.into(), format.bytes))).collect()
-        });
+        let mut packed = vec![0; Layout::BYTES];
+        packed.extend(self.constants.iter().flat_map(|constant| constant.to_le_bytes()));
+        let site_format = pack_sites(&self.sites, &mut packed);
+        let entry_format = pack_entries(&self.entries, &mut packed);
         let constants = self.constants.len() as u32;
         let layout = Layout { sites: self.sites.len() as u32, constants, site_format, entry_format };
-        let mut packed = layout.to_bytes().to_vec();
-        packed.extend(self.constants.iter().flat_map(|constant| constant.to_le_bytes()));
-        for (bits, bytes) in sites.into_iter().chain(entries) {
-            packed.extend(&bits.to_le_bytes()[..bytes]);
-        }
-        FrameMaps { packed: packed.into() }
+        packed[..Layout::BYTES].copy_from_slice(&layout.to_bytes());
+        FrameMaps { packed: packed.into(), liveness: None }
     }
 }
 
-/// Everything in the first of `formats` that it fits, each with its bytes; and that format's number.
-fn pack_all<F>(formats: &[F], pack: impl Fn(&F) -> Option<Vec<(u128, usize)>>) -> (u8, Vec<(u128, usize)>) {
-    let mut packed = (0..).zip(formats).filter_map(|(number, format)| Some((number, pack(format)?)));
-    packed.next().expect("the last format holds everything")
+/// Appends `sites` in the first format that holds them all. Returns its number.
+pub(super) fn pack_sites(sites: &[Site], packed: &mut Vec<u8>) -> u8 {
+    let most = |number: fn(&Site) -> u32| sites.iter().map(number).max().unwrap_or(0);
+    let largest = Site {
+        return_offset: most(|site| site.return_offset),
+        point: Point::new(most(|site| site.point.as_u32()) as usize),
+        kind: PointKind::Entry,
+        first: most(|site| site.first),
+    };
+    let format = SITE_FORMATS.iter().position(|format| largest.pack(*format).is_some());
+    let format = format.expect("the last format holds everything");
+    for site in sites {
+        let bits = site.pack(SITE_FORMATS[format]).expect("it holds the largest numbers");
+        packed.extend(&bits.to_le_bytes()[..SITE_FORMATS[format].bytes]);
+    }
+    format as u8
+}
+
+/// Appends `entries` in the first format that holds them all. Returns its number.
+fn pack_entries(entries: &[Entry], packed: &mut Vec<u8>) -> u8 {
+    let most = |number: fn(&Entry) -> u32| entries.iter().map(number).max().unwrap_or(0);
+    let largest = Entry {
+        register: most(|entry| entry.register),
+        number: most(|entry| entry.number),
+        kind: Source::RESULT as u8,
+        last: false,
+    };
+    let format = ENTRY_FORMATS.iter().position(|format| largest.pack(*format).is_some());
+    let format = format.expect("the last format holds everything");
+    for entry in entries {
+        let bits = entry.pack(ENTRY_FORMATS[format]).expect("it holds the largest numbers");
+        packed.extend(&bits.to_le_bytes()[..ENTRY_FORMATS[format].bytes]);
+    }
+    format as u8
 }

@@ -215,7 +215,8 @@ impl Assembler {
     /// # Panics
     /// If a label is not bound, or a near one is not near.
     pub(super) fn finish(&mut self) {
-        for Fixup { at, label, from, is_near } in std::mem::take(&mut self.fixups) {
+        for number in 0..self.fixups.len() {
+            let Fixup { at, label, from, is_near } = self.fixups[number];
             let target = self.labels[label.0 as usize];
             assert_ne!(target, UNBOUND, "a label is bound");
             let distance = target.wrapping_sub(from) as i32;
@@ -225,7 +226,7 @@ impl Assembler {
                 self.patch(at, distance as u32);
             }
         }
-        self.sink.trap_sites.sort_unstable_by_key(|site| site.offset);
+        debug_assert!(self.sink.trap_sites.is_sorted_by_key(|site| site.offset));
     }
 }
 

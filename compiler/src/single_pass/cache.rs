@@ -16,12 +16,12 @@ const MACHINE_REGISTERS: usize = 32;
 const NOWHERE: u8 = u8::MAX;
 
 /// See the module's description.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
     /// Per register of the body, the number of the machine register that holds it.
     homes: Vec<u8>,
-    /// Per machine register, what it holds.
-    holds: [Option<Register>; MACHINE_REGISTERS],
+    /// Per machine register, what it holds, if it is occupied.
+    holds: [Register; MACHINE_REGISTERS],
     /// Those that hold something, as a set.
     occupied: u32,
     /// Those whose value is not in its slot.
@@ -33,6 +33,21 @@ pub(super) struct Cache {
     /// When each was used last.
     used: [u32; MACHINE_REGISTERS],
     clock: u32,
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache {
+            homes: Vec::new(),
+            holds: [Register::new(0); MACHINE_REGISTERS],
+            occupied: 0,
+            dirty: 0,
+            unextended: 0,
+            locked: 0,
+            used: [0; MACHINE_REGISTERS],
+            clock: 0,
+        }
+    }
 }
 
 impl Cache {
@@ -51,19 +66,17 @@ impl Cache {
 
     /// What `machine` holds.
     pub(super) fn held(&self, machine: MachineRegister) -> Option<Register> {
-        self.holds[machine.number()]
+        (self.occupied >> machine.number() & 1 == 1).then(|| self.holds[machine.number()])
     }
 
-    /// The machine registers that hold something, with what they hold.
-    pub(super) fn occupied(&self) -> impl Iterator<Item = (MachineRegister, Register)> + use<> {
-        let holds = self.holds;
-        each(self.occupied).map(move |n| (MachineRegister::of(n), holds[n].expect("it holds something")))
+    /// The machine registers that hold something.
+    pub(super) fn occupied(&self) -> impl Iterator<Item = MachineRegister> + use<> {
+        each(self.occupied).map(MachineRegister::of)
     }
 
     /// Those of them whose value is not in its slot.
-    pub(super) fn dirty(&self) -> impl Iterator<Item = (MachineRegister, Register)> + use<> {
-        let holds = self.holds;
-        each(self.dirty).map(move |n| (MachineRegister::of(n), holds[n].expect("it holds something")))
+    pub(super) fn dirty(&self) -> impl Iterator<Item = MachineRegister> + use<> {
+        each(self.dirty).map(MachineRegister::of)
     }
 
     /// Whether the value in `machine` is not in its slot.
@@ -79,9 +92,9 @@ impl Cache {
     /// Makes `machine`, which holds nothing, hold `register`, which is nowhere else. If `dirty`, its slot does not.
     pub(super) fn bind(&mut self, register: Register, machine: MachineRegister, dirty: bool) {
         let number = machine.number();
-        debug_assert!(self.holds[number].is_none() && self.homes[register.index()] == NOWHERE);
+        debug_assert!(self.occupied >> number & 1 == 0 && self.homes[register.index()] == NOWHERE);
         self.homes[register.index()] = number as u8;
-        self.holds[number] = Some(register);
+        self.holds[number] = register;
         self.occupied |= 1 << number;
         self.dirty |= u32::from(dirty) << number;
         self.touch(machine);
@@ -91,7 +104,6 @@ impl Cache {
     pub(super) fn forget(&mut self, register: Register) {
         let home = std::mem::replace(&mut self.homes[register.index()], NOWHERE);
         if home != NOWHERE {
-            self.holds[usize::from(home)] = None;
             self.occupied &= !(1 << home);
             self.dirty &= !(1 << home);
         }
@@ -99,10 +111,9 @@ impl Cache {
 
     /// Forgets everything that is in machine registers.
     pub(super) fn forget_all(&mut self) {
-        for (_, register) in self.occupied() {
-            self.homes[register.index()] = NOWHERE;
+        for number in each(self.occupied) {
+            self.homes[self.holds[number].index()] = NOWHERE;
         }
-        self.holds = [None; MACHINE_REGISTERS];
         (self.occupied, self.dirty, self.unextended, self.locked) = (0, 0, 0, 0);
     }
 

@@ -1,13 +1,16 @@
 //! Constants: what registers are known to hold. They are folded into operands, and stored only where the frame state or
 //! another block wants them.
 
-use osr_ir::Register;
+use osr_ir::{Body, Register};
+
+use crate::recording::{Held, find_constant_registers};
+use crate::unit::Unit;
 
 /// The known constants.
 #[derive(Debug, Default)]
 pub(super) struct Constants {
-    /// Per register, the constant that it holds wherever it is live: nothing ever stores that.
-    pub(super) everywhere: Vec<Option<u64>>,
+    /// Per register, what it holds wherever it is live: nothing ever stores that if it is a constant.
+    everywhere: Vec<Held>,
     /// Per register, the constant that it holds here, and whether its slot does, too.
     here: Vec<Option<Known>>,
     /// The registers that are known here.
@@ -23,24 +26,29 @@ struct Known {
 }
 
 impl Constants {
-    /// Forgets everything; `everywhere` are the registers that hold one constant.
-    pub(super) fn reset(&mut self, everywhere: Vec<Option<u64>>) {
+    /// Forgets everything; `body` is what `unit` is compiled of.
+    pub(super) fn reset(&mut self, unit: &Unit<'_>, body: &Body) {
         self.here.clear();
-        self.here.resize(everywhere.len(), None);
+        self.here.resize(body.registers.len(), None);
         self.known.clear();
         self.unstored.clear();
-        self.everywhere = everywhere;
+        find_constant_registers(unit.linked, unit.key.function, body, &mut self.everywhere);
+    }
+
+    /// The constant that `register` holds wherever it is live.
+    pub(super) fn everywhere(&self, register: Register) -> Option<u64> {
+        self.everywhere[register.index()].constant()
     }
 
     /// The constant that `register` holds.
     pub(super) fn get(&self, register: Register) -> Option<u64> {
         let here = || self.here[register.index()].map(|known| known.bits);
-        self.everywhere[register.index()].or_else(here)
+        self.everywhere(register).or_else(here)
     }
 
     /// `register` holds `bits` from here on.
     pub(super) fn define(&mut self, register: Register, bits: u64) {
-        if self.everywhere[register.index()].is_none() {
+        if self.everywhere(register).is_none() {
             self.here[register.index()] = Some(Known { bits, is_stored: false });
             self.known.push(register);
             self.unstored.push(register);

@@ -36,6 +36,8 @@ pub(super) struct Layout {
     behind_polls: Vec<Option<Label>>,
     /// Per block, how many edges lead to it.
     edges: Vec<u32>,
+    /// Blocks that are reached, and whose successors are still to be found.
+    pending: Vec<Block>,
 }
 
 impl Pass<'_> {
@@ -72,18 +74,18 @@ impl Pass<'_> {
         layout.behind_polls.resize(body.blocks.len(), None);
         layout.edges.clear();
         layout.edges.resize(body.blocks.len(), 0);
-        let mut pending = vec![start];
+        layout.pending.push(start);
         if enters {
             layout.labels[start.index()] = Some(self.assembler.label());
             layout.edges[start.index()] = 1;
         }
-        while let Some(block) = pending.pop() {
+        while let Some(block) = layout.pending.pop() {
             body.block(block).terminator.each_successor(|successor| {
                 layout.edges[successor.index()] += 1;
                 let label = &mut layout.labels[successor.index()];
                 if label.is_none() {
                     *label = Some(self.assembler.label());
-                    pending.push(successor);
+                    layout.pending.push(successor);
                 }
             });
         }
@@ -131,7 +133,7 @@ impl Pass<'_> {
     fn enter_continuation(&mut self, point: osr_ir::Point) -> Option<(Block, usize)> {
         self.count_residents(1);
         for &register in self.analysis.liveness.at(point) {
-            if self.buffers.constants.everywhere[register.index()].is_none() {
+            if self.buffers.constants.everywhere(register).is_none() {
                 let (width, slot) = (self.width(register), self.slot(register));
                 self.assembler.load_gpr(width, SCRATCH, machine::at(RSI, register.as_u32() as i32 * 8));
                 self.assembler.store_gpr(width, slot, SCRATCH);
@@ -169,8 +171,9 @@ impl Pass<'_> {
         self.assembler.bind(label);
         if self.kept_for == Some(block) {
             let live = self.analysis.liveness.live_in(block);
-            for (_, register) in self.buffers.cache.occupied() {
-                if !live.contains(register) {
+            for machine in self.buffers.cache.occupied() {
+                if let Some(register) = self.buffers.cache.held(machine).filter(|&held| !live.contains(held))
+                {
                     self.buffers.cache.forget(register);
                 }
             }
@@ -194,11 +197,13 @@ impl Pass<'_> {
         let mut buffer = std::mem::take(&mut self.buffers.live_out);
         let live_out = LiveOut::of(&basic_block.terminator, &self.analysis.liveness, &mut buffer);
         self.buffers.uses.find(basic_block, live_out);
+        let points = self.analysis.points.of_block(block);
+        let mut points = points[points.partition_point(|&(at, _)| (at as usize) < from)..].iter().peekable();
+        let mut point_at = |index| points.next_if(|&&(at, _)| at as usize == index).map(|&(_, point)| point);
         for (index, instruction) in basic_block.instructions.iter().enumerate().skip(from) {
-            self.instruction(instruction, block, index);
+            self.instruction(instruction, point_at(index), index);
         }
-        let point = self.analysis.points.at(block, basic_block.instructions.len());
-        self.assembler.at(point);
+        self.assembler.at(point_at(basic_block.instructions.len()));
         let (edges, points) = (&self.buffers.layout.edges, &self.analysis.points);
         // Where a loop polls everything has to be in slots.
         self.kept_for = next.filter(|&next| edges[next.index()] == 1 && points.header(next).is_none());

@@ -15,9 +15,8 @@
 //! So a frame map is a rule: a register that is live is in its slot. The call itself has the results, and registers that
 //! hold one constant wherever they are live are nowhere.
 
-use gimli::X86_64;
-use gimli::write::{Address as CodeAddress, CallFrameInstruction, FrameDescriptionEntry};
 use osr_ir::{Body, Instruction, Register};
+use osr_stackwalk::{CalleeSaved, CompactRows};
 
 use super::assembler::{Assembler, emit};
 use super::machine::{self, Address, CONTEXT, Gpr, MEMORY, PROFILE, RBP, RSP};
@@ -32,6 +31,10 @@ pub(super) struct Frame {
     pub(super) has_profile: bool,
     /// Whether there is a word for the return PC that leads into the frame.
     keeps_return_pc: bool,
+    /// Whether it calls functions with several results: then a frame map has to say where each is.
+    pub(super) has_several_results: bool,
+    /// How many registers have a slot.
+    registers: u32,
     /// Bytes below the saved frame pointer.
     bytes: u64,
 }
@@ -42,22 +45,26 @@ impl Frame {
     /// The frame of `body`.
     pub(super) fn of(unit: &Unit<'_>, body: &Body) -> Frame {
         let linked = unit.linked;
-        let (mut has_memory, mut outgoing) = (false, 0);
+        let (mut has_memory, mut has_several_results, mut outgoing) = (false, false, 0);
         for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
             match instruction {
                 Instruction::Load { .. } | Instruction::Store { .. } => has_memory = true,
-                Instruction::Call { function, .. } => {
-                    outgoing = outgoing.max(linked.layout_of(*function).stack_words)
+                Instruction::Call { function, results, .. } => {
+                    outgoing = outgoing.max(linked.layout_of(*function).stack_words);
+                    has_several_results |= results.len() > 1;
                 }
-                Instruction::CallIndirect { signature, .. } => {
+                Instruction::CallIndirect { signature, results, .. } => {
                     outgoing = outgoing.max(linked.layout(*signature).stack_words);
+                    has_several_results |= results.len() > 1;
                 }
                 _ => {}
             }
         }
         let (has_profile, keeps_return_pc) = (unit.profile.is_some(), unit.settings.keeps_return_pc);
-        let mut frame = Frame { has_memory, has_profile, keeps_return_pc, bytes: 0 };
-        let words = u64::from(frame.head_words()) + body.registers.len() as u64 + u64::from(outgoing);
+        let registers = body.registers.len() as u32;
+        let mut frame =
+            Frame { has_memory, has_profile, keeps_return_pc, has_several_results, registers, bytes: 0 };
+        let words = u64::from(frame.head_words()) + u64::from(registers) + u64::from(outgoing);
         frame.bytes = (words * WORD as u64).next_multiple_of(16);
         frame
     }
@@ -88,29 +95,29 @@ impl Frame {
         -WORD * (self.head_words() as i32 + 1 + register.as_u32() as i32)
     }
 
+    /// Where the lowest slot of a register is, from the frame base.
+    pub(super) fn lowest_slot(self) -> i32 {
+        -WORD * (self.head_words() + self.registers) as i32
+    }
+
     /// The slot of `register`.
     pub(super) fn slot(self, register: Register) -> Address {
         machine::at(RBP, self.slot_offset(register))
     }
 
-    /// Begins the function. Returns its unwind rows; their length is to be set.
-    pub(super) fn enter(self, assembler: &mut Assembler) -> Vec<(u32, CallFrameInstruction)> {
+    /// Begins the function. Returns how its frames are unwound.
+    pub(super) fn enter(self, assembler: &mut Assembler) -> CompactRows {
         let bytes = i32::try_from(self.bytes).expect("frames are limited");
-        let mut rows = Vec::new();
         emit!(assembler, pushq_o(RBP));
-        rows.push((assembler.offset(), CallFrameInstruction::CfaOffset(16)));
-        rows.push((assembler.offset(), CallFrameInstruction::Offset(X86_64::RBP, -16)));
         emit!(assembler, movq_rm(RBP, RSP));
-        rows.push((assembler.offset(), CallFrameInstruction::CfaRegister(X86_64::RBP)));
         emit!(assembler, subq_mi_sxl(RSP, bytes));
-        let mut place = -WORD * self.saved().count() as i32;
-        for register in self.saved() {
+        let first = -WORD * self.saved().count() as i32;
+        let saves = self.saved().zip((first..).step_by(WORD as usize)).map(|(register, place)| {
             emit!(assembler, movq_mr(machine::at(RSP, bytes + place), register));
-            let saved = CallFrameInstruction::Offset(dwarf(register), place - 16);
-            rows.push((assembler.offset(), saved));
-            place += WORD;
-        }
-        rows
+            // The CFA is above the saved frame pointer and the return address.
+            (assembler.offset(), callee_saved(register), place - 2 * WORD)
+        });
+        CompactRows::of_prologue(saves).expect("an ordinary prologue")
     }
 
     /// Ends the function but for the return.
@@ -125,18 +132,11 @@ impl Frame {
     }
 }
 
-/// The unwind rows of `length` bytes of code that begin with `rows`.
-pub(super) fn unwind_rows(rows: Vec<(u32, CallFrameInstruction)>, length: u32) -> FrameDescriptionEntry {
-    let mut description = FrameDescriptionEntry::new(CodeAddress::Constant(0), length);
-    rows.into_iter().for_each(|(offset, row)| description.add_instruction(offset, row));
-    description
-}
-
-fn dwarf(register: Gpr) -> gimli::Register {
+fn callee_saved(register: Gpr) -> CalleeSaved {
     match register {
-        MEMORY => X86_64::RBX,
-        CONTEXT => X86_64::R14,
-        PROFILE => X86_64::R15,
+        MEMORY => CalleeSaved::Rbx,
+        CONTEXT => CalleeSaved::R14,
+        PROFILE => CalleeSaved::R15,
         _ => unreachable!("the prologue saves no others"),
     }
 }

@@ -53,8 +53,7 @@ use uses::UseFinder;
 use crate::analysis::Analysis;
 use crate::calling_convention::Place;
 use crate::compiler::{CompileError, CompiledBody};
-use crate::frame_map::{FrameMapBuilder, FrameMapEntry, Location};
-use crate::recording::constant_registers;
+use crate::frame_map::{FrameMapBuilder, FrameMapEntry, Location, Mirrored, MirroredSites};
 use crate::settings::StateRecording;
 use crate::unit::Unit;
 
@@ -82,6 +81,7 @@ pub(crate) struct Buffers {
     layout: Layout,
     moves: Vec<Move>,
     cold: Vec<Cold>,
+    sites: MirroredSites,
     tables: Vec<JumpTable>,
     live_out: RegisterSet,
     switch_live: RegisterSet,
@@ -96,7 +96,8 @@ struct Pass<'u> {
     frame: Frame,
     assembler: Assembler,
     buffers: &'u mut Buffers,
-    maps: FrameMapBuilder,
+    /// The frame maps, if they are not by rule.
+    maps: Option<FrameMapBuilder>,
     /// The address that activations are counted at, if they are.
     residence: Option<u64>,
     /// The instructions of the block that is compiled.
@@ -147,7 +148,7 @@ impl SinglePass {
         }
         buffers.cache.reset(body.registers.len());
         buffers.uses.reset(body.registers.len());
-        buffers.constants.reset(constant_registers(unit.linked, unit.key.function, body));
+        buffers.constants.reset(unit, body);
         let mut assembler = std::mem::take(&mut buffers.assembler);
         assembler.clear();
         let pass = Pass {
@@ -158,7 +159,7 @@ impl SinglePass {
             frame,
             assembler,
             buffers,
-            maps: FrameMapBuilder::default(),
+            maps: frame.has_several_results.then(FrameMapBuilder::default),
             residence: residence.map(|address| address as u64),
             block_instructions: &[],
             block_terminator: None,
@@ -172,7 +173,7 @@ impl SinglePass {
 
 impl Pass<'_> {
     fn run(mut self) -> CompiledBody {
-        let rows = self.frame.enter(&mut self.assembler);
+        let unwind = self.frame.enter(&mut self.assembler);
         self.assembler.move_gpr(Width::Bits64, CONTEXT, RDI);
         if self.frame.has_memory {
             self.load_context(MEMORY, std::mem::offset_of!(Context, memory_base));
@@ -184,9 +185,17 @@ impl Pass<'_> {
         self.cold_code();
         self.jump_tables();
         self.assembler.finish();
+        let frame_maps = match self.maps {
+            Some(maps) => maps.finish(),
+            None => {
+                let (body, liveness) = (self.body, &self.analysis.liveness);
+                let frame = Mirrored { body, liveness, lowest_slot: self.frame.lowest_slot() };
+                self.buffers.sites.finish(frame, |register| self.buffers.constants.everywhere(register))
+            }
+        };
         let compiled = CompiledBody {
             code: self.assembler.code().into(),
-            frame_maps: self.maps.finish(),
+            frame_maps,
             trap_sites: self.assembler.sink.trap_sites.as_slice().into(),
             recording: StateRecording::Slots,
             pads: None,
@@ -195,12 +204,13 @@ impl Pass<'_> {
             polls: None,
             residence: None,
             kept_return_pc: self.frame.kept_return_pc(),
-            unwind: frame::unwind_rows(rows, self.assembler.offset()),
+            unwind,
             direct_calls: std::mem::take(&mut self.assembler.direct_calls),
             guards: Box::default(),
             speculation: None,
             kept_globals: Box::default(),
             stored_globals: Box::default(),
+            fallback: None,
         };
         self.buffers.assembler = self.assembler;
         compiled
@@ -208,23 +218,33 @@ impl Pass<'_> {
 
     /// The call before this was a safepoint, where execution resumes at `point`; it has these results.
     fn site(&mut self, point: Point, results: &[Register], places: &[Place]) {
-        let entry = |&register: &Register| {
-            let result = results.iter().position(|&result| result == register);
-            let location = match (result, self.buffers.constants.everywhere[register.index()]) {
-                (Some(position), _) => Location::of_result(places[position]),
-                (None, Some(bits)) => self.maps.constant(bits),
-                (None, None) => Location::FrameSlot(self.frame.slot_offset(register)),
-            };
-            FrameMapEntry { register, location, wide: Width::of(self.body.ty(register)).is_wide() }
-        };
-        let entries = self.analysis.liveness.at(point).iter().map(entry).collect();
-        self.maps.site(self.assembler.offset(), (point, self.analysis.points.kind(point)), entries);
+        let (offset, kind) = (self.assembler.offset(), self.analysis.points.kind(point));
+        if self.maps.is_none() {
+            debug_assert!(!matches!(places.first(), Some(Place::Memory(_))) && results.len() < 2);
+            let result = results.first().map(|&result| (result, self.ty(result)));
+            return self.buffers.sites.site(offset, (point, kind), result);
+        }
+        let live = self.analysis.liveness.at(point);
+        let entries = live.iter().map(|&register| self.entry(register, results, places)).collect();
+        if let Some(maps) = &mut self.maps {
+            maps.site(offset, (point, kind), entries);
+        }
     }
 
-    /// Compiles instruction number `index` of `block`.
-    fn instruction(&mut self, instruction: &Instruction, block: Block, index: usize) {
+    /// Where `register` is after a call with these results, of a function that calls others with several results.
+    fn entry(&mut self, register: Register, results: &[Register], places: &[Place]) -> FrameMapEntry {
+        let result = results.iter().position(|&result| result == register);
+        let location = match (result, self.buffers.constants.everywhere(register), &mut self.maps) {
+            (Some(position), ..) => Location::of_result(places[position]),
+            (None, Some(bits), Some(maps)) => maps.constant(bits),
+            (None, ..) => Location::FrameSlot(self.frame.slot_offset(register)),
+        };
+        FrameMapEntry { register, location, wide: self.width(register).is_wide() }
+    }
+
+    /// Compiles instruction number `index` of the block, which is at `point`, if it is at one.
+    fn instruction(&mut self, instruction: &Instruction, point: Option<Point>, index: usize) {
         use Instruction as I;
-        let point = self.analysis.points.at(block, index);
         self.assembler.at(point);
         let uses = self.buffers.uses.uses[index];
         if uses.is_unused() && !instruction.definitions().is_empty() && !has_effect(instruction) {

@@ -222,7 +222,8 @@ impl Pass<'_> {
 
     /// Puts those registers into their slots that are not there yet and that `wanted` says. The flags stay as they are.
     pub(super) fn flush(&mut self, wanted: impl Fn(Register) -> bool) {
-        for (machine, register) in self.buffers.cache.dirty() {
+        for machine in self.buffers.cache.dirty() {
+            let Some(register) = self.buffers.cache.held(machine) else { continue };
             if wanted(register) {
                 self.store(register, machine);
                 self.buffers.cache.clean(machine);

@@ -21,7 +21,7 @@ use std::time::Instant;
 use gimli::write::CommonInformationEntry;
 use osr_compiler::{CompileError, CompiledBody, VersionKey};
 use osr_ir::{FunctionIndex, Point};
-use osr_stackwalk::{CfiRows, CompactRows, ReturnPc, UnwindSection};
+use osr_stackwalk::{ReturnPc, UnwindSection};
 use serde::Serialize;
 
 use super::binding::Binding;
@@ -206,10 +206,6 @@ impl Registry {
         guards: Box<[VersionGuard]>,
         padding: usize,
     ) -> Result<Arc<CodeVersion>, CompileError> {
-        let rows = CfiRows::new(&self.common_unwind, body.unwind)
-            .map_err(|error| CompileError::Cranelift(error.to_string()))?;
-        let unwind = CompactRows::of(&rows)
-            .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))?;
         let began = Instant::now();
         let inner = &mut *self.inner();
         body.direct_calls.sort_unstable_by_key(|call| (call.callee, call.offset));
@@ -257,7 +253,7 @@ impl Registry {
             polls,
             residence: body.residence,
             landings,
-            unwind,
+            unwind: body.unwind,
             direct_calls: body.direct_calls.into(),
             allocation,
             slot,

@@ -13,7 +13,7 @@ pub(crate) mod statistics;
 use std::fmt;
 use std::time::Duration;
 
-use osr_compiler::{Analysis, CompileError, DeoptReason, EntryPoint, Guard, VersionKey};
+use osr_compiler::{Analysis, CompileError, DeoptReason, EntryPoint, Fallback, Guard, VersionKey};
 use osr_ir::{FunctionIndex, OldActivations, Point, Register};
 use serde::Serialize;
 
@@ -175,6 +175,16 @@ pub enum Event<'a> {
         /// The time that it took.
         duration: Duration,
         /// Why.
+        cause: Cause,
+    },
+    /// A body was compiled in another way than the settings ask for. [`Event::Compiled`] is next, or [`Event::Refused`] if the
+    /// code could not be installed.
+    FellBack {
+        /// The code.
+        key: VersionKey,
+        /// What was done otherwise, and why.
+        fallback: &'a Fallback,
+        /// Why the code was wanted.
         cause: Cause,
     },
     /// A body was not compiled. In this tier, for this entry, it is not tried again; for want of code memory, not

@@ -11,11 +11,33 @@ use osr_ir::FunctionIndex;
 use crate::code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion};
 use crate::event::coverage::{Coverage, CoveredSite};
 use crate::instance::Instance;
+use crate::instance::function::FunctionState;
 use crate::settings::Tier;
 use crate::settings::failing_guards::FailingGuards;
 use crate::tiering::compile;
 
+/// Code that the compiler has refused to make: there the function stays in the tier that it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCode {
+    /// The code.
+    pub key: VersionKey,
+    /// The compiler's reason.
+    pub reason: String,
+}
+
 impl Instance {
+    /// What the compiler has refused so far, by function.
+    pub fn refused_code(&self) -> impl Iterator<Item = RefusedCode> + '_ {
+        let refused = |(function, state): (FunctionIndex, &FunctionState)| {
+            let code = move |(tier, entry, reason)| RefusedCode {
+                key: VersionKey { function, tier, entry },
+                reason,
+            };
+            state.refused().into_iter().map(code)
+        };
+        self.module().function_indices().zip(self.functions()).flat_map(refused)
+    }
+
     /// From now on `version` is entered.
     pub(crate) fn publish(&self, version: &CodeVersion) {
         let state = self.function(version.function);

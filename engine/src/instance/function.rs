@@ -37,10 +37,11 @@ pub(crate) struct FunctionState {
 }
 
 /// A compilation that failed, and would again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Refusal {
     tier: CompiledTier,
     entry: EntryPoint,
+    reason: String,
     /// For want of code memory: how many versions had been released then. Once there are more it is tried again.
     released: Option<u64>,
 }
@@ -129,10 +130,21 @@ impl FunctionState {
         refusals.iter().any(|refusal| (refusal.tier, refusal.entry) == (tier, entry))
     }
 
-    /// Notes that code of `tier` for `entry` was refused: for good, or, for want of memory, until more than
-    /// this many versions are `released`.
-    pub(crate) fn refuse(&self, tier: CompiledTier, entry: EntryPoint, released: Option<u64>) {
-        self.refusals().push(Refusal { tier, entry, released });
+    /// Notes that code of `tier` for `entry` was refused, with the compiler's `reason`: for good, or, for want of memory, until
+    /// more than this many versions are `released`.
+    pub(crate) fn refuse(
+        &self,
+        (tier, entry): (CompiledTier, EntryPoint),
+        released: Option<u64>,
+        reason: String,
+    ) {
+        self.refusals().push(Refusal { tier, entry, reason, released });
+    }
+
+    /// What was refused so far, and would be again as far as is known.
+    pub(crate) fn refused(&self) -> Vec<(CompiledTier, EntryPoint, String)> {
+        let refused = |refusal: &Refusal| (refusal.tier, refusal.entry, refusal.reason.clone());
+        self.refusals().iter().map(refused).collect()
     }
 
     fn refusals(&self) -> MutexGuard<'_, Vec<Refusal>> {

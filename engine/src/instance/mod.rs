@@ -3,7 +3,7 @@
 mod bodies;
 pub(crate) mod bulk;
 mod check;
-mod code;
+pub(crate) mod code;
 pub(crate) mod delegates;
 mod exceptions;
 pub(crate) mod externals;

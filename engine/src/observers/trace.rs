@@ -13,6 +13,7 @@
 //! | `guest` | `host NAME` | B, E | a call of a function of the host by the guest |
 //! | `compile` | `compile NAME` | X | a compilation, with its duration, tier, entry, version, cause |
 //! | `compile` | `order NAME` | i | code is ordered, with what it is expected to cost and to save |
+//! | `compile` | `fall back NAME` | i | it was compiled in another way than was asked for |
 //! | `compile` | `refuse NAME` | i | the compiler refused |
 //! | `compile` | `discard NAME` | i | ordered code is not installed: code of the function was retired meanwhile |
 //! | `tier-up` | `tier up NAME` | i | an activation leaves the interpreter, or a call enters compiled code |
@@ -224,6 +225,11 @@ impl<W: Write> State<W> {
             Event::Discarded { key, cause } => {
                 let args = json!({ "tier": key.tier, "entry": key.entry.to_string(), "cause": cause });
                 self.instant("compile", name("discard", at, key.function), args)
+            }
+            Event::FellBack { key, fallback, cause } => {
+                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(),
+                    "fallback": fallback.to_string(), "cause": cause });
+                self.instant("compile", name("fall back", at, key.function), args)
             }
             Event::Refused { function, tier, error, cause, .. } => {
                 let error = error.to_string();

@@ -78,6 +78,9 @@ fn finish(
         thread.observe(|| Event::Discarded { key, cause });
         return None;
     }
+    if let Ok(CompiledBody { fallback: Some(fallback), .. }) = &body {
+        thread.observe(|| Event::FellBack { key, fallback, cause });
+    }
     match body.and_then(|body| compile::install(instance, key, body)) {
         Ok(version) => {
             instance.publish(&version);
@@ -87,7 +90,7 @@ fn finish(
         Err(error) => {
             let memory = matches!(error, CompileError::NoCodeMemory | CompileError::PlaceOccupied);
             let released = memory.then(|| instance.code_statistics().versions_released);
-            instance.function(function).refuse(tier, entry, released);
+            instance.function(function).refuse((tier, entry), released, error.to_string());
             tracing::warn!(function = %instance.module().function(function).name, %error, "not compiled");
             thread.observe(|| Event::Refused { function, tier, entry, error: &error, cause });
             None

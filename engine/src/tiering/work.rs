@@ -4,9 +4,8 @@
 //! estimated: every way a branch can go is taken for equally likely. So a loop around a switch with a hundred thousand
 //! cases is charged one case for each iteration, not all of them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
 
-use osr_ir::point::reverse_postorder;
 use osr_ir::{Block, Body, Point, PointKind, Points};
 
 /// The work in a body, in instructions of the IR.
@@ -16,15 +15,15 @@ pub(crate) struct Work {
     instructions: u32,
     /// Per block, those that are executed from its beginning to the next arrival, on average.
     paths: Box<[u32]>,
-    /// Per block, those that can be reached from it; 0 if they were not counted yet.
-    reached: Box<[AtomicU32]>,
+    /// Per block, those that can be reached from it, at most: counted on first use.
+    reached: OnceLock<Box<[u32]>>,
 }
 
 impl Work {
     /// That of `body`, whose points are `points`.
     pub(crate) fn of(body: &Body, points: &Points) -> Work {
         let mut paths = vec![0; body.blocks.len()];
-        for &block in reverse_postorder(body).iter().rev() {
+        for &block in points.reverse_postorder().iter().rev() {
             let mut ways = 0;
             let mut sum = 0;
             body.block(block).terminator.each_successor(|successor| {
@@ -35,11 +34,7 @@ impl Work {
             let onward = sum.checked_div(ways).unwrap_or(0) as u32;
             paths[block.index()] = onward.saturating_add(length(body, block));
         }
-        Work {
-            instructions: body.instruction_count() as u32,
-            paths: paths.into(),
-            reached: body.blocks.iter().map(|_| AtomicU32::new(0)).collect(),
-        }
+        Work { instructions: body.instruction_count() as u32, paths: paths.into(), reached: OnceLock::new() }
     }
 
     /// Instructions that are executed from the beginning of `block` to the next arrival, on average.
@@ -58,21 +53,12 @@ impl Work {
         if points.kind(point) == PointKind::Entry { path.saturating_add(CALL) } else { path }
     }
 
-    /// Instructions of a continuation that is entered at `point`: those that can be reached from there.
+    /// Instructions of a continuation that is entered at `point`: those that can be reached from there, at most.
     pub(crate) fn reached_from(&self, body: &Body, points: &Points, point: Point) -> u32 {
         if points.kind(point) == PointKind::Entry {
             return self.instructions;
         }
-        let from = points.position(point).block;
-        let known = &self.reached[from.index()];
-        match known.load(Ordering::Relaxed) {
-            0 => {
-                let count = reached_from(body, from);
-                known.store(count, Ordering::Relaxed);
-                count
-            }
-            count => count,
-        }
+        self.reached.get_or_init(|| reached(body))[points.position(point).block.index()]
     }
 }
 
@@ -84,20 +70,61 @@ pub(super) fn length(body: &Body, block: Block) -> u32 {
     body.block(block).instructions.len() as u32 + 1
 }
 
-fn reached_from(body: &Body, from: Block) -> u32 {
-    let mut seen = vec![false; body.blocks.len()];
-    seen[from.index()] = true;
-    let mut pending = vec![from];
-    let mut count = 0;
-    while let Some(block) = pending.pop() {
-        count += length(body, block);
-        body.block(block).terminator.each_successor(|successor| {
-            if !std::mem::replace(&mut seen[successor.index()], true) {
-                pending.push(successor);
+/// Per block, how many instructions can be reached from it, at most: those of its strongly connected component, and of all
+/// that come after that in a topological order. That takes linear time for all blocks together, which counting what each
+/// reaches does not. Too many are counted where control could have gone another way before: the other arm of a branch.
+fn reached(body: &Body) -> Box<[u32]> {
+    let mut reached = vec![0; body.blocks.len()];
+    let mut count = 0u32;
+    // Those that others lead to come first.
+    each_component(body, |component| {
+        count = component.iter().fold(count, |count, &block| count.saturating_add(length(body, block)));
+        component.iter().for_each(|block| reached[block.index()] = count);
+    });
+    reached.into()
+}
+
+/// Visits the strongly connected components of the blocks that the entry reaches, each after those that it leads to
+/// (Tarjan, "Depth-first search and linear graph algorithms", 1972).
+fn each_component(body: &Body, mut visit: impl FnMut(&[Block])) {
+    let successors = |block: Block| {
+        let mut list = Vec::new();
+        body.block(block).terminator.each_successor(|successor| list.push(successor));
+        list
+    };
+    let entry = Block::new(Body::ENTRY);
+    // Per block: the order in which blocks are met, from 1; the lowest that is known to be reached and is open.
+    let (mut met, mut lowest) = (vec![0u32; body.blocks.len()], vec![0u32; body.blocks.len()]);
+    let mut is_closed = vec![false; body.blocks.len()];
+    // The blocks of components that are not complete; the path that leads to the current block.
+    let (mut open, mut path) = (vec![entry], vec![(entry, successors(entry))]);
+    let mut count = 1;
+    (met[entry.index()], lowest[entry.index()]) = (count, count);
+    while let Some((block, rest)) = path.last_mut() {
+        let block = *block;
+        let Some(next) = rest.pop() else {
+            path.pop();
+            if let Some(&(before, _)) = path.last() {
+                lowest[before.index()] = lowest[before.index()].min(lowest[block.index()]);
             }
-        });
+            if lowest[block.index()] == met[block.index()] {
+                let first =
+                    open.iter().rposition(|&other| other == block).expect("a block that was met is open");
+                open[first..].iter().for_each(|other| is_closed[other.index()] = true);
+                visit(&open[first..]);
+                open.truncate(first);
+            }
+            continue;
+        };
+        if met[next.index()] == 0 {
+            count += 1;
+            (met[next.index()], lowest[next.index()]) = (count, count);
+            open.push(next);
+            path.push((next, successors(next)));
+        } else if !is_closed[next.index()] {
+            lowest[block.index()] = lowest[block.index()].min(met[next.index()]);
+        }
     }
-    count
 }
 
 #[cfg(test)]
@@ -132,5 +159,25 @@ mod tests {
         assert_eq!(work.reached_from(body, &points, osr_ir::Points::entry()), work.instructions());
         let before = work.of_arrival(&points, osr_ir::Points::entry()) - CALL;
         assert!(before + reached <= work.instructions() + 1, "up to the loop: {before}");
+    }
+
+    #[test]
+    fn of_loops_one_after_the_other_each_reaches_what_follows_and_those_in_one_loop_reach_the_same() {
+        let one = "(loop $l (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br_if $l (local.get 0)))";
+        let reached = |text: String| {
+            let module =
+                wasm::import_text(&format!("(module (func (param i32) {text}))")).expect("it is valid");
+            let body = module.function(FunctionIndex::new(0)).body().expect("it is defined");
+            let Analysis { points, .. } = Analysis::of(body);
+            let work = Work::of(body, &points);
+            let headers = points.iter().filter(|&(_, kind, _)| kind == PointKind::LoopHeader);
+            headers.map(|(header, ..)| work.reached_from(body, &points, header)).collect::<Vec<_>>()
+        };
+        let sequence = reached(one.repeat(4));
+        assert!(sequence.len() == 4 && sequence.is_sorted_by(|one, next| one > next), "{sequence:?}");
+        let step = "(local.set 0 (i32.add (local.get 0) (i32.const 9)))";
+        let nested = reached(format!("(loop $outer {step} {} (br_if $outer (local.get 0)))", one.repeat(3)));
+        assert_eq!(nested.len(), 4);
+        assert!(nested.iter().all(|count| *count == nested[0]), "{nested:?}");
     }
 }

@@ -34,8 +34,8 @@ pub(super) fn merge(plan: &Plan<'_>, entries: bool) -> Inlined {
     let points = Points::merged(&body, &inlined_entries, root.points.is_speculative());
     let tree_points = points.iter().map(|(_, kind, position)| merger.point(kind, position)).collect();
     let tree = InlineTree::new(merger.frames.clone(), merger.origins.clone(), tree_points);
-    let live = points.iter().map(|(point, ..)| merger.live(&tree, point)).collect();
-    let liveness = Liveness::with_points(&body, &points, live);
+    let live: Vec<_> = points.iter().map(|(point, ..)| merger.live(&tree, point)).collect();
+    let liveness = Liveness::with_points(&body, &points, &live);
     let resumes = root.points.iter().map(|(point, ..)| merger.resume(point)).collect();
     Inlined { body, points, liveness, tree, resumes }
 }

@@ -4,9 +4,10 @@
 //! each unsupported feature added in turn, and the one that makes the error go away or move is the one
 //! that is missing. Adding a feature never adds an error, so a moved error is a later one.
 
-use wasmparser::{Chunk, Encoding, Error, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Chunk, Encoding, Error, Parser, Payload, WasmFeatures};
 
 use super::error::{Feature, ImportError};
+use super::validation::check;
 
 /// What the importer translates. `GC_TYPES` stands for `externref` in this validator.
 const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -46,21 +47,28 @@ const UNSUPPORTED: [(WasmFeatures, Feature); 14] = [
     (WasmFeatures::MULTIBYTE_ARRAY_ACCESS, Feature::MultibyteArrayAccess),
 ];
 
-/// Checks that `bytes` are a valid module of supported features. Returns whether it uses exceptions.
-pub(super) fn validate(bytes: &[u8]) -> Result<bool, ImportError> {
+/// What is known of a module that is valid.
+pub(super) struct Valid {
+    /// Whether it throws or catches.
+    pub(super) has_exceptions: bool,
+    /// How high the operand stack of each body is, at most.
+    pub(super) heights: Vec<u32>,
+}
+
+/// Checks that `bytes` are a valid module of supported features.
+pub(super) fn validate(bytes: &[u8]) -> Result<Valid, ImportError> {
     refuse_component(bytes)?;
-    if check(bytes, SUPPORTED.difference(EXCEPTIONS)).is_ok() {
-        return Ok(false);
+    if let Ok(heights) = check(bytes, SUPPORTED.difference(EXCEPTIONS)) {
+        return Ok(Valid { has_exceptions: false, heights });
     }
-    let Err(error) = check(bytes, SUPPORTED) else { return Ok(true) };
+    let error = match check(bytes, SUPPORTED) {
+        Ok(heights) => return Ok(Valid { has_exceptions: true, heights }),
+        Err(error) => error,
+    };
     match missing_feature(bytes, &error, SUPPORTED) {
         Some((_, feature)) => Err(ImportError::Unsupported { feature, offset: error.offset() }),
         None => Err(error.into()),
     }
-}
-
-fn check(bytes: &[u8], features: WasmFeatures) -> Result<(), Error> {
-    Validator::new_with_features(features).validate_all(bytes).map(|_| ())
 }
 
 /// Components share the magic number with modules; their version word tells.

@@ -37,6 +37,7 @@ mod operators;
 mod relaxed;
 mod sections;
 mod source;
+mod validation;
 mod vector;
 
 pub use error::{Feature, ImportError};
@@ -54,8 +55,8 @@ use crate::module::Module;
 /// # Errors
 /// If the bytes are not a valid module, or one that uses an unsupported feature.
 pub fn import(bytes: &[u8]) -> Result<Module, ImportError> {
-    let has_exceptions = features::validate(bytes)?;
-    let mut sections = sections::read(bytes, has_exceptions)?;
+    let valid = features::validate(bytes)?;
+    let mut sections = sections::read(bytes, valid)?;
     names::assign(&mut sections.module, &sections.names);
     Ok(sections.module)
 }

@@ -14,6 +14,7 @@ use wasmparser::{
 
 use super::debug_lines::DebugLines;
 use super::error::{Feature, ImportError};
+use super::features::Valid;
 use super::source::SourceModule;
 use crate::body_source::{BodySource, UnmadeBody};
 use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
@@ -36,8 +37,8 @@ pub(super) struct Sections<'a> {
     pub(super) names: HashMap<u32, &'a str>,
 }
 
-/// Reads the sections of a validated module, which throws or catches if it has exceptions.
-pub(super) fn read(bytes: &[u8], has_exceptions: bool) -> Result<Sections<'_>> {
+/// Reads the sections of a module, of which this is known.
+pub(super) fn read(bytes: &[u8], Valid { has_exceptions, heights }: Valid) -> Result<Sections<'_>> {
     let mut reader = Reader::default();
     for payload in Parser::new(0).parse_all(bytes) {
         reader.payload(payload?)?;
@@ -47,7 +48,7 @@ pub(super) fn read(bytes: &[u8], has_exceptions: bool) -> Result<Sections<'_>> {
     }
     let Reader { mut module, types, code, bodies, names, lines, .. } = reader;
     let section = &bytes[code.start as usize..code.end as usize];
-    let source = SourceModule::new(&module, types, (section, code.start), bodies, lines);
+    let source = SourceModule::new(&module, types, (section, code.start), (bodies, heights), lines);
     let functions = source.functions();
     let source: Arc<dyn BodySource> = Arc::new(source);
     for function in functions {

@@ -28,6 +28,8 @@ pub(super) struct SourceModule {
     offset: u64,
     /// Where each body is in the module. Imported functions have none, and come first.
     bodies: Vec<Range<u64>>,
+    /// How high the operand stack of each is, at most.
+    heights: Vec<u32>,
     imported: usize,
     /// The most results that a function or construct has; at least one.
     most_results: usize,
@@ -35,13 +37,13 @@ pub(super) struct SourceModule {
 }
 
 impl SourceModule {
-    /// The bodies of `module` that are at `bodies` in its bytes: in its code section, which is `code` and begins
-    /// at `offset`. Its `lines` are those of that section.
+    /// The bodies of `module` that are at `bodies` in its bytes, in its code section, which is `code` and begins
+    /// at `offset`; their operand stacks are as high as `heights` say. Its `lines` are those of that section.
     pub(super) fn new(
         module: &Module,
         types: Vec<SignatureIndex>,
         (code, offset): (&[u8], u64),
-        bodies: Vec<Range<u64>>,
+        (bodies, heights): (Vec<Range<u64>>, Vec<u32>),
         lines: DebugLines,
     ) -> SourceModule {
         let declarations = Declarations::of(module);
@@ -54,6 +56,7 @@ impl SourceModule {
             code: code.to_vec(),
             offset,
             bodies,
+            heights,
             imported,
             most_results,
             lines,
@@ -101,13 +104,17 @@ impl BodySource for SourceModule {
         self.lines.line(u64::from(offset).checked_sub(self.offset)?)
     }
 
-    /// Beside the locals there is at most one register for each height of the operand stack and type; and
-    /// what makes the stack higher takes two bytes.
+    /// Beside the locals there is at most one register for each height of the operand stack and type. An operator may use
+    /// some more heights before it is done. And what makes the stack higher takes two bytes; so do constructs, which may need
+    /// registers of their own.
     fn register_bound(&self, function: FunctionIndex) -> usize {
         let range = self.range(function);
-        let heights = (range.end - range.start) as usize / 2 * self.most_results;
+        let bytes = (range.end - range.start) as usize;
+        let height = self.heights[function.index() - self.imported] as usize;
+        let heights = (height + 2 * self.most_results).min(bytes / 2 * self.most_results);
+        let constructs = if self.declarations.caught.is_some() { bytes } else { 0 };
         let signature = self.declarations.signature(self.declarations.signature_of(function));
-        signature.parameters.len() + self.declared_locals(function) + Type::ALL.len() * heights
+        signature.parameters.len() + self.declared_locals(function) + Type::ALL.len() * heights + constructs
     }
 
     fn declarations(&self) -> &Declarations {

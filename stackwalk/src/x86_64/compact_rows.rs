@@ -62,23 +62,41 @@ impl CompactRows {
         if begin != BEGIN {
             return None;
         }
+        let save = |&(at, what): &Change| match what {
+            What::Saved(register, offset) => Some((at, register, offset)),
+            What::Cfa(..) => None,
+        };
+        let packed = CompactRows::of_saves(saves.iter().map(save))?;
+        let says_the_same = packed.changes().eq(saves.iter().copied());
+        says_the_same.then_some(packed)
+    }
+
+    /// The rows of a prologue that begins with `push rbp`, `mov rbp, rsp` and then makes `saves`: for each the offset in the
+    /// code behind it, the register, and where it is, in bytes from the CFA. They have to be such as [`of`](Self::of)
+    /// takes, in neighbouring words.
+    #[must_use]
+    pub fn of_prologue(saves: impl IntoIterator<Item = (u32, CalleeSaved, i32)>) -> Option<CompactRows> {
+        CompactRows::of_saves(saves.into_iter().map(Some))
+    }
+
+    fn of_saves(saves: impl Iterator<Item = Option<(u32, CalleeSaved, i32)>>) -> Option<CompactRows> {
         let mut packed = CompactRows(0);
-        let mut before = 0;
-        for (number, &(at, what)) in saves.iter().enumerate() {
-            let What::Saved(register, offset) = what else { return None };
+        let mut before = (0, 0);
+        for (number, save) in (0..).zip(saves) {
+            let (at, register, offset) = save?;
             let bit = Self::REGISTERS.iter().position(|&known| known == register)? as u32;
-            if offset >= 0 || offset % 8 != 0 || packed.0 & 31 >= 1 << bit {
+            let is_next = number == 0 || offset == before.1 + 8;
+            if offset >= 0 || offset % 8 != 0 || packed.0 & 31 >= 1 << bit || !is_next {
                 return None;
             }
             packed.0 |= 1 << bit;
-            packed.0 |= match number as u32 {
+            packed.0 |= match number {
                 0 => fitting(offset.unsigned_abs() / 8, 5)? << WORDS | fitting(at, 5)? << FIRST,
-                number => fitting(at - before, GAP_BITS)? << (GAPS + GAP_BITS * (number - 1)),
+                number => fitting(at - before.0, GAP_BITS)? << (GAPS + GAP_BITS * (number - 1)),
             };
-            before = at;
+            before = (at, offset);
         }
-        let says_the_same = packed.changes().eq(saves.iter().copied());
-        says_the_same.then_some(packed)
+        Some(packed)
     }
 
     /// Those that code may save besides `rbp`, in the order of their places.

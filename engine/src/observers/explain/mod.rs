@@ -57,6 +57,8 @@ pub struct ExplainedFunction {
     pub index: usize,
     /// What the compiler refused, with its reason.
     pub refused: Vec<String>,
+    /// What it has made in another way than was asked for, with its reason.
+    pub fallbacks: Vec<String>,
     /// What was ordered and did not arrive.
     pub outstanding: Vec<Outstanding>,
     /// Per loop header, how often baseline code arrived there, in all its versions together.
@@ -250,6 +252,7 @@ struct State {
 struct Function {
     name: String,
     refused: Vec<String>,
+    fallbacks: Vec<String>,
     /// What has not arrived yet.
     orders: Vec<(VersionKey, Order)>,
     discarded: Vec<(VersionKey, Order)>,
@@ -308,6 +311,10 @@ impl Observer for Explain {
                 let function = state.function(at, key.function);
                 let order = function.take_order(key);
                 function.discarded.extend(order.map(|order| (key, order)));
+            }
+            Event::FellBack { key: VersionKey { function, tier, entry }, fallback, .. } => {
+                let fallback = format!("{}, entered at {entry}: {fallback}", Tier::from(tier).name());
+                state.function(at, function).fallbacks.push(fallback);
             }
             Event::Refused { function, tier, entry, error, .. } => {
                 state.function(at, function).take_order(VersionKey { function, tier, entry });
@@ -525,6 +532,7 @@ impl Function {
             function: self.name.clone(),
             index,
             refused: self.refused.clone(),
+            fallbacks: self.fallbacks.clone(),
             outstanding: self.outstanding(),
             baseline_arrivals: self
                 .arrivals

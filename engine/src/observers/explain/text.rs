@@ -45,6 +45,9 @@ impl Display for ExplainedFunction {
         for refusal in &self.refused {
             writeln!(out, "  the compiler refused: {refusal}")?;
         }
+        for fallback in &self.fallbacks {
+            writeln!(out, "  made otherwise: {fallback}")?;
+        }
         for outstanding in &self.outstanding {
             write!(out, "{outstanding}")?;
         }
