@@ -11,6 +11,7 @@
 //!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
 //!                 guards ─────> cases in one process, round by round ──> statistics
 //!                 regret ─────> processes from start to exit, in every way ──> statistics
+//!                 loop-curve ─> one call with one hot loop, by its length
 //!                 thread, sweep > trials, in processes of their own ──> the answer, results
 //!                 report, compare <── results
 //!                 recording ──> compile ──> counts and bytes of frame states
@@ -40,8 +41,8 @@ use cli::Command;
 use commands::{completions, ir, man, maps, run, shrink, soak, why};
 use error::Error;
 use laboratory::{
-    compare, compilation, guards, list, main_job, measuring, readiness, recording, regret, report, steady,
-    sweep, thread,
+    compare, compilation, guards, list, loop_curve, main_job, measuring, readiness, recording, regret,
+    report, steady, sweep, thread,
 };
 
 fn main() -> ExitCode {
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Guards(options)) => guards::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Regret(options)) => regret::run(options),
+        Some(Command::LoopCurve(options)) => loop_curve::run(options),
         Some(Command::Sweep(options)) => sweep::run(options),
         Some(Command::Compare(options)) => compare::run(options),
         Some(Command::Report(options)) => report::run(options),

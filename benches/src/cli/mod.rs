@@ -24,6 +24,7 @@ use crate::laboratory::compare::CompareOptions;
 use crate::laboratory::compilation::CompilationOptions;
 use crate::laboratory::guards::GuardsOptions;
 use crate::laboratory::list::ListOptions;
+use crate::laboratory::loop_curve::LoopCurveOptions;
 use crate::laboratory::main_job::MainJobOptions;
 use crate::laboratory::readiness::ReadinessOptions;
 use crate::laboratory::recording::RecordingOptions;
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Guards(GuardsOptions),
     /// Measure what tiering policies take against the best fixed choice of tiers, from start to exit.
     Regret(RegretOptions),
+    /// Measure one call with one hot loop: how soon it runs in optimized code, and what was lost until then.
+    LoopCurve(LoopCurveOptions),
     /// Measure all mechanisms side by side: what each costs while nothing happens, and when something does.
     Thread(ThreadOptions),
     /// Run the experiments that a file describes, and append what they find to a file; continues what was ended.

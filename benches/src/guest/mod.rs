@@ -6,6 +6,7 @@ pub(crate) mod entry;
 pub(crate) mod host;
 pub(crate) mod load;
 mod native_stack;
+pub(crate) mod refused;
 pub(crate) mod schedule_file;
 pub(crate) mod session;
 pub(crate) mod step;

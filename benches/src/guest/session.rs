@@ -12,6 +12,7 @@ use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
 use super::load::Program;
 use super::native_stack;
+use super::refused::Refused;
 use super::step::{ReadOption, Step};
 use crate::error::Error;
 use crate::output;
@@ -70,6 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) code: CodeStatistics,
     /// What installing and releasing it took.
     pub(crate) code_times: CodeTimes,
+    /// What the compiler has refused.
+    pub(crate) refused: Refused,
     /// The most bytes of native stack used.
     pub(crate) native_stack_bytes: u64,
     /// The most bytes of interpreter frames.
@@ -120,6 +123,7 @@ impl Session<'_> {
             linked_exits: instance.linked_exits(),
             code: instance.code_statistics(),
             code_times: instance.code_times(),
+            refused: Refused::by(&instance),
             native_stack_bytes: native_stack::peak_bytes(),
             value_stack_bytes: thread.peak_value_stack_bytes(),
         };
@@ -162,7 +166,7 @@ fn globals(instance: &Instance) -> Vec<u64> {
 }
 
 /// Calls of a function that is there, with the right arguments, fail only by trapping.
-pub(super) fn trap_of<T>(called: Result<T, InvokeError>) -> Result<T, Trap> {
+pub(crate) fn trap_of<T>(called: Result<T, InvokeError>) -> Result<T, Trap> {
     called.map_err(|error| match error {
         InvokeError::Trap(trap) => trap,
         other => unreachable!("{other}"),

@@ -8,6 +8,7 @@
 //!   regret      what tiering policies take against the best fixed choice, from start to exit
 //!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
+//!   loop_curve  one call with one hot loop: how soon it runs in optimized code
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
 //!   compilation what each compiler takes, and what it makes
 //! ```
@@ -17,6 +18,7 @@ pub(crate) mod compilation;
 pub(crate) mod guards;
 mod kernels;
 pub(crate) mod list;
+pub(crate) mod loop_curve;
 pub(crate) mod main_job;
 pub(crate) mod measuring;
 pub(crate) mod readiness;

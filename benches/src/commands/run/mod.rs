@@ -148,6 +148,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let written = ending.take().write(&call, &outcome, &record);
     if !options.quiet {
         output::to_stderr(format_args!("{}", call.host.report(&call.program)));
+        output::to_stderr(format_args!("{}", outcome.refused.note().unwrap_or_default()));
     }
     call.host.check_replay()?;
     shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;

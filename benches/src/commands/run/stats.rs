@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::guest::call::Call;
+use crate::guest::refused::Refused;
 use crate::guest::session::Outcome;
 use crate::guest::trapped::{ShownFrame, backtrace};
 use crate::new_file::NewFile;
@@ -33,6 +34,7 @@ pub(crate) struct Stats {
     linked_exits: u64,
     code: CodeStatistics,
     code_times: CodeTimes,
+    refused: Refused,
     stack: StackStats,
 }
 
@@ -74,6 +76,7 @@ impl Stats {
             linked_exits: outcome.linked_exits,
             code: outcome.code,
             code_times: outcome.code_times,
+            refused: outcome.refused.clone(),
             stack: StackStats {
                 peak_bytes: native + value,
                 native_peak_bytes: native,

@@ -6,7 +6,11 @@
 //! ```
 //!
 //! Every function is compiled at its entry, and installed; points and liveness are known, as they are computed once for
-//! each function, whatever compiles it. Times are of the processor, the least of several rounds.
+//! each function, whatever compiles it. Times are of the processor, the least of several rounds. What comes before, from the
+//! bytes of the module on, is a [table](phases) of its own, beside what V8's [baseline compiler](liftoff) takes for all of it.
+
+mod liftoff;
+mod phases;
 
 use std::sync::Arc;
 
@@ -18,13 +22,16 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
-use crate::guest::load::Program;
+use crate::guest::load::{self, Program};
 use crate::guest::suite;
 use crate::laboratory::measuring::{Clock, Origin};
 use crate::output;
+use phases::Phases;
 
 const COMPILATION_EXAMPLES: &str = "\
-Compiles every function with each compiler: processor time and bytes for each instruction.
+Compiles every function with each compiler: processor time and bytes for each instruction. Then all that lies between the \
+bytes of the module and baseline code, phase by phase, beside what Liftoff takes for it, V8's baseline compiler, if `node` \
+is installed.
 
 Examples:
   osr-bench compilation                       all bundled programs
@@ -79,6 +86,10 @@ struct Report {
     /// Instructions of all bodies, terminators included.
     instructions: usize,
     compilers: Vec<Made>,
+    /// Of baseline code; none if the program is textual.
+    phases: Option<Phases>,
+    /// Processor time of the fastest of V8's compilations, in nanoseconds.
+    liftoff: Option<u64>,
 }
 
 /// What a compiler makes of a program.
@@ -101,15 +112,19 @@ pub(crate) fn run(options: &CompilationOptions) -> Result<(), Error> {
         [] => suite::all().into_iter().map(|bundled| Origin::Bundled(bundled.name)).collect(),
         names => names.iter().map(|name| Origin::named(name)).collect(),
     };
-    let programs = origins.iter().map(Origin::load).collect::<Result<Vec<_>, _>>()?;
-    let reports = programs.iter().map(|program| report(program, options)).collect::<Result<Vec<_>, _>>()?;
+    let report = |origin: &Origin| report(&origin.load()?, origin, options);
+    let reports = origins.iter().map(report).collect::<Result<Vec<_>, _>>()?;
     match options.json {
         true => output::json_to_stdout(&reports),
-        false => output::to_stdout(&format!("{}\n", table(&reports))),
+        false => output::to_stdout(&format!(
+            "{}\n\nFrom bytes to baseline code, ns/instruction:\n\n{}\n",
+            table(&reports),
+            phases_table(&reports)
+        )),
     }
 }
 
-fn report(program: &Program, options: &CompilationOptions) -> Result<Report, Error> {
+fn report(program: &Program, origin: &Origin, options: &CompilationOptions) -> Result<Report, Error> {
     let subjects = &SUBJECTS[..if options.baseline_only { 2 } else { 3 }];
     let functions: Vec<FunctionIndex> = defined_functions(&program.module).collect();
     let bodies = functions.iter().filter_map(|&function| program.module.function(function).body());
@@ -126,8 +141,53 @@ fn report(program: &Program, options: &CompilationOptions) -> Result<Report, Err
             }
         }
     }
+    let (mut phases, mut liftoff): (Option<Phases>, Option<u64>) = (None, None);
+    if let Some(bytes) = binary(program, origin)? {
+        for _ in 0..options.rounds {
+            let new = Phases::of(program, &bytes)?;
+            phases = Some(phases.map_or(new, |before| before.least(new)));
+            liftoff = [liftoff, liftoff::nanoseconds(&bytes)].into_iter().flatten().min();
+        }
+    }
     let program = program.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Report { program, functions: functions.len(), instructions, compilers })
+    Ok(Report { program, functions: functions.len(), instructions, compilers, phases, liftoff })
+}
+
+/// The bytes of `program`, if they are a binary module.
+fn binary(program: &Program, origin: &Origin) -> Result<Option<Vec<u8>>, Error> {
+    let bytes = match origin {
+        Origin::Bundled(name) => suite::bytes(name).to_vec(),
+        Origin::Kernel(_) => return Ok(None),
+        Origin::File(_) => load::read(&program.path)?,
+    };
+    Ok(Some(bytes).filter(|bytes| bytes.starts_with(b"\0asm")))
+}
+
+/// A table of what comes before and after compiling.
+fn phases_table(reports: &[Report]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    let head = ["program"].into_iter().chain(Phases::NAMES).chain(["Liftoff"]);
+    table.set_header(head.map(Cell::new));
+    let mut totals = (0, [0; 6], Some(0));
+    let mut row = |name: &str, instructions: usize, phases: [u64; 6], liftoff: Option<u64>| {
+        let of_each = |sum: u64| format!("{:.1}", sum as f64 / instructions.max(1) as f64);
+        let liftoff = liftoff.map_or("-".to_owned(), of_each);
+        let numbers = phases.map(of_each).into_iter().chain([liftoff]);
+        let cells = numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
+        table.add_row([Cell::new(name)].into_iter().chain(cells));
+    };
+    for report in reports {
+        let Some(phases) = report.phases else { continue };
+        row(&report.program, report.instructions, phases.all(), report.liftoff);
+        totals.0 += report.instructions;
+        totals.1.iter_mut().zip(phases.all()).for_each(|(total, phase)| *total += phase);
+        totals.2 = totals.2.zip(report.liftoff).map(|(total, liftoff)| total + liftoff);
+    }
+    if reports.len() > 1 {
+        row("all", totals.0, totals.1, totals.2);
+    }
+    table
 }
 
 fn compile(instance: &Arc<Instance>, functions: &[FunctionIndex], subject: Subject) -> Made {
