@@ -97,7 +97,11 @@ fn exit_codes_are_the_commands() {
         }
     }
     let done = osr_bench(&["run", &sort, "--", "abort"]);
-    assert_eq!((done.code, &*done.stderr), (1, "trap: unreachable in abort at p1\n"));
+    let lines: Vec<&str> = done.stderr.lines().collect();
+    assert_eq!((done.code, lines[0]), (1, "trap: unreachable in abort at p1"));
+    let backtrace = &lines[1..];
+    assert!(backtrace.iter().all(|line| line.starts_with("  #")), "{backtrace:?}");
+    assert!(backtrace.iter().any(|line| line.contains("_start at p1")), "{backtrace:?}");
 }
 
 #[test]

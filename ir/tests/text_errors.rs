@@ -33,7 +33,7 @@ fn characters_and_strings() {
 fn items() {
     check(
         "memory 1\nmemori 2",
-        "2:1: expected signature, memory, global, table, data, element, import, export, start, function, body, \
+        "2:1: expected signature, memory, global, table, tag, caught, data, element, import, export, start, function, body, \
          map or at, found `memori`",
     );
     check("memory 1\nmemory 1", "2:1: there is a second `memory`");

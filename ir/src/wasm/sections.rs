@@ -70,6 +70,8 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
         ValType::V128 => Ok(Type::V128),
         ValType::EXTERNREF => Ok(Type::Externref),
         ValType::EXNREF => Ok(Type::Exnref),
+        // It has no other value than null, which is one of `exnref`.
+        ValType::Ref(ty) if ty.is_nullable() && is_exception(ty.heap_type()) => Ok(Type::Exnref),
         ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
     }
 }
@@ -78,9 +80,15 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
 pub(super) fn null(ty: HeapType) -> Value {
     match ty {
         HeapType::EXTERN => Value::Externref(0),
-        HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn } => Value::NullExnref,
+        ty if is_exception(ty) => Value::NullExnref,
         _ => Value::NullFuncref,
     }
+}
+
+/// Whether references to `ty` are to exceptions, or to none.
+fn is_exception(ty: HeapType) -> bool {
+    use AbstractHeapType::{Exn, NoExn};
+    matches!(ty, HeapType::Abstract { shared: false, ty: Exn | NoExn })
 }
 
 #[derive(Default)]

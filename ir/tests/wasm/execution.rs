@@ -147,3 +147,15 @@ fn traps_have_their_kinds() {
     assert_eq!(call(7, 0), Err(TrapKind::IntegerDivideByZero));
     assert_eq!(call(i32::MIN, -1), Err(TrapKind::IntegerOverflow));
 }
+
+#[test]
+fn a_reference_to_no_exception_is_the_null_of_those_to_exceptions() {
+    let module = crate::import(
+        r#"(module (func (export "f") (result i32) (local nullexnref)
+            (local.set 0 (ref.null noexn))
+            (ref.is_null (local.get 0))))"#,
+    );
+    let Some(ExportItem::Function(function)) = module.export("f") else { panic!() };
+    let mut instance = Instance::new(&module).expect("instantiation");
+    assert_eq!(instance.call(function, vec![]), Ok(vec![1]));
+}

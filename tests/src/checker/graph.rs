@@ -163,11 +163,18 @@ impl<'b> Graph<'b> {
         self.instruction(node).is_some_and(Instruction::is_call)
     }
 
+    /// The point at which code leaves that begins at the tail call at `node`, if it is one: the one before it.
+    fn left_at(&self, node: Node) -> Option<Point> {
+        let (block, index) = self.places[node];
+        let is_tail_call = self.instruction(node).is_none() && self.terminator(node).is_tail_call();
+        is_tail_call.then(|| self.points.at(Block::new(block), index - 1)).flatten()
+    }
+
     /// The points at which code that comes to `at` may be seen before it does anything else: that of the
     /// poll, if it is the start of a loop header, and that of the call, if it is one.
     pub(super) fn seen_at(&self, at: Start) -> impl Iterator<Item = Point> + use<> {
         let header = self.header(at.node).filter(|_| at.polls);
-        header.into_iter().chain(self.after_call(at.node))
+        header.into_iter().chain(self.after_call(at.node)).chain(self.left_at(at.node))
     }
 
     /// What compiled code that continues from `start` may be seen at next: polls are seen or not, calls
