@@ -105,16 +105,16 @@ impl BodySource for SourceModule {
     }
 
     /// Beside the locals there is at most one register for each height of the operand stack and type. An operator may use
-    /// some more heights before it is done. And what makes the stack higher takes two bytes; so do constructs, which may need
-    /// registers of their own.
+    /// some more heights before it is done. And what makes the stack higher takes two bytes. What catches has three registers
+    /// for that, and one for each `catch` whose exception is thrown once more, which takes four bytes.
     fn register_bound(&self, function: FunctionIndex) -> usize {
         let range = self.range(function);
         let bytes = (range.end - range.start) as usize;
         let height = self.heights[function.index() - self.imported] as usize;
         let heights = (height + 2 * self.most_results).min(bytes / 2 * self.most_results);
-        let constructs = if self.declarations.caught.is_some() { bytes } else { 0 };
+        let exceptions = if self.declarations.caught.is_some() { 3 + bytes / 4 } else { 0 };
         let signature = self.declarations.signature(self.declarations.signature_of(function));
-        signature.parameters.len() + self.declared_locals(function) + Type::ALL.len() * heights + constructs
+        signature.parameters.len() + self.declared_locals(function) + Type::ALL.len() * heights + exceptions
     }
 
     fn declarations(&self) -> &Declarations {
