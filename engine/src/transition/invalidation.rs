@@ -59,9 +59,11 @@ impl Thread {
     /// As [`Self::invalidate_active`], for another reason than that the host asks.
     pub(crate) fn invalidate_active_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
-        let mechanism = self.instance().settings().mechanism;
+        let instance = self.instance();
+        let mechanism = instance.settings().mechanism;
         let is_dense = mechanism.hijacks() && mechanism.density == HijackDensity::EveryFrame;
-        if is_dense && self.hijacked_slots() == 0 {
+        // An observer may walk the stack when it is told of a retirement, which it cannot amid a hijack.
+        if is_dense && self.hijacked_slots() == 0 && instance.observer().is_none() {
             return self.replacing(Replacement::Invalidation, cause, || self.invalidate_met(cause));
         }
         let versions = self.active_versions()?;
