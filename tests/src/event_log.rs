@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use osr_engine::{
     CodeVersion, Event, FrameState, Observation, Observer, Place, Replacement, Tier, Trap, VersionKey,
 };
-use osr_ir::{FunctionIndex, Module, Point};
+use osr_ir::{Body, FunctionIndex, Module, Point};
 
 use crate::case::print_word;
 
@@ -101,7 +101,13 @@ impl Log {
                     (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
                 let tiers = format!("{} to {}", from.name(), to.name());
                 let by_guard = place == Place::Guard;
-                let slot = if by_guard { "by a guard,".to_owned() } else { self.forget(slot) };
+                let leaves =
+                    || body(module, state.function).has_tail_calls() && !self.slots.contains_key(&slot);
+                let slot = match by_guard {
+                    true => "by a guard,".to_owned(),
+                    false if leaves() => "for a tail call,".to_owned(),
+                    false => self.forget(slot),
+                };
                 let values = values(module, &state);
                 let point = point(version.function, (state.function, state.point));
                 format!("landed {slot} {} {point}, {tiers}{values}", of(version))
@@ -160,9 +166,13 @@ fn failure<T>(outcome: Result<T, &Trap>) -> String {
     outcome.err().map_or(String::new(), |trap| format!(", {trap}"))
 }
 
+fn body(module: &Module, function: FunctionIndex) -> &Body {
+    module.function(function).body().expect("frames are of defined functions")
+}
+
 /// The live registers of `state` with their values.
 fn values(module: &Module, state: &FrameState<'_>) -> String {
-    let body = module.function(state.function).body().expect("frames are of defined functions");
+    let body = body(module, state.function);
     let value = |(register, word)| format!(", {register} = {}", print_word(body.ty(register), word));
     state.values().map(value).collect()
 }
