@@ -47,6 +47,7 @@
 //!         exits_are_linked: false,
 //!         guards_fail: false,
 //!         shows_arrivals: false,
+//!         lists_stores: false,
 //!         frame_limit: 1 << 16,
 //!     },
 //!     profile: None,

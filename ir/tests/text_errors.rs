@@ -45,7 +45,7 @@ fn items() {
     check("data d0 declared \"\"", "1:9: expected `at` or `passive`, found `declared`");
     check("element e0 at 0 []", "1:12: expected a table, `passive` or `declared`, found `at`");
     check("element e0 t0 \"at\" []", "1:15: expected `at`, found a string");
-    check("export \"f\" start", "1:12: expected function, global, table or memory, found `start`");
+    check("export \"f\" start", "1:12: expected function, global, table, memory or tag, found `start`");
     check("import f (i33) = \"\" \"\"", "1:11: expected a type, found `i33`");
     check("import f (i32", "1:14: expected `)`, found the end of the file");
 }

@@ -3,7 +3,7 @@
 use osr_engine::{
     CodeRelease, CodeStatistics, Delegates, Instance, Moves, Schedule, Settings, Transitions, VersionState,
 };
-use osr_ir::{Module, Value};
+use osr_ir::{Body, Module, Value};
 
 use crate::Program;
 use crate::configuration::{describe, start_with};
@@ -59,6 +59,12 @@ impl Run {
             schedule: thread.schedule(),
         }
     }
+}
+
+/// Whether some frame of the program may leave its code for a tail call.
+pub fn has_tail_calls(module: &Module) -> bool {
+    let mut bodies = module.functions.iter().filter_map(|function| function.body());
+    bodies.any(Body::has_tail_calls)
 }
 
 /// The call of a C program with its small arguments.

@@ -83,7 +83,7 @@ fn text(listed: &Listed) -> String {
     format!(
         "Mechanisms, for --mechanism: a name, AXIS=VALUE,.., or a name with changes.\n\n{mechanisms}\n\nAxes, and in how \
          many valid combinations each value is.\n\n{axes}\n\nExperiments, for `osr-bench thread EXPERIMENT`.\n\n\
-         {experiments}\n\nExperiments of their own: `osr-bench steady`, `readiness`, `recording`, `compilation`,\n\
-         `regret`, `loop-curve`, `guards`. Each says what it measures with `--help`.\n"
+         {experiments}\n\nExperiments of their own: `osr-bench steady`, `readiness`, `recording`,\n\
+         `compilation`, `regret`, `loop-curve`, `guards`. Each says what it measures with\n`--help`.\n"
     )
 }
