@@ -43,7 +43,7 @@ Examples:
   osr-bench regret richards --size bench --rounds 10
   osr-bench regret my.wasm --invoke run --argument 1000 --json
   osr-bench regret --command 'tool.wasm --dir data::/data -- --fast /data/input' --command 'other.wasm -- -x'
-  osr-bench regret my.wasm --invoke _start --peer 'v8=node benches/peers/run.mjs {}'
+  osr-bench regret my.wasm other.wasm --peer 'v8=node benches/peers/run.mjs {}'
   osr-bench regret --clock cpu                     on a machine that is not quiet: processor time of all threads
 
 Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
