@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use osr_engine::{
     ActiveFrames, CodeRelease, CodeVersion, CompiledTier, Delegates, DeoptReason, EntryPoint, Event,
     FailingGuards, Imports, Instance, InstantiationError, Land, Mechanism, Observation, Observer, Preset,
-    Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
+    RebuildTime, Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, FunctionIndex, Module, Position, Value};
 use osr_tests::guest::parse;
@@ -470,24 +470,27 @@ fn frames_of_code_whose_guard_is_given_up_are_replaced() {
           r2 = i32.const 5
           return r2
         }";
-    let settings = Settings {
-        guard_failures: 1,
-        tiers: Tiers::Optimized,
-        threshold: Some(0),
-        checked: true,
-        ..Settings::default()
-    };
-    let instance = Instance::new(settings, parse(DEEP), &Imports::new()).expect("an instance");
-    let thread = Thread::new(&instance).expect("a thread");
-    let down = || thread.invoke("down", &[Value::I32(100)]).expect("it returns");
-    assert_eq!(down(), [5 + 100 * 101 / 2]);
-    let transitions = thread.transitions();
-    assert_eq!((transitions.failed_guards, transitions.hijacked_frames), (1, 100));
-    assert_eq!(
-        (down(), thread.transitions().failed_guards),
-        (vec![5 + 100 * 101 / 2], 1),
-        "it is a branch now"
-    );
+    for rebuild in RebuildTime::ALL.iter().copied() {
+        let settings = Settings {
+            mechanism: Mechanism { rebuild, ..Mechanism::DEFAULT },
+            guard_failures: 1,
+            tiers: Tiers::Optimized,
+            threshold: Some(0),
+            checked: true,
+            ..Settings::default()
+        };
+        let instance = Instance::new(settings, parse(DEEP), &Imports::new()).expect("an instance");
+        let thread = Thread::new(&instance).expect("a thread");
+        let down = || thread.invoke("down", &[Value::I32(100)]).expect("it returns");
+        assert_eq!(down(), [5 + 100 * 101 / 2], "{rebuild:?}");
+        let transitions = thread.transitions();
+        assert_eq!((transitions.failed_guards, transitions.hijacked_frames), (1, 100));
+        assert_eq!(
+            (down(), thread.transitions().failed_guards),
+            (vec![5 + 100 * 101 / 2], 1),
+            "it is a branch now"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl Thread {
     }
 
     /// The slot that the compiled frame's call of the runtime returns through.
-    fn exit_slot(&self) -> ReturnSlot {
+    pub(crate) fn exit_slot(&self) -> ReturnSlot {
         // SAFETY: the thread is in the runtime, so the exit is valid.
         ReturnSlot::new(unsafe { (*self.context()).exit_slot })
     }

@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicU64;
 use osr_compiler::frame_map::VirtualActivation;
 use osr_ir::{GlobalIndex, Redefinition};
 use osr_stackwalk::{DwarfWalker, StackBounds};
-use osr_stubs::{Context, Hooks, LandingRegisters, x86_64 as stubs};
+use osr_stubs::{CalleeSaved, Context, Hooks, LandingRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
@@ -75,6 +75,7 @@ pub struct Thread {
     /// Slots that lead into landing tables, and so have no record.
     table_landings: Cell<usize>,
     rebuilt: RefCell<Rebuilt>,
+    exit_registers: Cell<Option<CalleeSaved>>,
     reclaim: Reclaim,
     dwarf_walker: RefCell<Option<DwarfWalker>>,
     landed: Cell<Option<Landed>>,
@@ -179,6 +180,7 @@ impl Thread {
             ledger: RefCell::new(Ledger::new(bounds.high)),
             table_landings: Cell::new(0),
             rebuilt: RefCell::default(),
+            exit_registers: Cell::default(),
             reclaim: Reclaim::new(&settings.mechanism),
             dwarf_walker: RefCell::default(),
             landed: Cell::new(None),
@@ -242,6 +244,12 @@ impl Thread {
     /// The states of hijacked frames that are rebuilt already.
     pub(crate) fn rebuilt(&self) -> &RefCell<Rebuilt> {
         &self.rebuilt
+    }
+
+    /// The registers that the innermost compiled frame expects, where the one further in is popped by a landing: the native
+    /// stack does not have them.
+    pub(crate) fn exit_registers(&self) -> &Cell<Option<CalleeSaved>> {
+        &self.exit_registers
     }
 
     /// The retired code that waits to be freed.

@@ -63,7 +63,9 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
     let (retired, cause) = give_up(thread, version, number);
     let code = land_frame(thread, record, registers);
     thread.set_exit(ReturnSlot::new(registers.stack_pointer), registers.callee_saved.rbp);
+    thread.exit_registers().set(Some(registers.callee_saved));
     thread.replace_retired(&retired, cause).expect("a stack of compiled frames can be walked");
+    thread.exit_registers().take();
     code
 }
 

@@ -10,6 +10,8 @@
 //! them for themselves. At a landing these have returned, and the machine has the values. Here they are found outwards
 //! from where this code is: each frame on the way says where it keeps its caller's registers.
 //!
+//! A frame that has left at a guard is popped already: the landing has the registers of the frame behind it.
+//!
 //! What a call returns is not known before it does: the landing adds it. And a frame that is stopped at a poll where its
 //! state is [stored when it is left](super::poll_exit) is rebuilt when it lands.
 
@@ -44,6 +46,11 @@ impl Thread {
         let mut rows = PcCache::new(None);
         let mut block = StateBlock::default();
         let (mut slots, mut segment) = (slots.iter().peekable(), None);
+        if let Some(known) = self.exit_registers().take() {
+            registers.callee_saved = known;
+            next = (self.exit_slot(), ReturnPc::new(osr_stubs::x86_64::entry_return()));
+            segment = Some(0);
+        }
         let mut walk = self.walk(&pcs);
         while slots.peek().is_some()
             && let Some(frame) = walk.next_frame()?
