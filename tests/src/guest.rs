@@ -3,9 +3,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use osr_engine::{Delegates, Hijacked, HostCall, Imports, Instance, Settings, Thread, Tiers};
+use osr_engine::{Delegates, Hijacked, HostCall, Imports, Instance, Land, Settings, Stress, Thread, Tiers};
 use osr_ir::{FunctionIndex, Module, Signature};
 
+use crate::configuration::Configuration;
 use crate::host::imports;
 
 /// The module that `text` spells: WebAssembly if it begins with `(module`, otherwise our own form.
@@ -28,6 +29,20 @@ pub fn eager() -> Settings {
 /// The interpreter alone: the definition of correct.
 pub fn interpreted() -> Settings {
     Settings { tiers: Tiers::Interpreter, ..eager() }
+}
+
+/// Each tier alone, and all with frames that land anywhere, of versions that are invalidated every so many safepoints.
+pub fn in_each_tier(every: u64) -> Vec<Settings> {
+    let alone = [interpreted(), Settings { tiers: Tiers::Baseline, ..eager() }, eager()];
+    let stressed = (1..4).map(|seed| Settings {
+        tiers: Tiers::Auto,
+        threshold: Some(2),
+        optimize_threshold: Some(3),
+        stress: Stress::invalidate(every).landing(Land::Random(seed)),
+        inlining: (seed == 3).then_some(Configuration::MUCH),
+        ..eager()
+    });
+    alone.into_iter().chain(stressed).collect()
 }
 
 /// The usual imports, and `env.act: () -> ()`.

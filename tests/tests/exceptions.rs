@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use osr_engine::{
-    Exception, HostError, Imports, Instance, InstantiationError, InvokeError, Land, Mechanism, PRESETS,
-    Settings, Store, Stress, Tag, Thread, Tiers, Trap,
+    Exception, HostError, Imports, Instance, InstantiationError, InvokeError, Mechanism, PRESETS, Settings,
+    Store, Stress, Tag, Thread, Tiers, Trap,
 };
 use osr_ir::{Signature, TrapKind, Type, Value};
-use osr_tests::guest::{acting, eager, interpreted, parse, start};
-use osr_tests::{Configuration, cases, observe};
+use osr_tests::guest::{acting, eager, in_each_tier, interpreted, parse, start};
+use osr_tests::{cases, observe};
 
 /// The trap that `outcome` is.
 fn trap(outcome: Result<Vec<u64>, InvokeError>) -> Trap {
@@ -17,20 +17,6 @@ fn trap(outcome: Result<Vec<u64>, InvokeError>) -> Trap {
         Err(InvokeError::Trap(trap)) => trap,
         other => panic!("{other:?} instead of a trap"),
     }
-}
-
-/// Each tier alone, and all with frames that land anywhere.
-fn settings() -> Vec<Settings> {
-    let alone = [interpreted(), Settings { tiers: Tiers::Baseline, ..eager() }, eager()];
-    let stressed = (1..4).map(|seed| Settings {
-        tiers: Tiers::Auto,
-        threshold: Some(2),
-        optimize_threshold: Some(3),
-        stress: Stress::invalidate(1).landing(Land::Random(seed)),
-        inlining: (seed == 3).then_some(Configuration::MUCH),
-        ..eager()
-    });
-    alone.into_iter().chain(stressed).collect()
 }
 
 /// `dive` throws at the bottom of the stack, when the host has done something to it; `run` catches.
@@ -54,7 +40,7 @@ const DEEP: &str = r#"(module
 #[test]
 fn an_exception_passes_hijacked_frames() {
     const DEPTH: i32 = 500;
-    for settings in settings() {
+    for settings in in_each_tier(1) {
         for hijacks in [false, true] {
             let act = move |call: &osr_engine::HostCall<'_>| {
                 if hijacks && call.thread().instance().settings().tiers != Tiers::Interpreter {
@@ -128,7 +114,7 @@ fn the_host_throws_and_sees_exceptions() {
         assert_eq!((exception.tag(), exception.words()[0]), (&tag, 2 * arguments[0]));
         Err(HostError::Trap(thrown))
     });
-    for settings in settings() {
+    for settings in in_each_tier(1) {
         let instance = Instance::new(settings.clone(), parse(GUEST), &imports).expect("an instance");
         let thread = Thread::new(&instance).expect("a thread");
         for x in 1..6 {
@@ -173,7 +159,7 @@ fn exceptions_pass_from_instance_to_instance() {
     let catches = CATCHES
         .replace("      (tag $other (param i64))\n", "")
         .replace("      (func (export", "      (tag $other (param i64))\n      (func (export");
-    for settings in settings() {
+    for settings in in_each_tier(1) {
         let (store, mut imports) = (Store::new(), Imports::new());
         let instance = |text, imports: &Imports| {
             store.instantiate(settings.clone(), parse(text), imports).expect("an instance")
@@ -231,7 +217,7 @@ fn instances_are_usable_after_uncaught_exceptions() {
           (try_table (catch $t $caught) (call $throw (local.get 0)))
           (call $throw (local.get 1))
           (i32.const 0))))"#;
-    for settings in settings() {
+    for settings in in_each_tier(1) {
         let (instance, thread) = start(GUEST, &settings, &Imports::new());
         for _ in 0..4 {
             let call = |a, b| thread.invoke("f", &[Value::I32(a), Value::I32(b)]);

@@ -4,22 +4,8 @@
 use osr_engine::{Imports, Land, Mechanism, PRESETS, Settings, Store, Stress, Thread, Tiers};
 use osr_ir::{TrapKind, Value};
 use osr_tests::configuration::on_large_stack;
-use osr_tests::guest::{acting, eager, interpreted, parse, start};
-use osr_tests::{Configuration, cases, observe};
-
-/// Each tier alone, and all with frames that land anywhere.
-fn settings() -> Vec<Settings> {
-    let alone = [interpreted(), Settings { tiers: Tiers::Baseline, ..eager() }, eager()];
-    let stressed = (1..4).map(|seed| Settings {
-        tiers: Tiers::Auto,
-        threshold: Some(2),
-        optimize_threshold: Some(3),
-        stress: Stress::invalidate(101).landing(Land::Random(seed)),
-        inlining: (seed == 3).then_some(Configuration::MUCH),
-        ..eager()
-    });
-    alone.into_iter().chain(stressed).collect()
-}
+use osr_tests::guest::{acting, eager, in_each_tier, interpreted, parse, start};
+use osr_tests::{cases, observe};
 
 /// `even` and `odd` call one another through a table and by name; `held` waits for them with a value of its own.
 const PARITY: &str = r#"(module
@@ -47,7 +33,7 @@ const PARITY: &str = r#"(module
 #[test]
 fn stacks_do_not_grow() {
     const CALLS: i32 = 100_000;
-    for settings in settings() {
+    for settings in in_each_tier(101) {
         let settings = Settings { value_stack_bytes: 64 << 10, ..settings };
         let outcome = on_large_stack(1 << 20, || {
             let (_, thread) = start(PARITY, &settings, &acting(|_| ()));
@@ -64,7 +50,7 @@ fn stacks_do_not_grow() {
 /// The host replaces everything where the chain of tail calls ends, and where its frames wait.
 #[test]
 fn hijacked_frames_make_tail_calls() {
-    for settings in settings().into_iter().skip(1) {
+    for settings in in_each_tier(101).into_iter().skip(1) {
         let act = |call: &osr_engine::HostCall<'_>| {
             call.thread().invalidate_active().expect("a walk");
         };
@@ -119,7 +105,7 @@ fn tail_calls_reach_other_instances() {
         (call $named (local.get 0)) (local.set $n) (local.set $a)
         (call $indirect (local.get 0)) (local.set $n (i64.add (local.get $n))) (local.set $a (i32.add (local.get $a)))
         (i64.add (local.get $n) (i64.extend_i32_u (local.get $a)))))"#;
-    for settings in settings() {
+    for settings in in_each_tier(101) {
         let (store, mut imports) = (Store::new(), Imports::new());
         let called =
             store.instantiate(settings.clone(), parse(CALLED), &Imports::new()).expect("an instance");
