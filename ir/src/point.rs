@@ -333,18 +333,26 @@ fn order(body: &Body, sequence: &[Block]) -> Box<[u32]> {
 
 /// The blocks that the entry reaches, each before its successors except along back-edges.
 pub fn reverse_postorder(body: &Body) -> Vec<Block> {
-    let successors = |block: Block| body.block(block).terminator.successor_count();
+    reverse_postorder_by(body.blocks.len(), |block| &body.block(block).terminator)
+}
+
+/// The same of so many `blocks`, each of which has this terminator.
+pub(crate) fn reverse_postorder_by<'t>(
+    blocks: usize,
+    terminator: impl Fn(Block) -> &'t Terminator,
+) -> Vec<Block> {
+    let successors = |block: Block| terminator(block).successor_count();
     let entry = Block::new(Body::ENTRY);
-    let mut seen = vec![false; body.blocks.len()];
+    let mut seen = vec![false; blocks];
     seen[entry.index()] = true;
-    let mut postorder = Vec::with_capacity(body.blocks.len());
+    let mut postorder = Vec::with_capacity(blocks);
     // Each with how many of its successors are still to be visited; the last ones come first.
     let mut stack = vec![(entry, successors(entry))];
     while let Some((block, rest)) = stack.last_mut() {
         match rest.checked_sub(1) {
             Some(left) => {
                 *rest = left;
-                let next = body.block(*block).terminator.successor(left);
+                let next = terminator(*block).successor(left);
                 if !std::mem::replace(&mut seen[next.index()], true) {
                     stack.push((next, successors(next)));
                 }

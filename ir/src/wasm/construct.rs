@@ -9,31 +9,48 @@ use wasmparser::{BlockType, Operator};
 use super::control::{Frame, FrameKind, FrameType};
 use super::error::ImportError;
 use super::function::Translator;
+use super::locals::Assignments;
 use super::operands::Operand;
 use super::sections::value_type;
 use crate::body::{Instruction, Terminator};
 use crate::index::Block;
 
 impl Translator<'_> {
-    /// Follows the nesting; says whether `operator` is one of it.
-    pub(super) fn construct(&mut self, operator: &Operator<'_>, offset: u64) -> Result<bool, ImportError> {
+    /// `block`.
+    pub(super) fn block(&mut self, ty: BlockType) -> Result<(), ImportError> {
+        self.construct_of(ty, Self::begin_block)
+    }
+
+    /// `loop`.
+    pub(super) fn loops(&mut self, ty: BlockType) -> Result<(), ImportError> {
+        self.construct_of(ty, Self::begin_loop)
+    }
+
+    /// `if`.
+    pub(super) fn ifs(&mut self, ty: BlockType) -> Result<(), ImportError> {
+        self.construct_of(ty, Self::begin_if)
+    }
+
+    fn construct_of(
+        &mut self,
+        ty: BlockType,
+        begin: impl FnOnce(&mut Self, FrameType),
+    ) -> Result<(), ImportError> {
+        if self.control.is_reachable {
+            begin(self, self.frame_type(ty)?);
+        } else {
+            self.control.skip();
+        }
+        Ok(())
+    }
+
+    /// Follows the nesting of other constructs; says whether `operator` is of one.
+    pub(super) fn construct(&mut self, operator: &Operator<'_>) -> Result<bool, ImportError> {
         match *operator {
-            Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::If { .. }
-            | Operator::TryTable { .. }
-            | Operator::Try { .. }
-                if !self.control.is_reachable =>
-            {
-                self.control.skip();
-            }
-            Operator::Block { blockty } => self.begin_block(self.frame_type(blockty, offset)?, offset),
-            Operator::Loop { blockty } => self.begin_loop(self.frame_type(blockty, offset)?, offset),
-            Operator::If { blockty } => self.begin_if(self.frame_type(blockty, offset)?, offset),
             Operator::TryTable { ref try_table } => {
-                self.begin_try_table(try_table, self.frame_type(try_table.ty, offset)?, offset);
+                self.construct_of(try_table.ty, |this, ty| this.begin_try_table(try_table, ty))?;
             }
-            Operator::Try { blockty } => self.begin_try(self.frame_type(blockty, offset)?, offset),
+            Operator::Try { blockty } => self.construct_of(blockty, Self::begin_try)?,
             Operator::Catch { tag_index } => {
                 if !self.control.is_skipped(false) {
                     self.begin_catch(Some(tag_index));
@@ -54,35 +71,30 @@ impl Translator<'_> {
                     self.begin_else();
                 }
             }
-            Operator::End => {
-                if !self.control.is_skipped(true) {
-                    self.end();
-                }
-            }
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    fn frame_type(&self, ty: BlockType, offset: u64) -> Result<FrameType, ImportError> {
+    fn frame_type(&self, ty: BlockType) -> Result<FrameType, ImportError> {
         Ok(match ty {
             BlockType::Empty => FrameType::Result(None),
-            BlockType::Type(ty) => FrameType::Result(Some(value_type(ty, offset)?)),
+            BlockType::Type(ty) => FrameType::Result(Some(value_type(ty, self.offset)?)),
             BlockType::FuncType(index) => FrameType::Signature(self.types[index as usize]),
         })
     }
 
-    fn begin_block(&mut self, ty: FrameType, offset: u64) {
+    fn begin_block(&mut self, ty: FrameType) {
         let base = self.base_below(ty);
-        self.save_assigned(base, offset);
+        self.save_assigned(base);
         let label = self.code.block();
         self.control.push(Frame { kind: FrameKind::Block, ty, base, label, is_label_used: false });
     }
 
     /// Control meets at the start of a loop, so its parameters have to be in their slots.
-    fn begin_loop(&mut self, ty: FrameType, offset: u64) {
+    fn begin_loop(&mut self, ty: FrameType) {
         let base = self.base_below(ty);
-        self.save_assigned(base, offset);
+        self.save_assigned(base);
         let parameters = ty.parameters(self.module);
         let moves = self.moves(base, parameters.len());
         moves.into_iter().for_each(|instruction| self.code.emit(instruction));
@@ -94,10 +106,10 @@ impl Translator<'_> {
         self.control.push(Frame { kind: FrameKind::Loop, ty, base, label, is_label_used: false });
     }
 
-    fn begin_if(&mut self, ty: FrameType, offset: u64) {
+    fn begin_if(&mut self, ty: FrameType) {
         let condition = self.pop_condition();
         let base = self.base_below(ty);
-        self.save_assigned(base, offset);
+        self.save_assigned(base);
         let [then, otherwise, label] = std::array::from_fn(|_| self.code.block());
         self.code.terminate(condition.branch(then, otherwise));
         self.code.start(then);
@@ -115,7 +127,11 @@ impl Translator<'_> {
         self.control.push(frame);
     }
 
-    fn end(&mut self) {
+    /// `end`.
+    pub(super) fn end(&mut self) {
+        if self.control.is_skipped(true) {
+            return;
+        }
         let mut frame = self.control.pop();
         match std::mem::replace(&mut frame.kind, FrameKind::Block) {
             FrameKind::Function => return self.end_function(frame),
@@ -177,9 +193,17 @@ impl Translator<'_> {
         self.operands.height() - ty.parameters(self.module).len()
     }
 
-    /// Saves the entries below `base` whose local the construct at `offset` assigns.
-    pub(super) fn save_assigned(&mut self, base: usize, offset: u64) {
-        let copies = self.operands.settle(base, |local| self.assignments.within(offset, local));
-        copies.into_iter().for_each(|(dst, src)| self.code.emit(Instruction::Copy { dst, src }));
+    /// Saves the entries below `base` whose local the construct assigns that begins here.
+    pub(super) fn save_assigned(&mut self, base: usize) {
+        if !self.operands.is_pending_below(base) {
+            return;
+        }
+        let assignments = self.assignments.get_or_insert_with(|| Assignments::of(&self.source));
+        let (offset, code) = (self.offset, &mut self.code);
+        self.operands.settle(
+            base,
+            |local| assignments.within(offset, local),
+            |dst, src| code.emit(Instruction::Copy { dst, src }),
+        );
     }
 }

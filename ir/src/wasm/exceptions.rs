@@ -19,6 +19,7 @@ use wasmparser::{Catch, TryTable};
 use super::code::Code;
 use super::control::{Frame, FrameKind, FrameType};
 use super::function::Translator;
+use super::locals::Assignments;
 use crate::body::{Instruction, Terminator};
 use crate::index::{Block, Register, TagIndex};
 use crate::operation::BinaryOp;
@@ -129,9 +130,9 @@ impl Translator<'_> {
     }
 
     /// `try_table`.
-    pub(super) fn begin_try_table(&mut self, table: &TryTable, ty: FrameType, offset: u64) {
+    pub(super) fn begin_try_table(&mut self, table: &TryTable, ty: FrameType) {
         let base = self.base_below(ty);
-        self.save_assigned(base, offset);
+        self.save_assigned(base);
         let parameters = self.operands.above(base).to_vec();
         self.operands.truncate(base);
         let mut dispatch = self.outer_dispatch(0);
@@ -176,11 +177,11 @@ impl Translator<'_> {
     }
 
     /// `try`.
-    pub(super) fn begin_try(&mut self, ty: FrameType, offset: u64) {
+    pub(super) fn begin_try(&mut self, ty: FrameType) {
         let base = self.base_below(ty);
-        self.save_assigned(base, offset);
+        self.save_assigned(base);
         let dispatch = self.code.block();
-        let kind = FrameKind::Try { handler: self.handler(dispatch), dispatch, legacy: Some(offset) };
+        let kind = FrameKind::Try { handler: self.handler(dispatch), dispatch, legacy: Some(self.offset) };
         let label = self.code.block();
         self.control.push(Frame { kind, ty, base, label, is_label_used: false });
     }
@@ -205,7 +206,8 @@ impl Translator<'_> {
             self.push_values(tag, Code::emit);
             next = Some(other);
         }
-        let exception = self.assignments.is_rethrown(start).then(|| self.operands.add_register(Type::Exnref));
+        let assignments = self.assignments.get_or_insert_with(|| Assignments::of(&self.source));
+        let exception = assignments.is_rethrown(start).then(|| self.operands.add_register(Type::Exnref));
         if let Some(dst) = exception {
             self.code.emit(Instruction::CaughtRef { dst });
         }

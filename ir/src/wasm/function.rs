@@ -12,9 +12,7 @@ use super::control::{Control, Frame, FrameKind, FrameType};
 use super::error::{Feature, ImportError};
 use super::exceptions::Dispatch;
 use super::locals::{self, Assignments};
-use super::offsets::Offsets;
 use super::operands::{Operand, Operands};
-use super::operators::{Computation, computation};
 use super::sections::null;
 use super::source::SourceModule;
 use crate::body::{Body, Instruction, Terminator};
@@ -22,17 +20,17 @@ use crate::declarations::Declarations;
 use crate::index::{
     DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
 };
-use crate::operation::UnaryOp;
+use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::value::{Type, Value};
 
-/// Translates the body of `function`. Returns, beside it, `offsets` with where each instruction comes from.
+/// Translates the body of `function`. Returns, beside it, where its instructions and terminators come from, by block, if that
+/// is wanted.
 pub(super) fn translate(
     source: &SourceModule,
     function: FunctionIndex,
-    offsets: Offsets,
-) -> Result<(Body, Offsets), ImportError> {
-    let code = source.code(function);
-    Translator::new(source, function, &code, offsets)?.body(&code)
+    wants_offsets: bool,
+) -> Result<(Body, Vec<Vec<u32>>), ImportError> {
+    Translator::new(source, function, wants_offsets)?.body()
 }
 
 /// A function being translated.
@@ -42,7 +40,12 @@ pub(super) struct Translator<'m> {
     pub(super) code: Code,
     pub(super) operands: Operands,
     pub(super) control: Control,
-    pub(super) assignments: Assignments,
+    /// Made when they are asked for.
+    pub(super) assignments: Option<Assignments>,
+    /// The source of the body.
+    pub(super) source: FunctionBody<'m>,
+    /// Where the operator is that is being translated.
+    pub(super) offset: u64,
     /// Types of the locals; local *n* is register *n*.
     locals: Vec<Type>,
     parameters: usize,
@@ -54,15 +57,14 @@ impl<'m> Translator<'m> {
     fn new(
         source: &'m SourceModule,
         function: FunctionIndex,
-        body: &FunctionBody<'_>,
-        offsets: Offsets,
+        wants_offsets: bool,
     ) -> Result<Translator<'m>, ImportError> {
-        let module = &source.declarations;
+        let (module, body) = (&source.declarations, source.code(function));
         let signature = module.signature_of(function);
         let mut locals = module.signature(signature).parameters.clone();
         let parameters = locals.len();
-        locals::declared(body, &mut locals)?;
-        let mut code = Code::new(offsets);
+        locals::declared(&body, &mut locals)?;
+        let mut code = Code::new(wants_offsets);
         let frame = Frame {
             kind: FrameKind::Function,
             ty: FrameType::Signature(signature),
@@ -76,40 +78,32 @@ impl<'m> Translator<'m> {
             code,
             operands: Operands::new(locals.clone()),
             control: Control::new(frame),
-            assignments: Assignments::of(body)?,
+            assignments: None,
+            source: body,
+            offset: 0,
             locals,
             parameters,
             dispatch: None,
         })
     }
 
-    fn body(mut self, body: &FunctionBody<'_>) -> Result<(Body, Offsets), ImportError> {
-        let mut reader = body.get_operators_reader()?;
+    fn body(mut self) -> Result<(Body, Vec<Vec<u32>>), ImportError> {
+        let mut reader = self.source.get_operators_reader()?;
         while !reader.eof() {
-            let (operator, offset) = reader.read_with_offset()?;
-            self.code.at(offset);
-            self.operator(&operator, offset)?;
+            self.offset = reader.original_position();
+            self.code.at(self.offset);
+            reader.visit_operator(&mut self)??;
         }
-        let registers = self.operands.into_registers();
-        let (body, offsets, layout) = self.code.finish(registers);
-        Ok(cleanup::clean(body, offsets, &layout, self.parameters..self.locals.len()))
+        Ok(cleanup::clean(self.code, self.operands.into_registers(), self.parameters..self.locals.len()))
     }
 
-    fn operator(&mut self, operator: &Operator<'_>, offset: u64) -> Result<(), ImportError> {
-        if self.construct(operator, offset)? || !self.control.is_reachable {
-            return Ok(());
-        }
-        if let Some(computation) = computation(operator) {
-            self.compute(&computation);
-            return Ok(());
-        }
-        if matches!(operator, Operator::RefIsNull) {
-            self.is_null();
-            return Ok(());
-        }
-        if self.constant(operator)
+    /// Translates what the [visitor](super::visitor) does not by itself.
+    #[cold]
+    pub(super) fn other(&mut self, operator: &Operator<'_>) -> Result<(), ImportError> {
+        if self.construct(operator)?
+            || !self.control.is_reachable
             || self.transfer_operator(operator)?
-            || self.variable(operator)
+            || self.reference(operator)
             || self.memory(operator)
             || self.table(operator)
             || self.vector(operator)
@@ -117,65 +111,57 @@ impl<'m> Translator<'m> {
         {
             return Ok(());
         }
-        Err(ImportError::Unsupported { feature: Feature::Unknown, offset })
+        Err(ImportError::Unsupported { feature: Feature::Unknown, offset: self.offset })
     }
 
-    fn compute(&mut self, computation: &Computation) {
-        match *computation {
-            Computation::Unary(op) => {
-                let src = self.pop_register();
-                let dst = self.operands.push_temporary(op.result());
-                self.code.emit(Instruction::Unary { op, dst, src });
-            }
-            Computation::Binary(op) => {
-                let [lhs, rhs] = self.pop_registers();
-                let dst = self.operands.push_temporary(op.result());
-                self.code.emit(Instruction::Binary { op, dst, lhs, rhs });
-            }
-            Computation::Load(op, offset) => {
-                let address = self.pop_register();
-                let dst = self.operands.push_temporary(op.result());
-                self.code.emit(Instruction::Load { op, dst, address, offset });
-            }
-            Computation::Store(op, offset) => {
-                let [address, value] = self.pop_registers();
-                self.code.emit(Instruction::Store { op, address, value, offset });
-            }
-        }
+    pub(super) fn unary(&mut self, op: UnaryOp) {
+        let src = self.pop_register();
+        let dst = self.operands.push_temporary(op.result());
+        self.code.emit(Instruction::Unary { op, dst, src });
     }
 
-    /// The operator is one for references of all types.
-    fn is_null(&mut self) {
-        let op = match self.operands.top_type() {
-            Type::Externref => UnaryOp::ExternIsNull,
-            Type::Exnref => UnaryOp::ExnIsNull,
-            _ => UnaryOp::RefIsNull,
-        };
-        self.compute(&Computation::Unary(op));
+    pub(super) fn binary(&mut self, op: BinaryOp) {
+        let [lhs, rhs] = self.pop_registers();
+        let dst = self.operands.push_temporary(op.result());
+        self.code.emit(Instruction::Binary { op, dst, lhs, rhs });
     }
 
-    fn constant(&mut self, operator: &Operator<'_>) -> bool {
-        self.operands.push(Operand::Constant(match *operator {
-            Operator::I32Const { value } => Value::I32(value),
-            Operator::I64Const { value } => Value::I64(value),
-            Operator::F32Const { value } => Value::F32(value.bits()),
-            Operator::F64Const { value } => Value::F64(value.bits()),
-            Operator::V128Const { value } => Value::of_bytes(*value.bytes()),
-            Operator::RefNull { hty } => null(hty),
+    pub(super) fn load(&mut self, op: LoadOp, offset: u32) {
+        let address = self.pop_register();
+        let dst = self.operands.push_temporary(op.result());
+        self.code.emit(Instruction::Load { op, dst, address, offset });
+    }
+
+    pub(super) fn store(&mut self, op: StoreOp, offset: u32) {
+        let [address, value] = self.pop_registers();
+        self.code.emit(Instruction::Store { op, address, value, offset });
+    }
+
+    /// Operators for references of all types, and those that choose a type.
+    fn reference(&mut self, operator: &Operator<'_>) -> bool {
+        match *operator {
+            Operator::RefIsNull => self.unary(match self.operands.top_type() {
+                Type::Externref => UnaryOp::ExternIsNull,
+                Type::Exnref => UnaryOp::ExnIsNull,
+                _ => UnaryOp::RefIsNull,
+            }),
+            Operator::RefNull { hty } => self.constant(null(hty)),
+            Operator::TypedSelect { .. } => self.select(),
             _ => return false,
-        }));
+        }
         true
+    }
+
+    pub(super) fn constant(&mut self, value: Value) {
+        self.operands.push(Operand::Constant(value));
     }
 
     fn transfer_operator(&mut self, operator: &Operator<'_>) -> Result<bool, ImportError> {
         match *operator {
             Operator::Nop => {}
             Operator::Unreachable => self.leave(Terminator::Unreachable),
-            Operator::Br { relative_depth } => self.branch(relative_depth),
-            Operator::BrIf { relative_depth } => self.branch_if(relative_depth),
             Operator::BrTable { ref targets } => self.branch_table(targets)?,
             Operator::Return => self.branch(self.control.outermost()),
-            Operator::Call { function_index } => self.call(function_index),
             Operator::CallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index);
             }
@@ -191,7 +177,7 @@ impl<'m> Translator<'m> {
         Ok(true)
     }
 
-    fn call(&mut self, function: u32) {
+    pub(super) fn call(&mut self, function: u32) {
         let function = FunctionIndex::new(function as usize);
         let (arguments, results) = self.call_registers(self.module.signature_of(function));
         self.code.emit(Instruction::Call { function, arguments, results });
@@ -237,32 +223,26 @@ impl<'m> Translator<'m> {
         (arguments, results)
     }
 
-    fn variable(&mut self, operator: &Operator<'_>) -> bool {
-        match *operator {
-            Operator::LocalGet { local_index } => self.local_get(local(local_index)),
-            Operator::LocalSet { local_index } => self.local_set(local(local_index)),
-            Operator::LocalTee { local_index } => {
-                self.local_set(local(local_index));
-                self.local_get(local(local_index));
-            }
-            Operator::GlobalGet { global_index } => {
-                let global = GlobalIndex::new(global_index as usize);
-                let dst = self.operands.push_temporary(self.module.global(global_index));
-                self.code.emit(Instruction::GlobalGet { dst, global });
-            }
-            Operator::GlobalSet { global_index } => {
-                let src = self.pop_register();
-                self.code
-                    .emit(Instruction::GlobalSet { global: GlobalIndex::new(global_index as usize), src });
-            }
-            Operator::Drop => drop(self.operands.pop()),
-            Operator::Select | Operator::TypedSelect { .. } => self.select(),
-            _ => return false,
-        }
-        true
+    pub(super) fn global_get(&mut self, global: GlobalIndex) {
+        let dst = self.operands.push_temporary(self.module.global(global.as_u32()));
+        self.code.emit(Instruction::GlobalGet { dst, global });
     }
 
-    fn local_get(&mut self, local: Register) {
+    pub(super) fn global_set(&mut self, global: GlobalIndex) {
+        let src = self.pop_register();
+        self.code.emit(Instruction::GlobalSet { global, src });
+    }
+
+    pub(super) fn drop_top(&mut self) {
+        self.operands.pop();
+    }
+
+    pub(super) fn local_tee(&mut self, local: Register) {
+        self.local_set(local);
+        self.local_get(local);
+    }
+
+    pub(super) fn local_get(&mut self, local: Register) {
         if self.operands.is_pending_full() {
             let dst = self.operands.push_temporary(self.locals[local.index()]);
             self.code.emit(Instruction::Copy { dst, src: local });
@@ -273,25 +253,33 @@ impl<'m> Translator<'m> {
 
     /// Assigns a local. If the value was computed by the instruction before, that one now defines the
     /// local; then what still wants the local's old value must be saved before it.
-    fn local_set(&mut self, local: Register) {
+    pub(super) fn local_set(&mut self, local: Register) {
         let value = self.operands.pop();
         if value == Operand::Local(local) {
             return;
         }
-        let saved = self.operands.settle(usize::MAX, |pending| pending == local);
-        let saves = saved.into_iter().map(|(dst, src)| Instruction::Copy { dst, src });
+        let code = &mut self.code;
         match value {
-            Operand::Temporary(temporary) if self.code.can_retarget(temporary, local) => {
-                saves.for_each(|save| self.code.emit_before_last(save));
-                self.code.retarget(temporary, local);
+            Operand::Temporary(temporary) if code.can_retarget(temporary, local) => {
+                self.operands.settle(
+                    usize::MAX,
+                    |pending| pending == local,
+                    |dst, src| code.emit_before_last(Instruction::Copy { dst, src }),
+                );
+                code.retarget(temporary, local);
             }
             _ => {
-                saves.chain(load(local, value)).for_each(|instruction| self.code.emit(instruction));
+                self.operands.settle(
+                    usize::MAX,
+                    |pending| pending == local,
+                    |dst, src| code.emit(Instruction::Copy { dst, src }),
+                );
+                load(local, value).into_iter().for_each(|instruction| code.emit(instruction));
             }
         }
     }
 
-    fn select(&mut self) {
+    pub(super) fn select(&mut self) {
         let condition = self.pop_condition();
         let ty = self.operands.top_type();
         let [first, second] = self.pop_registers();
@@ -404,8 +392,4 @@ impl<'m> Translator<'m> {
         self.operands.truncate(base);
         registers
     }
-}
-
-fn local(index: u32) -> Register {
-    Register::new(index as usize)
 }

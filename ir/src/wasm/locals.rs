@@ -1,8 +1,8 @@
 //! Locals: their types, and which of them a stretch of code assigns.
 //!
 //! The operand stack holds `local.get` lazily, and a control construct must know which such entries to
-//! copy before it begins: those whose local is assigned inside. One pass over the operators records
-//! every assignment and the extent of every construct; each question is then a binary search.
+//! copy before it begins: those whose local is assigned inside. The first time that there is such an entry, one pass over the
+//! operators records every assignment and the extent of every construct; each question is then a binary search.
 
 use wasmparser::{FunctionBody, Operator};
 
@@ -33,8 +33,12 @@ pub(super) struct Assignments {
 }
 
 impl Assignments {
-    /// Reads the operators of `body`.
-    pub(super) fn of(body: &FunctionBody<'_>) -> Result<Assignments, ImportError> {
+    /// Reads the operators of `body`, which is valid.
+    pub(super) fn of(body: &FunctionBody<'_>) -> Assignments {
+        Assignments::read(body).expect("validation has read the same operators")
+    }
+
+    fn read(body: &FunctionBody<'_>) -> Result<Assignments, ImportError> {
         let mut assigned = Vec::new();
         let mut extents = Vec::new();
         let mut open = Vec::new();

@@ -5,7 +5,7 @@
 //!                  (validated)           │
 //!                                        │ source            on first use of each:
 //!                                        v
-//!                 locals, operands, control ── function ──> Body, made small by `cleanup`
+//!                 visitor ─ locals, operands, control ── function ──> Body, made small by `cleanup`
 //! ```
 //!
 //! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
@@ -33,12 +33,12 @@ mod locals;
 mod names;
 mod offsets;
 mod operands;
-mod operators;
 mod relaxed;
 mod sections;
 mod source;
 mod validation;
 mod vector;
+mod visitor;
 
 pub use error::{Feature, ImportError};
 pub use features::unsupported_features;

@@ -1,32 +1,24 @@
 //! Offsets: where in the module each instruction of a body comes from, while the body is made and cleaned.
 //!
-//! They are only kept if a [source map](crate::origin::SourceMap) is wanted. Per block there is one for each of its
-//! instructions, and one for its terminator.
+//! They are only kept if a [source map](crate::origin::SourceMap) is wanted. There is one for each instruction of the
+//! [list](super::code::Code), and one for the terminator of each block.
 
 use crate::index::Block;
 
 /// The offsets of the instructions of a body, if they are wanted.
 #[derive(Debug)]
 pub(super) struct Offsets {
-    blocks: Option<Vec<Vec<u32>>>,
+    is_wanted: bool,
+    instructions: Vec<u32>,
+    terminators: Vec<u32>,
     /// Of the operator that is being translated.
     current: u32,
 }
 
 impl Offsets {
-    /// None are kept.
-    pub(super) fn unwanted() -> Offsets {
-        Offsets { blocks: None, current: 0 }
-    }
-
-    /// They are kept.
-    pub(super) fn wanted() -> Offsets {
-        Offsets { blocks: Some(Vec::new()), current: 0 }
-    }
-
-    /// Whether they are kept.
-    pub(super) fn are_wanted(&self) -> bool {
-        self.blocks.is_some()
+    /// None yet.
+    pub(super) fn new(is_wanted: bool) -> Offsets {
+        Offsets { is_wanted, instructions: Vec::new(), terminators: Vec::new(), current: 0 }
     }
 
     /// What is emitted from here on comes from `offset`.
@@ -34,69 +26,64 @@ impl Offsets {
         self.current = offset;
     }
 
-    /// A new block, with so many instructions already.
-    pub(super) fn block(&mut self, instructions: usize) {
-        if let Some(blocks) = &mut self.blocks {
-            blocks.push(vec![self.current; instructions + 1]);
+    /// Where that comes from.
+    pub(super) fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// There is a new block, whose terminator comes from here until it gets [another](Self::terminate).
+    pub(super) fn block(&mut self) {
+        if self.is_wanted {
+            self.terminators.push(self.current);
         }
     }
 
-    /// An instruction is put before the one at `index` of `block`, or before the terminator.
-    pub(super) fn insert(&mut self, block: Block, index: usize) {
-        if let Some(blocks) = &mut self.blocks {
-            blocks[block.index()].insert(index, self.current);
+    /// There is a new instruction.
+    pub(super) fn push(&mut self) {
+        if self.is_wanted {
+            self.instructions.push(self.current);
         }
     }
 
-    /// So many instructions are put before all others of `block`: they come from where the first one does.
-    pub(super) fn prepend(&mut self, block: Block, count: usize) {
-        if let Some(blocks) = &mut self.blocks {
-            let first = blocks[block.index()][0];
-            blocks[block.index()].splice(..0, std::iter::repeat_n(first, count));
+    /// A new instruction is put before the one at `index`.
+    pub(super) fn insert(&mut self, index: usize) {
+        if self.is_wanted {
+            self.instructions.insert(index, self.current);
         }
     }
 
-    /// The instruction at `index` of `block` is gone.
-    pub(super) fn remove(&mut self, block: Block, index: usize) {
-        if let Some(blocks) = &mut self.blocks {
-            blocks[block.index()].remove(index);
-        }
-    }
-
-    /// Of the instructions of `block`, those stay of which `kept` says so, by their numbers.
-    pub(super) fn retain(&mut self, block: Block, kept: &[bool]) {
-        if let Some(blocks) = &mut self.blocks {
-            // The terminator stays.
-            let mut kept = kept.iter().chain(&[true]);
-            blocks[block.index()].retain(|_| *kept.next().expect("one for each"));
-        }
+    /// The last instruction is gone.
+    pub(super) fn pop(&mut self) {
+        self.instructions.pop();
     }
 
     /// `block` has its terminator.
     pub(super) fn terminate(&mut self, block: Block) {
-        if let Some(blocks) = &mut self.blocks {
-            *blocks[block.index()].last_mut().expect("the terminator's") = self.current;
+        if self.is_wanted {
+            self.terminators[block.index()] = self.current;
         }
     }
 
-    /// The instructions and the terminator of `from` take the place of the terminator of `into`.
-    pub(super) fn append(&mut self, into: Block, from: Block) {
-        if let Some(blocks) = &mut self.blocks {
-            let mut moved = std::mem::take(&mut blocks[from.index()]);
-            blocks[into.index()].pop();
-            blocks[into.index()].append(&mut moved);
+    /// The instructions of `more` come behind the others.
+    pub(super) fn append(&mut self, more: &mut Offsets) {
+        self.instructions.append(&mut more.instructions);
+    }
+
+    /// The terminator of `from` takes the place of that of `into`.
+    pub(super) fn move_terminator(&mut self, into: Block, from: Block) {
+        if self.is_wanted {
+            self.terminators[into.index()] = self.terminators[from.index()];
         }
     }
 
-    /// The blocks `kept` are left, in that order.
-    pub(super) fn reorder(&mut self, kept: &[Block]) {
-        if let Some(blocks) = &mut self.blocks {
-            *blocks = kept.iter().map(|block| std::mem::take(&mut blocks[block.index()])).collect();
-        }
+    /// Those of the instructions at `indices`, and of the terminator of `block`.
+    pub(super) fn of_block(&self, indices: &[usize], block: Block) -> Vec<u32> {
+        let instructions = indices.iter().map(|&index| self.instructions[index]);
+        instructions.chain([self.terminators[block.index()]]).collect()
     }
 
-    /// By block.
-    pub(super) fn into_blocks(self) -> Vec<Vec<u32>> {
-        self.blocks.unwrap_or_default()
+    /// Whether they are kept.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted
     }
 }

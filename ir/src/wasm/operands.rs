@@ -138,26 +138,35 @@ impl Operands {
         self.pending.len() >= MOST_PENDING
     }
 
-    /// Makes temporaries of the entries below `limit` that are locals with `wanted`, and gives the
-    /// copies that this takes.
+    /// Makes temporaries of the entries below `limit` that are locals with `wanted`. `copy` gets, for each, the register
+    /// of the temporary and the local.
     pub(super) fn settle(
         &mut self,
         limit: usize,
-        wanted: impl Fn(Register) -> bool,
-    ) -> Vec<(Register, Register)> {
-        let mut copies = Vec::new();
-        for height in std::mem::take(&mut self.pending) {
+        mut wanted: impl FnMut(Register) -> bool,
+        mut copy: impl FnMut(Register, Register),
+    ) {
+        let mut kept = 0;
+        for n in 0..self.pending.len() {
+            let height = self.pending[n];
             match self.entries[height] {
                 Operand::Local(local) if height < limit && wanted(local) => {
-                    let ty = self.registers[local.index()];
-                    let slot = self.slot(height, ty);
+                    let slot = self.slot(height, self.registers[local.index()]);
                     self.entries[height] = Operand::Temporary(slot);
-                    copies.push((slot, local));
+                    copy(slot, local);
                 }
-                _ => self.pending.push(height),
+                _ => {
+                    self.pending[kept] = height;
+                    kept += 1;
+                }
             }
         }
-        copies
+        self.pending.truncate(kept);
+    }
+
+    /// Whether an entry below `limit` is a local.
+    pub(super) fn is_pending_below(&self, limit: usize) -> bool {
+        self.pending.first().is_some_and(|&height| height < limit)
     }
 
     /// Ends translation: the types of the registers.

@@ -6,7 +6,6 @@ use wasmparser::{BinaryReader, FunctionBody};
 
 use super::debug_lines::DebugLines;
 use super::function;
-use super::offsets::Offsets;
 use crate::body::Body;
 use crate::body_source::BodySource;
 use crate::declarations::Declarations;
@@ -88,15 +87,15 @@ impl SourceModule {
 
 impl BodySource for SourceModule {
     fn make(&self, function: FunctionIndex) -> Body {
-        let (body, _) = function::translate(self, function, Offsets::unwanted()).expect(VALIDATED);
+        let (body, _) = function::translate(self, function, false).expect(VALIDATED);
         body
     }
 
     fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>> {
         let is_here = function.index().checked_sub(self.imported).is_some_and(|n| n < self.bodies.len());
         is_here.then(|| {
-            let (_, offsets) = function::translate(self, function, Offsets::wanted()).expect(VALIDATED);
-            offsets.into_blocks()
+            let (_, offsets) = function::translate(self, function, true).expect(VALIDATED);
+            offsets
         })
     }
 

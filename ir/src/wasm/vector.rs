@@ -3,6 +3,7 @@
 use wasmparser::{MemArg, Operator};
 
 use super::function::Translator;
+use super::visitor::offset;
 use crate::body::Instruction;
 use crate::operation::{LoadOp, StoreOp};
 use crate::vector::{VectorOp, with_vector_operations};
@@ -80,8 +81,7 @@ impl Translator<'_> {
             let dst = self.operands.push_temporary(crate::Type::V128);
             self.code.emit(Instruction::Shuffle { lanes, dst, lhs, rhs });
         } else if let Some((access, memarg)) = access(operator) {
-            let offset = u32::try_from(memarg.offset).expect("validated 32-bit offset");
-            self.vector_access(access, offset);
+            self.vector_access(access, offset(memarg));
         } else {
             return false;
         }

@@ -1,41 +1,41 @@
 //! Dead code: constants and copies to registers that nothing reads.
 
-use super::super::offsets::Offsets;
-use crate::body::{Body, Instruction};
-use crate::index::{Block, Register};
+use super::super::code::Code;
+use super::graph::Graph;
+use super::usage::Usage;
+use crate::body::Instruction;
+use crate::index::Block;
 
-/// Removes them, with what becomes dead by that.
-pub(super) fn remove(body: &mut Body, offsets: &mut Offsets) {
-    let mut reads = vec![0_u32; body.registers.len()];
-    for block in &body.blocks {
-        let mut count = |register: Register| reads[register.index()] += 1;
-        block.instructions.iter().for_each(|instruction| instruction.each_use(&mut count));
-        block.terminator.each_use(&mut count);
-    }
-    while remove_unread(body, offsets, &mut reads) {}
+/// Finds them, with what becomes dead by that: for each instruction of the list of `code`, whether it is. They do not count in
+/// `usage` any more.
+pub(super) fn find(code: &Code, graph: &Graph, usage: &mut Usage) -> Vec<bool> {
+    let mut is_dead = vec![false; code.instructions.len()];
+    while find_unread(code, graph, usage, &mut is_dead) {}
+    usage.zeroes.retain(|local| usage.reads[local.index()] > 0);
+    usage.zeroes.iter().for_each(|local| usage.mentions[local.index()] += 1);
+    is_dead
 }
 
-/// Removes what is dead now; says whether that may have made more dead.
-fn remove_unread(body: &mut Body, offsets: &mut Offsets, reads: &mut [u32]) -> bool {
+/// Finds what is dead now; says whether that may have made more dead.
+fn find_unread(code: &Code, graph: &Graph, usage: &mut Usage, is_dead: &mut [bool]) -> bool {
     let mut more = false;
-    for (number, block) in body.blocks.iter_mut().enumerate() {
-        let mut kept = Vec::new();
-        block.instructions.retain(|instruction| {
-            let is_kept = match *instruction {
-                Instruction::Const { dst, .. } => reads[dst.index()] > 0,
-                Instruction::Copy { dst, src } if reads[dst.index()] == 0 => {
-                    reads[src.index()] -= 1;
-                    more |= reads[src.index()] == 0;
-                    false
-                }
-                _ => true,
-            };
-            if offsets.are_wanted() {
-                kept.push(is_kept);
-            }
-            is_kept
-        });
-        offsets.retain(Block::new(number), &kept);
+    let Usage { reads, mentions, .. } = usage;
+    for index in
+        (0..graph.blocks.len()).flat_map(|number| graph.parts(&code.blocks, Block::new(number))).flatten()
+    {
+        let (Instruction::Const { dst, .. } | Instruction::Copy { dst, .. }) = code.instructions[index]
+        else {
+            continue;
+        };
+        if reads[dst.index()] > 0 || std::mem::replace(&mut is_dead[index], true) {
+            continue;
+        }
+        mentions[dst.index()] -= 1;
+        if let Instruction::Copy { src, .. } = code.instructions[index] {
+            mentions[src.index()] -= 1;
+            reads[src.index()] -= 1;
+            more |= reads[src.index()] == 0;
+        }
     }
     more
 }

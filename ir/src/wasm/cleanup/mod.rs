@@ -1,36 +1,33 @@
-//! Cleanup: what one pass of translation leaves behind is removed.
+//! Cleanup: what one pass of translation leaves behind is removed, and a body made of the rest.
 //!
 //! ```text
-//!  graph      jumps threaded, chains of blocks merged, unreachable blocks dropped, source order
-//!  zero       locals that may be read before they are written start as zero
-//!  dead       constants and copies that nothing reads
-//!  registers  registers that nothing uses
+//!  graph   jumps threaded, chains of blocks merged, unreachable blocks dropped, source order
+//!  usage   how often each register is read; locals that may be read before they are written start as zero
+//!  dead    constants and copies that nothing reads
+//!  build   the body, without the registers that nothing uses
 //! ```
 //!
-//! Each pass takes time in proportion to the body (see [`zero`] for its bound).
+//! Each takes time in proportion to the body (see [`usage`] for its bound); each instruction is read twice, and moved once.
 
+mod build;
 mod dead;
 mod graph;
-mod registers;
-mod zero;
+mod usage;
 
 use std::ops::Range;
 
-use super::offsets::Offsets;
+use super::code::Code;
 use crate::body::Body;
-use crate::index::Block;
+use crate::value::Type;
+use graph::Graph;
+use usage::Usage;
 
-/// Cleans `body`, and `offsets` with it. `layout` is the order of its blocks, `locals` the registers that start as zero; the
-/// registers before them are the parameters.
-pub(super) fn clean(
-    mut body: Body,
-    mut offsets: Offsets,
-    layout: &[Block],
-    locals: Range<usize>,
-) -> (Body, Offsets) {
-    graph::simplify(&mut body, &mut offsets, layout);
-    zero::initialize(&mut body, &mut offsets, locals.clone());
-    dead::remove(&mut body, &mut offsets);
-    registers::compact(&mut body, locals.start);
-    (body, offsets)
+/// The body that `code` is, with these registers, and by block where its instructions and its terminator come from, if that
+/// is wanted. `locals` are the registers that start as zero; those before them are the parameters.
+pub(super) fn clean(mut code: Code, registers: Vec<Type>, locals: Range<usize>) -> (Body, Vec<Vec<u32>>) {
+    code.finish();
+    let graph = Graph::simplify(&mut code);
+    let mut usage = Usage::of(&code, &graph, registers.len(), locals.clone());
+    let is_dead = dead::find(&code, &graph, &mut usage);
+    build::body(code, &graph, &usage, &is_dead, (registers, locals.start))
 }
