@@ -96,10 +96,9 @@ impl Liveness {
 
 /// The fixed point, by sweeps from successors to predecessors. In a sweep each block is visited once at most, however many
 /// of its successors have changed: bodies with giant switches take linear time. There are as many sweeps as loops are
-/// nested, and two more.
+/// nested, and two more. Instructions are read once, before the first.
 fn solve(body: &Body, points: &Points) -> Vec<RegisterSet> {
-    let empty = RegisterSet::new(body.registers.len());
-    let mut live_in = vec![empty; body.blocks.len()];
+    let mut flow = Flow::of(body);
     let predecessors = Predecessors::of(body);
     let unreached = body.block_indices().filter(|&block| !points.is_reached(block));
     let order: Vec<Block> = unreached.chain(points.reverse_postorder().iter().rev().copied()).collect();
@@ -111,19 +110,72 @@ fn solve(body: &Body, points: &Points) -> Vec<RegisterSet> {
             if !std::mem::take(&mut is_due[block.index()]) {
                 continue;
             }
-            let mut live = live_out(body, block, &live_in);
-            body.block(block).terminator.each_use(|register| live.insert(register));
-            for instruction in body.block(block).instructions.iter().rev() {
-                step_backward(instruction, &mut live);
-            }
-            if live != live_in[block.index()] {
-                live_in[block.index()] = live;
+            let mut has_changed = false;
+            body.block(block).terminator.each_successor(|next| has_changed |= flow.pass(block, next));
+            if has_changed {
                 predecessors.of_block(block).iter().for_each(|block| is_due[block.index()] = true);
                 is_stable = false;
             }
         }
     }
-    live_in
+    flow.into_sets(body.blocks.len())
+}
+
+/// What flows through blocks, backward: a set for each, of so many words.
+struct Flow {
+    words: usize,
+    /// Of each block, what is live where it begins: at first what it reads before it writes it.
+    live: Vec<u64>,
+    /// What is live where the block begins if it is where it ends: what it does not write.
+    passed: Vec<u64>,
+}
+
+impl Flow {
+    fn of(body: &Body) -> Flow {
+        let words = body.registers.len().div_ceil(64);
+        let mut flow = Flow {
+            words,
+            live: vec![0; words * body.blocks.len()],
+            passed: vec![u64::MAX; words * body.blocks.len()],
+        };
+        for (number, block) in body.blocks.iter().enumerate() {
+            let live = &mut flow.live[number * words..][..words];
+            let passed = &mut flow.passed[number * words..][..words];
+            let place = |register: Register| (register.index() / 64, 1 << (register.index() % 64));
+            block.terminator.each_use(|register| {
+                let (word, bit) = place(register);
+                live[word] |= bit;
+            });
+            for instruction in block.instructions.iter().rev() {
+                for &register in instruction.definitions() {
+                    let (word, bit) = place(register);
+                    live[word] &= !bit;
+                    passed[word] &= !bit;
+                }
+                instruction.each_use(|register| {
+                    let (word, bit) = place(register);
+                    live[word] |= bit;
+                });
+            }
+        }
+        flow
+    }
+
+    /// Control may get from `block` to `next`. Whether more is live in `block` by that.
+    fn pass(&mut self, block: Block, next: Block) -> bool {
+        let [block, next] = [block, next].map(|block| block.index() * self.words);
+        (0..self.words).fold(false, |has_changed, word| {
+            let before = self.live[block + word];
+            let live = before | self.live[next + word] & self.passed[block + word];
+            self.live[block + word] = live;
+            has_changed | (live != before)
+        })
+    }
+
+    fn into_sets(self, blocks: usize) -> Vec<RegisterSet> {
+        let set = |block: usize| RegisterSet::of_words(&self.live[block * self.words..][..self.words]);
+        (0..blocks).map(set).collect()
+    }
 }
 
 /// The blocks that edges come from.
@@ -196,6 +248,10 @@ impl RegisterSet {
     /// An empty set for a body of `registers` registers.
     pub fn new(registers: usize) -> RegisterSet {
         RegisterSet { words: SmallVec::from_elem(0, registers.div_ceil(64)) }
+    }
+
+    fn of_words(words: &[u64]) -> RegisterSet {
+        RegisterSet { words: SmallVec::from_slice(words) }
     }
 
     /// A set of all `registers` registers of a body.
