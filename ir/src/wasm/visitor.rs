@@ -228,12 +228,12 @@ mod tests {
         /// Whether the visitor takes the operator for the operation of the same name. Then there is one, or this would not
         /// have been compiled.
         fn is_computation(&self) -> bool {
-            match (self.proposal, self.fields, self.arity) {
-                ("mvp", [], "(arity 1 -> 1)" | "(arity 2 -> 1)") => true,
-                ("mvp", ["memarg"], "(arity memarg 1 -> 1)" | "(arity memarg 2 -> 0)") => true,
-                ("sign_extension" | "saturating_float_to_int", [], "(arity 1 -> 1)") => true,
-                _ => false,
-            }
+            matches!(
+                (self.proposal, self.fields, self.arity),
+                ("mvp", [], "(arity 1 -> 1)" | "(arity 2 -> 1)")
+                    | ("mvp", ["memarg"], "(arity memarg 1 -> 1)" | "(arity memarg 2 -> 0)")
+                    | ("sign_extension" | "saturating_float_to_int", [], "(arity 1 -> 1)")
+            )
         }
 
         fn is_translated(&self) -> bool {
