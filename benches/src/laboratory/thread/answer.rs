@@ -286,9 +286,10 @@ fn percent(ratio: f64) -> String {
     format!("{:+.1}%", (ratio - 1.0) * 100.0)
 }
 
-/// Three digits of a number below a thousand.
+/// Three digits of a number below a thousand. What rounds to nothing has no sign.
 fn digits(number: f64) -> String {
     match number.abs() {
+        ..0.005 => "0.00".to_owned(),
         ..9.995 => format!("{number:.2}"),
         ..99.95 => format!("{number:.1}"),
         _ => format!("{number:.0}"),
