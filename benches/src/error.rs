@@ -117,13 +117,13 @@ pub(crate) enum Error {
     #[diagnostic(help("it must be () -> (); what takes arguments is called by --invoke NAME=ARG,.."))]
     NoInitializer { name: String, signature: String },
     /// What is to be written does not fit memory.
-    #[error("--write: {bytes} bytes at {address:#x} do not fit into a memory of {size} bytes")]
+    #[error("--write: {bytes} bytes at {place} do not fit into a memory of {size} bytes")]
     #[diagnostic(help("memory is as large as the module asks for when it is written to"))]
-    WriteOutOfBounds { address: u64, bytes: usize, size: u64 },
+    WriteOutOfBounds { place: String, bytes: usize, size: u64 },
     /// What is to be shown is not in memory.
-    #[error("--read: {length} bytes at {address:#x} are not all in a memory of {size} bytes")]
+    #[error("--read: {length} bytes at {place} are not all in a memory of {size} bytes")]
     #[diagnostic(help("the memory is as large as it is at the end"))]
-    ReadOutOfBounds { address: u64, length: u64, size: u64 },
+    ReadOutOfBounds { place: String, length: u64, size: u64 },
     /// There is more than a call to be made small.
     #[error("`shrink` takes one call of a program that imports nothing but `env`")]
     #[diagnostic(help("leave out --init, --write and all --invoke but one; a host is not shrunk"))]

@@ -6,17 +6,26 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, types};
 use cranelift_codegen::isa::CallConv;
 use osr_ir::{
-    FunctionIndex, Instruction, LoadOp, Point, Register, SignatureIndex, StoreOp, TableIndex, TrapKind,
+    FunctionIndex, Instruction, LoadOp, MemoryIndex, Point, Register, SignatureIndex, StoreOp, TableIndex,
+    TrapKind,
 };
-use osr_stubs::{Context, TableView};
+use osr_stubs::{Context, MemoryView, TableView};
 
 use super::state::{Callee, Resumption};
-use super::translate::{Translator, VECTOR, call_signature, wide_type};
+use super::translate::{BlockLocal, Translator, VECTOR, call_signature, wide_type};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::reference::signature_half;
 use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;
+
+/// What is accessed: a memory, an address in it, and what is added to that.
+pub(super) type GuestPlace = (MemoryIndex, Register, u32);
+
+/// Where a field of a memory's view is, from the first view.
+fn view_field(memory: MemoryIndex, field: usize) -> i32 {
+    (memory.index() * size_of::<MemoryView>() + field) as i32
+}
 
 impl Translator<'_, '_> {
     /// Translates an instruction that calls.
@@ -192,11 +201,34 @@ impl Translator<'_, '_> {
         self.builder.ins().uextend(types::I32, refers)
     }
 
+    /// The first byte of `memory`.
+    fn memory_base(&mut self, memory: MemoryIndex) -> ir::Value {
+        if memory == MemoryIndex::FIRST {
+            return self.context_field(offset_of!(Context, memory_base));
+        }
+        let memories = self.context_field(offset_of!(Context, memories));
+        self.once_in_block(BlockLocal::MemoryBase(memory), |builder, _| {
+            let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+            builder.ins().load(types::I64, flags, memories, view_field(memory, offset_of!(MemoryView, base)))
+        })
+    }
+
+    /// Where the pages of `memory` are counted.
+    pub(super) fn memory_pages(&mut self, memory: MemoryIndex) -> ir::Value {
+        if memory == MemoryIndex::FIRST {
+            return self.context_field(offset_of!(Context, memory_pages));
+        }
+        let memories = self.context_field(offset_of!(Context, memories));
+        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+        let field = view_field(memory, offset_of!(MemoryView, pages));
+        self.builder.ins().load(types::I64, flags, memories, field)
+    }
+
     /// The machine address of guest address `address + offset`, and the offset that is left for the
     /// access itself. Whatever it is lies in the memory's reservation: no check, the fault is the trap.
-    fn guest_address(&mut self, address: Register, offset: u32) -> (ir::Value, i32) {
+    fn guest_address(&mut self, (memory, address, offset): GuestPlace) -> (ir::Value, i32) {
         let address = self.read_wide(address);
-        let base = self.context_field(offset_of!(Context, memory_base));
+        let base = self.memory_base(memory);
         let sum = self.builder.ins().iadd(base, address);
         match i32::try_from(offset) {
             Ok(offset) => (sum, offset),
@@ -206,14 +238,8 @@ impl Translator<'_, '_> {
 
     /// A load from linear memory. Its trap code is not a store's: it may be merged into the instruction
     /// that uses the value, but not into a store to the same address, which may trap by itself.
-    pub(super) fn load(
-        &mut self,
-        op: LoadOp,
-        address: Register,
-        offset: u32,
-        point: Option<Point>,
-    ) -> ir::Value {
-        let (base, offset) = self.guest_address(address, offset);
+    pub(super) fn load(&mut self, op: LoadOp, place: GuestPlace, point: Option<Point>) -> ir::Value {
+        let (base, offset) = self.guest_address(place);
         self.at(point);
         let flags = MemFlagsData::new()
             .with_endianness(ir::Endianness::Little)
@@ -247,15 +273,8 @@ impl Translator<'_, '_> {
     }
 
     /// A store to linear memory.
-    pub(super) fn store(
-        &mut self,
-        op: StoreOp,
-        address: Register,
-        value: Register,
-        offset: u32,
-        point: Option<Point>,
-    ) {
-        let (base, offset) = self.guest_address(address, offset);
+    pub(super) fn store(&mut self, op: StoreOp, place: GuestPlace, value: Register, point: Option<Point>) {
+        let (base, offset) = self.guest_address(place);
         self.at(point);
         let value = self.read(value);
         let flags = MemFlagsData::new().with_endianness(ir::Endianness::Little);

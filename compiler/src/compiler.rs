@@ -228,6 +228,9 @@ impl Compiler {
             if body.has_tail_calls() {
                 return Err("it makes tail calls".to_owned());
             }
+            if unit.linked.module().memories.len() > 1 && body.accesses_further_memories() {
+                return Err("it accesses further memories".to_owned());
+            }
             let compiled = compiler.compile(unit, residence, buffers).map_err(|error| error.to_string())?;
             Ok(CompiledBody { stored_globals: stored_globals(unit, body), ..compiled })
         })

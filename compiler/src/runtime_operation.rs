@@ -33,11 +33,15 @@ pub enum RuntimeOperation {
     ThrowRef,
     /// What refers to the exception that was caught last.
     CaughtRef,
+    /// `memory.atomic.wait32`.
+    AtomicWait32,
+    /// `memory.atomic.wait64`.
+    AtomicWait64,
 }
 
 impl RuntimeOperation {
     /// All, by number.
-    pub const ALL: [RuntimeOperation; 13] = [
+    pub const ALL: [RuntimeOperation; 15] = [
         RuntimeOperation::MemoryGrow,
         RuntimeOperation::MemoryFill,
         RuntimeOperation::MemoryCopy,
@@ -51,6 +55,8 @@ impl RuntimeOperation {
         RuntimeOperation::Throw,
         RuntimeOperation::ThrowRef,
         RuntimeOperation::CaughtRef,
+        RuntimeOperation::AtomicWait32,
+        RuntimeOperation::AtomicWait64,
     ];
 }
 
@@ -75,15 +81,28 @@ impl RuntimeCall {
         let three = |a: &Register, b: &Register, c: &Register| [Some(*a), Some(*b), Some(*c)];
         let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
         Some(match instruction {
-            I::MemoryGrow { dst, delta } => {
-                RuntimeCall { result: Some(*dst), ..call(R::MemoryGrow, [Some(*delta), None, None], 0) }
+            I::MemoryGrow { memory, dst, delta } => {
+                let operands = [Some(*delta), None, None];
+                RuntimeCall { result: Some(*dst), ..call(R::MemoryGrow, operands, memory.as_u32().into()) }
             }
-            I::MemoryFill { address, value, length } => call(R::MemoryFill, three(address, value, length), 0),
-            I::MemoryCopy { destination, source, length } => {
-                call(R::MemoryCopy, three(destination, source, length), 0)
+            I::MemoryFill { memory, address, value, length } => {
+                call(R::MemoryFill, three(address, value, length), memory.as_u32().into())
             }
-            I::MemoryInit { segment, destination, source, length } => {
-                call(R::MemoryInit, three(destination, source, length), segment.as_u32().into())
+            I::MemoryCopy { destination_memory, source_memory, destination, source, length } => {
+                let memories = pair(destination_memory.as_u32(), source_memory.as_u32());
+                call(R::MemoryCopy, three(destination, source, length), memories)
+            }
+            I::MemoryInit { memory, segment, destination, source, length } => {
+                let both = pair(memory.as_u32(), segment.as_u32());
+                call(R::MemoryInit, three(destination, source, length), both)
+            }
+            I::AtomicWait { memory, is_64, dst, address, offset, expected, timeout } => {
+                let operation = if *is_64 { R::AtomicWait64 } else { R::AtomicWait32 };
+                let place = pair(memory.as_u32(), *offset);
+                RuntimeCall {
+                    result: Some(*dst),
+                    ..call(operation, three(address, expected, timeout), place)
+                }
             }
             I::DataDrop { segment } => call(R::DataDrop, [None; 3], segment.as_u32().into()),
             I::TableGrow { table, dst, value, delta } => {

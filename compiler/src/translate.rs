@@ -13,7 +13,8 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{
-    Block, Body, FunctionIndex, GlobalIndex, Instruction, Points, Register, Terminator, TrapKind, Type, Value,
+    Block, Body, FunctionIndex, GlobalIndex, Instruction, MemoryIndex, Points, Register, Terminator,
+    TrapKind, Type, Value,
 };
 use osr_stubs::Context;
 
@@ -105,6 +106,8 @@ pub(super) enum BlockLocal {
     Profile,
     /// The number one, of 32 bits.
     One,
+    /// The first byte of that memory.
+    MemoryBase(MemoryIndex),
 }
 
 /// Builds the CLIF that `request` asks for.
@@ -447,19 +450,21 @@ impl Translator<'_, '_> {
                 let value = self.builder.ins().select(condition, yes, no);
                 self.write(dst, value);
             }
-            I::Load { op, dst, address, offset } => {
-                let value = self.load(op, address, offset, point);
+            I::Load { memory, op, dst, address, offset } => {
+                let value = self.load(op, (memory, address, offset), point);
                 if self.load_merging == LoadMerging::Prevented {
                     // Emits nothing, but the load cannot be moved over it.
                     self.builder.ins().sequence_point();
                 }
                 self.write(dst, value);
             }
-            I::Store { op, address, value, offset } => self.store(op, address, value, offset, point),
+            I::Store { memory, op, address, value, offset } => {
+                self.store(op, (memory, address, offset), value, point);
+            }
             I::GlobalGet { dst, global } => self.global_get(dst, global),
             I::GlobalSet { global, src } => self.global_set(global, src),
-            I::MemorySize { dst } => {
-                let pages = self.context_field(offset_of!(Context, memory_pages));
+            I::MemorySize { memory, dst } => {
+                let pages = self.memory_pages(memory);
                 let value = self.builder.ins().uload32(MemFlagsData::trusted(), pages, 0);
                 self.write(dst, value);
             }
@@ -485,6 +490,10 @@ impl Translator<'_, '_> {
                 let word = self.unit.linked.reference(function);
                 let value = self.builder.ins().iconst(types::I64, word as i64);
                 self.write(dst, value);
+            }
+            I::TrapIf { condition, kind } => {
+                let condition = self.read(condition);
+                self.builder.ins().trapnz(condition, trap_code(kind));
             }
             // The terminator leaves.
             I::Interpret => {}

@@ -21,11 +21,12 @@
 //! predecessors, so that a loop header is never the function's entry.
 
 use crate::index::{
-    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
-    TagIndex,
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, SignatureIndex,
+    TableIndex, TagIndex,
 };
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::point::Position;
+use crate::trap::TrapKind;
 use crate::value::{Type, Value};
 use crate::vector::VectorOp;
 
@@ -83,6 +84,12 @@ impl Body {
         }
     }
 
+    /// Whether it accesses another memory than the first.
+    pub fn accesses_further_memories(&self) -> bool {
+        let instructions = self.blocks.iter().flat_map(|block| &block.instructions);
+        instructions.filter_map(Instruction::accessed_memory).any(|memory| memory != MemoryIndex::FIRST)
+    }
+
     /// Instructions and terminators in the body.
     pub fn instruction_count(&self) -> usize {
         self.blocks.iter().map(|block| block.instructions.len() + 1).sum()
@@ -118,25 +125,48 @@ pub enum Instruction {
     /// `dst = condition != 0 ? if_true : if_false`
     Select { dst: Register, condition: Register, if_true: Register, if_false: Register },
     /// `dst = memory[address + offset]`; the sum does not wrap.
-    Load { op: LoadOp, dst: Register, address: Register, offset: u32 },
+    Load { memory: MemoryIndex, op: LoadOp, dst: Register, address: Register, offset: u32 },
     /// `memory[address + offset] = value`; the sum does not wrap.
-    Store { op: StoreOp, address: Register, value: Register, offset: u32 },
+    Store { memory: MemoryIndex, op: StoreOp, address: Register, value: Register, offset: u32 },
     /// `dst = global`
     GlobalGet { dst: Register, global: GlobalIndex },
     /// `global = src`
     GlobalSet { global: GlobalIndex, src: Register },
-    /// `dst =` pages of linear memory
-    MemorySize { dst: Register },
-    /// Grow linear memory by `delta` pages; `dst` is the old size, or -1.
-    MemoryGrow { dst: Register, delta: Register },
+    /// `dst =` pages of a linear memory
+    MemorySize { memory: MemoryIndex, dst: Register },
+    /// Grow a linear memory by `delta` pages; `dst` is the old size, or -1.
+    MemoryGrow { memory: MemoryIndex, dst: Register, delta: Register },
     /// Set `length` bytes at `address` to the low byte of `value`.
-    MemoryFill { address: Register, value: Register, length: Register },
-    /// Copy `length` bytes; ranges may overlap.
-    MemoryCopy { destination: Register, source: Register, length: Register },
+    MemoryFill { memory: MemoryIndex, address: Register, value: Register, length: Register },
+    /// Copy `length` bytes between memories (or within one; ranges may overlap).
+    MemoryCopy {
+        destination_memory: MemoryIndex,
+        source_memory: MemoryIndex,
+        destination: Register,
+        source: Register,
+        length: Register,
+    },
     /// Copy `length` bytes from a data segment.
-    MemoryInit { segment: DataIndex, destination: Register, source: Register, length: Register },
+    MemoryInit {
+        memory: MemoryIndex,
+        segment: DataIndex,
+        destination: Register,
+        source: Register,
+        length: Register,
+    },
     /// Empty a data segment.
     DataDrop { segment: DataIndex },
+    /// Wait until there is a notification at `address + offset`, if `expected` is there, of 32 bits or 64; `timeout` is in
+    /// nanoseconds. `dst` is 1 if something else is there, 2 after the timeout.
+    AtomicWait {
+        memory: MemoryIndex,
+        is_64: bool,
+        dst: Register,
+        address: Register,
+        offset: u32,
+        expected: Register,
+        timeout: Register,
+    },
     /// `dst = table[index]`
     TableGet { table: TableIndex, dst: Register, index: Register },
     /// `table[index] = value`
@@ -175,6 +205,8 @@ pub enum Instruction {
     ThrowRef { exception: Register },
     /// `dst =` a reference to the exception that was caught last
     CaughtRef { dst: Register },
+    /// Trap as `kind` says if `condition` is not zero.
+    TrapIf { condition: Register, kind: TrapKind },
     /// Nothing, in the interpreter. Compiled code leaves here: the activation continues behind this in the interpreter.
     Interpret,
     /// `results = function(arguments)`
@@ -207,6 +239,7 @@ impl Instruction {
                 | I::MemoryCopy { .. }
                 | I::MemoryInit { .. }
                 | I::DataDrop { .. }
+                | I::AtomicWait { .. }
                 | I::TableGrow { .. }
                 | I::TableFill { .. }
                 | I::TableCopy { .. }
@@ -223,7 +256,8 @@ impl Instruction {
             Instruction::Load { .. }
             | Instruction::Store { .. }
             | Instruction::TableGet { .. }
-            | Instruction::TableSet { .. } => true,
+            | Instruction::TableSet { .. }
+            | Instruction::TrapIf { .. } => true,
             _ => false,
         }
     }
@@ -263,7 +297,7 @@ impl Instruction {
             | I::Throw { .. }
             | I::CaughtRef { .. }
             | I::Interpret => {}
-            I::ThrowRef { exception } => visit(*exception),
+            I::ThrowRef { exception: register } | I::TrapIf { condition: register, .. } => visit(*register),
             I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
             I::Vector { operands, .. } => operands.iter().for_each(|r| visit(*r)),
             I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => {
@@ -275,14 +309,17 @@ impl Instruction {
             I::Load { address, .. } => visit(*address),
             I::Store { address, value, .. } => [address, value].into_iter().for_each(|r| visit(*r)),
             I::MemoryGrow { delta, .. } => visit(*delta),
-            I::MemoryFill { address, value, length } => {
+            I::MemoryFill { address, value, length, .. } => {
                 [address, value, length].into_iter().for_each(|r| visit(*r))
             }
-            I::MemoryCopy { destination, source, length }
+            I::MemoryCopy { destination, source, length, .. }
             | I::MemoryInit { destination, source, length, .. }
             | I::TableCopy { destination, source, length, .. }
             | I::TableInit { destination, source, length, .. } => {
                 [destination, source, length].into_iter().for_each(|r| visit(*r));
+            }
+            I::AtomicWait { address, expected, timeout, .. } => {
+                [address, expected, timeout].into_iter().for_each(|r| visit(*r));
             }
             I::TableGet { index, .. } | I::TableRefers { index, .. } => visit(*index),
             I::TableSet { index, value, .. } => [index, value].into_iter().for_each(|r| visit(*r)),
@@ -295,6 +332,15 @@ impl Instruction {
                 visit(*index);
                 arguments.iter().for_each(|r| visit(*r));
             }
+        }
+    }
+
+    /// The memory that code accesses here by itself, without calling the runtime.
+    pub fn accessed_memory(&self) -> Option<MemoryIndex> {
+        use Instruction as I;
+        match *self {
+            I::Load { memory, .. } | I::Store { memory, .. } | I::MemorySize { memory, .. } => Some(memory),
+            _ => None,
         }
     }
 
@@ -321,8 +367,9 @@ impl Instruction {
             | I::Select { dst, .. }
             | I::Load { dst, .. }
             | I::GlobalGet { dst, .. }
-            | I::MemorySize { dst }
+            | I::MemorySize { dst, .. }
             | I::MemoryGrow { dst, .. }
+            | I::AtomicWait { dst, .. }
             | I::TableGet { dst, .. }
             | I::TableSize { dst, .. }
             | I::TableRefers { dst, .. }
@@ -343,6 +390,7 @@ impl Instruction {
             | I::ElementDrop { .. }
             | I::Throw { .. }
             | I::ThrowRef { .. }
+            | I::TrapIf { .. }
             | I::Interpret => &[],
         }
     }

@@ -17,9 +17,10 @@ pub(crate) struct Declarations {
     functions: Vec<SignatureIndex>,
     /// The type of each global, and whether it is mutable.
     globals: Vec<(Type, bool)>,
-    has_memory: bool,
-    /// The type of the entries of each table.
-    tables: Vec<Type>,
+    /// Whether the addresses of each memory are of 64 bits.
+    memories: Vec<bool>,
+    /// The type of the entries of each table, and whether its indices are of 64 bits.
+    tables: Vec<(Type, bool)>,
     /// The globals of each tag's values.
     tags: Vec<Vec<GlobalIndex>>,
     /// The number of each tag where it is caught: that of the first one that is imported under its name.
@@ -38,8 +39,8 @@ impl Declarations {
             signatures: module.signatures.clone(),
             functions: module.functions.iter().map(|function| function.signature).collect(),
             globals: module.globals.iter().map(|global| (global.ty, global.mutable)).collect(),
-            has_memory: module.memory.is_some(),
-            tables: module.tables.iter().map(|table| table.ty).collect(),
+            memories: module.memories.iter().map(|memory| memory.is_64).collect(),
+            tables: module.tables.iter().map(|table| (table.ty, table.is_64)).collect(),
             tags: module.tags.iter().map(|tag| tag.values.clone()).collect(),
             caught_tags: caught_tags(module),
             caught: module.caught,
@@ -60,7 +61,17 @@ impl Declarations {
 
     /// The type of the entries of a table.
     pub(crate) fn table(&self, index: u32) -> Type {
-        self.tables[index as usize]
+        self.tables[index as usize].0
+    }
+
+    /// Whether the indices of a table are of 64 bits.
+    pub(crate) fn is_table_64(&self, index: u32) -> bool {
+        self.tables[index as usize].1
+    }
+
+    /// Whether the addresses of a memory are of 64 bits.
+    pub(crate) fn is_memory_64(&self, index: u32) -> bool {
+        self.memories[index as usize]
     }
 
     /// The globals of the values of `tag`.

@@ -73,6 +73,14 @@ index!(
     TableIndex, "t"
 );
 index!(
+    /// A linear memory of a module.
+    MemoryIndex, "m"
+);
+impl MemoryIndex {
+    /// The memory that what names none means.
+    pub const FIRST: MemoryIndex = MemoryIndex(0);
+}
+index!(
     /// A tag of a module: a kind of exceptions.
     TagIndex, "x"
 );

@@ -106,8 +106,8 @@ pub mod word_layout;
 pub use body::{BasicBlock, Body, Instruction, Terminator};
 
 pub use index::{
-    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
-    TagIndex,
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, SignatureIndex,
+    TableIndex, TagIndex,
 };
 pub use inlining::{InlineBudget, InlineTree, Inlined};
 pub use lazy_body::LazyBody;

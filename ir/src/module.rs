@@ -1,7 +1,7 @@
 //! Modules: what a program's file becomes.
 
 use crate::body::Body;
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
+use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
 use crate::origin::Origin;
@@ -20,8 +20,8 @@ pub struct Module {
     pub globals: Vec<Global>,
     /// Tables of references.
     pub tables: Vec<Table>,
-    /// The linear memory, if any.
-    pub memory: Option<Memory>,
+    /// The linear memories.
+    pub memories: Vec<Memory>,
     /// Tags of exceptions.
     pub tags: Vec<Tag>,
     /// The global that says what was caught, if anything here catches: [`Tag`] explains it.
@@ -74,7 +74,7 @@ impl Module {
         self.exports.iter().find(|export| export.name == name).map(|export| export.item)
     }
 
-    /// Everything that the module imports: functions, tables, the memory, globals, tags.
+    /// Everything that the module imports: functions, tables, memories, globals, tags.
     pub fn imports(&self) -> impl Iterator<Item = (&ImportName, ExportItem)> {
         let functions = self.functions.iter().zip(self.function_indices());
         let functions = functions.filter_map(|(function, index)| match &function.kind {
@@ -84,8 +84,9 @@ impl Module {
         let tables = self.tables.iter().enumerate().filter_map(|(number, table)| {
             Some((table.import.as_ref()?, ExportItem::Table(TableIndex::new(number))))
         });
-        let memory =
-            self.memory.iter().filter_map(|memory| Some((memory.import.as_ref()?, ExportItem::Memory)));
+        let memories = self.memories.iter().enumerate().filter_map(|(number, memory)| {
+            Some((memory.import.as_ref()?, ExportItem::Memory(MemoryIndex::new(number))))
+        });
         let globals = self.globals.iter().enumerate();
         let globals = globals.filter_map(|(number, global)| match &global.initial {
             GlobalInitial::Import(name) => Some((name, ExportItem::Global(GlobalIndex::new(number)))),
@@ -94,7 +95,7 @@ impl Module {
         let tags = self.tags.iter().enumerate();
         let tags = tags
             .filter_map(|(number, tag)| Some((tag.import.as_ref()?, ExportItem::Tag(TagIndex::new(number)))));
-        functions.chain(tables).chain(memory).chain(globals).chain(tags)
+        functions.chain(tables).chain(memories).chain(globals).chain(tags)
     }
 
     /// The indices of all functions.
@@ -210,6 +211,24 @@ pub enum ConstantStep {
     Operation(BinaryOp),
 }
 
+impl Memory {
+    /// The type of addresses and sizes in WebAssembly code.
+    pub fn address_type(&self) -> Type {
+        address_type(self.is_64)
+    }
+}
+
+impl Table {
+    /// The type of indices and sizes in WebAssembly code.
+    pub fn address_type(&self) -> Type {
+        address_type(self.is_64)
+    }
+}
+
+fn address_type(is_64: bool) -> Type {
+    if is_64 { Type::I64 } else { Type::I32 }
+}
+
 impl ConstantStep {
     /// The operations that an initializer may use.
     pub const OPERATIONS: [BinaryOp; 6] = [
@@ -272,21 +291,31 @@ fn compute(operation: BinaryOp, left: u64, right: u64) -> u64 {
 pub struct Table {
     /// The type of the entries: [`Type::Funcref`] or [`Type::Externref`].
     pub ty: Type,
-    /// Entries at the start, all null before element segments are written.
+    /// Entries at the start.
     pub minimum: u32,
     /// The most entries it may grow to.
     pub maximum: Option<u32>,
+    /// Whether its indices are of 64 bits where WebAssembly code has them; see [`Memory::is_64`].
+    pub is_64: bool,
+    /// What the first entries are, before element segments are written, if not null.
+    pub initial: Option<ConstantExpression>,
     /// The host's name of it, if it is imported.
     pub import: Option<ImportName>,
 }
 
-/// A linear memory. Sizes are in pages of 64 KiB.
+/// A linear memory. Sizes are in pages of 64 KiB; 2 to the 32, less one, stands for whatever is more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Pages at the start, all zero before data segments are written. At most 65,536.
+    /// Pages at the start, all zero before data segments are written.
     pub minimum: u32,
-    /// The most pages it may grow to. At most 65,536.
+    /// The most pages it may grow to.
     pub maximum: Option<u32>,
+    /// Whether its addresses are of 64 bits where WebAssembly code has them. Instructions here address it by 32 bits all the
+    /// same: it has no more than [`MAXIMUM_PAGES_64`], so that the highest address of 32 bits is never in bounds, and
+    /// translation from WebAssembly makes that one of all higher addresses. The offset of an active segment has 64 bits.
+    pub is_64: bool,
+    /// Whether WebAssembly code says that threads share it. There is one that executes; but it can wait there only.
+    pub is_shared: bool,
     /// The host's name of it, if it is imported.
     pub import: Option<ImportName>,
 }
@@ -314,13 +343,15 @@ pub struct Tag {
 pub const PAGE_BYTES: u64 = 65_536;
 /// Pages of the largest 32-bit memory.
 pub const MAXIMUM_PAGES: u32 = 65_536;
+/// Pages of the largest 64-bit memory.
+pub const MAXIMUM_PAGES_64: u32 = MAXIMUM_PAGES - 1;
 
 /// When a segment is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentMode<Target> {
     /// At instantiation, at `offset` of `target`.
     Active {
-        /// Which memory (`()`) or table.
+        /// Which memory or table.
         target: Target,
         /// The first byte or entry written.
         offset: ConstantExpression,
@@ -331,11 +362,11 @@ pub enum SegmentMode<Target> {
     Declared,
 }
 
-/// Bytes for linear memory.
+/// Bytes for a linear memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSegment {
     /// When it is written.
-    pub mode: SegmentMode<()>,
+    pub mode: SegmentMode<MemoryIndex>,
     /// What is written.
     pub bytes: Vec<u8>,
 }
@@ -369,8 +400,8 @@ pub enum ExportItem {
     Global(GlobalIndex),
     /// A table.
     Table(TableIndex),
-    /// The linear memory.
-    Memory,
+    /// A linear memory.
+    Memory(MemoryIndex),
     /// A tag.
     Tag(TagIndex),
 }

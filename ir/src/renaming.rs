@@ -51,8 +51,9 @@ pub(crate) fn rename_definitions(
         | I::Select { dst, .. }
         | I::Load { dst, .. }
         | I::GlobalGet { dst, .. }
-        | I::MemorySize { dst }
+        | I::MemorySize { dst, .. }
         | I::MemoryGrow { dst, .. }
+        | I::AtomicWait { dst, .. }
         | I::TableGet { dst, .. }
         | I::TableSize { dst, .. }
         | I::TableRefers { dst, .. }
@@ -75,6 +76,7 @@ pub(crate) fn rename_definitions(
         | I::ElementDrop { .. }
         | I::Throw { .. }
         | I::ThrowRef { .. }
+        | I::TrapIf { .. }
         | I::Interpret => {}
     }
 }
@@ -96,7 +98,7 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         | I::Throw { .. }
         | I::CaughtRef { .. }
         | I::Interpret => {}
-        I::ThrowRef { exception } => each(&mut [exception]),
+        I::ThrowRef { exception: register } | I::TrapIf { condition: register, .. } => each(&mut [register]),
         I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => each(&mut [src]),
         I::Vector { operands, .. } => operands.iter_mut().for_each(|r| *r = rename(*r)),
         I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => each(&mut [lhs, rhs]),
@@ -104,11 +106,12 @@ pub(crate) fn rename_uses(instruction: &mut Instruction, mut rename: impl FnMut(
         I::Load { address, .. } => each(&mut [address]),
         I::Store { address, value, .. } => each(&mut [address, value]),
         I::MemoryGrow { delta, .. } => each(&mut [delta]),
-        I::MemoryFill { address, value, length } => each(&mut [address, value, length]),
-        I::MemoryCopy { destination, source, length }
+        I::MemoryFill { address, value, length, .. } => each(&mut [address, value, length]),
+        I::MemoryCopy { destination, source, length, .. }
         | I::MemoryInit { destination, source, length, .. }
         | I::TableCopy { destination, source, length, .. }
         | I::TableInit { destination, source, length, .. } => each(&mut [destination, source, length]),
+        I::AtomicWait { address, expected, timeout, .. } => each(&mut [address, expected, timeout]),
         I::TableGet { index, .. } | I::TableRefers { index, .. } => each(&mut [index]),
         I::TableSet { index, value, .. } => each(&mut [index, value]),
         I::TableGrow { value, delta, .. } => each(&mut [value, delta]),

@@ -32,11 +32,19 @@ pub enum TrapKind {
     UncaughtException,
     /// `throw_ref` of null.
     NullException,
+    /// A reference is null that must not be: what is called, or `ref.as_non_null`.
+    NullReference,
+    /// An atomic access at an address that is no multiple of its size.
+    UnalignedAtomic,
+    /// A wait in a memory that is not shared.
+    ExpectedSharedMemory,
+    /// A wait without a timeout: it would be for another thread, and there is none.
+    EndlessWait,
 }
 
 impl TrapKind {
     /// Every kind; the position is the [code](TrapKind::code) of the kind.
-    pub const ALL: [TrapKind; 13] = [
+    pub const ALL: [TrapKind; 17] = [
         TrapKind::Unreachable,
         TrapKind::IntegerDivideByZero,
         TrapKind::IntegerOverflow,
@@ -50,6 +58,10 @@ impl TrapKind {
         TrapKind::HostError,
         TrapKind::UncaughtException,
         TrapKind::NullException,
+        TrapKind::NullReference,
+        TrapKind::UnalignedAtomic,
+        TrapKind::ExpectedSharedMemory,
+        TrapKind::EndlessWait,
     ];
 
     /// The name, worded as the WebAssembly specification words it.
@@ -68,10 +80,14 @@ impl TrapKind {
             TrapKind::HostError => "host error",
             TrapKind::UncaughtException => "uncaught exception",
             TrapKind::NullException => "null exception reference",
+            TrapKind::NullReference => "null reference",
+            TrapKind::UnalignedAtomic => "unaligned atomic",
+            TrapKind::ExpectedSharedMemory => "expected shared memory",
+            TrapKind::EndlessWait => "endless atomic wait",
         }
     }
 
-    /// A small number for the kind, for machine code that reports it. Below 16.
+    /// A small number for the kind, for machine code that reports it. Below 128.
     pub fn code(self) -> u8 {
         self as u8
     }

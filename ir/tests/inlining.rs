@@ -3,8 +3,8 @@
 use osr_ir::inlining::{InlineBudget, Inlined, check, inline};
 use osr_ir::verifier::{verify, verify_function};
 use osr_ir::{
-    Body, Function, FunctionIndex, FunctionKind, Instruction, Liveness, Module, Point, PointKind, Points,
-    Position, Register, Terminator, text, wasm,
+    Body, Function, FunctionIndex, FunctionKind, Instruction, Liveness, MemoryIndex, Module, Point,
+    PointKind, Points, Position, Register, Terminator, text, wasm,
 };
 
 const LARGE: InlineBudget = InlineBudget { callee: 1_000, growth: 5_000, depth: 6, recursion: 2 };
@@ -100,7 +100,11 @@ fn an_activation_of_the_function_alone_resumes_where_it_was() {
         inlined.body.block(block).instructions.get(index).cloned()
     };
     let resumes: Vec<Option<Instruction>> = points.iter().map(next).collect();
-    let grow = Instruction::MemoryGrow { dst: Register::new(0), delta: Register::new(0) };
+    let grow = Instruction::MemoryGrow {
+        memory: MemoryIndex::FIRST,
+        dst: Register::new(0),
+        delta: Register::new(0),
+    };
     let passed = |to: u32| Instruction::Copy { dst: Register::new(to as usize), src: Register::new(0) };
     let passes = |next: &Option<Instruction>| {
         inlined.tree.frames()[1..].iter().any(|frame| *next == Some(passed(frame.first)))
@@ -182,7 +186,11 @@ fn what_is_not_of_the_bodies_is_found() {
     let sound = inlined(&module, 0, &LARGE, false).expect("both calls are inlined");
     let changes: [&dyn Fn(&mut Body); 5] = [
         &|body| drop(body.blocks[0].instructions.pop()),
-        &|body| body.blocks[0].instructions.insert(0, Instruction::MemorySize { dst: Register::new(2) }),
+        &|body| {
+            body.blocks[0]
+                .instructions
+                .insert(0, Instruction::MemorySize { memory: MemoryIndex::FIRST, dst: Register::new(2) })
+        },
         &|body| body.blocks[0].terminator = Terminator::Unreachable,
         &|body| body.blocks[5].instructions.truncate(1),
         &|body| body.blocks[6].instructions.swap(0, 1),

@@ -37,12 +37,14 @@ fn items() {
          map or at, found `memori`",
     );
     check("memory 1\nmemory 1", "2:1: there is a second `memory`");
+    check("memory 1\nmemory m2: 1", "2:8: expected `m1` as the next number, found `m2`");
+    check("data d0 m1 at 0 \"\"\nmemory 1", "1:9: `m1` is not defined");
     check("start f\n  start g", "2:3: there is a second `start`");
     check("signature s0 ()\nsignature s1 ()", "2:14: this signature is listed as `s0` already");
     check("memory", "1:7: expected a number, found the end of the file");
     check("table t0: -1", "1:11: `-1` is not an unsigned 32-bit number");
     check("table t0: 4294967296", "1:11: `4294967296` is not an unsigned 32-bit number");
-    check("data d0 declared \"\"", "1:9: expected `at` or `passive`, found `declared`");
+    check("data d0 declared \"\"", "1:9: expected `at`, a memory or `passive`, found `declared`");
     check("element e0 at 0 []", "1:12: expected a table, `passive` or `declared`, found `at`");
     check("element e0 t0 \"at\" []", "1:15: expected `at`, found a string");
     check("export \"f\" start", "1:12: expected function, global, table, memory or tag, found `start`");
@@ -93,6 +95,7 @@ fn names() {
 #[test]
 fn code() {
     check_code("  r0 = i32.plus r0, r0", "3:8: unknown operation `i32.plus`");
+    check_code("  trap_if r0, \"boredom\"", "3:15: there is no trap `boredom`");
     check_code("  memory.wipe r0", "3:3: unknown operation `memory.wipe`");
     check_code("  table.wipe t0", "3:3: unknown operation `table.wipe`");
     check_code("  i32.add r0, r0", "3:3: `i32.add` has 1 result(s), found 0");

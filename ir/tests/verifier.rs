@@ -67,9 +67,10 @@ fn functions_and_signatures() {
 
 #[test]
 fn memory_and_tables() {
-    check("memory 2 1", "memory: the minimum 2 is above the maximum 1");
-    check("memory 65537", "memory: 65537 pages are more than 65536");
-    check("memory 0 65537", "memory: 65537 pages are more than 65536");
+    check("memory 2 1", "memory m0: the minimum 2 is above the maximum 1");
+    check("memory 65537", "memory m0: 65537 pages are more than 65536");
+    check("memory 0 65537", "memory m0: 65537 pages are more than 65536");
+    check("memory 1 memory m1: 3 2", "memory m1: the minimum 3 is above the maximum 2");
     check("table t0: 0 table t1: 5 4", "table t1: the minimum 5 is above the maximum 4");
     assert_eq!(verify(&parse("memory 65536 65536 table t0: 4294967295")), Ok(()));
 }
@@ -100,7 +101,7 @@ fn initializers() {
 
 #[test]
 fn segments() {
-    check("data d0 at 0 \"\"", "data segment d0: there is no memory");
+    check("data d0 at 0 \"\"", "data segment d0: there is no memory m0");
     let mut module = parse("table t0: 0 element e0 t0 at 0 [] data d0 passive \"\"");
     module.data[0].mode = SegmentMode::Declared;
     refuse(&module, "data segment d0: only element segments can be declared");
@@ -112,7 +113,7 @@ fn segments() {
 #[test]
 fn exports_and_start() {
     check("memory 0 export \"a\" memory export \"a\" memory", "there are two exports \"a\"");
-    check("export \"a\" memory", "export \"a\": there is no memory");
+    check("export \"a\" memory", "export \"a\": there is no memory m0");
     let mut module = parse(
         "global g0: i32 = 0 table t0: 0 import f () = \"\" \"\"
          export \"f\" function f export \"t\" table t0 export \"g\" global g0 start f",
@@ -166,8 +167,14 @@ fn globals_memory_and_blocks() {
     check_code("b0: jump b1 b1: branch r0, b1, b0", "b1:0: the entry block cannot be a target");
     // Also where the jump is never reached.
     check_code("b0: return r0 b1: jump b0", "b1:0: the entry block cannot be a target");
-    check("function f () { r0: i32 b0: r0 = memory.size return }", "function `f`, b0:0: there is no memory");
-    check("function f (r0: i32) { b0: r0 = i32.load r0 return }", "function `f`, b0:0: there is no memory");
+    check(
+        "function f () { r0: i32 b0: r0 = memory.size return }",
+        "function `f`, b0:0: there is no memory m0",
+    );
+    check(
+        "function f (r0: i32) { b0: r0 = i32.load r0 return }",
+        "function `f`, b0:0: there is no memory m0",
+    );
     assert_eq!(verify(&parse("data d0 passive \"\" function f () { b0: data.drop d0 return }")), Ok(()));
 }
 

@@ -17,9 +17,9 @@ pub struct Context {
     /// After a poll: whether the frame is to store its state, and to leave by
     /// [`Context::left_poll_stub`].
     pub leaving: u64,
-    /// First byte of linear memory. It never moves: its address space is reserved.
+    /// First byte of the first linear memory. It never moves: its address space is reserved.
     pub memory_base: *mut u8,
-    /// Pages of linear memory now.
+    /// Its pages now.
     pub memory_pages: *const AtomicU64,
     /// The globals, one word each: the value, or, of an imported mutable global, the address of its word.
     pub globals: *mut u64,
@@ -61,6 +61,18 @@ pub struct Context {
     pub landing: LandingRegisters,
     /// The runtime's side of the stubs.
     pub hooks: Hooks,
+    /// The linear memories. Last, so that the fields that most code uses are near.
+    pub memories: *const MemoryView,
+}
+
+/// A linear memory as compiled code sees it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryView {
+    /// The first byte. It never moves.
+    pub base: *mut u8,
+    /// Pages now.
+    pub pages: *const AtomicU64,
 }
 
 /// A table as compiled code sees it. Entries never move: their address space is reserved.

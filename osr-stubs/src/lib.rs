@@ -60,6 +60,6 @@ pub mod context;
 pub mod x86_64;
 
 pub use context::{
-    CalleeSaved, Context, EntryRecord, Exit, Hooks, LandingRegisters, NativeArguments, NativeCall,
-    NativeResults, POLL_REQUEST, TableView,
+    CalleeSaved, Context, EntryRecord, Exit, Hooks, LandingRegisters, MemoryView, NativeArguments,
+    NativeCall, NativeResults, POLL_REQUEST, TableView,
 };

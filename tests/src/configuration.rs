@@ -200,7 +200,7 @@ pub fn observe(module: &Module, function: &str, arguments: &[Value], settings: &
     assert_eq!(thread.hijacked_slots(), 0, "the ledger is empty when the guest is gone");
     Observed {
         outcome: outcome.map_err(|error| describe(&error)),
-        memory_hash: instance.memory().map_or(0, |memory| memory.hash()),
+        memory_hash: instance.memory_hash().unwrap_or(0),
         globals: exported_globals(&instance),
     }
 }

@@ -16,7 +16,7 @@ use arbitrary::Unstructured;
 use osr_engine::{Land, Mechanism, Settings, StateRecording, Stress, Tier, Tiers};
 use osr_ir::wasm;
 use osr_ir::word_layout::word_types;
-use osr_ir::{ExportItem, Module, Type};
+use osr_ir::{ExportItem, Instruction, Module, Type};
 
 use crate::run::{Call, run};
 use crate::schedule::{Size, random_settings};
@@ -66,7 +66,8 @@ pub fn random_module(seed: u64) -> Option<Module> {
 /// If the importer refuses it for another reason.
 pub fn module_of(seed: u64, entropy: &[u8]) -> Option<Module> {
     let bytes = wasm_of(seed, entropy)?;
-    Some(wasm::import(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}")))
+    let module = wasm::import(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    (!has_atomics(seed) || !waits(&module)).then_some(module)
 }
 
 /// The module of `seed`, as WebAssembly.
@@ -114,6 +115,22 @@ pub fn has_tail_calls(seed: u64) -> bool {
     matches!(seed % 8, 3 | 5)
 }
 
+/// Some modules may have several memories, also such with addresses of 64 bits, which the oracle is not asked about.
+pub fn has_memories(seed: u64) -> bool {
+    seed % 8 == 2
+}
+
+/// Some of them may have atomic instructions; where one waits, there is no module of that seed: the timeout may be years.
+fn has_atomics(seed: u64) -> bool {
+    seed % 16 == 10
+}
+
+fn waits(module: &Module) -> bool {
+    let bodies = module.functions.iter().filter_map(|function| function.body());
+    let mut instructions = bodies.flat_map(|body| &body.blocks).flat_map(|block| &block.instructions);
+    instructions.any(|instruction| matches!(instruction, Instruction::AtomicWait { .. }))
+}
+
 fn config(seed: u64) -> wasm_smith::Config {
     wasm_smith::Config {
         available_imports: Some(wat::parse_str(AVAILABLE_IMPORTS).expect("valid text")),
@@ -126,8 +143,9 @@ fn config(seed: u64) -> wasm_smith::Config {
         max_globals: 5,
         max_imports: 4,
         max_instructions: 300,
-        max_memories: 1,
+        max_memories: if has_memories(seed) { 3 } else { 1 },
         max_memory32_bytes: 4 << 16,
+        max_memory64_bytes: 4 << 16,
         max_table_elements: 100,
         max_tables: if seed % 4 < 2 { 2 } else { 1 },
         max_types: 8,
@@ -141,12 +159,12 @@ fn config(seed: u64) -> wasm_smith::Config {
         exceptions_enabled: has_exceptions(seed),
         extended_const_enabled: false,
         gc_enabled: false,
-        memory64_enabled: false,
+        memory64_enabled: has_memories(seed),
         reference_types_enabled: seed % 4 < 2,
         relaxed_simd_enabled: has_vectors(seed),
         simd_enabled: has_vectors(seed),
         tail_call_enabled: has_tail_calls(seed),
-        threads_enabled: false,
+        threads_enabled: has_atomics(seed),
         wide_arithmetic_enabled: false,
         ..wasm_smith::Config::default()
     }

@@ -52,7 +52,7 @@ impl Run {
         };
         Run {
             outcomes: calls.iter().map(call).collect(),
-            memory_hash: instance.memory().map(|memory| memory.hash()),
+            memory_hash: instance.memory_hash(),
             transitions: thread.transitions(),
             moves: thread.moves(),
             code: instance.code_statistics(),

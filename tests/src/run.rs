@@ -84,7 +84,7 @@ pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool)
         linked_exits: instance.linked_exits(),
         behavior: Behavior {
             calls: observed,
-            memory_hash: instance.memory().map_or(0, |memory| memory.hash()),
+            memory_hash: instance.memory_hash().unwrap_or(0),
             globals: (0..module.globals.len())
                 .map(|global| instance.global(GlobalIndex::new(global)))
                 .collect(),

@@ -131,7 +131,7 @@ fn maps_of_cases_hold() {
 
 /// A module that the host can provide for: nothing but functions is imported.
 fn provided(mut module: Module) -> Module {
-    module.memory.iter_mut().for_each(|memory| memory.import = None);
+    module.memories.iter_mut().for_each(|memory| memory.import = None);
     module.tables.iter_mut().for_each(|table| table.import = None);
     for global in &mut module.globals {
         if let GlobalInitial::Import(_) = global.initial {

@@ -38,7 +38,7 @@ fn counted(
     let results = thread.invoke(name, arguments).expect("it returns");
     assert_eq!(thread.hijacked_slots(), 0);
     let transitions = thread.transitions();
-    (results, instance.memory().map(|memory| memory.hash()), transitions.safepoints, transitions.landings)
+    (results, instance.memory_hash(), transitions.safepoints, transitions.landings)
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn run(settings: &Settings, module: &Module, name: &str, arguments: &[Value]) ->
     let thread = Thread::new(&instance).expect("a thread");
     thread.start().expect("the start function returns");
     let results = thread.invoke(name, arguments).expect("it returns");
-    (results, instance.memory().map(|memory| memory.hash()))
+    (results, instance.memory_hash())
 }
 
 #[test]

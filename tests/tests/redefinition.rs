@@ -117,7 +117,7 @@ fn run(
         panic!("{}: {difference}", program.name);
     }
     assert_eq!(thread.hijacked_slots(), 0);
-    let memory = instance.memory().map_or(0, |memory| memory.hash());
+    let memory = instance.memory_hash().unwrap_or(0);
     (format!("{outcome:?}"), memory, thread.transitions())
 }
 

@@ -23,10 +23,12 @@ pub(crate) struct CallOptions {
     /// `__wasm_call_ctors`, if there is one of type () -> (), and `_start` is not called).
     #[arg(long, value_name = "NAME")]
     pub(crate) init: Option<String>,
-    /// Write the contents of FILE to memory at ADDRESS, before the functions are called; may be repeated.
+    /// Write the contents of FILE to memory at ADDRESS, before the functions are called; may be repeated. Of another
+    /// memory than the first, write `m1:ADDRESS`, or its name among the exports.
     #[arg(long, value_name = "ADDRESS=FILE")]
     pub(crate) write: Vec<WriteOption>,
-    /// Print so many bytes at ADDRESS of memory afterwards, as hexadecimal digits; may be repeated.
+    /// Print so many bytes at ADDRESS of memory afterwards, as hexadecimal digits; may be repeated. Memories are named as
+    /// with --write.
     #[arg(long, value_name = "ADDRESS=LENGTH")]
     pub(crate) read: Vec<ReadOption>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its

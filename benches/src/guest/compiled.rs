@@ -49,7 +49,7 @@ pub(crate) fn stand_ins(module: &Module) -> Imports {
                 let zero = Value::zero(module.globals[global.index()].ty);
                 imports.global(&name.module, &name.name, zero);
             }
-            ExportItem::Memory | ExportItem::Table(_) | ExportItem::Tag(_) => {}
+            ExportItem::Memory(_) | ExportItem::Table(_) | ExportItem::Tag(_) => {}
         }
     }
     imports

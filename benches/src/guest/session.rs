@@ -57,7 +57,7 @@ pub(crate) struct Outcome {
     pub(crate) wall: Duration,
     /// The second call and its time, if there was one. All else is of the first.
     pub(crate) again: Option<(Result<Vec<u64>, Trap>, Duration)>,
-    /// The hash of the linear memory afterwards, if it is wanted and there is one.
+    /// The hash of the linear memories afterwards, if it is wanted and there are any.
     pub(crate) memory_hash: Option<u64>,
     /// The globals afterwards, but references.
     pub(crate) globals: Vec<u64>,
@@ -116,7 +116,7 @@ impl Session<'_> {
             result,
             wall,
             again: None,
-            memory_hash: instance.memory().filter(|_| self.hash_memory).map(|memory| memory.hash()),
+            memory_hash: self.hash_memory.then(|| instance.memory_hash()).flatten(),
             globals: globals(&instance),
             schedule: thread.schedule(),
             transitions: thread.transitions(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use osr_engine::{Instance, Thread, Trap};
+use osr_engine::{Instance, LinearMemory, Thread, Trap};
 use osr_ir::{FunctionIndex, Signature, Value};
 
 use super::entry;
@@ -26,14 +26,47 @@ enum Kind {
     Initialize(FunctionIndex),
     /// A call.
     Call(FunctionIndex, Vec<Value>),
-    /// Bytes for memory.
-    Write(u64, Vec<u8>),
+    /// Bytes for a memory.
+    Write(Place, Vec<u8>),
 }
 
-/// What is to be written where: `ADDR=FILE`.
+/// A place in a memory: `ADDRESS`, or `MEMORY:ADDRESS`, where the memory is `m1` or the name of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    memory: Option<String>,
+    address: u64,
+}
+
+impl Place {
+    fn read(text: &str) -> Option<Place> {
+        let (memory, address) = match text.rsplit_once(':') {
+            Some((memory, address)) => (Some(memory.to_owned()), address),
+            None => (None, text),
+        };
+        Some(Place { memory, address: number(address)? })
+    }
+
+    /// The memory, if `instance` has it.
+    fn memory<'i>(&self, instance: &'i Instance) -> Option<&'i LinearMemory> {
+        let Some(name) = &self.memory else { return instance.memory() };
+        let number = || name.strip_prefix('m').and_then(|digits| digits.parse().ok());
+        instance.exported_memory(name).or_else(|| instance.memories().nth(number()?))
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.memory {
+            Some(memory) => write!(formatter, "{memory}:{:#x}", self.address),
+            None => write!(formatter, "{:#x}", self.address),
+        }
+    }
+}
+
+/// What is to be written where: `PLACE=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WriteOption {
-    address: u64,
+    place: Place,
     file: PathBuf,
 }
 
@@ -42,16 +75,16 @@ impl FromStr for WriteOption {
 
     fn from_str(text: &str) -> Result<WriteOption, String> {
         let parts = text.split_once('=').filter(|(_, file)| !file.is_empty());
-        let (address, file) = parts.ok_or("write ADDRESS=FILE: 0x400=input.bin")?;
-        let address = number(address).ok_or("the address is a decimal, or 0x and hexadecimal digits")?;
-        Ok(WriteOption { address, file: PathBuf::from(file) })
+        let (place, file) = parts.ok_or("write ADDRESS=FILE: 0x400=input.bin")?;
+        let place = Place::read(place).ok_or("the address is a decimal, or 0x and hexadecimal digits")?;
+        Ok(WriteOption { place, file: PathBuf::from(file) })
     }
 }
 
-/// What is to be shown of memory: `ADDRESS=LENGTH`.
+/// What is to be shown of a memory: `PLACE=LENGTH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadOption {
-    address: u64,
+    place: Place,
     length: u64,
 }
 
@@ -60,19 +93,23 @@ impl FromStr for ReadOption {
 
     fn from_str(text: &str) -> Result<ReadOption, String> {
         let parts =
-            text.split_once('=').and_then(|(address, length)| Some((number(address)?, number(length)?)));
-        let (address, length) = parts.ok_or("write ADDRESS=LENGTH, in decimal or as 0x..: 0x400=32")?;
-        Ok(ReadOption { address, length })
+            text.split_once('=').and_then(|(place, length)| Some((Place::read(place)?, number(length)?)));
+        let (place, length) = parts.ok_or("write ADDRESS=LENGTH, in decimal or as 0x..: 0x400=32")?;
+        Ok(ReadOption { place, length })
     }
 }
 
 impl ReadOption {
     /// The bytes as hexadecimal digits.
     pub(crate) fn show(&self, instance: &Instance) -> Result<String, Error> {
-        let ReadOption { address, length } = *self;
-        let bytes = instance.memory().and_then(|memory| memory.read(address, length));
-        let size = instance.memory().map_or(0, |memory| memory.bytes());
-        let bytes = bytes.ok_or(Error::ReadOutOfBounds { address, length, size })?;
+        let ReadOption { place, length } = self;
+        let memory = place.memory(instance);
+        let bytes = memory.and_then(|memory| memory.read(place.address, *length));
+        let size = memory.map_or(0, |memory| memory.bytes());
+        let bytes = bytes.ok_or_else(|| {
+            let place = place.to_string();
+            Error::ReadOutOfBounds { place, length: *length, size }
+        })?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -130,8 +167,8 @@ impl Step {
 
     /// The write that `option` asks for. The file is read now.
     pub(crate) fn write(option: &WriteOption) -> Result<Step, Error> {
-        let options = vec!["--write".to_owned(), format!("{:#x}={}", option.address, option.file.display())];
-        Ok(Step { kind: Kind::Write(option.address, read(&option.file)?), options })
+        let options = vec!["--write".to_owned(), format!("{}={}", option.place, option.file.display())];
+        Ok(Step { kind: Kind::Write(option.place.clone(), read(&option.file)?), options })
     }
 
     /// How it is given on the command line.
@@ -149,11 +186,11 @@ impl Step {
                 let types = &thread.instance().module().signature_of(*function).results;
                 called(*function, &words).map(|words| show_all(types, &words))
             }
-            Kind::Write(address, bytes) => {
-                let memory = thread.instance().memory();
-                if !memory.is_some_and(|memory| memory.write(*address, bytes)) {
+            Kind::Write(place, bytes) => {
+                let memory = place.memory(thread.instance());
+                if !memory.is_some_and(|memory| memory.write(place.address, bytes)) {
                     let (size, bytes) = (memory.map_or(0, |memory| memory.bytes()), bytes.len());
-                    return Err(Error::WriteOutOfBounds { address: *address, bytes, size });
+                    return Err(Error::WriteOutOfBounds { place: place.to_string(), bytes, size });
                 }
                 Ok(Vec::new())
             }
@@ -171,9 +208,10 @@ mod tests {
 
     #[test]
     fn writes_are_an_address_and_a_file() {
-        let read = |text: &str| text.parse::<WriteOption>().ok().map(|option| option.address);
+        let read = |text: &str| text.parse::<WriteOption>().ok().map(|option| option.place.address);
         assert_eq!(read("16=a"), Some(16));
         assert_eq!(read("0x400=a=b"), Some(1024));
+        assert_eq!(read("m1:0x400=a:b"), Some(1024));
         for text in ["", "=a", "1", "1=", "x=a", "-1=a", "0x=a"] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -1,7 +1,7 @@
 //! Comparisons: what a branch or a selection asks of the flags directly, if it comes next.
 
 use cranelift_assembler_x64::GprMem;
-use osr_ir::{BinaryOp, Instruction, Register, Terminator, UnaryOp};
+use osr_ir::{BinaryOp, Instruction, Register, Terminator, TrapKind, UnaryOp};
 
 use super::Pass;
 use super::assembler::{Label, emit};
@@ -65,6 +65,12 @@ impl Pass<'_> {
             },
             slot => self.arithmetic(Arithmetic::Compare, width, slot, Right::Number(0)),
         }
+    }
+
+    /// Traps with `kind` if `condition` is not zero.
+    pub(super) fn trap_if_not_zero(&mut self, condition: Register, dies: bool, kind: TrapKind) {
+        self.test_zero(condition, dies);
+        self.trap_if(Condition::NotEqual, kind);
     }
 
     /// What the flags say of `condition`: a comparison was the instruction before, or it is tested.

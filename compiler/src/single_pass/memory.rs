@@ -1,4 +1,4 @@
-//! Linear memory, globals, tables.
+//! The first memory, globals, tables. Functions that access further memories are Cranelift's.
 
 use std::mem::offset_of;
 
@@ -12,8 +12,8 @@ use super::integer::{Arithmetic, Right};
 use super::machine::{self, Address, CONTEXT, Condition, Gpr, MEMORY, MachineRegister, SCRATCH, Width};
 
 impl Pass<'_> {
-    /// The machine address of guest address `address + offset`. Whatever it is lies in the memory's reservation: no check,
-    /// the fault is the trap.
+    /// The machine address of guest address `address + offset` in the first memory. Whatever it is lies in the memory's
+    /// reservation: no check, the fault is the trap.
     fn guest_address(&mut self, address: Register, offset: u32) -> Address {
         let place = match (self.constant(address), i32::try_from(offset)) {
             (Some(known), _) => {
@@ -160,7 +160,7 @@ impl Pass<'_> {
         }))
     }
 
-    /// `dst =` pages of linear memory
+    /// `dst =` pages of the first memory
     pub(super) fn memory_size(&mut self, dst: Register) {
         self.load_context(SCRATCH, offset_of!(Context, memory_pages));
         let target = self.new_gpr();

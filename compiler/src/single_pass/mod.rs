@@ -267,15 +267,18 @@ impl Pass<'_> {
                 let dies = [0, 1, 2].map(|operand| uses.dies(operand));
                 self.select(dst, condition, [if_true, if_false], dies);
             }
-            I::Load { op, dst, address, offset } => self.load(op, dst, (address, uses.dies(0)), offset),
-            I::Store { op, address, value, offset } => self.store_to_memory(op, address, value, offset),
+            I::Load { op, dst, address, offset, .. } => self.load(op, dst, (address, uses.dies(0)), offset),
+            I::Store { op, address, value, offset, .. } => self.store_to_memory(op, address, value, offset),
             I::GlobalGet { dst, global } => self.global_get(dst, global),
             I::GlobalSet { global, src } => self.global_set(global, src),
-            I::MemorySize { dst } => self.memory_size(dst),
+            I::MemorySize { dst, .. } => self.memory_size(dst),
             I::TableSize { table, dst } => self.table_size(table, dst),
             I::TableRefers { table, dst, index, function } => self.table_refers(table, dst, index, function),
             I::TableGet { table, dst, index } => self.table_get(table, dst, index),
             I::TableSet { table, index, value } => self.table_set(table, index, value),
+            I::TrapIf { condition, kind } => {
+                self.trap_if_not_zero(condition, uses.dies(0), kind);
+            }
             I::RefFunc { dst, function } => self.define_constant(dst, self.unit.linked.reference(function)),
             _ => {
                 self.buffers.cache.unlock_all();

@@ -72,7 +72,7 @@ fn guest_fault(thread: &Thread, signal: c_int, pc: u64, address: u64) -> Option<
     let version = thread.instance().registry().find(pc)?;
     version.trap_site(pc)?;
     if signal == libc::SIGSEGV || signal == libc::SIGBUS {
-        thread.instance().memory().filter(|memory| memory.reaches(address))?;
+        thread.instance().memories().find(|memory| memory.reaches(address))?;
     }
     Some(Fault { pc, frame_base: 0 })
 }

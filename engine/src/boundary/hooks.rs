@@ -1,7 +1,7 @@
 //! The runtime's side of the stubs: what compiled code reaches when it calls out.
 
 use osr_compiler::RuntimeOperation;
-use osr_ir::{DataIndex, ElementIndex, FunctionIndex, Points, TableIndex, TagIndex, TrapKind};
+use osr_ir::{DataIndex, ElementIndex, FunctionIndex, MemoryIndex, Points, TableIndex, TagIndex, TrapKind};
 use osr_stubs::{Context, Exit, Hooks, NativeCall};
 
 use crate::instance::Instance;
@@ -244,12 +244,14 @@ fn operate(
 ) -> Result<u32, TrapKind> {
     use RuntimeOperation as R;
     let (high, low) = ((immediate >> 32) as usize, (immediate & 0xffff_ffff) as usize);
-    let table = TableIndex::new;
+    let (memory, table) = (MemoryIndex::new, TableIndex::new);
     match operation {
-        R::MemoryGrow => return Ok(instance.memory_grow(a as u32)),
-        R::MemoryFill => instance.memory_fill(a as u32, b as u32, c as u32)?,
-        R::MemoryCopy => instance.memory_copy(a as u32, b as u32, c as u32)?,
-        R::MemoryInit => instance.memory_init(DataIndex::new(low), a as u32, b as u32, c as u32)?,
+        R::MemoryGrow => return Ok(instance.memory_grow(memory(low), a as u32)),
+        R::MemoryFill => instance.memory_fill(memory(low), a as u32, b as u32, c as u32)?,
+        R::MemoryCopy => instance.memory_copy((memory(high), memory(low)), a as u32, b as u32, c as u32)?,
+        R::MemoryInit => {
+            instance.memory_init(memory(high), DataIndex::new(low), a as u32, b as u32, c as u32)?;
+        }
         R::DataDrop => instance.drop_data(DataIndex::new(low)),
         R::TableGrow => return Ok(instance.table_grow(table(low), a, b as u32)),
         R::TableFill => instance.table_fill(table(low), a as u32, b, c as u32)?,
@@ -261,6 +263,10 @@ fn operate(
         R::Throw => return Err(instance.throw(TagIndex::new(low))),
         R::ThrowRef => return Err(instance.throw_ref(a)),
         R::CaughtRef => return Ok(instance.caught_ref()),
+        R::AtomicWait32 | R::AtomicWait64 => {
+            let place = (memory(high), u64::from(a as u32) + low as u64);
+            return instance.atomic_wait(operation == R::AtomicWait64, place, b, c as i64);
+        }
     }
     Ok(0)
 }

@@ -4,7 +4,7 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-use osr_ir::{DataIndex, ElementIndex, LoadOp, TableIndex, TrapKind};
+use osr_ir::{DataIndex, ElementIndex, MemoryIndex, TableIndex, TrapKind};
 
 use crate::instance::Instance;
 
@@ -15,26 +15,38 @@ fn in_bounds(start: u32, length: u32, size: u64) -> Option<std::ops::Range<usize
 }
 
 impl Instance {
-    fn memory_range(&self, address: u32, length: u32) -> Result<*mut u8, TrapKind> {
-        let memory = self.memory().ok_or(TrapKind::MemoryOutOfBounds)?;
-        memory.range(u64::from(address), u64::from(length)).ok_or(TrapKind::MemoryOutOfBounds)
+    fn memory_range(&self, memory: MemoryIndex, address: u32, length: u32) -> Result<*mut u8, TrapKind> {
+        let range = self.memory_at(memory).range(u64::from(address), u64::from(length));
+        range.ok_or(TrapKind::MemoryOutOfBounds)
     }
 
     /// `memory.grow`: the old size in pages, or -1.
-    pub(crate) fn memory_grow(&self, delta: u32) -> u32 {
-        self.memory().and_then(|memory| memory.grow(delta)).unwrap_or(u32::MAX)
+    pub(crate) fn memory_grow(&self, memory: MemoryIndex, delta: u32) -> u32 {
+        self.memory_at(memory).grow(delta).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn memory_fill(&self, address: u32, value: u32, length: u32) -> Result<(), TrapKind> {
-        let target = self.memory_range(address, length)?;
+    pub(crate) fn memory_fill(
+        &self,
+        memory: MemoryIndex,
+        address: u32,
+        value: u32,
+        length: u32,
+    ) -> Result<(), TrapKind> {
+        let target = self.memory_range(memory, address, length)?;
         // SAFETY: in bounds of linear memory, which no Rust object lies in.
         unsafe { ptr::write_bytes(target, value as u8, length as usize) };
         Ok(())
     }
 
-    pub(crate) fn memory_copy(&self, destination: u32, source: u32, length: u32) -> Result<(), TrapKind> {
-        let target = self.memory_range(destination, length)?;
-        let source = self.memory_range(source, length)?;
+    pub(crate) fn memory_copy(
+        &self,
+        (destination_memory, source_memory): (MemoryIndex, MemoryIndex),
+        destination: u32,
+        source: u32,
+        length: u32,
+    ) -> Result<(), TrapKind> {
+        let target = self.memory_range(destination_memory, destination, length)?;
+        let source = self.memory_range(source_memory, source, length)?;
         // SAFETY: both in bounds of linear memory; `copy` allows overlap.
         unsafe { ptr::copy(source, target, length as usize) };
         Ok(())
@@ -42,6 +54,7 @@ impl Instance {
 
     pub(crate) fn memory_init(
         &self,
+        memory: MemoryIndex,
         segment: DataIndex,
         destination: u32,
         source: u32,
@@ -49,29 +62,9 @@ impl Instance {
     ) -> Result<(), TrapKind> {
         let bytes = self.data(segment);
         let range = in_bounds(source, length, bytes.len() as u64).ok_or(TrapKind::MemoryOutOfBounds)?;
-        let target = self.memory_range(destination, length)?;
+        let target = self.memory_range(memory, destination, length)?;
         // SAFETY: the target is in bounds of linear memory; the segment is a Rust object outside it.
         unsafe { ptr::copy_nonoverlapping(bytes[range].as_ptr(), target, length as usize) };
-        Ok(())
-    }
-
-    /// A load of a vector at `address`, which does not wrap.
-    pub(crate) fn load_vector(&self, op: LoadOp, address: u64) -> Result<u128, TrapKind> {
-        let bytes = op.bytes() as usize;
-        let memory = self.memory().ok_or(TrapKind::MemoryOutOfBounds)?;
-        let source = memory.range(address, bytes as u64).ok_or(TrapKind::MemoryOutOfBounds)?;
-        let mut vector = [0_u8; 16];
-        // SAFETY: the source is in bounds of linear memory.
-        unsafe { ptr::copy_nonoverlapping(source, vector.as_mut_ptr(), bytes) };
-        Ok(u128::from_le_bytes(vector))
-    }
-
-    /// The store of a vector at `address`, which does not wrap.
-    pub(crate) fn store_vector(&self, address: u64, vector: u128) -> Result<(), TrapKind> {
-        let memory = self.memory().ok_or(TrapKind::MemoryOutOfBounds)?;
-        let target = memory.range(address, 16).ok_or(TrapKind::MemoryOutOfBounds)?;
-        // SAFETY: the target is in bounds of linear memory.
-        unsafe { target.cast::<u128>().write_unaligned(vector) };
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
-    ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Module,
-    Signature, TagIndex, Type, WordLayout,
+    ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Memory,
+    Module, Signature, TagIndex, Type, WordLayout,
 };
 use osr_stubs::TableView;
 
@@ -190,27 +190,25 @@ impl Linker<'_> {
         Ok(tags.into())
     }
 
-    /// The linear memory, if the module has one.
-    pub(crate) fn memory(&self) -> Result<Option<Arc<LinearMemory>>, InstantiationError> {
-        let Some(memory) = &self.module.memory else { return Ok(None) };
+    /// The linear memories.
+    pub(crate) fn memories(&self) -> Result<Box<[Arc<LinearMemory>]>, InstantiationError> {
+        self.module.memories.iter().map(|memory| self.memory(memory)).collect()
+    }
+
+    fn memory(&self, memory: &Memory) -> Result<Arc<LinearMemory>, InstantiationError> {
         let Some(name) = &memory.import else {
-            let new =
-                LinearMemory::of_store(memory.minimum, memory.maximum, Arc::clone(self.store.occupancy()));
-            return new.map(|memory| Some(Arc::new(memory))).map_err(out_of_memory("the linear memory"));
+            let new = LinearMemory::of_store(memory, Arc::clone(self.store.occupancy()));
+            return new.map(Arc::new).map_err(out_of_memory("a linear memory"));
         };
-        let wanted = Limits { minimum: memory.minimum, maximum: memory.maximum };
-        let expected = || format!("a memory of {wanted} pages");
+        let wanted = Limits { minimum: memory.minimum, maximum: memory.maximum, is_64: memory.is_64 };
+        let is_shared = memory.is_shared;
+        let expected = || describe_memory(wanted, is_shared);
         match self.find(name, expected)? {
-            Provided::Export(instance, ExportItem::Memory) => {
-                let found = instance.shared_memory().expect("exported memories exist");
-                if !wanted.admit(found.pages(), found.declared_maximum()) {
-                    return Err(incompatible(
-                        name,
-                        expected(),
-                        &Provided::Export(instance.clone(), ExportItem::Memory),
-                    ));
-                }
-                Ok(Some(Arc::clone(found)))
+            Provided::Export(instance, ExportItem::Memory(index))
+                if wanted.admit(Limits::of_memory(instance.memory_at(*index)))
+                    && instance.memory_at(*index).is_shared() == is_shared =>
+            {
+                Ok(Arc::clone(instance.memory_at(*index)))
             }
             other => Err(incompatible(name, expected(), other)),
         }
@@ -229,14 +227,15 @@ impl Linker<'_> {
 
     fn table(&self, table: &osr_ir::module::Table) -> Result<Arc<Table>, InstantiationError> {
         let Some(name) = &table.import else {
-            let new = Table::new(table.ty, table.minimum, table.maximum);
+            let new = Table::new(table);
             return new.map(Arc::new).map_err(out_of_memory("a table"));
         };
-        let wanted = Limits { minimum: table.minimum, maximum: table.maximum };
+        let wanted = Limits { minimum: table.minimum, maximum: table.maximum, is_64: table.is_64 };
         let expected = || describe_table(table.ty, wanted);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Table(index))
-                if instance.table(*index).ty() == table.ty && wanted.admit_table(instance.table(*index)) =>
+                if instance.table(*index).ty() == table.ty
+                    && wanted.admit(Limits::of_table(instance.table(*index))) =>
             {
                 Ok(Arc::clone(instance.table(*index)))
             }
@@ -271,17 +270,24 @@ fn is_global(instance: &Instance, global: GlobalIndex, ty: Type, mutable: bool) 
 struct Limits {
     minimum: u32,
     maximum: Option<u32>,
+    is_64: bool,
 }
 
 impl Limits {
-    /// Whether what is of `size` now and may grow to `maximum` will do.
-    fn admit(self, size: u32, maximum: Option<u32>) -> bool {
-        let bounded = self.maximum.is_none_or(|wanted| maximum.is_some_and(|maximum| maximum <= wanted));
-        size >= self.minimum && bounded
+    fn of_memory(memory: &LinearMemory) -> Limits {
+        let (minimum, maximum) = (memory.pages(), memory.declared_maximum());
+        Limits { minimum, maximum, is_64: memory.is_64() }
     }
 
-    fn admit_table(self, table: &Table) -> bool {
-        self.admit(table.length(), table.declared_maximum())
+    fn of_table(table: &Table) -> Limits {
+        let (minimum, maximum) = (table.length(), table.declared_maximum());
+        Limits { minimum, maximum, is_64: table.is_64() }
+    }
+
+    /// Whether what has those limits now will do.
+    fn admit(self, now: Limits) -> bool {
+        let is_bounded = |wanted| now.maximum.is_some_and(|maximum| maximum <= wanted);
+        now.minimum >= self.minimum && self.maximum.is_none_or(is_bounded) && now.is_64 == self.is_64
     }
 }
 
@@ -319,15 +325,13 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
             describe_global(global.ty, global.mutable)
         }
         ExportItem::Tag(tag) => describe_tag(instance.tag(tag).types()),
-        ExportItem::Memory => {
-            let memory = instance.memory().expect("exported memories exist");
-            let now = Limits { minimum: memory.pages(), maximum: memory.declared_maximum() };
-            format!("a memory of {now} pages")
+        ExportItem::Memory(index) => {
+            let memory = instance.memory_at(index);
+            describe_memory(Limits::of_memory(memory), memory.is_shared())
         }
         ExportItem::Table(table) => {
             let table = instance.table(table);
-            let now = Limits { minimum: table.length(), maximum: table.declared_maximum() };
-            describe_table(table.ty(), now)
+            describe_table(table.ty(), Limits::of_table(table))
         }
     }
 }
@@ -344,11 +348,18 @@ fn list(types: &[Type]) -> String {
     types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ")
 }
 
+fn describe_memory(limits: Limits, is_shared: bool) -> String {
+    let bits = if limits.is_64 { "64-bit " } else { "" };
+    let shared = if is_shared { "shared " } else { "" };
+    format!("a {shared}{bits}memory of {limits} pages")
+}
+
 /// The entries are function references, unless it is said otherwise.
 fn describe_table(ty: Type, limits: Limits) -> String {
+    let bits = if limits.is_64 { "64-bit " } else { "" };
     match ty {
-        Type::Funcref => format!("a table of {limits} entries"),
-        _ => format!("a table of {limits} entries of type {ty}"),
+        Type::Funcref => format!("a {bits}table of {limits} entries"),
+        _ => format!("a {bits}table of {limits} entries of type {ty}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
+mod access;
 mod bodies;
 pub(crate) mod bulk;
 mod check;
@@ -13,6 +14,7 @@ pub(crate) mod host;
 pub(crate) mod kept_globals;
 pub(crate) mod link;
 pub(crate) mod store;
+mod wait;
 
 use std::ops::Range;
 use std::ptr::{self, NonNull};
@@ -25,10 +27,10 @@ use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
 use osr_ir::{
-    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
-    SignatureIndex, TableIndex, TrapKind, Type,
+    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, MemoryIndex, Module, Points,
+    SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
 };
-use osr_stubs::TableView;
+use osr_stubs::{MemoryView, TableView};
 
 use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
 use crate::code::{Registry, StubTable};
@@ -67,7 +69,8 @@ pub struct Instance {
     landing: Option<Destination>,
     linked: LinkedModule,
     store: Arc<StoreState>,
-    memory: Option<Arc<LinearMemory>>,
+    memories: Box<[Arc<LinearMemory>]>,
+    memory_views: Box<[MemoryView]>,
     globals: Globals,
     exceptions: Exceptions,
     kept_globals: KeptGlobals,
@@ -142,7 +145,7 @@ impl Instance {
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
         let linker = Linker { module: &module, imports, store };
         let imported_functions = linker.functions()?;
-        let memory = linker.memory()?;
+        let memories = linker.memories()?;
         let Tables { tables, views: table_views } = linker.tables()?;
         let exceptions = Exceptions::new(linker.tags()?);
         let functions = module.functions.len();
@@ -190,7 +193,8 @@ impl Instance {
             policy,
             has_own_policy,
             store: Arc::clone(store),
-            memory,
+            memory_views: memories.iter().map(|memory| memory.view()).collect(),
+            memories,
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
             elements,
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -288,14 +292,42 @@ impl Instance {
         self.linked.reference(function)
     }
 
-    /// The linear memory, if the module has one.
+    /// The first linear memory, if the module has any.
     pub fn memory(&self) -> Option<&LinearMemory> {
-        self.memory.as_deref()
+        self.memories().next()
     }
 
-    /// The linear memory, to share it.
-    pub(crate) fn shared_memory(&self) -> Option<&Arc<LinearMemory>> {
-        self.memory.as_ref()
+    /// The linear memories, by their indices.
+    pub fn memories(&self) -> impl ExactSizeIterator<Item = &LinearMemory> {
+        self.memories.iter().map(|memory| &**memory)
+    }
+
+    /// A hash of sizes and contents of all linear memories, to compare runs by; `None` if there are none. Of one memory it
+    /// is [`LinearMemory::hash`].
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store.
+    pub fn memory_hash(&self) -> Option<u64> {
+        self.memories().map(|memory| memory.hash()).reduce(|all, hash| all.rotate_left(17) ^ hash)
+    }
+
+    /// The exported memory of that name.
+    pub fn exported_memory(&self, name: &str) -> Option<&LinearMemory> {
+        match self.module().export(name) {
+            Some(ExportItem::Memory(memory)) => Some(self.memory_at(memory)),
+            _ => None,
+        }
+    }
+
+    /// A linear memory, which can be shared.
+    #[inline(always)]
+    pub(crate) fn memory_at(&self, memory: MemoryIndex) -> &Arc<LinearMemory> {
+        &self.memories[memory.index()]
+    }
+
+    /// The linear memories as compiled code sees them.
+    pub(crate) fn memory_views(&self) -> &[MemoryView] {
+        &self.memory_views
     }
 
     /// The tables as compiled code sees them.
@@ -530,17 +562,29 @@ impl Instance {
         }
     }
 
-    /// The value of a segment's offset.
-    fn offset(&self, expression: &ConstantExpression) -> u32 {
-        evaluate(expression, &self.globals, |function| self.reference(function)) as u32
+    /// The value of a segment's offset, of type `ty`; the highest of 32 bits if it has more.
+    fn offset(&self, expression: &ConstantExpression, ty: Type) -> u32 {
+        let word = evaluate(expression, &self.globals, |function| self.reference(function));
+        if ty == Type::I64 { u32::try_from(word).unwrap_or(u32::MAX) } else { word as u32 }
     }
 
-    /// Writes the active segments, and drops them; those before one that does not fit stay written.
+    /// Writes the first entries of the module's own tables, where these are not null.
+    fn write_initial_entries(&self) {
+        for (number, table) in self.module().tables.iter().enumerate() {
+            let Some(initial) = table.initial.as_ref().filter(|_| table.import.is_none()) else { continue };
+            let word = evaluate(initial, &self.globals, |function| self.reference(function));
+            self.table_fill(TableIndex::new(number), 0, word, table.minimum).expect("it has so many entries");
+        }
+    }
+
+    /// Writes the first entries of tables; then the active segments, and drops them; those before one that does not fit
+    /// stay written.
     pub(crate) fn write_active_segments(&self) -> Result<(), InstantiationError> {
+        self.write_initial_entries();
         for (number, segment) in self.module().elements.iter().enumerate() {
             let index = ElementIndex::new(number);
             if let SegmentMode::Active { target, offset } = &segment.mode {
-                let offset = self.offset(offset);
+                let offset = self.offset(offset, self.module().tables[target.index()].address_type());
                 let length = self.elements(index).len() as u32;
                 self.table_init(*target, index, offset, 0, length)
                     .map_err(|_| InstantiationError::ElementsOutOfBounds { segment: number })?;
@@ -551,9 +595,9 @@ impl Instance {
         }
         for (number, segment) in self.module().data.iter().enumerate() {
             let index = DataIndex::new(number);
-            if let SegmentMode::Active { offset, .. } = &segment.mode {
-                let offset = self.offset(offset);
-                self.memory_init(index, offset, 0, segment.bytes.len() as u32)
+            if let SegmentMode::Active { target, offset } = &segment.mode {
+                let offset = self.offset(offset, self.module().memories[target.index()].address_type());
+                self.memory_init(*target, index, offset, 0, segment.bytes.len() as u32)
                     .map_err(|_| InstantiationError::DataOutOfBounds { segment: number })?;
                 self.drop_data(index);
             }

@@ -262,6 +262,9 @@ macro_rules! define_all {
                 m.go(case.byte_offset(target as isize))
             }
             Unreachable {} { m.trap(TrapKind::Unreachable) }
+            TrapIf { condition, kind } {
+                if m.get(condition) as u32 == 0 { m.next() } else { m.trap(kind) }
+            }
 
             Call { arguments, function, window } {
                 m.call(function, m.ip.add(1), window, arguments, || {

@@ -13,7 +13,7 @@
 //!
 //! Targets are distances in bytes from the step of the operation itself.
 
-use osr_ir::{BinaryOp, LoadOp, StoreOp, Type, UnaryOp};
+use osr_ir::{BinaryOp, LoadOp, StoreOp, TrapKind, Type, UnaryOp};
 
 use crate::instance::function::Counter;
 use crate::tiering::Account;
@@ -292,6 +292,7 @@ macro_rules! define {
             /// `count + 1` `Jump`s follow, of which the last is the default.
             Switch { index: Slot, count: u32 },
             Unreachable {},
+            TrapIf { condition: Slot, kind: TrapKind },
 
             /// `Registers` of the arguments follow, at least one. The callee's window is `window` words from this one;
             /// `dst` is for a single result.

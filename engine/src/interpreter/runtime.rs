@@ -1,8 +1,8 @@
-//! Instructions that are executed as they are: bulk operations, tables, growing, globals that are shared, vectors.
+//! Instructions that are executed as they are: bulk operations, tables, growing, globals that are shared, vectors, further memories.
 
 use std::sync::atomic::Ordering;
 
-use osr_ir::{Instruction, Register, StoreOp, TrapKind, Type, WordLayout};
+use osr_ir::{Instruction, Register, TrapKind, Type, WordLayout};
 
 use super::vector::{evaluate, shuffle};
 use crate::instance::Instance;
@@ -39,16 +39,23 @@ pub(crate) unsafe fn execute(
                 to.store(unsafe { *window.add(words.first(src.index()) + n) }, Ordering::Relaxed);
             }
         }
-        I::Load { op, dst, address, offset } => {
-            let value = instance.load_vector(op, u64::from(number(address)) + u64::from(offset))?;
-            // SAFETY: a register with two words.
-            unsafe { vector(dst).write_unaligned(value) };
+        I::Load { memory, op, dst, address, offset } => {
+            let value = instance.load_from(memory, op, u64::from(number(address)) + u64::from(offset))?;
+            match op.result() {
+                // SAFETY: a register with two words.
+                Type::V128 => unsafe { vector(dst).write_unaligned(value) },
+                _ => set(dst, value as u64),
+            }
         }
-        I::Store { op: StoreOp::V128Store, address, value, offset } => {
-            // SAFETY: a register with two words.
-            let value = unsafe { vector(value).read_unaligned() };
-            instance.store_vector(u64::from(number(address)) + u64::from(offset), value)?;
+        I::Store { memory, op, address, value, offset } => {
+            let value = match op.result() {
+                // SAFETY: a register with two words.
+                Type::V128 => unsafe { vector(value).read_unaligned() },
+                _ => word(value).into(),
+            };
+            instance.store_to(memory, op, u64::from(number(address)) + u64::from(offset), value)?;
         }
+        I::MemorySize { memory, dst } => set(dst, instance.memory_at(memory).pages().into()),
         I::Vector { op, lane, dst, ref operands } => {
             let mut values = [0; 3];
             for ((value, &register), &ty) in values.iter_mut().zip(operands).zip(op.operands()) {
@@ -72,15 +79,24 @@ pub(crate) unsafe fn execute(
                 vector(dst).write_unaligned(shuffle(lanes, lhs, rhs));
             }
         }
-        I::MemoryGrow { dst, delta } => set(dst, instance.memory_grow(number(delta)).into()),
-        I::MemoryFill { address, value, length } => {
-            instance.memory_fill(number(address), number(value), number(length))?;
+        I::MemoryGrow { memory, dst, delta } => {
+            set(dst, instance.memory_grow(memory, number(delta)).into());
         }
-        I::MemoryCopy { destination, source, length } => {
-            instance.memory_copy(number(destination), number(source), number(length))?;
+        I::MemoryFill { memory, address, value, length } => {
+            instance.memory_fill(memory, number(address), number(value), number(length))?;
         }
-        I::MemoryInit { segment, destination, source, length } => {
-            instance.memory_init(segment, number(destination), number(source), number(length))?;
+        I::MemoryCopy { destination_memory, source_memory, destination, source, length } => {
+            let memories = (destination_memory, source_memory);
+            instance.memory_copy(memories, number(destination), number(source), number(length))?;
+        }
+        I::MemoryInit { memory, segment, destination, source, length } => {
+            let (destination, source) = (number(destination), number(source));
+            instance.memory_init(memory, segment, destination, source, number(length))?;
+        }
+        I::AtomicWait { memory, is_64, dst, address, offset, expected, timeout } => {
+            let place = (memory, u64::from(number(address)) + u64::from(offset));
+            let expected = if is_64 { word(expected) } else { number(expected).into() };
+            set(dst, instance.atomic_wait(is_64, place, expected, word(timeout) as i64)?.into());
         }
         I::DataDrop { segment } => instance.drop_data(segment),
         I::TableGet { table, dst, index } => set(dst, instance.table_get(table, number(index))?),

@@ -16,8 +16,8 @@ use osr_compiler::reference::signature_half;
 use osr_compiler::{Analysis, is_elsewhere};
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{
-    Block, Body, FunctionIndex, GlobalIndex, Instruction, LoadOp, Point, Position, Register, StoreOp,
-    Terminator, Type, UnaryOp,
+    Block, Body, FunctionIndex, GlobalIndex, Instruction, LoadOp, MemoryIndex, Point, Position, Register,
+    StoreOp, Terminator, Type, UnaryOp,
 };
 
 use super::op::{Op, Slot};
@@ -181,6 +181,9 @@ impl<'a> Selector<'a> {
         {
             return;
         }
+        if instruction.accessed_memory().is_some_and(|memory| memory != MemoryIndex::FIRST) {
+            return self.runtime(index, instruction);
+        }
         match *instruction {
             I::Load { op: LoadOp::V128Load | LoadOp::V128Load32Zero | LoadOp::V128Load64Zero, .. }
             | I::Store { op: StoreOp::V128Store, .. } => self.runtime(index, instruction),
@@ -197,8 +200,8 @@ impl<'a> Selector<'a> {
                 let [condition, if_true, if_false] = [condition, if_true, if_false].map(|r| self.read(r));
                 self.emit(Op::Select { dst: self.slot(dst), condition, if_true, if_false });
             }
-            I::Load { op, dst, address, offset } => self.load(index, op, dst, address, offset),
-            I::Store { op, address, value, offset } => self.store(index, op, (address, offset), value),
+            I::Load { op, dst, address, offset, .. } => self.load(index, op, dst, address, offset),
+            I::Store { op, address, value, offset, .. } => self.store(index, op, (address, offset), value),
             I::GlobalGet { global, .. } | I::GlobalSet { global, .. }
                 if is_elsewhere(self.instance.module(), global) =>
             {
@@ -214,12 +217,17 @@ impl<'a> Selector<'a> {
                 let src = self.read(src);
                 self.emit(Op::GlobalSet { src, global: self.global_word(global) });
             }
-            I::MemorySize { dst } => self.emit(Op::MemorySize { dst: self.slot(dst) }),
+            I::MemorySize { dst, .. } => self.emit(Op::MemorySize { dst: self.slot(dst) }),
             I::RefFunc { dst, function } => {
                 let value = self.instance.reference(function);
                 self.emit(Op::Const { dst: self.slot(dst), value });
             }
             I::Call { .. } | I::CallIndirect { .. } => self.call(index, instruction),
+            I::TrapIf { condition, kind } => {
+                self.note_trap(index);
+                let condition = self.read(condition);
+                self.emit(Op::TrapIf { condition, kind });
+            }
             I::Interpret => {}
             _ => self.runtime(index, instruction),
         }

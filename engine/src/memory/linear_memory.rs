@@ -8,7 +8,9 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use osr_ir::module::{MAXIMUM_PAGES, PAGE_BYTES};
+use osr_ir::Memory;
+use osr_ir::module::{MAXIMUM_PAGES, MAXIMUM_PAGES_64, PAGE_BYTES};
+use osr_stubs::MemoryView;
 
 use crate::memory::occupancy::Occupancy;
 use crate::memory::reservation::Reservation;
@@ -26,6 +28,8 @@ pub struct LinearMemory {
     reservation: Reservation,
     pages: AtomicU64,
     declared_maximum: Option<u32>,
+    is_64: bool,
+    is_shared: bool,
     growing: Mutex<()>,
     occupancy: Arc<Occupancy>,
 }
@@ -36,21 +40,24 @@ impl LinearMemory {
     /// # Errors
     /// If the system has no address space or no memory.
     pub fn new(minimum: u32, maximum: Option<u32>) -> io::Result<LinearMemory> {
-        LinearMemory::of_store(minimum, maximum, Arc::default())
+        let memory = Memory { minimum, maximum, is_64: false, is_shared: false, import: None };
+        LinearMemory::of_store(&memory, Arc::default())
     }
 
-    /// The same, accessed by the native thread of a store.
-    pub(crate) fn of_store(
-        minimum: u32,
-        maximum: Option<u32>,
-        occupancy: Arc<Occupancy>,
-    ) -> io::Result<LinearMemory> {
+    /// A memory such as the module asks for, accessed by the native thread of a store.
+    pub(crate) fn of_store(memory: &Memory, occupancy: Arc<Occupancy>) -> io::Result<LinearMemory> {
+        let &Memory { minimum, maximum, is_64, is_shared, .. } = memory;
+        if minimum > most_pages(is_64) {
+            return Err(io::Error::other("a memory of so many pages"));
+        }
         let reservation = Reservation::new(usize::try_from(REACH).expect("64-bit"))?;
         reservation.commit((u64::from(minimum) * PAGE_BYTES) as usize)?;
         Ok(LinearMemory {
             reservation,
             pages: AtomicU64::new(u64::from(minimum)),
             declared_maximum: maximum,
+            is_64,
+            is_shared,
             growing: Mutex::new(()),
             occupancy,
         })
@@ -66,14 +73,25 @@ impl LinearMemory {
         self.pages.load(Ordering::Relaxed) as u32
     }
 
-    /// Where compiled code reads the number of pages.
-    pub(crate) fn pages_cell(&self) -> *const AtomicU64 {
-        &raw const self.pages
+    /// The memory as compiled code sees it.
+    pub(crate) fn view(&self) -> MemoryView {
+        MemoryView { base: self.base(), pages: &raw const self.pages }
     }
 
     /// The most pages it may have.
     pub fn maximum(&self) -> u32 {
-        self.declared_maximum.unwrap_or(MAXIMUM_PAGES).min(MAXIMUM_PAGES)
+        let most = most_pages(self.is_64);
+        self.declared_maximum.map_or(most, |maximum| maximum.min(most))
+    }
+
+    /// Whether guest code says that threads share it.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Whether guest code addresses it by 64 bits.
+    pub fn is_64(&self) -> bool {
+        self.is_64
     }
 
     /// The most pages that it was declared to grow to.
@@ -192,4 +210,9 @@ impl LinearMemory {
         let seed = 0xcbf2_9ce4_8422_2325 ^ self.bytes();
         words.fold(seed, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23))
     }
+}
+
+/// The most pages of a memory.
+fn most_pages(is_64: bool) -> u32 {
+    if is_64 { MAXIMUM_PAGES_64 } else { MAXIMUM_PAGES }
 }

@@ -20,6 +20,7 @@ pub(crate) const MAXIMUM_ENTRIES: u32 = 10_000_000;
 #[derive(Debug)]
 pub(crate) struct Table {
     ty: Type,
+    is_64: bool,
     reservation: Reservation,
     maximum: Option<u32>,
     length: AtomicU64,
@@ -28,8 +29,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Reserves a table of entries of type `ty`, and commits `minimum` that are null.
-    pub(crate) fn new(ty: Type, minimum: u32, maximum: Option<u32>) -> io::Result<Table> {
+    /// Reserves a table such as a module asks for, all of whose entries are null.
+    pub(crate) fn new(table: &osr_ir::Table) -> io::Result<Table> {
+        let &osr_ir::Table { ty, minimum, maximum, is_64, .. } = table;
         let most = maximum.unwrap_or(MAXIMUM_ENTRIES).min(MAXIMUM_ENTRIES);
         if minimum > most {
             return Err(io::Error::other("a table of more than 10,000,000 entries"));
@@ -37,12 +39,17 @@ impl Table {
         let reservation = Reservation::new(most as usize * 8)?;
         reservation.commit(minimum as usize * 8)?;
         let length = AtomicU64::new(u64::from(minimum));
-        Ok(Table { ty, reservation, maximum, length, views: Mutex::default() })
+        Ok(Table { ty, is_64, reservation, maximum, length, views: Mutex::default() })
     }
 
     /// The type of the entries.
     pub(crate) fn ty(&self) -> Type {
         self.ty
+    }
+
+    /// Whether guest code has indices of 64 bits.
+    pub(crate) fn is_64(&self) -> bool {
+        self.is_64
     }
 
     /// Entries now.

@@ -143,11 +143,12 @@ impl Thread {
         let stack_limit = bounds.low + settings.stack_reserve_bytes as u64;
         let results: Box<[Cell<u64>]> = (0..MAXIMUM_VALUES).map(|_| Cell::new(0)).collect();
         let forced_guard = settings.stress.next_guard(0).unwrap_or(u64::MAX);
+        let first_memory = instance.memory_views().first();
         let context = Context {
             stack_limit: AtomicU64::new(stack_limit),
             leaving: 0,
-            memory_base: instance.memory().map_or(ptr::null_mut(), |memory| memory.base()),
-            memory_pages: instance.memory().map_or(ptr::null(), |memory| memory.pages_cell()),
+            memory_base: first_memory.map_or(ptr::null_mut(), |memory| memory.base),
+            memory_pages: first_memory.map_or(ptr::null(), |memory| memory.pages),
             globals: instance.globals().as_ptr().cast_mut().cast(),
             cells: instance.cells(),
             tables: instance.table_views().as_ptr(),
@@ -166,6 +167,7 @@ impl Thread {
             guard_countdown: forced_guard,
             landing: LandingRegisters::default(),
             hooks: hooks.stubs,
+            memories: instance.memory_views().as_ptr(),
         };
         let thread = Box::pin(Thread {
             context: UnsafeCell::new(context),

@@ -104,6 +104,9 @@ pub enum ParseErrorKind {
     /// An instruction or terminator that does not exist.
     #[error("unknown operation `{0}`")]
     UnknownOperation(String),
+    /// A kind of traps that there is not.
+    #[error("there is no trap `{0}`")]
+    UnknownTrap(String),
     /// An operation assigns another number of registers than is written.
     #[error("`{operation}` has {expected} result(s), found {found}")]
     ResultCount {

@@ -10,6 +10,7 @@
 //! ```text
 //! signature s0 (i32) -> (i32)         ; optional: fixes the order of the module's signatures
 //! memory 1 16                         ; pages: minimum, maximum; or: memory import "env" "mem" 1
+//! memory m1: 1                        ; a further memory: i32.load m1, r0
 //! global g0: i32 = 1024               ; a constant, `null`, an earlier global, a function, or (g0 8 i32.add)
 //! global g1: mut f64 = import "env" "x"
 //! global g2: mut i64 = 0
@@ -51,11 +52,11 @@
 //! ```text
 //! module      = item*
 //! item        = "signature" sN types
-//!             | "memory" origin? size
+//!             | "memory" (mN ":")? origin? "shared"? "i64"? size
 //!             | "global" gN ":" "mut"? type "=" (origin | constant)
-//!             | "table" tN ":" ("externref" | "exnref")? origin? size
+//!             | "table" tN ":" ("externref" | "exnref")? origin? "i64"? size ("=" constant)?
 //!             | "tag" xN ":" origin? "(" gN,* ")" | "caught" gN
-//!             | "data" dN ("at" constant | "passive") string+
+//!             | "data" dN (mN? "at" constant | "passive") string+
 //!             | "element" eN (tN "at" constant | "passive" | "declared") ("externref" | "exnref")? "[" constant,* "]"
 //!             | "import" name types "=" string string
 //!             | "export" string ("function" name | "global" gN | "table" tN | "memory" | "tag" xN)

@@ -2,10 +2,12 @@
 
 use super::error::{CodeError, Item, List};
 use crate::body::{Body, Instruction, Terminator};
-use crate::index::{Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, TableIndex};
+use crate::index::{
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, TableIndex,
+};
 use crate::module::{Global, Module, Signature};
 use crate::point::Position;
-use crate::value::Type::{self, Exnref, Funcref, I32, V128};
+use crate::value::Type::{self, Exnref, Funcref, I32, I64, V128};
 use crate::vector::VectorOp;
 
 /// Checks all of `body`, a body with `signature` in `module`, reached or not.
@@ -80,6 +82,7 @@ impl Checker<'_> {
             I::ThrowRef { exception: register } | I::CaughtRef { dst: register } => {
                 self.register(register, Exnref)
             }
+            I::TrapIf { condition, .. } => self.register(condition, I32),
             I::Interpret => Ok(()),
             I::Call { function, ref arguments, ref results } => {
                 self.call(self.function(function)?, arguments, results)
@@ -112,27 +115,41 @@ impl Checker<'_> {
 
     fn memory_instruction(&self, instruction: &Instruction) -> Result<(), CodeError> {
         use Instruction as I;
-        if let I::DataDrop { segment } = *instruction {
-            return self.data(segment);
-        }
-        if self.module.memory.is_none() {
-            return Err(no(Item::Memory));
-        }
         match *instruction {
-            I::Load { op, dst, address, .. } => {
+            I::Load { memory, op, dst, address, .. } => {
+                self.memory(memory)?;
                 self.registers(&[address], op.operands())?;
                 self.register(dst, op.result())
             }
-            I::Store { op, address, value, .. } => self.registers(&[address, value], op.operands()),
-            I::MemorySize { dst } => self.register(dst, I32),
-            I::MemoryGrow { dst, delta } => self.registers(&[dst, delta], &[I32, I32]),
-            I::MemoryFill { address, value, length } => {
+            I::Store { memory, op, address, value, .. } => {
+                self.memory(memory)?;
+                self.registers(&[address, value], op.operands())
+            }
+            I::MemorySize { memory, dst } => {
+                self.memory(memory)?;
+                self.register(dst, I32)
+            }
+            I::MemoryGrow { memory, dst, delta } => {
+                self.memory(memory)?;
+                self.registers(&[dst, delta], &[I32, I32])
+            }
+            I::MemoryFill { memory, address, value, length } => {
+                self.memory(memory)?;
                 self.registers(&[address, value, length], &[I32, I32, I32])
             }
-            I::MemoryCopy { destination, source, length } => {
+            I::MemoryCopy { destination_memory, source_memory, destination, source, length } => {
+                self.memory(destination_memory)?;
+                self.memory(source_memory)?;
                 self.registers(&[destination, source, length], &[I32, I32, I32])
             }
-            I::MemoryInit { segment, destination, source, length } => {
+            I::DataDrop { segment } => self.data(segment),
+            I::AtomicWait { memory, is_64, dst, address, expected, timeout, .. } => {
+                self.memory(memory)?;
+                let value = if is_64 { I64 } else { I32 };
+                self.registers(&[dst, address, expected, timeout], &[I32, I32, value, I64])
+            }
+            I::MemoryInit { memory, segment, destination, source, length } => {
+                self.memory(memory)?;
                 self.data(segment)?;
                 self.registers(&[destination, source, length], &[I32, I32, I32])
             }
@@ -273,6 +290,10 @@ impl Checker<'_> {
     fn table_of(&self, table: TableIndex, expected: Type) -> Result<(), CodeError> {
         let found = self.table(table)?;
         if found == expected { Ok(()) } else { Err(CodeError::TableType { table, expected, found }) }
+    }
+
+    fn memory(&self, memory: MemoryIndex) -> Result<(), CodeError> {
+        self.module.memories.get(memory.index()).map(|_| ()).ok_or(no(Item::Memory(memory)))
     }
 
     fn data(&self, data: DataIndex) -> Result<(), CodeError> {

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::redefinition::EntryError;
 use crate::index::{
-    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
-    TagIndex,
+    Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, SignatureIndex,
+    TableIndex, TagIndex,
 };
 use crate::operation::BinaryOp;
 use crate::point::{Point, Position};
@@ -28,8 +28,8 @@ pub enum Item {
     Global(GlobalIndex),
     /// A table.
     Table(TableIndex),
-    /// The linear memory.
-    Memory,
+    /// A linear memory.
+    Memory(MemoryIndex),
     /// A tag.
     Tag(TagIndex),
     /// What is caught.
@@ -53,7 +53,7 @@ impl fmt::Display for Item {
             Item::Signature(signature) => write!(formatter, "signature {signature}"),
             Item::Global(global) => write!(formatter, "global {global}"),
             Item::Table(table) => write!(formatter, "table {table}"),
-            Item::Memory => formatter.write_str("memory"),
+            Item::Memory(memory) => write!(formatter, "memory {memory}"),
             Item::Tag(tag) => write!(formatter, "tag {tag}"),
             Item::Caught => formatter.write_str("caught"),
             Item::Data(data) => write!(formatter, "data segment {data}"),
@@ -109,9 +109,11 @@ pub enum VerifyError {
         /// Its maximum.
         maximum: u32,
     },
-    /// The memory is larger than 32-bit addresses reach.
-    #[error("memory: {pages} pages are more than 65536")]
+    /// A memory is larger than 32-bit addresses reach.
+    #[error("memory {memory}: {pages} pages are more than 65536")]
     TooManyPages {
+        /// The memory.
+        memory: MemoryIndex,
         /// The pages asked for.
         pages: u32,
     },

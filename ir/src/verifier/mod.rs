@@ -11,7 +11,7 @@
 //! - operands, results, arguments and initializers have the required types;
 //! - a body has an entry block without predecessors, its first registers are the parameters, and on
 //!   every path from the entry a register is assigned before it is read;
-//! - memory is touched only if there is one; sizes are ordered and within limits;
+//! - memories are touched only if there are such; sizes are ordered and within limits;
 //! - alternatives have the signature of their function, and nothing names them; state maps have a value of the right
 //!   type for every register that is live where they lead, from registers that are live where they begin.
 //!
@@ -34,7 +34,8 @@ pub use verified::VerifiedModule;
 use crate::body::Body;
 use crate::body_source::SourceCheck;
 use crate::index::{
-    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex, TagIndex,
+    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, SignatureIndex, TableIndex,
+    TagIndex,
 };
 use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
@@ -70,7 +71,7 @@ pub fn verify_function(module: &Module, function: &Function) -> Result<(), Verif
 fn verify_items(module: &Module) -> Result<(), VerifyError> {
     verify_signatures(module)?;
     verify_functions(module)?;
-    verify_memory(module)?;
+    verify_memories(module)?;
     verify_tables(module)?;
     verify_globals(module)?;
     verify_tags(module)?;
@@ -106,13 +107,16 @@ fn verify_functions(module: &Module) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn verify_memory(module: &Module) -> Result<(), VerifyError> {
-    let Some(memory) = &module.memory else { return Ok(()) };
-    verify_size(Item::Memory, memory.minimum, memory.maximum)?;
-    match memory.minimum.max(memory.maximum.unwrap_or(0)) {
-        0..=MAXIMUM_PAGES => Ok(()),
-        pages => Err(VerifyError::TooManyPages { pages }),
+fn verify_memories(module: &Module) -> Result<(), VerifyError> {
+    for (i, memory) in module.memories.iter().enumerate() {
+        let index = MemoryIndex::new(i);
+        verify_size(Item::Memory(index), memory.minimum, memory.maximum)?;
+        let pages = memory.minimum.max(memory.maximum.unwrap_or(0));
+        if pages > MAXIMUM_PAGES && !memory.is_64 {
+            return Err(VerifyError::TooManyPages { memory: index, pages });
+        }
     }
+    Ok(())
 }
 
 fn verify_tables(module: &Module) -> Result<(), VerifyError> {
@@ -121,7 +125,11 @@ fn verify_tables(module: &Module) -> Result<(), VerifyError> {
         if !table.ty.is_reference() {
             return Err(VerifyError::NoReferences { item, ty: table.ty });
         }
-        verify_size(item, table.minimum, table.maximum)?;
+        verify_size(item.clone(), table.minimum, table.maximum)?;
+        if let Some(initial) = &table.initial {
+            Initializer { module, globals: module.globals.len(), of: &|| item.clone() }
+                .verify(initial, table.ty)?;
+        }
     }
     Ok(())
 }
@@ -163,11 +171,10 @@ fn verify_segments(module: &Module) -> Result<(), VerifyError> {
     for (i, data) in module.data.iter().enumerate() {
         let index = DataIndex::new(i);
         match &data.mode {
-            SegmentMode::Active { .. } if module.memory.is_none() => {
-                return Err(VerifyError::NoSuch { user: Item::Data(index), item: Item::Memory });
-            }
-            SegmentMode::Active { offset, .. } => {
-                Initializer { module, globals, of: &|| Item::Data(index) }.verify(offset, Type::I32)?;
+            SegmentMode::Active { target, offset } => {
+                exists(module.memories.len(), target.index(), Item::Data(index), Item::Memory(*target))?;
+                let ty = module.memories[target.index()].address_type();
+                Initializer { module, globals, of: &|| Item::Data(index) }.verify(offset, ty)?;
             }
             SegmentMode::Passive => {}
             SegmentMode::Declared => return Err(VerifyError::DeclaredData { data: index }),
@@ -181,11 +188,12 @@ fn verify_segments(module: &Module) -> Result<(), VerifyError> {
         }
         if let SegmentMode::Active { target, offset } = &element.mode {
             exists(module.tables.len(), target.index(), Item::Element(index), Item::Table(*target))?;
-            let expected = module.tables[target.index()].ty;
+            let table = &module.tables[target.index()];
+            let expected = table.ty;
             if element.ty != expected {
                 return Err(VerifyError::ElementType { element: index, expected, found: element.ty });
             }
-            initializer.verify(offset, Type::I32)?;
+            initializer.verify(offset, table.address_type())?;
         }
         element.items.iter().try_for_each(|item| initializer.verify(item, element.ty))?;
     }
@@ -210,7 +218,9 @@ fn verify_exports(module: &Module) -> Result<(), VerifyError> {
                 exists(module.tables.len(), table.index(), user, Item::Table(table))?;
             }
             ExportItem::Tag(tag) => exists(module.tags.len(), tag.index(), user, Item::Tag(tag))?,
-            ExportItem::Memory => exists(usize::from(module.memory.is_some()), 0, user, Item::Memory)?,
+            ExportItem::Memory(memory) => {
+                exists(module.memories.len(), memory.index(), user, Item::Memory(memory))?;
+            }
         }
     }
     Ok(())

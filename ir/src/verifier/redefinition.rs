@@ -147,7 +147,7 @@ fn each_mention(
     module: &Module,
     mut visit: impl FnMut(Item, FunctionIndex) -> Result<(), VerifyError>,
 ) -> Result<(), VerifyError> {
-    use crate::index::{DataIndex, ElementIndex, GlobalIndex};
+    use crate::index::{DataIndex, ElementIndex, GlobalIndex, TableIndex};
     let mut constant = |user: Item, expression: &ConstantExpression| match expression {
         ConstantExpression::Function(function) => visit(user, *function),
         _ => Ok(()),
@@ -156,6 +156,12 @@ fn each_mention(
         if let GlobalInitial::Expression(expression) = &global.initial {
             constant(Item::Global(GlobalIndex::new(number)), expression)?;
         }
+    }
+    for (number, table) in module.tables.iter().enumerate() {
+        table
+            .initial
+            .iter()
+            .try_for_each(|initial| constant(Item::Table(TableIndex::new(number)), initial))?;
     }
     for (number, data) in module.data.iter().enumerate() {
         if let SegmentMode::Active { offset, .. } = &data.mode {

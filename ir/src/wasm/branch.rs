@@ -46,7 +46,7 @@ impl Translator<'_> {
     }
 
     /// The block for one way of a conditional branch: the label's own if no value has to move.
-    fn branch_target(&mut self, depth: u32) -> Block {
+    pub(super) fn branch_target(&mut self, depth: u32) -> Block {
         match self.transfer(depth) {
             (moves, Terminator::Jump { target }) if moves.is_empty() => target,
             (moves, terminator) => self.code.edge(moves, terminator),

@@ -72,16 +72,8 @@ macro_rules! features {
 }
 
 features! {
-    /// Shared memories and atomic operations.
-    Threads "threads",
     /// Shared globals, tables and functions.
     SharedEverythingThreads "shared-everything-threads",
-    /// More than one linear memory.
-    MultiMemory "multi-memory",
-    /// Memories and tables of 64-bit size.
-    Memory64 "memory64",
-    /// References with a function type, or that are never null.
-    FunctionReferences "function-references",
     /// Structures, arrays, subtypes.
     GarbageCollection "gc",
     /// Memory pages that are discarded or protected.
@@ -110,9 +102,7 @@ impl Feature {
     /// How clang is told to make code without the feature, where that takes an option; others are not its default.
     pub fn clang_option(self) -> Option<&'static str> {
         match self {
-            Feature::Threads => Some("-mno-atomics, without -pthread"),
-            Feature::MultiMemory => Some("-mno-multimemory"),
-            Feature::Memory64 => Some("--target=wasm32"),
+            Feature::WideArithmetic => Some("-mno-wide-arithmetic"),
             _ => None,
         }
     }

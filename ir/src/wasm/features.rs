@@ -24,17 +24,17 @@ const SUPPORTED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(EXCEPTIONS)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::THREADS)
     .union(WasmFeatures::FLOATS);
 
 /// What modules that throw or catch use.
 const EXCEPTIONS: WasmFeatures = WasmFeatures::EXCEPTIONS.union(WasmFeatures::LEGACY_EXCEPTIONS);
 
 /// What is not supported. A feature that builds on others comes after them.
-const UNSUPPORTED: [(WasmFeatures, Feature); 14] = [
-    (WasmFeatures::THREADS, Feature::Threads),
-    (WasmFeatures::MULTI_MEMORY, Feature::MultiMemory),
-    (WasmFeatures::MEMORY64, Feature::Memory64),
-    (WasmFeatures::FUNCTION_REFERENCES, Feature::FunctionReferences),
+const UNSUPPORTED: [(WasmFeatures, Feature); 10] = [
     (WasmFeatures::GC, Feature::GarbageCollection),
     (WasmFeatures::SHARED_EVERYTHING_THREADS, Feature::SharedEverythingThreads),
     (WasmFeatures::MEMORY_CONTROL, Feature::MemoryControl),
@@ -51,6 +51,8 @@ const UNSUPPORTED: [(WasmFeatures, Feature); 14] = [
 pub(super) struct Valid {
     /// Whether it throws or catches.
     pub(super) has_exceptions: bool,
+    /// Whether it has references of which the function type is known.
+    pub(super) has_typed_references: bool,
     /// How high the operand stack of each body is, at most.
     pub(super) heights: Vec<u32>,
 }
@@ -58,11 +60,16 @@ pub(super) struct Valid {
 /// Checks that `bytes` are a valid module of supported features.
 pub(super) fn validate(bytes: &[u8]) -> Result<Valid, ImportError> {
     refuse_component(bytes)?;
-    if let Ok(heights) = check(bytes, SUPPORTED.difference(EXCEPTIONS)) {
-        return Ok(Valid { has_exceptions: false, heights });
+    let untyped = SUPPORTED.difference(WasmFeatures::FUNCTION_REFERENCES);
+    if let Ok(heights) = check(bytes, untyped.difference(EXCEPTIONS)) {
+        return Ok(Valid { has_exceptions: false, has_typed_references: false, heights });
     }
     let error = match check(bytes, SUPPORTED) {
-        Ok(heights) => return Ok(Valid { has_exceptions: true, heights }),
+        Ok(heights) => {
+            let has_exceptions = check(bytes, SUPPORTED.difference(EXCEPTIONS)).is_err();
+            let has_typed_references = check(bytes, untyped).is_err();
+            return Ok(Valid { has_exceptions, has_typed_references, heights });
+        }
         Err(error) => error,
     };
     match missing_feature(bytes, &error, SUPPORTED) {

@@ -1,9 +1,9 @@
 //! Functions: one pass over the operators of a body, which makes register code of them.
 //!
-//! Here are variables, calls, memory and tables; constructs are in [`construct`](super::construct),
-//! branches in [`branch`](super::branch).
+//! Here are variables and calls; memory and tables are in [`memory`](super::memory), constructs in
+//! [`construct`](super::construct), branches in [`branch`](super::branch).
 
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FunctionBody, MemArg, Operator};
 
 use super::branch::load;
 use super::cleanup;
@@ -14,12 +14,10 @@ use super::exceptions::Dispatch;
 use super::locals::{self, Assignments};
 use super::operands::{Operand, Operands};
 use super::sections::null;
-use super::source::SourceModule;
+use super::source::{SCRATCH_REGISTERS, SourceModule};
 use crate::body::{Body, Instruction, Terminator};
 use crate::declarations::Declarations;
-use crate::index::{
-    DataIndex, ElementIndex, FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex,
-};
+use crate::index::{FunctionIndex, GlobalIndex, Register, SignatureIndex, TableIndex};
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::value::{Type, Value};
 
@@ -37,6 +35,8 @@ pub(super) fn translate(
 pub(super) struct Translator<'m> {
     pub(super) module: &'m Declarations,
     pub(super) types: &'m [SignatureIndex],
+    /// The table through which references are called, if any may be.
+    pub(super) called: Option<TableIndex>,
     pub(super) code: Code,
     pub(super) operands: Operands,
     pub(super) control: Control,
@@ -51,6 +51,8 @@ pub(super) struct Translator<'m> {
     parameters: usize,
     /// How what is caught is dispatched, if anything is.
     pub(super) dispatch: Option<Dispatch>,
+    /// By type, registers that operators need between their instructions.
+    scratch: [[Option<Register>; SCRATCH_REGISTERS]; Type::ALL.len()],
 }
 
 impl<'m> Translator<'m> {
@@ -75,6 +77,7 @@ impl<'m> Translator<'m> {
         Ok(Translator {
             module,
             types: &source.types,
+            called: source.called,
             code,
             operands: Operands::new(locals.clone()),
             control: Control::new(frame),
@@ -84,6 +87,7 @@ impl<'m> Translator<'m> {
             locals,
             parameters,
             dispatch: None,
+            scratch: Default::default(),
         })
     }
 
@@ -103,15 +107,23 @@ impl<'m> Translator<'m> {
         if self.construct(operator)?
             || !self.control.is_reachable
             || self.transfer_operator(operator)?
-            || self.reference(operator)
+            || self.typed(operator)
             || self.memory(operator)
+            || self.atomic(operator)
             || self.table(operator)
             || self.vector(operator)
             || self.relaxed(operator)
+            || self.reference(operator)
         {
             return Ok(());
         }
         Err(ImportError::Unsupported { feature: Feature::Unknown, offset: self.offset })
+    }
+
+    /// Register number `n` of type `ty` for values that an operator has between its instructions.
+    pub(super) fn scratch(&mut self, ty: Type, n: usize) -> Register {
+        let operands = &mut self.operands;
+        *self.scratch[ty as usize][n].get_or_insert_with(|| operands.add_register(ty))
     }
 
     pub(super) fn unary(&mut self, op: UnaryOp) {
@@ -126,25 +138,22 @@ impl<'m> Translator<'m> {
         self.code.emit(Instruction::Binary { op, dst, lhs, rhs });
     }
 
-    pub(super) fn load(&mut self, op: LoadOp, offset: u32) {
+    pub(super) fn load(&mut self, op: LoadOp, memarg: &MemArg) {
+        let (memory, offset) = self.accessed(memarg, 0);
         let address = self.pop_register();
         let dst = self.operands.push_temporary(op.result());
-        self.code.emit(Instruction::Load { op, dst, address, offset });
+        self.code.emit(Instruction::Load { memory, op, dst, address, offset });
     }
 
-    pub(super) fn store(&mut self, op: StoreOp, offset: u32) {
+    pub(super) fn store(&mut self, op: StoreOp, memarg: &MemArg) {
+        let (memory, offset) = self.accessed(memarg, 1);
         let [address, value] = self.pop_registers();
-        self.code.emit(Instruction::Store { op, address, value, offset });
+        self.code.emit(Instruction::Store { memory, op, address, value, offset });
     }
 
-    /// Operators for references of all types, and those that choose a type.
-    fn reference(&mut self, operator: &Operator<'_>) -> bool {
+    /// Operators that choose a type.
+    fn typed(&mut self, operator: &Operator<'_>) -> bool {
         match *operator {
-            Operator::RefIsNull => self.unary(match self.operands.top_type() {
-                Type::Externref => UnaryOp::ExternIsNull,
-                Type::Exnref => UnaryOp::ExnIsNull,
-                _ => UnaryOp::RefIsNull,
-            }),
             Operator::RefNull { hty } => self.constant(null(hty)),
             Operator::TypedSelect { .. } => self.select(),
             _ => return false,
@@ -185,6 +194,7 @@ impl<'m> Translator<'m> {
     }
 
     fn call_indirect(&mut self, ty: u32, table: u32) {
+        self.narrow(self.module.is_table_64(table).then_some(0));
         let index = self.pop_register();
         let signature = self.types[ty as usize];
         let table = TableIndex::new(table as usize);
@@ -200,6 +210,7 @@ impl<'m> Translator<'m> {
     }
 
     fn tail_call_indirect(&mut self, ty: u32, table: u32) {
+        self.narrow(self.module.is_table_64(table).then_some(0));
         let index = self.pop_register();
         let signature = self.types[ty as usize];
         let table = TableIndex::new(table as usize);
@@ -207,12 +218,12 @@ impl<'m> Translator<'m> {
         self.leave_by_call(Terminator::TailCallIndirect { table, signature, index, arguments });
     }
 
-    fn leave_by_call(&mut self, terminator: Terminator) {
+    pub(super) fn leave_by_call(&mut self, terminator: Terminator) {
         self.code.emit(Instruction::Interpret);
         self.leave(terminator);
     }
 
-    fn call_registers(&mut self, signature: SignatureIndex) -> (Vec<Register>, Vec<Register>) {
+    pub(super) fn call_registers(&mut self, signature: SignatureIndex) -> (Vec<Register>, Vec<Register>) {
         let signature = self.module.signature(signature);
         let base = self.operands.height() - signature.parameters.len();
         let arguments = (base..self.operands.height())
@@ -286,84 +297,6 @@ impl<'m> Translator<'m> {
         let dst = self.operands.push_temporary(ty);
         let (if_true, if_false) = condition.order(first, second);
         self.code.emit(Instruction::Select { dst, condition: condition.register, if_true, if_false });
-    }
-
-    fn memory(&mut self, operator: &Operator<'_>) -> bool {
-        let instruction = match *operator {
-            Operator::MemorySize { .. } => {
-                Instruction::MemorySize { dst: self.operands.push_temporary(Type::I32) }
-            }
-            Operator::MemoryGrow { .. } => {
-                let delta = self.pop_register();
-                Instruction::MemoryGrow { dst: self.operands.push_temporary(Type::I32), delta }
-            }
-            Operator::MemoryFill { .. } => {
-                let [address, value, length] = self.pop_registers();
-                Instruction::MemoryFill { address, value, length }
-            }
-            Operator::MemoryCopy { .. } => {
-                let [destination, source, length] = self.pop_registers();
-                Instruction::MemoryCopy { destination, source, length }
-            }
-            Operator::MemoryInit { data_index, .. } => {
-                let [destination, source, length] = self.pop_registers();
-                let segment = DataIndex::new(data_index as usize);
-                Instruction::MemoryInit { segment, destination, source, length }
-            }
-            Operator::DataDrop { data_index } => {
-                Instruction::DataDrop { segment: DataIndex::new(data_index as usize) }
-            }
-            _ => return false,
-        };
-        self.code.emit(instruction);
-        true
-    }
-
-    fn table(&mut self, operator: &Operator<'_>) -> bool {
-        let table = |index: u32| TableIndex::new(index as usize);
-        let instruction = match *operator {
-            Operator::RefFunc { function_index } => Instruction::RefFunc {
-                dst: self.operands.push_temporary(Type::Funcref),
-                function: FunctionIndex::new(function_index as usize),
-            },
-            Operator::TableGet { table: of } => {
-                let index = self.pop_register();
-                let dst = self.operands.push_temporary(self.module.table(of));
-                Instruction::TableGet { table: table(of), dst, index }
-            }
-            Operator::TableSet { table: of } => {
-                let [index, value] = self.pop_registers();
-                Instruction::TableSet { table: table(of), index, value }
-            }
-            Operator::TableSize { table: of } => {
-                Instruction::TableSize { table: table(of), dst: self.operands.push_temporary(Type::I32) }
-            }
-            Operator::TableGrow { table: of } => {
-                let [value, delta] = self.pop_registers();
-                let dst = self.operands.push_temporary(Type::I32);
-                Instruction::TableGrow { table: table(of), dst, value, delta }
-            }
-            Operator::TableFill { table: of } => {
-                let [index, value, length] = self.pop_registers();
-                Instruction::TableFill { table: table(of), index, value, length }
-            }
-            Operator::TableCopy { dst_table, src_table } => {
-                let [destination, source, length] = self.pop_registers();
-                let (destination_table, source_table) = (table(dst_table), table(src_table));
-                Instruction::TableCopy { destination_table, source_table, destination, source, length }
-            }
-            Operator::TableInit { elem_index, table: of } => {
-                let [destination, source, length] = self.pop_registers();
-                let segment = ElementIndex::new(elem_index as usize);
-                Instruction::TableInit { table: table(of), segment, destination, source, length }
-            }
-            Operator::ElemDrop { elem_index } => {
-                Instruction::ElementDrop { segment: ElementIndex::new(elem_index as usize) }
-            }
-            _ => return false,
-        };
-        self.code.emit(instruction);
-        true
     }
 
     /// The register that holds the value of `operand`, an entry of `height`.

@@ -8,17 +8,18 @@
 //!                 visitor ─ locals, operands, control ── function ──> Body, made small by `cleanup`
 //! ```
 //!
-//! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int,
-//! multi-value, extended constant expressions, bulk memory, reference types, vectors, relaxed vectors, tail calls, and exceptions, also in
-//! their older form (`try`, `catch`). Anything else is
-//! refused as [`ImportError::Unsupported`], by name and byte offset; what no WebAssembly engine
-//! would accept is [`ImportError::Malformed`]. Custom sections other than names and DWARF (for [lines](crate::origin)) are
-//! ignored, and broken ones of these are too, as WebAssembly has it.
+//! Supported is WebAssembly 1.0 with mutable globals, sign extension, saturating float-to-int, multi-value, extended
+//! constant expressions, bulk memory, several memories, 64-bit memories and tables, shared memories and atomics (executed by
+//! one thread), reference types, also of functions of a known type, vectors, relaxed vectors, tail calls, and exceptions,
+//! also in their older form (`try`, `catch`). Anything else is refused as [`ImportError::Unsupported`], by name and byte
+//! offset; what no WebAssembly engine would accept is [`ImportError::Malformed`]. Custom sections other than names and DWARF
+//! (for [lines](crate::origin)) are ignored, and broken ones of these are too, as WebAssembly has it.
 //!
 //! What may be relied on: bytes are validated before anything else, bodies included, so translation
 //! never meets ill-typed code, and may wait until a body is asked for: whatever is refused is
 //! refused at import. Locals keep their order: the parameters are the first registers.
 
+mod atomic;
 mod branch;
 mod cleanup;
 mod code;
@@ -30,9 +31,12 @@ mod exceptions;
 mod features;
 mod function;
 mod locals;
+mod memory;
 mod names;
+mod narrowing;
 mod offsets;
 mod operands;
+mod references;
 mod relaxed;
 mod sections;
 mod source;

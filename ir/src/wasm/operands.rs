@@ -114,6 +114,12 @@ impl Operands {
         }
     }
 
+    /// Has `operand`, which is not a local, in the place of the entry at `height`.
+    pub(super) fn replace(&mut self, height: usize, operand: Operand) {
+        self.entries[height] = operand;
+        self.pending.retain(|&pending| pending != height);
+    }
+
     /// Takes the top entry.
     pub(super) fn pop(&mut self) -> Operand {
         let operand = self.entries.pop().expect("validated operand stack");

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use wasmparser::{
     AbstractHeapType, ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType,
-    Import, KnownCustom, MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableType, TypeRef,
-    ValType,
+    Import, KnownCustom, MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableInit,
+    TableType, TypeRef, ValType,
 };
 
 use super::debug_lines::DebugLines;
@@ -17,7 +17,7 @@ use super::error::{Feature, ImportError};
 use super::features::Valid;
 use super::source::SourceModule;
 use crate::body_source::{BodySource, UnmadeBody};
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
+use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
 use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
@@ -38,7 +38,8 @@ pub(super) struct Sections<'a> {
 }
 
 /// Reads the sections of a module, of which this is known.
-pub(super) fn read(bytes: &[u8], Valid { has_exceptions, heights }: Valid) -> Result<Sections<'_>> {
+pub(super) fn read(bytes: &[u8], valid: Valid) -> Result<Sections<'_>> {
+    let Valid { has_exceptions, has_typed_references, heights } = valid;
     let mut reader = Reader::default();
     for payload in Parser::new(0).parse_all(bytes) {
         reader.payload(payload?)?;
@@ -46,9 +47,10 @@ pub(super) fn read(bytes: &[u8], Valid { has_exceptions, heights }: Valid) -> Re
     if has_exceptions {
         reader.add_caught_globals();
     }
+    let called = has_typed_references.then(|| reader.add_table_of_the_called());
     let Reader { mut module, types, code, bodies, names, lines, .. } = reader;
     let section = &bytes[code.start as usize..code.end as usize];
-    let source = SourceModule::new(&module, types, (section, code.start), (bodies, heights), lines);
+    let source = SourceModule::new(&module, types, called, (section, code.start), (bodies, heights), lines);
     let functions = source.functions();
     let source: Arc<dyn BodySource> = Arc::new(source);
     for function in functions {
@@ -70,25 +72,27 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
         ValType::V128 => Ok(Type::V128),
         ValType::EXTERNREF => Ok(Type::Externref),
         ValType::EXNREF => Ok(Type::Exnref),
-        // It has no other value than null, which is one of `exnref`.
-        ValType::Ref(ty) if ty.is_nullable() && is_exception(ty.heap_type()) => Ok(Type::Exnref),
-        ValType::Ref(_) => Err(ImportError::Unsupported { feature: Feature::FunctionReferences, offset }),
+        ValType::Ref(ty) => reference_type(ty.heap_type())
+            .ok_or(ImportError::Unsupported { feature: Feature::GarbageCollection, offset }),
+    }
+}
+
+/// The type of references to what `ty` says, null or not; none if they are to objects that are collected. Code has been
+/// validated, and what a reference is called as is checked all the same: so which function type it was is forgotten.
+fn reference_type(ty: HeapType) -> Option<Type> {
+    use AbstractHeapType::{Exn, Extern, Func, NoExn, NoExtern, NoFunc};
+    match ty {
+        HeapType::Concrete(_) => Some(Type::Funcref),
+        HeapType::Abstract { shared: false, ty: Func | NoFunc } => Some(Type::Funcref),
+        HeapType::Abstract { shared: false, ty: Extern | NoExtern } => Some(Type::Externref),
+        HeapType::Abstract { shared: false, ty: Exn | NoExn } => Some(Type::Exnref),
+        _ => None,
     }
 }
 
 /// The null reference to what `ty` says.
 pub(super) fn null(ty: HeapType) -> Value {
-    match ty {
-        HeapType::EXTERN => Value::Externref(0),
-        ty if is_exception(ty) => Value::NullExnref,
-        _ => Value::NullFuncref,
-    }
-}
-
-/// Whether references to `ty` are to exceptions, or to none.
-fn is_exception(ty: HeapType) -> bool {
-    use AbstractHeapType::{Exn, NoExn};
-    matches!(ty, HeapType::Abstract { shared: false, ty: Exn | NoExn })
+    Value::null(reference_type(ty).expect("validated to be no collected object"))
 }
 
 #[derive(Default)]
@@ -126,12 +130,17 @@ impl<'a> Reader<'a> {
             Payload::TableSection(section) => {
                 for item in section.into_iter_with_offsets() {
                     let (offset, table) = item?;
-                    self.module.tables.push(table_of(&table.ty, None, offset)?);
+                    let initial = match &table.init {
+                        TableInit::RefNull => None,
+                        TableInit::Expr(expression) => Some(constant(expression)?),
+                    };
+                    let table = table_of(&table.ty, None, offset)?;
+                    self.module.tables.push(Table { initial, ..table });
                 }
             }
             Payload::MemorySection(section) => {
                 for memory in section {
-                    self.module.memory = Some(memory_of(&memory?, None));
+                    self.module.memories.push(memory_of(&memory?, None));
                 }
             }
             Payload::GlobalSection(section) => {
@@ -216,12 +225,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Adds the table through which references are called: it has the one that is called next.
+    fn add_table_of_the_called(&mut self) -> TableIndex {
+        let tables = &mut self.module.tables;
+        let (minimum, maximum) = (1, Some(1));
+        let (is_64, initial, import) = (false, None, None);
+        tables.push(Table { ty: Type::Funcref, minimum, maximum, is_64, initial, import });
+        TableIndex::new(tables.len() - 1)
+    }
+
     fn add_import(&mut self, import: &Import<'_>, offset: u64) -> Result<()> {
         let name = ImportName { module: import.module.to_owned(), name: import.name.to_owned() };
         match import.ty {
             TypeRef::Func(ty) => self.add_function(ty, FunctionKind::Import(name)),
             TypeRef::Table(ty) => self.module.tables.push(table_of(&ty, Some(name), offset)?),
-            TypeRef::Memory(ty) => self.module.memory = Some(memory_of(&ty, Some(name))),
+            TypeRef::Memory(ty) => self.module.memories.push(memory_of(&ty, Some(name))),
             TypeRef::Global(ty) => self.module.globals.push(Global {
                 ty: value_type(ty.content_type, offset)?,
                 mutable: ty.mutable,
@@ -241,7 +259,7 @@ impl<'a> Reader<'a> {
             ExternalKind::Func | ExternalKind::FuncExact => ExportItem::Function(FunctionIndex::new(index)),
             ExternalKind::Table => ExportItem::Table(TableIndex::new(index)),
             ExternalKind::Global => ExportItem::Global(GlobalIndex::new(index)),
-            ExternalKind::Memory => ExportItem::Memory,
+            ExternalKind::Memory => ExportItem::Memory(MemoryIndex::new(index)),
             ExternalKind::Tag => ExportItem::Tag(TagIndex::new(index)),
         };
         self.module.exports.push(Export { name: export.name.to_owned(), item });
@@ -250,9 +268,10 @@ impl<'a> Reader<'a> {
     fn add_data(&mut self, data: &wasmparser::Data<'_>) -> Result<()> {
         let mode = match &data.kind {
             DataKind::Passive => SegmentMode::Passive,
-            DataKind::Active { offset_expr, .. } => {
-                SegmentMode::Active { target: (), offset: constant(offset_expr)? }
-            }
+            DataKind::Active { memory_index, offset_expr } => SegmentMode::Active {
+                target: MemoryIndex::new(*memory_index as usize),
+                offset: constant(offset_expr)?,
+            },
         };
         self.module.data.push(DataSegment { mode, bytes: data.data.to_vec() });
         Ok(())
@@ -273,18 +292,20 @@ fn function_index(index: u32) -> FunctionIndex {
     FunctionIndex::new(index as usize)
 }
 
-/// Sizes of 32-bit memories and tables fit: that is part of being valid.
+/// Sizes of 32-bit memories and tables fit: that is part of being valid. Of others there is not room for so much.
 fn size(of: u64) -> u32 {
-    u32::try_from(of).expect("validated 32-bit limits")
+    u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 fn table_of(ty: &TableType, import: Option<ImportName>, offset: u64) -> Result<Table> {
     let element = value_type(ValType::Ref(ty.element_type), offset)?;
-    Ok(Table { ty: element, minimum: size(ty.initial), maximum: ty.maximum.map(size), import })
+    let (minimum, maximum) = (size(ty.initial), ty.maximum.map(size));
+    Ok(Table { ty: element, minimum, maximum, is_64: ty.table64, initial: None, import })
 }
 
 fn memory_of(ty: &MemoryType, import: Option<ImportName>) -> Memory {
-    Memory { minimum: size(ty.initial), maximum: ty.maximum.map(size), import }
+    let (minimum, maximum) = (size(ty.initial), ty.maximum.map(size));
+    Memory { minimum, maximum, is_64: ty.memory64, is_shared: ty.shared, import }
 }
 
 fn element_segment(element: Element<'_>, offset: u64) -> Result<ElementSegment> {

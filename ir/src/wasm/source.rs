@@ -9,10 +9,13 @@ use super::function;
 use crate::body::Body;
 use crate::body_source::BodySource;
 use crate::declarations::Declarations;
-use crate::index::{FunctionIndex, SignatureIndex};
+use crate::index::{FunctionIndex, SignatureIndex, TableIndex};
 use crate::module::Module;
 use crate::origin::SourceLine;
 use crate::value::Type;
+
+/// Registers of each type that operators may have between their instructions.
+pub(super) const SCRATCH_REGISTERS: usize = 2;
 
 const VALIDATED: &str = "validation refuses what is not supported";
 
@@ -22,6 +25,8 @@ pub(super) struct SourceModule {
     pub(super) declarations: Declarations,
     /// The module's types, as interned signatures: types are numbered otherwise than signatures.
     pub(super) types: Vec<SignatureIndex>,
+    /// The table through which references are called, if any may be.
+    pub(super) called: Option<TableIndex>,
     code: Vec<u8>,
     /// Where `code` begins in the module.
     offset: u64,
@@ -41,6 +46,7 @@ impl SourceModule {
     pub(super) fn new(
         module: &Module,
         types: Vec<SignatureIndex>,
+        called: Option<TableIndex>,
         (code, offset): (&[u8], u64),
         (bodies, heights): (Vec<Range<u64>>, Vec<u32>),
         lines: DebugLines,
@@ -52,6 +58,7 @@ impl SourceModule {
         SourceModule {
             declarations,
             types,
+            called,
             code: code.to_vec(),
             offset,
             bodies,
@@ -105,7 +112,8 @@ impl BodySource for SourceModule {
 
     /// Beside the locals there is at most one register for each height of the operand stack and type. An operator may use
     /// some more heights before it is done. And what makes the stack higher takes two bytes. What catches has three registers
-    /// for that, and one for each `catch` whose exception is thrown once more, which takes four bytes.
+    /// for that, and one for each `catch` whose exception is thrown once more, which takes four bytes. Some operators have
+    /// registers between their instructions, which all of them share.
     fn register_bound(&self, function: FunctionIndex) -> usize {
         let range = self.range(function);
         let bytes = (range.end - range.start) as usize;
@@ -113,7 +121,8 @@ impl BodySource for SourceModule {
         let heights = (height + 2 * self.most_results).min(bytes / 2 * self.most_results);
         let exceptions = if self.declarations.caught.is_some() { 3 + bytes / 4 } else { 0 };
         let signature = self.declarations.signature(self.declarations.signature_of(function));
-        signature.parameters.len() + self.declared_locals(function) + Type::ALL.len() * heights + exceptions
+        let locals = signature.parameters.len() + self.declared_locals(function);
+        locals + Type::ALL.len() * (heights + SCRATCH_REGISTERS) + exceptions
     }
 
     fn declarations(&self) -> &Declarations {

@@ -3,7 +3,6 @@
 use wasmparser::{MemArg, Operator};
 
 use super::function::Translator;
-use super::visitor::offset;
 use crate::body::Instruction;
 use crate::operation::{LoadOp, StoreOp};
 use crate::vector::{VectorOp, with_vector_operations};
@@ -81,7 +80,7 @@ impl Translator<'_> {
             let dst = self.operands.push_temporary(crate::Type::V128);
             self.code.emit(Instruction::Shuffle { lanes, dst, lhs, rhs });
         } else if let Some((access, memarg)) = access(operator) {
-            self.vector_access(access, offset(memarg));
+            self.vector_access(access, memarg);
         } else {
             return false;
         }
@@ -100,18 +99,20 @@ impl Translator<'_> {
     }
 
     /// The scalar between the two instructions is where an operand was that they take.
-    fn vector_access(&mut self, access: Access, offset: u32) {
+    fn vector_access(&mut self, access: Access, memarg: &MemArg) {
+        let below = if matches!(access, Access::Load(..)) { 0 } else { 1 };
+        let (memory, offset) = self.accessed(memarg, below);
         match access {
             Access::Load(load, op) => {
                 let address = self.pop_register();
                 let dst = self.operands.push_temporary(load.result());
-                self.code.emit(Instruction::Load { op: load, dst, address, offset });
+                self.code.emit(Instruction::Load { memory, op: load, dst, address, offset });
                 self.vector_operation(op, 0);
             }
             Access::LoadLane(load, op, lane) => {
                 let [address, vector] = self.pop_registers();
                 let scalar = self.operands.slot(self.operands.height(), load.result());
-                self.code.emit(Instruction::Load { op: load, dst: scalar, address, offset });
+                self.code.emit(Instruction::Load { memory, op: load, dst: scalar, address, offset });
                 let dst = self.operands.push_temporary(op.result());
                 self.code.emit(Instruction::Vector { op, lane, dst, operands: vec![vector, scalar] });
             }
@@ -119,7 +120,7 @@ impl Translator<'_> {
                 let [address, vector] = self.pop_registers();
                 let dst = self.operands.slot(self.operands.height() + 1, op.result());
                 self.code.emit(Instruction::Vector { op, lane, dst, operands: vec![vector] });
-                self.code.emit(Instruction::Store { op: store, address, value: dst, offset });
+                self.code.emit(Instruction::Store { memory, op: store, address, value: dst, offset });
             }
         }
     }

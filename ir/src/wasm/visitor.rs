@@ -4,7 +4,7 @@
 //! code consists of is translated in these methods; everything else is made an [`Operator`] of, for
 //! [`Translator::other`].
 
-use wasmparser::{MemArg, Operator, VisitOperator, VisitSimdOperator};
+use wasmparser::{Operator, VisitOperator, VisitSimdOperator};
 
 use super::error::ImportError;
 use super::function::Translator;
@@ -41,22 +41,22 @@ macro_rules! translate {
     ($self:ident @mvp $op:ident [] arity 1 -> 1) => { reached!($self.unary(UnaryOp::$op)) };
     ($self:ident @mvp $op:ident [] arity 2 -> 1) => { reached!($self.binary(BinaryOp::$op)) };
     ($self:ident @mvp $op:ident [$memarg:ident] arity memarg 1 -> 1) => {
-        reached!($self.load(LoadOp::$op, offset(&$memarg)))
+        reached!($self.load(LoadOp::$op, &$memarg))
     };
     ($self:ident @mvp $op:ident [$memarg:ident] arity memarg 2 -> 0) => {
-        reached!($self.store(StoreOp::$op, offset(&$memarg)))
+        reached!($self.store(StoreOp::$op, &$memarg))
     };
     ($self:ident @simd V128Load [$memarg:ident] $($arity:tt)*) => {
-        reached!($self.load(LoadOp::V128Load, offset(&$memarg)))
+        reached!($self.load(LoadOp::V128Load, &$memarg))
     };
     ($self:ident @simd V128Load32Zero [$memarg:ident] $($arity:tt)*) => {
-        reached!($self.load(LoadOp::V128Load32Zero, offset(&$memarg)))
+        reached!($self.load(LoadOp::V128Load32Zero, &$memarg))
     };
     ($self:ident @simd V128Load64Zero [$memarg:ident] $($arity:tt)*) => {
-        reached!($self.load(LoadOp::V128Load64Zero, offset(&$memarg)))
+        reached!($self.load(LoadOp::V128Load64Zero, &$memarg))
     };
     ($self:ident @simd V128Store [$memarg:ident] $($arity:tt)*) => {
-        reached!($self.store(StoreOp::V128Store, offset(&$memarg)))
+        reached!($self.store(StoreOp::V128Store, &$memarg))
     };
     ($self:ident @simd V128Const [$value:ident] $($arity:tt)*) => {
         reached!($self.constant(Value::of_bytes(*$value.bytes())))
@@ -110,11 +110,6 @@ fn global(index: u32) -> GlobalIndex {
     GlobalIndex::new(index as usize)
 }
 
-/// Offsets of 32-bit memories fit 32 bits: that is part of being valid.
-pub(super) fn offset(memarg: &MemArg) -> u32 {
-    u32::try_from(memarg.offset).expect("validated 32-bit offset")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -122,11 +117,12 @@ mod tests {
     use wasmparser::{MemArg, MemArgTarget, Operator, Parser, Payload};
 
     use crate::FunctionKind;
-    use crate::wasm::vector;
+    use crate::wasm::{atomic, vector};
 
     /// The proposals of the supported operators, as the parser's list has them.
-    const SUPPORTED: [&str; 7] = [
+    const SUPPORTED: [&str; 8] = [
         "mvp",
+        "threads",
         "sign_extension",
         "saturating_float_to_int",
         "bulk_memory",
@@ -140,7 +136,7 @@ mod tests {
         (table 1 funcref) (memory 1) (global (mut i32) (i32.const 0))
         (data "") (elem func 0)
         (func (param i32) (result i32) (local i32 v128 funcref)
-            nop block end loop end
+            nop block end loop end atomic.fence
             block local.get 0 br_if 0 br 0 end
             block local.get 0 br_table 0 0 end
             block local.get 0 if local.get 0 return else unreachable end end
@@ -237,7 +233,8 @@ mod tests {
         }
 
         fn is_translated(&self) -> bool {
-            self.is_computation() || self.operator.as_ref().is_some_and(vector::is_translated)
+            let is_known = |operator| vector::is_translated(operator) || atomic::is_translated(operator);
+            self.is_computation() || self.operator.as_ref().is_some_and(is_known)
         }
     }
 

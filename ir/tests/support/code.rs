@@ -176,27 +176,34 @@ impl Generator<'_> {
     }
 
     fn memory_instruction(&mut self, body: &Body) -> Option<Instruction> {
-        if self.module.memory.is_none() && !self.strays() {
+        if self.module.memories.is_empty() && !self.strays() {
             return None;
         }
         let [a, b, c] = [Type::I32; 3].map(|ty| self.register(body, ty));
-        let offset = self.tape.bits() as u32;
+        let (offset, memory) = (self.tape.bits() as u32, self.memory_index());
         Some(match self.tape.below(8) {
             0 => {
                 let op = self.tape.pick(LoadOp::ALL);
-                Instruction::Load { op, dst: self.register(body, op.result()), address: a, offset }
+                Instruction::Load { memory, op, dst: self.register(body, op.result()), address: a, offset }
             }
             1 => {
                 let op = self.tape.pick(StoreOp::ALL);
-                Instruction::Store { op, address: a, value: self.register(body, op.result()), offset: 0 }
+                let value = self.register(body, op.result());
+                Instruction::Store { memory, op, address: a, value, offset: 0 }
             }
-            2 => Instruction::MemorySize { dst: a },
-            3 => Instruction::MemoryGrow { dst: a, delta: b },
-            4 => Instruction::MemoryFill { address: a, value: b, length: c },
-            5 => Instruction::MemoryCopy { destination: a, source: b, length: c },
+            2 => Instruction::MemorySize { memory, dst: a },
+            3 => Instruction::MemoryGrow { memory, dst: a, delta: b },
+            4 => Instruction::MemoryFill { memory, address: a, value: b, length: c },
+            5 => Instruction::MemoryCopy {
+                destination_memory: memory,
+                source_memory: self.memory_index(),
+                destination: a,
+                source: b,
+                length: c,
+            },
             6 => {
                 let segment = self.data_index()?;
-                Instruction::MemoryInit { segment, destination: a, source: b, length: c }
+                Instruction::MemoryInit { memory, segment, destination: a, source: b, length: c }
             }
             _ => Instruction::DataDrop { segment: self.data_index()? },
         })

@@ -7,8 +7,8 @@ mod code;
 
 use osr_ir::{
     BinaryOp, ConstantExpression, ConstantStep, DataIndex, DataSegment, ElementSegment, Export, ExportItem,
-    Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory, Module,
-    SegmentMode, Signature, SignatureIndex, Table, TableIndex, Type, Value,
+    Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory,
+    MemoryIndex, Module, SegmentMode, Signature, SignatureIndex, Table, TableIndex, Type, Value,
 };
 
 /// What may be relied on in a generated module.
@@ -102,6 +102,11 @@ impl Generator<'_> {
         (bound > 0).then(|| self.tape.below(bound))
     }
 
+    /// The index of a memory, of which there is one unless strays are wanted.
+    fn memory_index(&mut self) -> MemoryIndex {
+        MemoryIndex::new(self.index(self.module.memories.len()).unwrap_or(0))
+    }
+
     /// The index of one of `types` that is `ty`; of any, if strays are wanted.
     fn index_of(&mut self, types: &[Type], ty: Type) -> Option<usize> {
         if self.strays() {
@@ -184,14 +189,16 @@ impl Generator<'_> {
     }
 
     fn state(&mut self) {
-        if self.tape.flag() {
+        for _ in 0..self.tape.below(3) {
             let ((minimum, maximum), import) = (self.size(), self.import());
-            self.module.memory = Some(Memory { minimum, maximum, import });
+            let (is_64, is_shared) = (self.tape.flag(), self.tape.flag());
+            self.module.memories.push(Memory { minimum, maximum, is_64, is_shared, import });
         }
         for _ in 0..self.tape.below(3) {
             let ((minimum, maximum), import) = (self.size(), self.import());
             let ty = self.reference_type();
-            self.module.tables.push(Table { ty, minimum, maximum, import });
+            let is_64 = self.tape.flag();
+            self.module.tables.push(Table { ty, minimum, maximum, is_64, initial: None, import });
         }
         for _ in 0..self.tape.below(5) {
             let (ty, mutable) = (self.ty(), self.tape.flag());
@@ -240,8 +247,8 @@ impl Generator<'_> {
             let bytes = (0..self.tape.below(100)).map(|_| self.tape.byte()).collect();
             let mode = match self.tape.below(3) {
                 1 if self.strays() => SegmentMode::Declared,
-                2 if self.strays() || self.module.memory.is_some() => {
-                    SegmentMode::Active { target: (), offset: self.constant(Type::I32) }
+                2 if self.strays() || !self.module.memories.is_empty() => {
+                    SegmentMode::Active { target: self.memory_index(), offset: self.constant(Type::I32) }
                 }
                 _ => SegmentMode::Passive,
             };
@@ -267,7 +274,9 @@ impl Generator<'_> {
             let function = self.index(self.module.functions.len()).expect("there is a function");
             let item = match (self.tape.below(4), self.index(self.module.globals.len())) {
                 (1, Some(global)) => ExportItem::Global(GlobalIndex::new(global)),
-                (2, _) if self.strays() || self.module.memory.is_some() => ExportItem::Memory,
+                (2, _) if self.strays() || !self.module.memories.is_empty() => {
+                    ExportItem::Memory(self.memory_index())
+                }
                 _ => ExportItem::Function(FunctionIndex::new(function)),
             };
             let name = if self.strays() { String::new() } else { format!("{}{i}", self.tape.pick(&NAMES)) };

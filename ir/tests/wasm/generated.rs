@@ -5,7 +5,7 @@ use osr_ir::wasm;
 use proptest::prelude::*;
 use wasm_smith::Config;
 
-/// Modules with reference types have vectors, too.
+/// Modules with reference types have vectors, further memories, 64-bit ones and atomic instructions, too.
 fn config(has_reference_types: bool) -> Config {
     Config {
         // Small sections leave more of the seed to function bodies.
@@ -15,7 +15,7 @@ fn config(has_reference_types: bool) -> Config {
         max_globals: 5,
         max_imports: 5,
         max_instructions: 400,
-        max_memories: 1,
+        max_memories: if has_reference_types { 3 } else { 1 },
         max_tables: if has_reference_types { 3 } else { 1 },
         max_types: 8,
         min_funcs: 3,
@@ -26,12 +26,12 @@ fn config(has_reference_types: bool) -> Config {
         exceptions_enabled: false,
         extended_const_enabled: true,
         gc_enabled: false,
-        memory64_enabled: false,
+        memory64_enabled: has_reference_types,
         reference_types_enabled: has_reference_types,
         relaxed_simd_enabled: has_reference_types,
         simd_enabled: has_reference_types,
         tail_call_enabled: false,
-        threads_enabled: false,
+        threads_enabled: has_reference_types,
         wide_arithmetic_enabled: false,
         ..Config::default()
     }

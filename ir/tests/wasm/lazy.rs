@@ -89,7 +89,7 @@ fn bodies_whose_declarations_changed_are_verified() {
         |module| module.globals[0].ty = Type::F64,
         |module| module.globals.clear(),
         |module| module.globals[0].mutable = false,
-        |module| module.memory = None,
+        |module| module.memories.clear(),
         |module| module.tables.clear(),
         |module| module.functions[0].signature = module.functions[1].signature,
     ];

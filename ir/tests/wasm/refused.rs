@@ -22,14 +22,6 @@ fn is_unsupported(source: &str, feature: Feature) {
 #[test]
 fn unsupported_features_are_named() {
     let cases = [
-        ("(module (memory 1 1 shared))", Feature::Threads),
-        ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", Feature::Threads),
-        ("(module (memory 1) (memory 1))", Feature::MultiMemory),
-        (r#"(module (import "m" "n" (memory 1)) (memory 1))"#, Feature::MultiMemory),
-        ("(module (memory i64 1))", Feature::Memory64),
-        ("(module (table i64 1 funcref))", Feature::Memory64),
-        ("(module (func (param (ref func))))", Feature::FunctionReferences),
-        ("(module (type $t (func)) (func (param (ref null $t))))", Feature::FunctionReferences),
         ("(module (type (struct)))", Feature::GarbageCollection),
         ("(module (type (array i8)))", Feature::GarbageCollection),
         ("(module (func (param anyref)))", Feature::GarbageCollection),
@@ -53,11 +45,11 @@ fn components_are_refused() {
 
 #[test]
 fn the_offset_is_that_of_the_operator() {
-    let bytes = wat::parse_str("(module (func nop nop atomic.fence))").expect("text");
-    let call = bytes.windows(2).position(|pair| pair == [0xfe, 0x03]).expect("the operator") as u64;
-    let expected = ImportError::Unsupported { feature: Feature::Threads, offset: call };
+    let bytes = wat::parse_str("(module (func nop nop (drop (ref.i31 (i32.const 0)))))").expect("text");
+    let call = bytes.windows(2).position(|pair| pair == [0xfb, 0x1c]).expect("the operator") as u64;
+    let expected = ImportError::Unsupported { feature: Feature::GarbageCollection, offset: call };
     assert_eq!(wasm::import(&bytes), Err(expected.clone()));
-    assert_eq!(expected.to_string(), format!("threads is not supported (at offset {call:#x})"));
+    assert_eq!(expected.to_string(), format!("gc is not supported (at offset {call:#x})"));
 }
 
 #[test]
@@ -71,8 +63,8 @@ fn ill_typed_code_is_malformed_even_beside_newer_features() {
     ] {
         assert!(matches!(refusal(source), ImportError::Malformed { .. }), "{source}");
     }
-    let both = "(module (func i32.const 1) (func (param (ref func))))";
-    assert!(matches!(refusal(both), ImportError::Unsupported { feature: Feature::FunctionReferences, .. }));
+    let both = "(module (func i32.const 1) (func (param anyref)))";
+    assert!(matches!(refusal(both), ImportError::Unsupported { feature: Feature::GarbageCollection, .. }));
 }
 
 #[test]
@@ -83,12 +75,11 @@ fn all_unsupported_features_are_listed_once() {
         assert!(all.iter().all(|&(_, offset)| offset < bytes.len() as u64), "{all:?}");
         all.into_iter().map(|(feature, _)| feature).collect::<Vec<_>>()
     };
-    use Feature::{FunctionReferences, GarbageCollection, Threads, WideArithmetic};
-    let many =
-        "(module (memory 1 2 shared) (func (param (ref func))) (func (param anyref)) (func (param anyref))
+    use Feature::{CustomPageSizes, GarbageCollection, WideArithmetic};
+    let many = "(module (memory 1 (pagesize 1)) (func (param anyref)) (func (param anyref))
         (func (param i64 i64) (result i64 i64) local.get 0 local.get 1 i64.mul_wide_s))";
-    assert_eq!(features(many), [FunctionReferences, GarbageCollection, Threads, WideArithmetic]);
-    assert_eq!(features("(module (func (param (ref func))) (func i32.const 1))"), [FunctionReferences]);
+    assert_eq!(features(many), [GarbageCollection, CustomPageSizes, WideArithmetic]);
+    assert_eq!(features("(module (func (param anyref)) (func i32.const 1))"), [GarbageCollection]);
     assert_eq!(features("(module)"), []);
 }
 

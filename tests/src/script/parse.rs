@@ -62,7 +62,7 @@ fn convert(directive: WastDirective<'_>) -> Directive {
             Directive::Trap { deed: deed(exec), message: TrapKind::UncaughtException.name().to_owned() }
         }
         W::AssertSuspension { .. } => Directive::Unsupported(wasm::Feature::StackSwitching.name()),
-        W::Thread(_) | W::Wait { .. } => Directive::Unsupported(wasm::Feature::Threads.name()),
+        W::Thread(_) | W::Wait { .. } => Directive::Unsupported("several threads"),
         W::AssertMalformedCustom { .. } | W::AssertInvalidCustom { .. } => {
             Directive::Unsupported("checks of custom sections")
         }
@@ -187,6 +187,7 @@ fn external(number: u32) -> Value {
 /// The null of type `ty`.
 fn null(ty: HeapType<'_>) -> Result<Value, Missing> {
     match ty {
+        HeapType::Concrete(_) => Ok(Value::NullFuncref),
         HeapType::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(Value::NullFuncref),
         HeapType::Abstract { shared: false, ty: AbstractHeapType::Extern } => Ok(Value::Externref(0)),
         HeapType::Abstract { shared: false, ty: AbstractHeapType::Exn } => Ok(Value::NullExnref),

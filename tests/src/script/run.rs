@@ -169,6 +169,7 @@ impl<'s> Run<'s> {
     fn not_linked(&self, error: InstantiationError) -> Stop {
         let left_out = match &error {
             InstantiationError::MissingImport { name, .. } => self.unregistered.get(&name.module),
+            InstantiationError::TagImportedTwice { .. } => Some(&"a tag under two names"),
             _ => None,
         };
         left_out.map_or_else(|| Stop::Failed(error.to_string()), |feature| Stop::LeftOut(feature))
@@ -268,6 +269,7 @@ fn accepted(module: &Parsed) -> Result<&Module, Stop> {
 fn is_called(kind: TrapKind, message: &str) -> bool {
     let name = match kind {
         TrapKind::StackExhausted => "call stack exhausted",
+        TrapKind::NullReference if message == "null function reference" => return true,
         kind => kind.name(),
     };
     message.starts_with(name) || name.starts_with(message)

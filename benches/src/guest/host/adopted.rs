@@ -10,7 +10,7 @@ use crate::number::read_global;
 
 /// Makes imported memories and tables the module's own: of the least size that it asks for.
 pub(crate) fn adopt_memories_and_tables(module: &mut Module) {
-    if let Some(memory) = &mut module.memory {
+    for memory in &mut module.memories {
         memory.import = None;
     }
     for table in &mut module.tables {
@@ -21,7 +21,7 @@ pub(crate) fn adopt_memories_and_tables(module: &mut Module) {
 /// Makes imported globals the module's own: those that are `given`, and, if `all` are to be, the others, too.
 pub(crate) fn adopt_globals(module: &mut Module, given: &[Variable], all: bool) -> Result<(), Error> {
     let mut used = vec![false; given.len()];
-    let end = module.memory.as_ref().map_or(0, |memory| u64::from(memory.minimum) * PAGE_BYTES);
+    let end = module.memories.first().map_or(0, |memory| u64::from(memory.minimum) * PAGE_BYTES);
     for global in &mut module.globals {
         let GlobalInitial::Import(name) = &global.initial else { continue };
         let is_it = |variable: &Variable| {

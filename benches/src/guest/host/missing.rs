@@ -34,7 +34,7 @@ pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
                     Some(format!("{kind} {shown}: {}", global.ty))
                 }
                 // Those are the program's own: `adopted`.
-                ExportItem::Memory | ExportItem::Table(_) | ExportItem::Tag(_) => None,
+                ExportItem::Memory(_) | ExportItem::Table(_) | ExportItem::Tag(_) => None,
             }
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Which instruction of the same block an operand comes from.
 
-use osr_ir::{BasicBlock, Instruction, LoadOp, Register, Value};
+use osr_ir::{BasicBlock, Instruction, LoadOp, MemoryIndex, Register, Value};
 
 use super::Selector;
 
@@ -102,7 +102,9 @@ impl<'a> Selector<'a> {
     /// is, the operation, the address and the offset. Nothing that may trap, or change memory, lies between.
     pub(super) fn absorb_load(&self, user: usize, operand: usize) -> Option<(usize, LoadOp, Register, u32)> {
         let (at, inner) = self.definition(user, operand)?;
-        let &Instruction::Load { op, address, offset, .. } = inner else { return None };
+        let &Instruction::Load { memory: MemoryIndex::FIRST, op, address, offset, .. } = inner else {
+            return None;
+        };
         let between = &self.block_instructions()[at + 1..user];
         let is_movable =
             self.is_wanted_once(at, inner, user, user) && between.iter().all(Instruction::only_defines);

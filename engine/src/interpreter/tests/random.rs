@@ -4,7 +4,8 @@
 use osr_ir::module::{FunctionKind, GlobalInitial};
 use osr_ir::{
     BasicBlock, BinaryOp, Block, Body, ConstantExpression, Function, FunctionIndex, Global, GlobalIndex,
-    Instruction, LoadOp, Memory, Module, Register, Signature, StoreOp, Terminator, Type, UnaryOp, Value,
+    Instruction, LoadOp, Memory, MemoryIndex, Module, Register, Signature, StoreOp, Terminator, Type,
+    UnaryOp, Value,
 };
 
 use super::reference::{Reference, Snapshot, all_operations, constant};
@@ -165,7 +166,7 @@ fn access(random: &mut Random, into: &mut Vec<Instruction>) {
             return;
         }
         let dst = register(random, op.result());
-        into.push(Instruction::Load { op, dst, address, offset });
+        into.push(Instruction::Load { memory: MemoryIndex::FIRST, op, dst, address, offset });
         if random.below(2) == 0 {
             let op = match op.result() {
                 Type::I32 => BinaryOp::I32Add,
@@ -179,7 +180,7 @@ fn access(random: &mut Random, into: &mut Vec<Instruction>) {
         let op = random.choose(StoreOp::ALL);
         if !op.result().is_float() && op.result() != Type::V128 {
             let value = register(random, op.result());
-            into.push(Instruction::Store { op, address, value, offset });
+            into.push(Instruction::Store { memory: MemoryIndex::FIRST, op, address, value, offset });
         }
     }
 }
@@ -284,7 +285,13 @@ fn module(random: &mut Random) -> Module {
         let kind = FunctionKind::Defined(body.into());
         module.functions.push(Function { name: name.into(), signature, kind });
     }
-    module.memory = Some(Memory { minimum: 1, maximum: Some(1), import: None });
+    module.memories.push(Memory {
+        minimum: 1,
+        maximum: Some(1),
+        is_64: false,
+        is_shared: false,
+        import: None,
+    });
     let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::I64(7)));
     module.globals.push(Global { ty: Type::I64, mutable: true, initial });
     module

@@ -126,7 +126,7 @@ impl<'a> Reference<'a> {
                 }
             }
             I::Load { op, address, offset, .. } => self.load(*op, get(address), *offset)?,
-            I::Store { op, address, value, offset } => {
+            I::Store { op, address, value, offset, .. } => {
                 let at = self.place(get(address), *offset, op.bytes())?;
                 let bytes = get(value).to_le_bytes();
                 let count = op.bytes() as usize;

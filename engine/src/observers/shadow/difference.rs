@@ -1,6 +1,6 @@
 //! Differences between an execution and the shadow interpreter's.
 
-use osr_ir::{FunctionIndex, GlobalIndex, Point, Register, Shown, TableIndex};
+use osr_ir::{FunctionIndex, GlobalIndex, MemoryIndex, Point, Register, Shown, TableIndex};
 use thiserror::Error;
 
 use crate::code::VersionId;
@@ -66,9 +66,13 @@ pub enum Disagreement {
         /// Its word in the shadow interpreter.
         shadow: u64,
     },
-    /// A byte of linear memory.
-    #[error("memory at {address:#x} is {execution:#04x}, but {shadow:#04x} in the shadow interpreter")]
+    /// A byte of a linear memory.
+    #[error(
+        "memory {memory} at {address:#x} is {execution:#04x}, but {shadow:#04x} in the shadow interpreter"
+    )]
     Memory {
+        /// The memory.
+        memory: MemoryIndex,
         /// The lowest address that differs.
         address: u64,
         /// The byte there.
@@ -76,9 +80,11 @@ pub enum Disagreement {
         /// The byte in the shadow interpreter.
         shadow: u8,
     },
-    /// The size of linear memory.
-    #[error("memory has {execution} pages, but {shadow} in the shadow interpreter")]
+    /// The size of a linear memory.
+    #[error("memory {memory} has {execution} pages, but {shadow} in the shadow interpreter")]
     MemorySize {
+        /// The memory.
+        memory: MemoryIndex,
         /// Pages.
         execution: u32,
         /// Pages in the shadow interpreter.

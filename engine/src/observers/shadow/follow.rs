@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, GlobalIndex, Point, PointKind, Register, TableIndex, TrapKind, Type};
+use osr_ir::{
+    FunctionIndex, GlobalIndex, MemoryIndex, Point, PointKind, Register, TableIndex, TrapKind, Type,
+};
 
 use super::Compared;
 use super::difference::{Difference, Disagreement, Transition};
@@ -61,7 +63,7 @@ impl Follower {
     pub(super) fn follow(&mut self, execution: &Instance, event: &Event<'_>) -> Result<(), Box<Difference>> {
         let followed = match *event {
             Event::Invoked { function, arguments } => {
-                self.adopt_memory(execution);
+                self.adopt_memories(execution);
                 self.machine.invoke(function, arguments.to_vec());
                 Ok(())
             }
@@ -258,7 +260,7 @@ impl Follower {
                 if called == function && are_equal(types, arguments, &given) => {}
             stop => return Err(self.elsewhere(format!("calls {function} with {arguments:x?}"), &stop)),
         }
-        self.compare_memory(execution)
+        self.compare_memories(execution)
     }
 
     fn host_returned(
@@ -271,7 +273,7 @@ impl Follower {
             let shadow = "does not wait for it".to_owned();
             return Err(Disagreement::Path { execution: format!("is back from {function}"), shadow });
         }
-        self.adopt_memory(execution);
+        self.adopt_memories(execution);
         match outcome {
             Ok(results) => self.machine.host_returned(results),
             Err(trap) => self.machine.host_failed(self.counterpart(execution, trap)),
@@ -361,8 +363,8 @@ impl Follower {
         self.compare_registers(state)?;
         self.compare_globals(execution)?;
         self.paid += BYTES_PER_TRANSITION;
-        if execution.memory().is_some_and(|memory| memory.bytes() <= self.paid) {
-            self.compare_memory(execution)?;
+        if execution.memories().map(|memory| memory.bytes()).sum::<u64>() <= self.paid {
+            self.compare_memories(execution)?;
         }
         Ok(())
     }
@@ -397,34 +399,38 @@ impl Follower {
             };
             return Err(self.elsewhere(what, &stop));
         }
-        self.compare_memory(execution)?;
+        self.compare_memories(execution)?;
         self.compare_globals(execution)?;
         self.compare_tables(execution)
     }
 
     /// Control comes from outside, where memory may have been written to. It was compared when control
     /// went there.
-    fn adopt_memory(&self, execution: &Instance) {
-        if let (Some(memory), Some(ours)) = (execution.memory(), self.machine.instance().memory())
-            && (ours.pages() != memory.pages() || ours.first_difference(memory).is_some())
-        {
-            ours.copy_from(memory);
+    fn adopt_memories(&self, execution: &Instance) {
+        for (memory, ours) in execution.memories().zip(self.machine.instance().memories()) {
+            if ours.pages() != memory.pages() || ours.first_difference(memory).is_some() {
+                ours.copy_from(memory);
+            }
         }
     }
 
-    fn compare_memory(&mut self, execution: &Instance) -> Followed {
-        let (Some(memory), Some(ours)) = (execution.memory(), self.machine.instance().memory()) else {
-            return Ok(());
-        };
+    fn compare_memories(&mut self, execution: &Instance) -> Followed {
         self.paid = 0;
-        self.compared.memories += 1;
-        if memory.pages() != ours.pages() {
-            let (execution, shadow) = (memory.pages(), ours.pages());
-            return Err(Disagreement::MemorySize { execution, shadow });
+        let pairs = execution.memories().zip(self.machine.instance().memories());
+        for (number, (theirs, ours)) in pairs.enumerate() {
+            let memory = MemoryIndex::new(number);
+            self.compared.memories += 1;
+            if theirs.pages() != ours.pages() {
+                let (execution, shadow) = (theirs.pages(), ours.pages());
+                return Err(Disagreement::MemorySize { memory, execution, shadow });
+            }
+            if let Some(address) = theirs.first_difference(ours) {
+                let byte = |memory: &crate::LinearMemory| memory.read(address, 1).expect("in bounds")[0];
+                let (execution, shadow) = (byte(theirs), byte(ours));
+                return Err(Disagreement::Memory { memory, address, execution, shadow });
+            }
         }
-        let Some(address) = memory.first_difference(ours) else { return Ok(()) };
-        let byte = |memory: &crate::LinearMemory| memory.read(address, 1).expect("in bounds")[0];
-        Err(Disagreement::Memory { address, execution: byte(memory), shadow: byte(ours) })
+        Ok(())
     }
 
     fn compare_globals(&self, execution: &Instance) -> Followed {

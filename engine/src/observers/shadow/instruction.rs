@@ -32,11 +32,13 @@ pub(super) fn execute(
         I::Select { dst, condition, if_true, if_false } => {
             (dst, get(if get(condition) as u32 != 0 { if_true } else { if_false }))
         }
-        I::Load { op, dst, address, offset } => (dst, load(memory(instance)?, *op, get(address), *offset)?),
-        I::Store { op, address, value, offset } => {
+        I::Load { memory, op, dst, address, offset } => {
+            (dst, load(instance.memory_at(*memory), *op, get(address), *offset)?)
+        }
+        I::Store { memory, op, address, value, offset } => {
             let source = registers[words.range(value.index())].iter().flat_map(|word| word.to_le_bytes());
             let bytes: Vec<u8> = source.take(op.bytes() as usize).collect();
-            let is_written = memory(instance)?.write(effective(get(address), *offset), &bytes);
+            let is_written = instance.memory_at(*memory).write(effective(get(address), *offset), &bytes);
             return if is_written { Ok(()) } else { Err(TrapKind::MemoryOutOfBounds) };
         }
         I::GlobalGet { dst, global } => (dst, instance.global(*global)),
@@ -45,7 +47,10 @@ pub(super) fn execute(
             instance.set_global(*global, source);
             return Ok(());
         }
-        I::MemorySize { dst } => (dst, memory(instance).map_or(0, |memory| memory.pages().into())),
+        I::MemorySize { memory, dst } => (dst, instance.memory_at(*memory).pages().into()),
+        I::TrapIf { condition, kind } => {
+            return if get(condition) as u32 == 0 { Ok(()) } else { Err(*kind) };
+        }
         I::RefFunc { dst, function } => (dst, instance.reference(*function)),
         // SAFETY: the registers are those of the body that contains the instruction.
         other => return unsafe { execute_runtime(instance, other, words, registers.as_mut_ptr()) },
@@ -95,10 +100,6 @@ pub(super) fn callee(
     let module = instance.module();
     let fits = module.signature_of(function) == module.signature(signature);
     if fits { Ok(function) } else { Err(TrapKind::IndirectCallTypeMismatch) }
-}
-
-fn memory(instance: &Instance) -> Result<&LinearMemory, TrapKind> {
-    instance.memory().ok_or(TrapKind::MemoryOutOfBounds)
 }
 
 /// The sum does not wrap.

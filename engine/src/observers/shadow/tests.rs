@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osr_ir::{Module, Signature, Type};
+use osr_ir::{MemoryIndex, Module, Signature, Type};
 
 use super::{Compared, Difference, Disagreement, Shadow};
 use crate::event::{Event, FrameState};
@@ -228,7 +228,10 @@ fn other_differences_are_found() {
     let stress = || Stress::invalidate(1).landing(Land::Random(2));
     let found = |wrong| recursion(stress(), wrong).0.expect("a difference").disagreement;
     let memory = found(Wrong::Memory { transition: 9 });
-    assert_eq!(memory, Disagreement::Memory { address: 9_000, execution: 77, shadow: 0 });
+    assert_eq!(
+        memory,
+        Disagreement::Memory { memory: MemoryIndex::FIRST, address: 9_000, execution: 77, shadow: 0 }
+    );
     for wrong in [Wrong::Arrival(7), Wrong::Result, Wrong::Argument] {
         let disagreement = found(wrong);
         assert!(matches!(disagreement, Disagreement::Path { .. }), "{wrong:?}: {disagreement}");

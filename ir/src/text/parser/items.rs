@@ -5,7 +5,7 @@ use super::super::lexer::Token;
 use super::super::literal;
 use super::Parser;
 use super::code::Code;
-use crate::index::{FunctionIndex, GlobalIndex, SignatureIndex, TableIndex, TagIndex};
+use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
     FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
@@ -61,12 +61,17 @@ impl Parser<'_> {
 
     fn memory_item(&mut self) -> Result<(), Failure> {
         let (_, span) = self.advance()?;
-        if self.module.memory.is_some() {
+        let next = self.module.memories.len();
+        if self.peek_index('m').is_some() {
+            self.definition('m', next, "a memory such as `m0`")?;
+            self.expect(":")?;
+        } else if next > 0 {
             return Err(span.error(ParseErrorKind::Duplicate("memory")));
         }
-        let import = self.origin()?;
+        let (import, is_shared) = (self.origin()?, self.accept_word("shared")?);
+        let is_64 = self.accept_word("i64")?;
         let (minimum, maximum) = self.size()?;
-        self.module.memory = Some(Memory { minimum, maximum, import });
+        self.module.memories.push(Memory { minimum, maximum, is_64, is_shared, import });
         Ok(())
     }
 
@@ -90,9 +95,10 @@ impl Parser<'_> {
         self.definition('t', self.module.tables.len(), "a table such as `t0`")?;
         self.expect(":")?;
         let ty = self.reference_type()?;
-        let import = self.origin()?;
+        let (import, is_64) = (self.origin()?, self.accept_word("i64")?);
         let (minimum, maximum) = self.size()?;
-        self.module.tables.push(Table { ty, minimum, maximum, import });
+        let initial = if self.accept("=")? { Some(self.constant(ty)?) } else { None };
+        self.module.tables.push(Table { ty, minimum, maximum, is_64, initial, import });
         Ok(())
     }
 
@@ -120,9 +126,12 @@ impl Parser<'_> {
         self.advance()?;
         self.definition('d', self.module.data.len(), "a data segment such as `d0`")?;
         let mode = match self.token {
-            Token::Word("at") => SegmentMode::Active { target: (), offset: self.offset()? },
             Token::Word("passive") => self.advance().map(|_| SegmentMode::Passive)?,
-            _ => return Err(self.unexpected("`at` or `passive`")),
+            Token::Word("at") => SegmentMode::Active { target: MemoryIndex::FIRST, offset: self.offset()? },
+            _ if self.peek_index('m').is_some() => {
+                SegmentMode::Active { target: self.memory()?, offset: self.offset()? }
+            }
+            _ => return Err(self.unexpected("`at`, a memory or `passive`")),
         };
         let (mut bytes, _) = self.bytes()?;
         while matches!(self.token, Token::Bytes(_)) {
@@ -187,7 +196,11 @@ impl Parser<'_> {
                 self.advance()?;
                 ExportItem::Table(self.table()?)
             }
-            Token::Word("memory") => self.advance().map(|_| ExportItem::Memory)?,
+            Token::Word("memory") => {
+                self.advance()?;
+                let is_named = self.peek_index('m').is_some();
+                ExportItem::Memory(if is_named { self.memory()? } else { MemoryIndex::FIRST })
+            }
             Token::Word("tag") => {
                 self.advance()?;
                 ExportItem::Tag(self.tag()?)
@@ -342,6 +355,13 @@ impl Parser<'_> {
         let (index, span) = self.index('x', "a tag such as `x0`")?;
         self.uses.tags.note(index, span);
         Ok(TagIndex::new(index))
+    }
+
+    /// A mention of a memory.
+    pub(super) fn memory(&mut self) -> Result<MemoryIndex, Failure> {
+        let (index, span) = self.index('m', "a memory such as `m0`")?;
+        self.uses.memories.note(index, span);
+        Ok(MemoryIndex::new(index))
     }
 
     /// A mention of a table.

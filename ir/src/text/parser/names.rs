@@ -40,6 +40,7 @@ impl Highest {
 pub(super) struct Uses {
     pub(super) globals: Highest,
     pub(super) tables: Highest,
+    pub(super) memories: Highest,
     pub(super) data: Highest,
     pub(super) elements: Highest,
     pub(super) tags: Highest,
@@ -50,6 +51,7 @@ impl Uses {
     pub(super) fn check(&self, module: &Module) -> Result<(), Failure> {
         self.globals.check('g', module.globals.len())?;
         self.tables.check('t', module.tables.len())?;
+        self.memories.check('m', module.memories.len())?;
         self.data.check('d', module.data.len())?;
         self.elements.check('e', module.elements.len())?;
         self.tags.check('x', module.tags.len())
@@ -116,6 +118,9 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
         if let GlobalInitial::Expression(expression) = &mut global.initial {
             visit_expression(expression);
         }
+    }
+    for table in &mut module.tables {
+        table.initial.iter_mut().for_each(&mut visit_expression);
     }
     for data in &mut module.data {
         if let SegmentMode::Active { offset, .. } = &mut data.mode {

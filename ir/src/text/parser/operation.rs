@@ -4,8 +4,9 @@ use super::super::error::{Failure, ParseErrorKind, Span};
 use super::super::literal;
 use super::code::{Code, Results};
 use crate::body::Instruction;
-use crate::index::{DataIndex, ElementIndex, SignatureIndex, TableIndex};
+use crate::index::{DataIndex, ElementIndex, MemoryIndex, SignatureIndex, TableIndex};
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
+use crate::trap::TrapKind;
 use crate::value::{Type, Value};
 use crate::vector::VectorOp;
 
@@ -26,14 +27,15 @@ impl Code<'_, '_> {
             return Ok(Instruction::Unary { op, dst, src });
         }
         if let Some(op) = LoadOp::from_name(name) {
-            let ([dst], address) = (results.take(name)?, self.register()?);
-            return Ok(Instruction::Load { op, dst, address, offset: self.displacement()? });
+            let ([dst], memory) = (results.take(name)?, self.accessed_memory()?);
+            let address = self.register()?;
+            return Ok(Instruction::Load { memory, op, dst, address, offset: self.displacement()? });
         }
         if let Some(op) = StoreOp::from_name(name) {
-            let [] = results.take(name)?;
+            let ([], memory) = (results.take(name)?, self.accessed_memory()?);
             let (address, offset) = (self.register()?, self.displacement()?);
             self.parser.expect(",")?;
-            return Ok(Instruction::Store { op, address, value: self.register()?, offset });
+            return Ok(Instruction::Store { memory, op, address, value: self.register()?, offset });
         }
         if let Some(op) = VectorOp::from_name(name) {
             return self.vector(name, op, results);
@@ -131,6 +133,11 @@ impl Code<'_, '_> {
                 let [dst] = results.take(name)?;
                 Instruction::CaughtRef { dst }
             }
+            "trap_if" => {
+                let ([], condition) = (results.take(name)?, self.register()?);
+                self.parser.expect(",")?;
+                Instruction::TrapIf { condition, kind: self.trap_kind()? }
+            }
             "interpret" => {
                 let [] = results.take(name)?;
                 Instruction::Interpret
@@ -146,6 +153,14 @@ impl Code<'_, '_> {
             "call_indirect" => self.call_indirect(results)?,
             _ => return Err(span.error(ParseErrorKind::UnknownOperation(name.to_owned()))),
         })
+    }
+
+    /// The name of a kind of traps.
+    fn trap_kind(&mut self) -> Result<TrapKind, Failure> {
+        let span = self.parser.span;
+        let name = self.parser.name()?;
+        let known = TrapKind::ALL.into_iter().find(|kind| kind.name() == name);
+        known.ok_or_else(|| span.error(ParseErrorKind::UnknownTrap(name)))
     }
 
     /// A table, a signature, and in brackets the register of the index.
@@ -181,24 +196,37 @@ impl Code<'_, '_> {
         Ok(match name {
             "memory.size" => {
                 let [dst] = results.take(name)?;
-                Instruction::MemorySize { dst }
+                let is_named = self.parser.peek_index('m').is_some();
+                let memory = if is_named { self.parser.memory()? } else { MemoryIndex::FIRST };
+                Instruction::MemorySize { memory, dst }
             }
             "memory.grow" => {
-                let ([dst], [delta]) = (results.take(name)?, self.registers()?);
-                Instruction::MemoryGrow { dst, delta }
+                let ([dst], memory) = (results.take(name)?, self.accessed_memory()?);
+                Instruction::MemoryGrow { memory, dst, delta: self.register()? }
             }
             "memory.fill" => {
-                let ([], [address, value, length]) = (results.take(name)?, self.registers()?);
-                Instruction::MemoryFill { address, value, length }
+                let ([], memory) = (results.take(name)?, self.accessed_memory()?);
+                let [address, value, length] = self.registers()?;
+                Instruction::MemoryFill { memory, address, value, length }
             }
             "memory.copy" => {
-                let ([], [destination, source, length]) = (results.take(name)?, self.registers()?);
-                Instruction::MemoryCopy { destination, source, length }
+                let ([], destination_memory) = (results.take(name)?, self.accessed_memory()?);
+                let source_memory = self.accessed_memory()?;
+                let [destination, source, length] = self.registers()?;
+                Instruction::MemoryCopy { destination_memory, source_memory, destination, source, length }
             }
             "memory.init" => {
-                let ([], segment) = (results.take(name)?, self.data()?);
+                let ([], memory) = (results.take(name)?, self.accessed_memory()?);
+                let segment = self.data()?;
                 let [destination, source, length] = self.more_registers()?;
-                Instruction::MemoryInit { segment, destination, source, length }
+                Instruction::MemoryInit { memory, segment, destination, source, length }
+            }
+            "memory.atomic.wait32" | "memory.atomic.wait64" => {
+                let ([dst], memory) = (results.take(name)?, self.accessed_memory()?);
+                let (address, offset) = (self.register()?, self.displacement()?);
+                let [expected, timeout] = self.more_registers()?;
+                let is_64 = name.ends_with("64");
+                Instruction::AtomicWait { memory, is_64, dst, address, offset, expected, timeout }
             }
             "data.drop" => {
                 let [] = results.take(name)?;
@@ -273,6 +301,16 @@ impl Code<'_, '_> {
 
     fn table(&mut self) -> Result<TableIndex, Failure> {
         self.parser.table()
+    }
+
+    /// The memory that is named before other operands, or else the first.
+    fn accessed_memory(&mut self) -> Result<MemoryIndex, Failure> {
+        if self.parser.peek_index('m').is_none() {
+            return Ok(MemoryIndex::FIRST);
+        }
+        let memory = self.parser.memory()?;
+        self.parser.expect(",")?;
+        Ok(memory)
     }
 
     fn data(&mut self) -> Result<DataIndex, Failure> {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use super::super::literal::write_value;
 use super::{to_string, write_function_reference, write_signature};
 use crate::body::{Body, Instruction, Terminator};
-use crate::index::{Block, Register, SignatureIndex};
+use crate::index::{Block, MemoryIndex, Register, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::Module;
 use crate::point::{Point, PointKind, Points, Position};
@@ -130,9 +130,11 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
         I::Select { condition, if_true, if_false, .. } => {
             write!(out, "select {condition}, {if_true}, {if_false}")
         }
-        I::Load { op, address, offset, .. } => write!(out, "{} {}", op.name(), place(*address, *offset)),
-        I::Store { op, address, value, offset } => {
-            write!(out, "{} {}, {value}", op.name(), place(*address, *offset))
+        I::Load { memory, op, address, offset, .. } => {
+            write!(out, "{} {}{}", op.name(), before(&[memory]), place(*address, *offset))
+        }
+        I::Store { memory, op, address, value, offset } => {
+            write!(out, "{} {}{}, {value}", op.name(), before(&[memory]), place(*address, *offset))
         }
         I::GlobalGet { global, .. } => write!(out, "global.get {global}"),
         I::Vector { op, lane, operands, .. } if op.has_lane() => {
@@ -151,6 +153,7 @@ fn write_instruction(out: &mut String, module: &Module, instruction: &Instructio
         }
         I::Throw { tag } => write!(out, "throw {tag}"),
         I::ThrowRef { exception } => write!(out, "throw_ref {exception}"),
+        I::TrapIf { condition, kind } => write!(out, "trap_if {condition}, \"{kind}\""),
         I::Interpret => write!(out, "interpret"),
         I::CaughtRef { .. } => write!(out, "caught_ref"),
         I::TableRefers { table, index, function, .. } => {
@@ -183,14 +186,22 @@ fn write_known_signature(out: &mut String, module: &Module, signature: Signature
 fn write_bulk_instruction(out: &mut String, instruction: &Instruction) -> fmt::Result {
     use Instruction as I;
     match instruction {
-        I::MemorySize { .. } => write!(out, "memory.size"),
-        I::MemoryGrow { delta, .. } => write!(out, "memory.grow {delta}"),
-        I::MemoryFill { address, value, length } => write!(out, "memory.fill {address}, {value}, {length}"),
-        I::MemoryCopy { destination, source, length } => {
-            write!(out, "memory.copy {destination}, {source}, {length}")
+        I::MemorySize { memory: MemoryIndex::FIRST, .. } => write!(out, "memory.size"),
+        I::MemorySize { memory, .. } => write!(out, "memory.size {memory}"),
+        I::MemoryGrow { memory, delta, .. } => write!(out, "memory.grow {}{delta}", before(&[memory])),
+        I::MemoryFill { memory, address, value, length } => {
+            write!(out, "memory.fill {}{address}, {value}, {length}", before(&[memory]))
         }
-        I::MemoryInit { segment, destination, source, length } => {
-            write!(out, "memory.init {segment}, {destination}, {source}, {length}")
+        I::MemoryCopy { destination_memory, source_memory, destination, source, length } => {
+            let memories = before(&[destination_memory, source_memory]);
+            write!(out, "memory.copy {memories}{destination}, {source}, {length}")
+        }
+        I::MemoryInit { memory, segment, destination, source, length } => {
+            write!(out, "memory.init {}{segment}, {destination}, {source}, {length}", before(&[memory]))
+        }
+        I::AtomicWait { memory, is_64, address, offset, expected, timeout, .. } => {
+            let (bits, place) = (if *is_64 { 64 } else { 32 }, place(*address, *offset));
+            write!(out, "memory.atomic.wait{bits} {}{place}, {expected}, {timeout}", before(&[memory]))
         }
         I::DataDrop { segment } => write!(out, "data.drop {segment}"),
         I::TableGet { table, index, .. } => write!(out, "table.get {table}, {index}"),
@@ -209,6 +220,14 @@ fn write_bulk_instruction(out: &mut String, instruction: &Instruction) -> fmt::R
         I::ElementDrop { segment } => write!(out, "elem.drop {segment}"),
         _ => unreachable!("{instruction:?} is written by write_instruction"),
     }
+}
+
+/// The memories that an instruction names before its other operands: none if all are the first.
+fn before(memories: &[&MemoryIndex]) -> String {
+    if memories.iter().all(|&&memory| memory == MemoryIndex::FIRST) {
+        return String::new();
+    }
+    memories.iter().map(|memory| format!("{memory}, ")).collect()
 }
 
 /// An address and what is added to it.

@@ -14,7 +14,7 @@ use std::ptr;
 
 use super::literal::{write_bytes, write_function_name, write_name, write_value};
 use crate::body::{Body, Instruction, Terminator};
-use crate::index::{FunctionIndex, SignatureIndex};
+use crate::index::{FunctionIndex, MemoryIndex, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::{
     ConstantExpression, ConstantStep, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module,
@@ -166,10 +166,16 @@ fn signatures_in_text_order(module: &Module) -> Vec<usize> {
 }
 
 fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
-    if let Some(memory) = &module.memory {
+    for (i, memory) in module.memories.iter().enumerate() {
         out.write_str("memory ")?;
+        if i > 0 {
+            write!(out, "m{i}: ")?;
+        }
         write_origin(out, memory.import.as_ref())?;
+        out.write_str(if memory.is_shared { "shared " } else { "" })?;
+        out.write_str(if memory.is_64 { "i64 " } else { "" })?;
         write_size(out, memory.minimum, memory.maximum)?;
+        writeln!(out)?;
     }
     for (i, global) in module.globals.iter().enumerate() {
         let mutable = if global.mutable { "mut " } else { "" };
@@ -187,7 +193,13 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
         write!(out, "table t{i}: ")?;
         write_reference_type(out, table.ty)?;
         write_origin(out, table.import.as_ref())?;
+        out.write_str(if table.is_64 { "i64 " } else { "" })?;
         write_size(out, table.minimum, table.maximum)?;
+        if let Some(initial) = &table.initial {
+            out.write_str(" = ")?;
+            write_constant(out, module, initial)?;
+        }
+        writeln!(out)?;
     }
     for (i, tag) in module.tags.iter().enumerate() {
         write!(out, "tag x{i}: ")?;
@@ -204,7 +216,10 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
 fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
     for (i, data) in module.data.iter().enumerate() {
         write!(out, "data d{i} ")?;
-        write_mode(out, module, &data.mode, |_| String::new())?;
+        write_mode(out, module, &data.mode, |&memory| match memory {
+            MemoryIndex::FIRST => String::new(),
+            memory => format!("{memory} "),
+        })?;
         let mut lines = data.bytes.chunks(BYTES_PER_LINE);
         write_bytes(out, lines.next().unwrap_or_default())?;
         for line in lines {
@@ -260,7 +275,8 @@ fn write_exports(out: &mut impl Write, module: &Module) -> fmt::Result {
             }
             ExportItem::Global(global) => write!(out, " global {global}")?,
             ExportItem::Table(table) => write!(out, " table {table}")?,
-            ExportItem::Memory => out.write_str(" memory")?,
+            ExportItem::Memory(MemoryIndex::FIRST) => out.write_str(" memory")?,
+            ExportItem::Memory(memory) => write!(out, " memory {memory}")?,
             ExportItem::Tag(tag) => write!(out, " tag {tag}")?,
         }
         writeln!(out)?;
@@ -358,8 +374,8 @@ fn write_import_name(out: &mut impl Write, import: &ImportName) -> fmt::Result {
 
 fn write_size(out: &mut impl Write, minimum: u32, maximum: Option<u32>) -> fmt::Result {
     match maximum {
-        Some(maximum) => writeln!(out, "{minimum} {maximum}"),
-        None => writeln!(out, "{minimum}"),
+        Some(maximum) => write!(out, "{minimum} {maximum}"),
+        None => write!(out, "{minimum}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use osr_ir::module::{MAXIMUM_PAGES, PAGE_BYTES};
-use osr_ir::{FunctionIndex, Instruction, LoadOp, TrapKind};
+use osr_ir::{FunctionIndex, Instruction, LoadOp, MemoryIndex, TrapKind};
 
 use super::operations::{binary, unary};
 use super::{Frame, Instance};
@@ -22,14 +22,17 @@ impl Instance<'_> {
                 let (yes, no) = (frame.get(*if_true), frame.get(*if_false));
                 frame.set(*dst, if frame.get32(*condition) != 0 { yes } else { no });
             }
-            I::Load { op, dst, address, offset } => {
-                let range = self.bytes(frame.get32(*address), *offset, op.bytes())?;
-                frame.set(*dst, loaded(*op, &self.memory[range]));
+            I::Load { memory, op, dst, address, offset } => {
+                let range = self.bytes(*memory, frame.get32(*address), *offset, op.bytes())?;
+                frame.set(*dst, loaded(*op, &self.memories[memory.index()][range]));
             }
-            I::Store { op, address, value, offset } => {
-                let range = self.bytes(frame.get32(*address), *offset, op.bytes())?;
+            I::Store { memory, op, address, value, offset } => {
+                let range = self.bytes(*memory, frame.get32(*address), *offset, op.bytes())?;
                 let bytes = frame.get(*value).to_le_bytes();
-                self.memory[range].copy_from_slice(&bytes[..op.bytes() as usize]);
+                self.memories[memory.index()][range].copy_from_slice(&bytes[..op.bytes() as usize]);
+            }
+            I::TrapIf { condition, kind } => {
+                return if frame.get32(*condition) == 0 { Ok(()) } else { Err(*kind) };
             }
             I::GlobalGet { dst, global } => frame.set(*dst, self.globals[global.index()]),
             I::GlobalSet { global, src } => self.globals[global.index()] = frame.get(*src),
@@ -61,30 +64,46 @@ impl Instance<'_> {
     fn bulk(&mut self, instruction: &Instruction, frame: &mut Frame) -> Result<Option<()>, TrapKind> {
         use Instruction as I;
         match instruction {
-            I::MemorySize { dst } => frame.set(*dst, self.memory.len() as u64 / PAGE_BYTES),
-            I::MemoryGrow { dst, delta } => {
-                let old = self.memory.len() as u64 / PAGE_BYTES;
+            I::MemorySize { memory, dst } => {
+                frame.set(*dst, self.memories[memory.index()].len() as u64 / PAGE_BYTES);
+            }
+            I::MemoryGrow { memory, dst, delta } => {
+                let old = self.memories[memory.index()].len() as u64 / PAGE_BYTES;
                 let new = old + u64::from(frame.get32(*delta));
-                let most = self.module.memory.as_ref().and_then(|memory| memory.maximum);
+                let most = self.module.memories[memory.index()].maximum;
                 let grows = new <= u64::from(most.unwrap_or(MAXIMUM_PAGES).min(4096));
                 if grows {
-                    self.memory.resize((new * PAGE_BYTES) as usize, 0);
+                    self.memories[memory.index()].resize((new * PAGE_BYTES) as usize, 0);
                 }
                 frame.set(*dst, if grows { old } else { u64::from(u32::MAX) });
             }
-            I::MemoryFill { address, value, length } => {
-                let range = self.bytes(frame.get32(*address), 0, frame.get32(*length))?;
-                self.memory[range].fill(frame.get32(*value) as u8);
+            I::MemoryFill { memory, address, value, length } => {
+                let range = self.bytes(*memory, frame.get32(*address), 0, frame.get32(*length))?;
+                self.memories[memory.index()][range].fill(frame.get32(*value) as u8);
             }
-            I::MemoryCopy { destination, source, length } => {
+            I::MemoryCopy { destination_memory, source_memory, destination, source, length } => {
                 let length = frame.get32(*length);
-                let source = self.bytes(frame.get32(*source), 0, length)?;
-                let destination = self.bytes(frame.get32(*destination), 0, length)?;
-                self.memory.copy_within(source, destination.start);
+                let source = self.bytes(*source_memory, frame.get32(*source), 0, length)?;
+                let destination = self.bytes(*destination_memory, frame.get32(*destination), 0, length)?;
+                let copied = self.memories[source_memory.index()][source].to_vec();
+                self.memories[destination_memory.index()][destination].copy_from_slice(&copied);
             }
-            I::MemoryInit { segment, destination, source, length } => {
+            I::AtomicWait { memory, is_64, dst, address, offset, expected, timeout } => {
+                let size = if *is_64 { 8 } else { 4 };
+                let range = self.bytes(*memory, frame.get32(*address), *offset, size)?;
+                if !self.module.memories[memory.index()].is_shared {
+                    return Err(TrapKind::ExpectedSharedMemory);
+                }
+                let found = self.memories[memory.index()][range].to_vec();
+                let is_expected = frame.get(*expected).to_le_bytes().starts_with(&found);
+                if is_expected && (frame.get(*timeout) as i64) < 0 {
+                    return Err(TrapKind::EndlessWait);
+                }
+                frame.set(*dst, if is_expected { 2 } else { 1 });
+            }
+            I::MemoryInit { memory, segment, destination, source, length } => {
                 let [at, from, length] = [destination, source, length].map(|r| frame.get32(*r));
-                self.memory_init(segment.index(), at, from, length)?;
+                self.memory_init(memory.index(), segment.index(), at, from, length)?;
             }
             I::DataDrop { segment } => self.data[segment.index()].clear(),
             _ => return Ok(None),
@@ -141,15 +160,16 @@ impl Instance<'_> {
 
     pub(super) fn memory_init(
         &mut self,
+        memory: usize,
         segment: usize,
         at: u32,
         from: u32,
         length: u32,
     ) -> Result<(), TrapKind> {
-        let to = self.bytes(at, 0, length)?;
+        let to = self.bytes(MemoryIndex::new(memory), at, 0, length)?;
         let bytes = &self.data[segment];
         let from = range(from, length, bytes.len()).ok_or(TrapKind::MemoryOutOfBounds)?;
-        self.memory[to].copy_from_slice(&bytes[from]);
+        self.memories[memory][to].copy_from_slice(&bytes[from]);
         Ok(())
     }
 
@@ -169,10 +189,17 @@ impl Instance<'_> {
         Ok(())
     }
 
-    fn bytes(&self, address: u32, offset: u32, length: u32) -> Result<Range<usize>, TrapKind> {
+    fn bytes(
+        &self,
+        memory: MemoryIndex,
+        address: u32,
+        offset: u32,
+        length: u32,
+    ) -> Result<Range<usize>, TrapKind> {
         let start = address as usize + offset as usize;
         let end = start + length as usize;
-        if end <= self.memory.len() { Ok(start..end) } else { Err(TrapKind::MemoryOutOfBounds) }
+        let size = self.memories[memory.index()].len();
+        if end <= size { Ok(start..end) } else { Err(TrapKind::MemoryOutOfBounds) }
     }
 }
 

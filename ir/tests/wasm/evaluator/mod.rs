@@ -18,7 +18,7 @@ const DEEPEST: usize = 120_000;
 /// A module with its state.
 pub(crate) struct Instance<'m> {
     module: &'m Module,
-    memory: Vec<u8>,
+    memories: Vec<Vec<u8>>,
     globals: Vec<u64>,
     tables: Vec<Vec<u64>>,
     data: Vec<Vec<u8>>,
@@ -52,12 +52,12 @@ impl Frame {
 impl<'m> Instance<'m> {
     /// Instantiates `module`.
     pub(crate) fn new(module: &'m Module) -> Result<Instance<'m>, TrapKind> {
-        let pages = module.memory.as_ref().map_or(0, |memory| memory.minimum);
+        let bytes = |memory: &osr_ir::Memory| u64::from(memory.minimum) * PAGE_BYTES;
         let mut instance = Instance {
             module,
-            memory: vec![0; (u64::from(pages) * PAGE_BYTES) as usize],
+            memories: module.memories.iter().map(|memory| vec![0; bytes(memory) as usize]).collect(),
             globals: vec![],
-            tables: module.tables.iter().map(|table| vec![0; table.minimum as usize]).collect(),
+            tables: vec![],
             data: module.data.iter().map(|segment| segment.bytes.clone()).collect(),
             elements: vec![],
             depth: 0,
@@ -68,6 +68,10 @@ impl<'m> Instance<'m> {
                 GlobalInitial::Expression(expression) => instance.constant(expression),
             };
             instance.globals.push(value);
+        }
+        for table in &module.tables {
+            let initial = table.initial.as_ref().map_or(0, |initial| instance.constant(initial));
+            instance.tables.push(vec![initial; table.minimum as usize]);
         }
         let items = module
             .elements
@@ -98,9 +102,9 @@ impl<'m> Instance<'m> {
             }
         }
         for (index, segment) in self.module.data.iter().enumerate() {
-            if let SegmentMode::Active { offset, .. } = &segment.mode {
+            if let SegmentMode::Active { target, offset } = &segment.mode {
                 let at = self.constant(offset) as u32;
-                self.memory_init(index, at, 0, segment.bytes.len() as u32)?;
+                self.memory_init(target.index(), index, at, 0, segment.bytes.len() as u32)?;
                 self.data[index].clear();
             }
         }

@@ -101,7 +101,7 @@ impl Shrinker<'_> {
         let edits: [fn(&mut Module); 4] = [
             |module| module.data.clear(),
             |module| module.elements.clear(),
-            |module| module.memory = None,
+            |module| module.memories.clear(),
             |module| module.tables.clear(),
         ];
         for edit in edits {
