@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use osr_ir::{FunctionIndex, ImportName, Point, Position, Shown, TrapKind, Type};
+use osr_ir::{FunctionIndex, ImportName, Point, Position, Shown, Signature, TrapKind, Type};
 use thiserror::Error;
 
 pub use callers::{Callers, TrapFrame};
@@ -93,6 +93,7 @@ impl fmt::Display for ShownImport<'_> {
 
 /// A module could not be made into an instance.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum InstantiationError {
     /// The module breaks a rule.
     #[error("the module is not valid: {0}")]
@@ -212,6 +213,11 @@ pub enum InstantiationError {
     /// A schedule that is to be replayed counts backwards.
     #[error("the numbers of a schedule must ascend from 1")]
     UnorderedSchedule,
+    /// Frames are to be listed, and may land as several.
+    #[error(
+        "frames that were merged by inlining land as several, which are not listed: guest frames need code without inlining"
+    )]
+    FramesNotListed,
     /// All code is to be made with the instance, but other tiers are to execute as well.
     #[error(
         "code that is all made with the instance (a placement, direct calls, no polls) needs the tiers `optimized`"
@@ -237,6 +243,7 @@ pub enum InstantiationError {
 
 /// Active frames could not be walked or replaced.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TransitionError {
     /// The thread is not outside of the guest's code. Nothing happened.
     #[error(transparent)]
@@ -260,6 +267,13 @@ pub enum TransitionError {
         "the mechanism swaps no return PC: frames leave code that is invalidated, and none leaves code that is not"
     )]
     NothingIsHijacked,
+    /// The instance was made without [`Settings::guest_frames`](crate::Settings::guest_frames).
+    #[error("frames of the interpreter are not listed: set `guest_frames`")]
+    FramesNotListed,
+    /// Another native thread cannot ask compiled code to poll: the instance was made with a [poll](crate::Poll) that is no
+    /// comparison with a word.
+    #[error("with this poll code cannot be interrupted: choose the poll `stack-limit` or `flag`")]
+    NotInterruptible,
     /// The instance was made with calls that are bound for good, or without polls.
     #[error("the mechanism compiles all code once, when the instance is made, so none can be replaced")]
     CodeIsFinal,
@@ -270,6 +284,7 @@ pub enum TransitionError {
 
 /// A redefinition was not carried out. Unless an observer panicked, nothing happened.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RedefinitionError {
     /// The thread or its mechanism cannot replace what has to be replaced.
     #[error(transparent)]
@@ -311,6 +326,7 @@ pub enum RedefinitionError {
 
 /// A thread could not be made.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ThreadError {
     /// The instance has a thread already. Invalidation walks the stack of one thread only, so a second
     /// one could execute code that is released.
@@ -339,6 +355,7 @@ pub enum ThreadError {
 
 /// A function could not be called, or trapped.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum InvokeError {
     /// No exported function has that name.
     #[error("there is no exported function `{}` (exported: {available})", Shown(name))]
@@ -347,6 +364,16 @@ pub enum InvokeError {
         name: String,
         /// The names that are there, or some of them.
         available: String,
+    },
+    /// It is of another type than it is [asked for](crate::Thread::typed).
+    #[error("`{}` is a function {found}, not {asked}", Shown(function))]
+    Signature {
+        /// The function.
+        function: String,
+        /// Its type.
+        found: Box<Signature>,
+        /// The type that was asked for.
+        asked: Box<Signature>,
     },
     /// Wrong number of arguments.
     #[error("`{}` takes {expected} argument(s), {given} given", Shown(function))]

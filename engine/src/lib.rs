@@ -133,6 +133,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Embedding
+//!
+//! | to | there is |
+//! |---|---|
+//! | call with Rust's types, and be called | [`Thread::typed`], [`Imports::typed`] |
+//! | end a call with an error of the embedder's own | [`HostError::embedder`], found again by [`Trap::cause`] |
+//! | end a call from another native thread | [`Thread::interrupt_handle`] |
+//! | throw code away | [`Thread::invalidate_function`], [`Thread::invalidate_chosen`], [`Thread::end_assumption`] |
+//! | see the values of frames that wait | [`Thread::guest_frames`] |
+//! | run programs of WASI | the crate `osr-wasi` |
+//!
 //! # The house
 //!
 //! Each folder uses itself and those above it in this list, and nothing else (`engine/tests/arrows.rs`):
@@ -172,6 +183,10 @@
 //!
 //! A process that executes guest code has the engine's signal handler: [`Thread::new`].
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod boundary;
 mod code;
 mod error;
@@ -186,6 +201,7 @@ mod thread;
 mod tiering;
 mod transition;
 
+pub use code::assumption::Assumption;
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{
     Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, Tag, ThreadError,
@@ -200,6 +216,7 @@ pub use instance::delegates::Delegates;
 pub use instance::externals::External;
 pub use instance::host::{HostCall, HostCode, HostError, HostFunction, Imports};
 pub use instance::store::Store;
+pub use instance::typed::{HostValue, HostValues, TypedFunction};
 pub use memory::linear_memory::LinearMemory;
 pub use observers::script::Script;
 pub use observers::shadow::{Compared, Difference, Disagreement, Shadow, Transition};
@@ -229,10 +246,12 @@ pub use settings::speculate::SpeculationKind;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};
 pub use thread::Thread;
+pub use thread::interrupt::InterruptHandle;
 pub use thread::observation::{Observation, Request};
 pub use thread::observer::{Observer, Observers};
 pub use thread::walk::{CompiledActivation, CompiledFrame};
 pub use tiering::policy::{Candidate, Ladder, TieringPolicy};
+pub use transition::guest_frames::GuestFrame;
 pub use transition::hijack::Hijacked;
 pub use transition::invalidation::Invalidated;
 pub use transition::redefinition::Redefined;

@@ -1,5 +1,7 @@
 //! Modules: what a program's file becomes.
 
+use std::fmt;
+
 use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
@@ -111,6 +113,14 @@ pub struct Signature {
     pub parameters: Vec<Type>,
     /// Types of the results, in order.
     pub results: Vec<Type>,
+}
+
+/// `(i32, i64) -> (f64)`
+impl fmt::Display for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
+        write!(formatter, "({}) -> ({})", list(&self.parameters), list(&self.results))
+    }
 }
 
 /// A function: its name, type, and where its code comes from.

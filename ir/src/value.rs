@@ -65,6 +65,25 @@ impl Type {
         matches!(self, Type::Funcref | Type::Externref | Type::Exnref)
     }
 
+    /// The text of a value of this type, which is in the first of `words`, of a vector in the first two: signed integers, floats
+    /// as Rust prints them, vectors as their bits in hexadecimal, references as `null` or the word, of a function its number.
+    ///
+    /// # Panics
+    /// If there are too few words.
+    pub fn show(self, words: &[u64]) -> String {
+        let word = words[0];
+        match self {
+            Type::V128 => format!("{:#018x}{word:016x}", words[1]),
+            Type::I32 => (word as i32).to_string(),
+            Type::I64 => (word as i64).to_string(),
+            Type::F32 => f32::from_bits(word as u32).to_string(),
+            Type::F64 => f64::from_bits(word).to_string(),
+            Type::Funcref | Type::Externref | Type::Exnref if word == 0 => "null".to_owned(),
+            Type::Externref | Type::Exnref => word.to_string(),
+            Type::Funcref => (word as u32).to_string(),
+        }
+    }
+
     /// Whether values travel in floating-point registers of the machine.
     pub fn is_float(self) -> bool {
         matches!(self, Type::F32 | Type::F64)
@@ -163,5 +182,20 @@ impl Value {
             Value::NullFuncref | Value::NullExnref => 0,
             Value::Externref(word) => word,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Type;
+
+    #[test]
+    fn words_are_shown_by_type() {
+        assert_eq!(Type::I32.show(&[0xffff_ffff]), "-1");
+        assert_eq!(Type::I64.show(&[u64::MAX]), "-1");
+        assert_eq!(Type::F32.show(&[u64::from(0.1_f32.to_bits())]), "0.1");
+        assert_eq!(Type::F64.show(&[(-0.0_f64).to_bits()]), "-0");
+        assert_eq!(Type::Funcref.show(&[0]), "null");
+        assert_eq!(Type::V128.show(&[1, 0]), "0x00000000000000000000000000000001");
     }
 }

@@ -1,5 +1,6 @@
 //! Compiled code in memory: the arena that holds it, versions, and their registry.
 
+pub(crate) mod assumption;
 mod binding;
 pub(crate) mod call_cells;
 pub(crate) mod guards;

@@ -53,6 +53,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
         return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
     }
+    if settings.guest_frames && settings.inlining.is_some() {
+        return Err(InstantiationError::FramesNotListed);
+    }
     if settings.is_made_at_once() && settings.tiers != Tiers::Optimized {
         return Err(InstantiationError::OnlyOptimized);
     }

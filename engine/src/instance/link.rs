@@ -337,7 +337,7 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
 }
 
 fn describe_function(signature: &Signature) -> String {
-    format!("a function ({}) -> ({})", list(&signature.parameters), list(&signature.results))
+    format!("a function {signature}")
 }
 
 fn describe_tag(types: &[Type]) -> String {

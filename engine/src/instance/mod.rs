@@ -14,6 +14,7 @@ pub(crate) mod host;
 pub(crate) mod kept_globals;
 pub(crate) mod link;
 pub(crate) mod store;
+pub(crate) mod typed;
 mod wait;
 
 use std::ops::Range;

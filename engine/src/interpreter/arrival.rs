@@ -5,6 +5,7 @@ use osr_ir::{FunctionIndex, Point, PointKind, Points};
 use super::calls::{executing, has_single_result};
 use super::code::Code;
 use super::exceptions::unwind;
+use super::listed::caller;
 use super::machine::{Activation, Bounds, Header, Next, Step};
 use super::{Outcome, backtrace};
 use crate::event::{Continuation, Event};
@@ -167,6 +168,8 @@ pub(super) fn enter(activation: &Activation<'_>, code: &Code, to: Continuation, 
     if window == activation.base {
         return Arrival::Leaves(continuation);
     }
+    // SAFETY: the frame is one of the activation. It does not wait, as it continues there.
+    activation.next.set(unsafe { caller(activation, window) });
     if thread.call_continuation(code.function, continuation, window, window) {
         Arrival::Returned { single: has_single_result(thread.instance(), code.function) }
     } else {

@@ -59,7 +59,7 @@ unsafe fn leave_from(activation: &Activation<'_>, mut window: *mut u64, mut ip: 
 ///
 /// # Safety
 /// A call returns there.
-unsafe fn behind_results(ip: *const Step) -> *const Step {
+pub(super) unsafe fn behind_results(ip: *const Step) -> *const Step {
     // SAFETY: the caller vouches for the operation.
     match unsafe { (*ip).op } {
         Op::Results { count, .. } => ip.wrapping_add(1 + lists::length(count)),

@@ -74,7 +74,7 @@ pub(super) fn exhausted(thread: &Thread, function: FunctionIndex) {
 
 /// A call, as an operation says.
 #[derive(Clone, Copy)]
-struct Call {
+pub(super) struct Call {
     /// The register for a single result.
     dst: Slot,
     arguments: u16,
@@ -89,7 +89,7 @@ impl Call {
     ///
     /// # Safety
     /// There is one, and such a frame.
-    unsafe fn at(ip: *const Step, window: *mut u64) -> Call {
+    pub(super) unsafe fn at(ip: *const Step, window: *mut u64) -> Call {
         // SAFETY: the caller vouches for the operation.
         let (dst, arguments, operands, offset) = match unsafe { (*ip).op } {
             Op::Call { dst, arguments, window, .. } => (dst, arguments, 0, window),
@@ -101,7 +101,7 @@ impl Call {
     }
 
     /// Where it returns to.
-    fn behind(&self) -> *const Step {
+    pub(super) fn behind(&self) -> *const Step {
         self.list.wrapping_add(lists::length(self.arguments).max(1))
     }
 }

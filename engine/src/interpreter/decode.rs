@@ -21,7 +21,7 @@ use crate::tiering::{self, NEVER};
 pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
     let module = instance.module();
     let code = match &module.function(function).kind {
-        FunctionKind::Import(_) => import(function, instance.layout_of(function)),
+        FunctionKind::Import(_) => import(instance, function, instance.layout_of(function)),
         FunctionKind::Defined(body) => Layout::of(instance, function, body).code(body),
     };
     if instance.bodies().is_redefined() {
@@ -30,12 +30,17 @@ pub(super) fn decode(instance: &Instance, function: FunctionIndex) -> Code {
     code
 }
 
+/// What makes operations into steps of code.
+fn step_of(instance: &Instance) -> fn(Op) -> Step {
+    if instance.settings().guest_frames { Step::listed } else { Step::new }
+}
+
 /// An imported function: one operation, and the return.
-fn import(function: FunctionIndex, layout: &CallLayout) -> Code {
+fn import(instance: &Instance, function: FunctionIndex, layout: &CallLayout) -> Code {
     let leave = if layout.results.len() == 1 { Op::Return1 { src: 0 } } else { Op::Return0 {} };
     Code {
         function,
-        steps: Box::new([Op::Host {}, leave].map(Step::new).map(UnsafeCell::new)),
+        steps: Box::new([Op::Host {}, leave].map(step_of(instance)).map(UnsafeCell::new)),
         frame_words: layout.parameters.len().max(layout.results.len()).max(AT_ONCE),
         starts: Box::new([0]),
         traps: Box::default(),
@@ -57,6 +62,7 @@ fn passages(instance: &Instance, function: FunctionIndex, body: &Body) -> Vec<(B
 /// Operations of the blocks laid out so far.
 struct Layout<'a> {
     selector: Selector<'a>,
+    step: fn(Op) -> Step,
     function: FunctionIndex,
     counter: CounterAddress,
     account: AccountAddress,
@@ -81,6 +87,7 @@ impl<'a> Layout<'a> {
         let frame_words = words + if results > 1 { results } else { 0 };
         let frame_words = frame_words.max(results).max(AT_ONCE);
         Layout {
+            step: step_of(instance),
             selector: Selector::new(instance, function, analysis, frame_words + HEADER_WORDS),
             function,
             counter: CounterAddress::of(&instance.function(function).counter),
@@ -103,7 +110,7 @@ impl<'a> Layout<'a> {
         self.starts[0] = 0;
         Code {
             function: self.function,
-            steps: self.ops.into_iter().map(Step::new).map(UnsafeCell::new).collect(),
+            steps: self.ops.into_iter().map(self.step).map(UnsafeCell::new).collect(),
             frame_words: self.frame_words,
             starts: self.starts.into(),
             traps: self.traps.into(),

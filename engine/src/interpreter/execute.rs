@@ -10,6 +10,7 @@ use std::cell::Cell;
 use osr_ir::FunctionIndex;
 
 use super::calls::{self, code_of};
+use super::listed::Listed;
 use super::machine::{Activation, Bounds, Next};
 use super::{Outcome, Start};
 use crate::settings::Tier;
@@ -18,6 +19,35 @@ use crate::thread::Thread;
 /// Executes `function` from `start` in the frame at `window`, as the base of an activation. The value
 /// stack's top is on return what it was.
 pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window: *mut u64) -> Outcome {
+    if thread.is_watched() {
+        return run_watched(thread, function, start, window);
+    }
+    let threshold = thread.instance().threshold(Tier::Interpreter);
+    activate(thread, function, start, window, threshold, |_| ())
+}
+
+/// The same where arrivals are looked at, which are out of line then, or frames.
+#[cold]
+#[inline(never)]
+fn run_watched(thread: &Thread, function: FunctionIndex, start: Start, window: *mut u64) -> Outcome {
+    let threshold =
+        if thread.watches_arrivals() { 0 } else { thread.instance().threshold(Tier::Interpreter) };
+    let is_listed = thread.instance().settings().guest_frames;
+    activate(thread, function, start, window, threshold, |activation| {
+        is_listed.then(|| Listed::new(thread, activation))
+    })
+}
+
+/// Either of them: after so many entries and back-edges the policy is asked, and what `list` returns is kept meanwhile.
+#[inline(always)]
+fn activate<L>(
+    thread: &Thread,
+    function: FunctionIndex,
+    start: Start,
+    window: *mut u64,
+    threshold: u32,
+    list: impl FnOnce(&Activation<'_>) -> L,
+) -> Outcome {
     let instance = thread.instance();
     let state = instance.function(function);
     let code = code_of(instance, state, function);
@@ -36,13 +66,13 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
         functions: instance.functions(),
         base: window,
         function: Cell::new(state),
-        // Where each arrival can be observed, each is out of line.
-        threshold: if instance.settings().points { 0 } else { instance.threshold(Tier::Interpreter) },
+        threshold,
         end: thread.values().end(),
         memory: Cell::new(Bounds::of(thread)),
         next: Cell::new(Next { ip, window }),
         outcome: Cell::new(Outcome::Done),
     };
+    let listed = list(&activation);
     loop {
         let Next { ip, window } = activation.next.get();
         if ip.is_null() {
@@ -52,6 +82,7 @@ pub(crate) fn run(thread: &Thread, function: FunctionIndex, start: Start, window
         // that, each handler says where the code continues.
         unsafe { ((*ip).handler)(ip, window, activation.memory.get(), &activation) };
     }
+    drop(listed);
     thread.values().set_top(top);
     activation.outcome.get()
 }

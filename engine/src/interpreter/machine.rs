@@ -29,7 +29,7 @@ use osr_ir::{FunctionIndex, TrapKind};
 
 use super::code::HEADER_WORDS;
 use super::op::{Op, Slot};
-use super::{Outcome, calls, handlers, lists};
+use super::{Outcome, calls, handlers, listed, lists};
 use crate::instance::Instance;
 use crate::instance::function::FunctionState;
 use crate::thread::Thread;
@@ -48,6 +48,11 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn new(op: Op) -> Step {
         Step { handler: handlers::handler(&op), op }
+    }
+
+    /// The same in code whose frames can be [seen](listed) from outside.
+    pub(super) fn listed(op: Op) -> Step {
+        Step { handler: listed::listed_handler(&op), op }
     }
 }
 
@@ -113,7 +118,8 @@ pub(super) struct Activation<'a> {
     pub(super) end: *mut u64,
     /// As after the last operation that may have changed them.
     pub(super) memory: Cell<Bounds>,
-    /// Where it continues, when a handler has returned.
+    /// Where it continues, when a handler has returned. Of one that is [listed], meanwhile, the innermost frame that waits
+    /// for what it has called.
     pub(super) next: Cell<Next>,
     /// How it ended, if not by returning.
     pub(super) outcome: Cell<Outcome>,

@@ -6,7 +6,8 @@
 //!            │ (fuses, folds constants)                             ├─ machine: from handler to handler
 //!            │                                                      ├─ handlers: what operations do
 //!            └─ op: the operations                                  ├─ calls, runtime: what is out of line
-//!            └─ op: the operations                                  ├─ exceptions: which frame catches
+//!                                                                  ├─ exceptions: which frame catches
+//!                                                                  ├─ listed: frames that can be seen from outside
 //!                                                                  └─ patch, carry: redefined functions
 //! ```
 //!
@@ -32,6 +33,7 @@ mod decode;
 mod exceptions;
 mod execute;
 mod handlers;
+mod listed;
 mod lists;
 mod machine;
 mod numeric;
@@ -48,6 +50,7 @@ use osr_ir::Point;
 
 pub(crate) use code::Code;
 pub(crate) use execute::run;
+pub(crate) use listed::waiting_frames;
 pub(crate) use numeric::{evaluate_binary, evaluate_unary};
 pub(crate) use patch::adapt_all;
 pub(crate) use runtime::execute as execute_runtime;

@@ -14,12 +14,13 @@ use std::sync::atomic::Ordering;
 use osr_compiler::reference::referenced;
 use osr_ir::FunctionIndex;
 
-use super::calls;
+use super::calls::{self, Call};
 use super::carry::carry;
 use super::code::Code;
 use super::handlers::handler;
+use super::listed::listed_handler;
 use super::lists::AT_ONCE;
-use super::machine::{Activation, Bounds, Machine, Step};
+use super::machine::{Activation, Bounds, Machine, Next, Step};
 use super::op::Op;
 use crate::instance::Instance;
 
@@ -63,6 +64,9 @@ unsafe fn call_indirect(ip: *const Step, window: *mut u64, memory: Bounds, activ
     unsafe {
         match redefined_callee(ip, window, activation) {
             Some(body) => {
+                if activation.instance.settings().guest_frames {
+                    activation.next.set(Next { ip: Call::at(ip, window).behind(), window });
+                }
                 let state = activation.instance.function(body);
                 let Op::CallIndirect { arguments, .. } = (*ip).op else {
                     unreachable!("a call through a table")
@@ -72,6 +76,9 @@ unsafe fn call_indirect(ip: *const Step, window: *mut u64, memory: Bounds, activ
                 }
                 let next = calls::call(activation, window, ip, body);
                 Machine { ip, window, memory, activation }.resume(next);
+            }
+            None if activation.instance.settings().guest_frames => {
+                listed_handler(&(*ip).op)(ip, window, memory, activation)
             }
             None => handler(&(*ip).op)(ip, window, memory, activation),
         }

@@ -15,13 +15,13 @@ use osr_compiler::EntryPoint;
 use osr_compiler::reference::referenced;
 use osr_ir::{FunctionIndex, Points, TableIndex, TrapKind};
 
-use super::Outcome;
 use super::arrival::{Arrival, enter, go_on, observe};
 use super::calls::{code_of, executing, exhausted, has_single_result, tier_up, trapped};
 use super::code::Code;
 use super::lists::gather;
 use super::machine::{Activation, Next, Step};
 use super::op::Op;
+use super::{Outcome, listed};
 use crate::event::Continuation;
 use crate::event::statistics::Place;
 use crate::instance::function::FunctionState;
@@ -181,6 +181,8 @@ unsafe fn foreign(
         thread.set_trap(TrapKind::StackExhausted, caller.function, point);
         return activation.leave(Outcome::Trap);
     }
+    // SAFETY: the frame is one of the activation. It does not wait, as its callee takes its place.
+    activation.next.set(unsafe { listed::caller(activation, window) });
     thread.values().set_top(scratch.wrapping_add(words));
     let single = has_single_result(&instance, function);
     let results = instance.layout_of(function).results.len();

@@ -87,6 +87,9 @@ pub struct Settings {
     /// [sees](crate::Event::Reached) if it [wants](crate::Observer::wants_points): all polls take their slow
     /// path, optimized functions that call nothing poll at their entries, too, and loops are not unrolled.
     pub points: bool,
+    /// What waits for a host function can be seen by it, in every tier: [`Thread::guest_frames`](crate::Thread::guest_frames).
+    /// The interpreter writes down where it calls. Not with inlining, where landed frames wait that nothing lists.
+    pub guest_frames: bool,
     /// With [`Tiers::Optimized`], a seed: all functions are compiled when the instance is made, in an order
     /// and at places that the seed decides, before anyone can observe it. For measurements in which a
     /// lucky place must not pass for fast code.
@@ -200,6 +203,7 @@ impl Default for Settings {
             failing_guards: FailingGuards::default(),
             contexts: Settings::DEFAULT_CONTEXTS,
             points: false,
+            guest_frames: false,
             placement: None,
             stress: Stress::default(),
             record: false,
@@ -273,6 +277,7 @@ mod tests {
                 failing_guards: FailingGuards::Link,
                 contexts: 2,
                 points: true,
+                guest_frames: true,
                 placement: Some(5),
                 stress,
                 record: true,

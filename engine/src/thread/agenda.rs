@@ -6,21 +6,27 @@
 //! host function could have asked for it.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use osr_ir::Redefinition;
 
 use crate::error::EmbedderError;
+use crate::thread::interrupt::Interrupt;
 use crate::thread::observation::Request;
 
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the end of the call.
-    entries: Cell<u8>,
+    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the end of the call,
+    /// which other native threads set, too, if there is an interrupt.
+    entries: AtomicU8,
     redefinition: RefCell<Option<Redefinition>>,
     /// Why the call is to end: the first reason that was not reported yet.
     end: RefCell<Option<End>>,
+    /// What is shared with handles, if there are any.
+    interrupt: OnceCell<Arc<Interrupt>>,
 }
 
 /// Why a call of the guest is to end.
@@ -33,7 +39,7 @@ pub(crate) enum End {
 }
 
 /// The call is to end.
-const END: u8 = 1 << 7;
+pub(super) const END: u8 = 1 << 7;
 
 /// Retired code waits to be freed. That is no reason to poll.
 const WAITING: u8 = 1 << 6;
@@ -46,32 +52,45 @@ fn bit(request: Request) -> u8 {
 }
 
 impl Agenda {
+    #[inline(always)]
+    fn entries(&self) -> u8 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, bits: u8) {
+        self.entries.fetch_or(bits, Ordering::Relaxed);
+    }
+
+    fn clear(&self, bits: u8) {
+        self.entries.fetch_and(!bits, Ordering::Relaxed);
+    }
+
     /// Whether there is nothing that a poll is needed for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.get() & !WAITING == 0
+        self.entries() & !WAITING == 0
     }
 
     /// Whether there are requests, or code waits to be freed.
     #[inline(always)]
     pub(crate) fn has_requests(&self) -> bool {
-        self.entries.get() & !END != 0
+        self.entries() & !END != 0
     }
 
     /// Whether the call is to end.
     #[inline(always)]
     pub(crate) fn has_end(&self) -> bool {
-        self.entries.get() & END != 0
+        self.entries() & END != 0
     }
 
     /// The call is to end. The first reason counts.
     pub(crate) fn end(&self, why: End) {
-        self.entries.set(self.entries.get() | END);
+        self.set(END);
         self.end.borrow_mut().get_or_insert(why);
     }
 
     /// Adds a request. Requesting twice is requesting once.
     pub(crate) fn request(&self, request: Request) {
-        self.entries.set(self.entries.get() | bit(request));
+        self.set(bit(request));
     }
 
     /// Adds a redefinition. False, and nothing added, if one waits already.
@@ -79,38 +98,76 @@ impl Agenda {
         let mut waiting = self.redefinition.borrow_mut();
         let is_first = waiting.is_none();
         waiting.get_or_insert(redefinition);
-        self.entries.set(self.entries.get() | REDEFINITION);
+        self.set(REDEFINITION);
         is_first
     }
 
     /// Takes the redefinition out.
     pub(crate) fn take_redefinition(&self) -> Option<Redefinition> {
-        self.entries.set(self.entries.get() & !REDEFINITION);
+        self.clear(REDEFINITION);
         self.redefinition.take()
     }
 
     /// Whether retired code waits to be freed.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.entries.get() & WAITING != 0
+        self.entries() & WAITING != 0
     }
 
     /// Notes whether retired code waits to be freed.
     pub(crate) fn set_waiting(&self, waits: bool) {
-        let others = self.entries.get() & !WAITING;
-        self.entries.set(if waits { others | WAITING } else { others });
+        match waits {
+            _ if waits == self.has_waiting() => {}
+            true => self.set(WAITING),
+            false => self.clear(WAITING),
+        }
     }
 
     /// Takes all requests out.
     pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
-        let entries = self.entries.get();
-        self.entries.set(entries & (END | WAITING | REDEFINITION));
+        let others = END | WAITING | REDEFINITION;
+        let entries = self.entries.fetch_and(others, Ordering::Relaxed);
         Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
     }
 
     /// Takes out why the call is to end, if it is.
     pub(crate) fn take_end(&self) -> Option<End> {
-        self.entries.set(self.entries.get() & !END);
-        self.end.take()
+        if !self.has_end() {
+            return None;
+        }
+        let interrupt = match self.interrupt.get() {
+            Some(interrupt) => interrupt.take(|| self.clear(END)),
+            None => {
+                self.clear(END);
+                None
+            }
+        };
+        self.end.take().or(interrupt.map(End::Wanted))
+    }
+
+    /// Takes an interrupt back. Returns whether there was one.
+    pub(super) fn withdraw_interrupt(&self) -> bool {
+        let is_alone = self.end.borrow().is_none();
+        let clear = || {
+            if is_alone {
+                self.clear(END);
+            }
+        };
+        self.interrupt.get().is_some_and(|interrupt| interrupt.take(clear).is_some())
+    }
+
+    /// What is shared with handles, made by `new`, which is given the bits, on first use.
+    pub(super) fn interrupt(&self, new: impl FnOnce(&AtomicU8) -> Interrupt) -> &Arc<Interrupt> {
+        self.interrupt.get_or_init(|| Arc::new(new(&self.entries)))
+    }
+
+    /// Whether there are handles, which request polls.
+    pub(super) fn is_interruptible(&self) -> bool {
+        self.interrupt.get().is_some()
+    }
+
+    /// The thread is about to be gone.
+    pub(super) fn detach_interrupt(&self) {
+        self.interrupt.get().inspect(|interrupt| interrupt.detach());
     }
 
     /// Takes a panic out, as a sentence, if that is why the call is to end.

@@ -2,7 +2,7 @@
 //! for observers.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use osr_compiler::Poll;
 use osr_ir::{FunctionIndex, GlobalIndex, Point};
@@ -28,8 +28,18 @@ impl Thread {
         let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
         // SAFETY: the fields are atomic.
         let (stack_limit, flag) = unsafe { (&(*self.context()).stack_limit, &(*self.context()).poll_flag) };
-        stack_limit.store(limit, Ordering::Relaxed);
-        flag.store(u64::from(wanted), Ordering::Relaxed);
+        let request = |limit, wanted| {
+            stack_limit.store(limit, Ordering::Relaxed);
+            flag.store(u64::from(wanted), Ordering::Relaxed);
+        };
+        request(limit, wanted);
+        if !wanted && self.agenda().is_interruptible() {
+            // Pairs with that of a handle: it has written after this thread, or is seen here.
+            fence(Ordering::SeqCst);
+            if !self.agenda().is_empty() {
+                request(POLL_REQUEST, true);
+            }
+        }
         if self.instance().registry().has_polls_in_code() {
             self.update_polls_in_code(
                 wanted,

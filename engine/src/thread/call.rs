@@ -34,7 +34,7 @@ impl Thread {
     /// # Errors
     /// If there is none, the arguments do not fit its signature, or it traps.
     pub fn invoke(&self, name: &str, arguments: &[Value]) -> Result<Vec<u64>, InvokeError> {
-        let function = self.instance.exported_function(name).ok_or_else(|| self.no_such_function(name))?;
+        let function = self.exported(name)?;
         let expected = &self.instance.module().signature_of(function).parameters;
         if expected.len() != arguments.len() {
             let (function, expected) = (name.to_owned(), expected.len());
@@ -48,6 +48,11 @@ impl Thread {
         }
         let words: Vec<u64> = arguments.iter().flat_map(|value| value.to_words()).collect();
         self.call(function, &words)
+    }
+
+    /// The exported function `name`.
+    pub(crate) fn exported(&self, name: &str) -> Result<FunctionIndex, InvokeError> {
+        self.instance.exported_function(name).ok_or_else(|| self.no_such_function(name))
     }
 
     fn no_such_function(&self, name: &str) -> InvokeError {

@@ -10,6 +10,7 @@ mod call;
 mod call_out;
 pub(crate) mod draining;
 mod exit;
+pub(crate) mod interrupt;
 pub(crate) mod observation;
 pub(crate) mod observer;
 pub(crate) mod pending;
@@ -101,6 +102,10 @@ pub struct Thread {
     /// Unfinished calls of guest code.
     calls: Cell<usize>,
     watches_landings: bool,
+    /// Whether activations of the interpreter are more than executed.
+    is_watched: Cell<bool>,
+    /// The activations of the interpreter, outermost first, where they are listed.
+    activations: RefCell<Vec<*const ()>>,
     _claim: Claim,
     /// Its instance has its address.
     _pinned: PhantomPinned,
@@ -204,6 +209,8 @@ impl Thread {
             linked: RefCell::default(),
             calls: Cell::new(0),
             watches_landings: settings.watches_landings() || instance.observer().is_some(),
+            is_watched: Cell::new(settings.points || settings.guest_frames),
+            activations: RefCell::default(),
             _claim: claim,
             _pinned: PhantomPinned,
         });
@@ -332,6 +339,22 @@ impl Thread {
         self.watches_landings
     }
 
+    /// The activations of the interpreter, outermost first, where they are listed.
+    pub(crate) fn activations(&self) -> &RefCell<Vec<*const ()>> {
+        &self.activations
+    }
+
+    /// Whether activations of the interpreter are more than executed: arrivals are looked at, or frames.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched.get()
+    }
+
+    /// Whether each arrival of the interpreter at an entry or a loop header is looked at.
+    pub(crate) fn watches_arrivals(&self) -> bool {
+        self.instance.settings().points || self.agenda.is_interruptible()
+    }
+
     /// Refuses what can only be done while the embedder has control, and no memory of the store in its hands.
     pub(crate) fn check_outside(&self) -> Result<(), NotNow> {
         self.phase.check_outside()?;
@@ -447,6 +470,7 @@ impl Drop for Thread {
             eprintln!("osr-engine: a thread was dropped while it executed");
             std::process::abort();
         }
+        self.agenda.detach_interrupt();
         self.instance.detach_thread();
     }
 }

@@ -14,9 +14,10 @@ use std::cell::RefCell;
 use std::iter;
 use std::sync::Arc;
 
-use osr_ir::GlobalIndex;
+use osr_ir::{FunctionIndex, GlobalIndex};
 use osr_stackwalk::{Frame, ReturnPc, ReturnPcs};
 
+use crate::code::assumption::Assumption;
 use crate::code::ledger::LedgerPcs;
 use crate::code::{CodeVersion, VersionState};
 use crate::error::TransitionError;
@@ -109,6 +110,57 @@ impl Thread {
         self.on_demand(|| {
             let mut versions = self.current_versions();
             versions.retain(|version| choose(version));
+            self.invalidate(&versions, Cause::Host)
+        })
+    }
+
+    /// Invalidates the versions that have code of `function`: its own, and those that it is inlined into.
+    ///
+    /// # Errors
+    /// As for [`Self::invalidate_active`].
+    pub fn invalidate_function(&self, function: FunctionIndex) -> Result<Invalidated, TransitionError> {
+        self.invalidate_chosen(|version| version.depends_on(function))
+    }
+
+    /// `assumption` does not hold any more: invalidates the versions of this thread's instance that it
+    /// [covers](Assumption::cover).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use osr_engine::{Assumption, Delegates, Event, Imports, Instance, Observation, Observer, Settings, Thread, Tiers};
+    ///
+    /// /// All code relies on it.
+    /// #[derive(Debug)]
+    /// struct Relying(Assumption);
+    /// impl Observer for Relying {
+    ///     fn observe(&self, _: &Observation<'_>, event: &Event<'_>) {
+    ///         if let Event::Compiled { version, .. } = event {
+    ///             self.0.cover(version);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let module = r#"(module (func (export "seven") (result i32) (i32.const 7)))"#;
+    /// let undebugged = Assumption::new("the program is not being debugged");
+    /// let delegates = Delegates::observer(Arc::new(Relying(undebugged.clone())));
+    /// let settings = Settings { tiers: Tiers::Optimized, ..Settings::default() };
+    /// let module = osr_ir::wasm::import_text(module)?;
+    /// let instance = Instance::with_delegates(settings, delegates, module, &Imports::new())?;
+    /// let thread = Thread::new(&instance)?;
+    /// thread.invoke("seven", &[])?;
+    /// assert_eq!(thread.end_assumption(&undebugged)?.versions, 1);
+    /// assert!(!undebugged.holds());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Self::invalidate_active`]; if the thread is in no phase for it, the assumption still holds.
+    pub fn end_assumption(&self, assumption: &Assumption) -> Result<Invalidated, TransitionError> {
+        self.on_demand(|| {
+            self.check_updatable()?;
+            let covered = assumption.end();
+            let mut versions = self.current_versions();
+            versions.retain(|version| covered.iter().any(|covered| Arc::ptr_eq(covered, version)));
             self.invalidate(&versions, Cause::Host)
         })
     }

@@ -3,6 +3,7 @@
 pub(crate) mod dropped;
 mod exit_link;
 pub(crate) mod guard;
+pub(crate) mod guest_frames;
 pub(crate) mod hijack;
 pub(crate) mod invalidation;
 pub(crate) mod invalidation_point;

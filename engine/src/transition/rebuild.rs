@@ -89,12 +89,12 @@ impl Thread {
     }
 }
 
-fn to_walker(registers: CalleeSaved) -> CalleeSavedRegs {
+pub(super) fn to_walker(registers: CalleeSaved) -> CalleeSavedRegs {
     let CalleeSaved { rbx, r12, r13, r14, r15, rbp } = registers;
     CalleeSavedRegs { rbx, rbp, r12, r13, r14, r15 }
 }
 
-fn from_walker(registers: CalleeSavedRegs) -> CalleeSaved {
+pub(super) fn from_walker(registers: CalleeSavedRegs) -> CalleeSaved {
     let CalleeSavedRegs { rbx, rbp, r12, r13, r14, r15 } = registers;
     CalleeSaved { rbx, r12, r13, r14, r15, rbp }
 }

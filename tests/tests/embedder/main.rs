@@ -1,7 +1,10 @@
 //! What code of the embedder does from inside the engine's hooks: observers, policies, choices, host functions.
 //! Whatever they ask for or however they panic, the guest's result is right, or an error says what was wrong.
 
+mod chosen;
+mod frames;
 mod hosts;
+mod interrupts;
 mod panics;
 mod refusals;
 mod requests;
