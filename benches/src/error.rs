@@ -25,6 +25,17 @@ pub(crate) enum Error {
     #[error("{}: cannot tell what kind of program this is", path.display())]
     #[diagnostic(help("name the file .wasm (binary WebAssembly), .wat (its text form) or .ir (textual IR)"))]
     UnknownFormat { path: PathBuf },
+    /// A script where a program is wanted.
+    #[error("{}: this command takes a program, not a script of many modules", path.display())]
+    #[diagnostic(help("`osr-bench run SCRIPT.wast` runs it"))]
+    ScriptElsewhere { path: PathBuf },
+    /// What a script says itself, or what watches a single instance.
+    #[error("{option} with a .wast script, which says itself what it calls and imports")]
+    #[diagnostic(help("leave it out: engine options, --timeout and --quiet apply to scripts"))]
+    OptionWithScript { option: &'static str },
+    /// Steps of a script did not do what they should.
+    #[error("{}: {failures} step(s) failed", path.display())]
+    ScriptFailed { path: PathBuf, failures: usize },
     /// A text file is not text.
     #[error("{}: not UTF-8 text (at offset {offset:#x})", path.display())]
     #[diagnostic(help("a .wat or .ir file is text; a binary module is named .wasm"))]
@@ -33,6 +44,12 @@ pub(crate) enum Error {
     #[error("there is no such deoptimization: {seen} were seen")]
     #[diagnostic(help("without --number and --at, `osr-bench why` lists them"))]
     NoDeoptimization { seen: u64 },
+    /// A descent did not do what it should, or the mechanism refuses hijacks.
+    #[error("transitions cannot be measured: {message}")]
+    #[diagnostic(help(
+        "--mechanism must be one that hijacks frames; results that differ are a bug of the engine"
+    ))]
+    Transitions { message: String },
     /// An experiment with guards is not what it should be.
     #[error("the experiment cannot be made: {message}")]
     #[diagnostic(help("please report it: its programs are bundled"))]
@@ -92,9 +109,6 @@ pub(crate) enum Error {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-    /// Ctrl-C cannot be noticed.
-    #[error("cannot handle Ctrl-C: {0}")]
-    Handler(ctrlc::Error),
     /// The guest has ended itself, with this exit code.
     #[error("exit code {0}")]
     Exited(u8),
@@ -261,6 +275,10 @@ pub(crate) enum Error {
     #[error("{option} without exactly one program that is a file")]
     #[diagnostic(help("bundled programs have recorded functions and arguments; measure files one by one"))]
     OptionForOneFile { option: &'static str },
+    /// A setting cannot be varied so.
+    #[error("--vary {message}")]
+    #[diagnostic(help("write SETTING=VALUE,VALUE: unrolling=1,4 or mechanism.poll=flag,stack-limit"))]
+    Varied { message: String },
     /// What is compared with is not measured.
     #[error("--base {base}, but {base} is not measured")]
     #[diagnostic(help("name it with --engines too; measured are {measured}"))]
@@ -342,7 +360,11 @@ impl Error {
         match self {
             Error::OutputClosed => 0,
             Error::Exited(code) => *code,
-            Error::Trap(_) | Error::ResultsDiffer(_) | Error::ShadowDiffers | Error::Guards { .. } => 1,
+            Error::Trap(_)
+            | Error::ScriptFailed { .. }
+            | Error::ResultsDiffer(_)
+            | Error::ShadowDiffers
+            | Error::Guards { .. } => 1,
             #[cfg(feature = "soak")]
             Error::Soak(error) => error.exit_code(),
             Error::Differs { .. } => 3,
@@ -357,7 +379,8 @@ impl Error {
     /// Shows it on standard error.
     pub(crate) fn show(&self) {
         match self {
-            Error::Exited(_) => {}
+            // The report says so.
+            Error::Exited(_) | Error::ScriptFailed { .. } => {}
             Error::Trap(trapped) => crate::output::to_stderr(format_args!("{trapped}")),
             Error::OutOfFuel(trapped) => crate::output::to_stderr(format_args!(
                 "the program has used up its --fuel\n{}",

@@ -9,6 +9,7 @@
 //!                 soak ───────> random modules and the bundled programs, round by round
 //!   laboratory/   main_job ───> the bundled programs in three ways, one frame's price ──> tables
 //!                 steady, readiness ──> measuring (processes of their own, rounds) ──> statistics
+//!                 transitions > descents in one process, plain and hijacked by turns ──> statistics
 //!                 guards ─────> cases in one process, round by round ──> statistics
 //!                 regret ─────> processes from start to exit, in every way ──> statistics
 //!                 loop-curve ─> one call with one hot loop, by its length
@@ -28,12 +29,14 @@
 
 mod cli;
 mod commands;
+mod destination;
 mod error;
 mod guest;
 mod laboratory;
 mod new_file;
 mod number;
 mod output;
+mod temporary;
 
 use std::process::ExitCode;
 
@@ -42,7 +45,7 @@ use commands::{completions, ir, man, maps, run, shrink, soak, why};
 use error::Error;
 use laboratory::{
     compare, compilation, guards, list, loop_curve, main_job, measuring, readiness, recording, regret,
-    report, steady, sweep, thread,
+    report, steady, sweep, thread, transitions,
 };
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Some(Command::Recording(options)) => recording::run(options),
         Some(Command::Compilation(options)) => compilation::run(options),
         Some(Command::Steady(options)) => steady::run(options),
+        Some(Command::Transitions(options)) => transitions::run(options),
         Some(Command::Guards(options)) => guards::run(options),
         Some(Command::Readiness(options)) => readiness::run(options),
         Some(Command::Regret(options)) => regret::run(options),

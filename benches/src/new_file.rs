@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::temporary::Temporary;
 
 /// A file that takes another's place when it is complete, and vanishes otherwise.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
-    temporary: Option<PathBuf>,
+    temporary: Option<Temporary>,
     file: File,
 }
 
@@ -30,8 +31,8 @@ impl NewFile {
             return Ok(NewFile { path, temporary: None, file });
         }
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let file = File::create(&temporary)?;
+        let temporary = Temporary::new(path.with_file_name(format!(".{name}.{}.tmp", std::process::id())));
+        let file = File::create(temporary.path())?;
         Ok(NewFile { path, temporary: Some(temporary), file })
     }
 
@@ -59,18 +60,9 @@ impl NewFile {
     }
 
     fn commit_here(&mut self) -> io::Result<()> {
-        let Some(temporary) = &self.temporary else { return Ok(()) };
-        self.file.sync_all()?;
-        fs::rename(temporary, &self.path)?;
-        self.temporary = None;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            let _ = fs::remove_file(temporary);
+        if self.temporary.is_some() {
+            self.file.sync_all()?;
         }
+        self.temporary.take().map_or(Ok(()), |temporary| temporary.rename(&self.path))
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn read_arguments(
 ) -> Result<Vec<Value>, Error> {
     let expected = signature.parameters.len();
     if expected != texts.len() {
-        let (function, signature) = (function.to_owned(), show_signature(signature));
+        let (function, signature) = (function.to_owned(), signature.to_string());
         return Err(Error::ArgumentCount { function, expected, given: texts.len(), signature });
     }
     let read_argument = |(position, (&ty, text)): (usize, (&Type, &String))| {
@@ -109,37 +109,15 @@ pub(crate) fn how_to_write(ty: Type) -> &'static str {
     }
 }
 
-/// The text of a result in so many words as its type takes: signed integers, floats as Rust prints them, vectors as their bits in
-/// hexadecimal, references as `null` or the index of the function, or the host's number.
-pub(crate) fn show(ty: Type, words: &[u64]) -> String {
-    let word = words[0];
-    match ty {
-        Type::V128 => format!("{:#018x}{word:016x}", words[1]),
-        Type::I32 => (word as i32).to_string(),
-        Type::I64 => (word as i64).to_string(),
-        Type::F32 => f32::from_bits(word as u32).to_string(),
-        Type::F64 => f64::from_bits(word).to_string(),
-        Type::Funcref | Type::Externref | Type::Exnref if word == 0 => "null".to_owned(),
-        Type::Externref | Type::Exnref => word.to_string(),
-        Type::Funcref => (word as u32).to_string(),
-    }
-}
-
 /// The texts of all results.
 pub(crate) fn show_all(types: &[Type], words: &[u64]) -> Vec<String> {
     let mut words = words;
     let mut next = |&ty: &Type| {
         let (value, rest) = words.split_at(ty.words());
         words = rest;
-        show(ty, value)
+        ty.show(value)
     };
     types.iter().map(&mut next).collect()
-}
-
-/// `(i32, f64) -> (i64)`.
-pub(crate) fn show_signature(signature: &Signature) -> String {
-    let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
-    format!("({}) -> ({})", list(&signature.parameters), list(&signature.results))
 }
 
 /// What a call gave, as one line.
@@ -152,7 +130,7 @@ pub(crate) fn show_outcome(types: &[Type], result: &Result<Vec<u64>, Trap>) -> S
 
 #[cfg(test)]
 mod tests {
-    use super::{NOT, TOO_LARGE, read, show};
+    use super::{NOT, TOO_LARGE, read};
     use osr_ir::{Type, Value};
 
     #[test]
@@ -177,14 +155,5 @@ mod tests {
         assert_eq!(read(Type::F32, "1e39"), Err(TOO_LARGE));
         assert_eq!(read(Type::F64, "1,5"), Err(NOT));
         assert!(matches!(read(Type::F64, "nan"), Ok(Value::F64(bits)) if f64::from_bits(bits).is_nan()));
-    }
-
-    #[test]
-    fn words_are_shown_by_type() {
-        assert_eq!(show(Type::I32, &[0xffff_ffff]), "-1");
-        assert_eq!(show(Type::I64, &[u64::MAX]), "-1");
-        assert_eq!(show(Type::F32, &[u64::from(0.1_f32.to_bits())]), "0.1");
-        assert_eq!(show(Type::F64, &[(-0.0_f64).to_bits()]), "-0");
-        assert_eq!(show(Type::Funcref, &[0]), "null");
     }
 }

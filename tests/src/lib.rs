@@ -16,7 +16,6 @@ pub mod random;
 pub mod reproduction;
 pub mod run;
 pub mod schedule;
-pub mod script;
 pub mod soak;
 pub mod variant;
 
@@ -24,4 +23,3 @@ pub use case::{Case, cases};
 pub use configuration::{Configuration, Observed, observe};
 pub use program::{Program, programs};
 pub use random::check_random_module;
-pub use script::Script;

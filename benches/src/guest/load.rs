@@ -31,6 +31,7 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
         Some("wat") => parse_wat(path, text_of(path, bytes)?)?,
         Some("ir") => parse_ir(path, text_of(path, bytes)?)?,
         _ if bytes.starts_with(b"\0asm") => import(path, &bytes)?,
+        Some("wast") => return Err(Error::ScriptElsewhere { path: path.to_owned() }),
         _ => return Err(Error::UnknownFormat { path: path.to_owned() }),
     };
     osr_ir::verifier::verify_lazily(&module)
@@ -71,7 +72,8 @@ fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
     })
 }
 
-fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
+/// What is in the file at `path`, which is to be text.
+pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
     String::from_utf8(bytes)
         .map_err(|error| Error::NotText { path: path.to_owned(), offset: error.utf8_error().valid_up_to() })
 }
@@ -100,7 +102,7 @@ fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {
 }
 
 /// The offset of a place in `text` that is given by line and column, both from 1, the column in bytes.
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+pub(crate) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
     (start + column - 1).min(text.len())
 }

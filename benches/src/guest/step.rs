@@ -144,7 +144,7 @@ impl Step {
         };
         let (_, function) = entry::find(program, Some(name))?;
         if !is_procedure(program, function) {
-            let signature = crate::number::show_signature(program.module.signature_of(function));
+            let signature = program.module.signature_of(function).to_string();
             return Err(Error::NoInitializer { name: name.to_owned(), signature });
         }
         let options = vec!["--init".to_owned(), name.to_owned()];

@@ -8,6 +8,7 @@
 //!   regret      what tiering policies take against the best fixed choice, from start to exit
 //!   thread, sweep  every mechanism side by side ──> results <── report, compare
 //!   list        presets, axes, experiments: what there is to measure
+//!   transitions what a hijack and a landing of one frame take, by depth, live values and destination
 //!   loop_curve  one call with one hot loop: how soon it runs in optimized code
 //!   recording   what it takes to know frame states: counts and bytes, nothing timed
 //!   compilation what each compiler takes, and what it makes
@@ -33,3 +34,4 @@ mod stop_and_go;
 mod subjects;
 pub(crate) mod sweep;
 pub(crate) mod thread;
+pub(crate) mod transitions;

@@ -22,11 +22,14 @@ pub(crate) fn list() -> Table {
     table
 }
 
-/// `1.034 ±0.8%`
+/// `1.034 [1.026, 1.042]`
 pub(crate) fn interval(interval: &Interval, noisy: bool) -> String {
-    let width = interval.relative_half_width() * 100.0;
-    let width = if width.is_finite() { format!(" ±{width:.1}%") } else { " ±?".to_owned() };
-    format!("{:.3}{width}{}", interval.ratio, if noisy { " ~" } else { "" })
+    let ends = match (interval.low, interval.high) {
+        (Some(low), Some(high)) => format!("[{low:.3}, {high:.3}]"),
+        // Of one process.
+        _ => "[?]".to_owned(),
+    };
+    format!("{:.3} {ends}{}", interval.ratio, if noisy { " ~" } else { "" })
 }
 
 /// Marks processes that reached no steady state, or for too short a time to tell.

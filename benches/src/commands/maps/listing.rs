@@ -9,74 +9,74 @@ use osr_ir::{Body, FunctionIndex, Locator, Module, Point, Points, Shown, Type, W
 use serde::Serialize;
 
 use super::disassembly::disassemble;
-use crate::number::{show_all, show_signature};
+use crate::number::show_all;
 
 /// A version of a function.
 #[derive(Debug, Serialize)]
-pub(super) struct Listing {
-    function: String,
-    index: u32,
-    signature: String,
+pub(in crate::commands) struct Listing {
+    pub(in crate::commands) function: String,
+    pub(in crate::commands) index: u32,
+    pub(in crate::commands) signature: String,
     /// `function`, or the point where a continuation is entered.
-    entry: String,
+    pub(in crate::commands) entry: String,
     /// Why it cannot be compiled; then there is nothing more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
-    code_bytes: u32,
-    frame_map_bytes: u64,
-    unwind_bytes: u64,
-    instructions: Vec<Line>,
+    pub(in crate::commands) refused: Option<String>,
+    pub(in crate::commands) code_bytes: u32,
+    pub(in crate::commands) frame_map_bytes: u64,
+    pub(in crate::commands) unwind_bytes: u64,
+    pub(in crate::commands) instructions: Vec<Line>,
 }
 
 /// An instruction (or a piece of data) with what is known of it.
 #[derive(Debug, Serialize)]
-struct Line {
-    offset: u32,
-    text: String,
+pub(in crate::commands) struct Line {
+    pub(in crate::commands) offset: u32,
+    pub(in crate::commands) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trap: Option<TrapLine>,
+    pub(in crate::commands) trap: Option<TrapLine>,
     /// The frame map where control returns, if this is a call.
     #[serde(skip_serializing_if = "Option::is_none")]
-    frame_map: Option<FrameMap>,
+    pub(in crate::commands) frame_map: Option<FrameMap>,
 }
 
 #[derive(Debug, Serialize)]
-struct TrapLine {
-    kind: &'static str,
-    point: String,
+pub(in crate::commands) struct TrapLine {
+    pub(in crate::commands) kind: &'static str,
+    pub(in crate::commands) point: String,
     /// Where in the WebAssembly module, and in its source, the point is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<String>,
+    pub(in crate::commands) place: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct FrameMap {
-    return_offset: u32,
-    point: String,
-    kind: &'static str,
+pub(in crate::commands) struct FrameMap {
+    pub(in crate::commands) return_offset: u32,
+    pub(in crate::commands) point: String,
+    pub(in crate::commands) kind: &'static str,
     /// Block and instruction of the body.
-    position: String,
+    pub(in crate::commands) position: String,
     /// Where in the WebAssembly module, and in its source, the point is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<String>,
+    pub(in crate::commands) place: Option<String>,
     /// Of several activations that the frame stands for, which function and point, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    activations: Vec<String>,
-    values: Vec<LiveValue>,
+    pub(in crate::commands) activations: Vec<String>,
+    pub(in crate::commands) values: Vec<LiveValue>,
 }
 
 /// A live register of the body.
 #[derive(Debug, Serialize)]
-struct LiveValue {
-    register: String,
+pub(in crate::commands) struct LiveValue {
+    pub(in crate::commands) register: String,
     #[serde(rename = "type")]
-    ty: &'static str,
-    location: String,
+    pub(in crate::commands) ty: &'static str,
+    pub(in crate::commands) location: String,
 }
 
 impl Listing {
     /// The listing of `version`, which is of `instance`; `locator` finds its places.
-    pub(super) fn of(instance: &Instance, version: &CodeVersion, locator: &Locator) -> Listing {
+    pub(in crate::commands) fn of(instance: &Instance, version: &CodeVersion, locator: &Locator) -> Listing {
         let module = instance.module();
         let function = module.function(version.function);
         let view = View { instance, version, locator };
@@ -91,7 +91,7 @@ impl Listing {
         Listing {
             function: function.name.clone(),
             index: version.function.as_u32(),
-            signature: show_signature(module.signature(function.signature)),
+            signature: module.signature(function.signature).to_string(),
             entry: show_entry(version.entry, points),
             refused: None,
             code_bytes: version.code_bytes,
@@ -112,7 +112,7 @@ impl Listing {
         Listing {
             function: defined.name.clone(),
             index: function.as_u32(),
-            signature: show_signature(module.signature(defined.signature)),
+            signature: module.signature(defined.signature).to_string(),
             entry: show_entry(
                 entry,
                 &Points::of(defined.body().expect("only those with bodies are compiled")),

@@ -9,7 +9,7 @@
 //! written when it is made.
 
 mod disassembly;
-mod listing;
+pub(in crate::commands) mod listing;
 
 use std::path::PathBuf;
 

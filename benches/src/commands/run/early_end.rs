@@ -6,30 +6,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::Outputs;
 use crate::error::Error;
+use crate::temporary::on_interrupt;
+
+/// What a run that ends early has to write.
+pub(super) trait Unfinished: Send + 'static {
+    /// Writes what there is.
+    fn write_unfinished(self) -> Result<(), Error>;
+}
+
+impl Unfinished for () {
+    fn write_unfinished(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 /// The outputs of a run: whoever ends it takes them, and writes them.
-pub(super) struct Ending(Arc<Mutex<Option<Outputs>>>);
+pub(super) struct Ending<O: Unfinished>(Arc<Mutex<Option<O>>>);
 
-impl Ending {
+impl<O: Unfinished> Ending<O> {
     /// The run may end early from now on: by Ctrl-C, and after `limit`.
-    pub(super) fn watch(outputs: Outputs, limit: Option<Duration>) -> Result<Ending, Error> {
+    pub(super) fn watch(outputs: O, limit: Option<Duration>) -> Ending<O> {
         let ending = Ending(Arc::new(Mutex::new(Some(outputs))));
         let interrupted = ending.again();
-        ctrlc::set_handler(move || interrupted.end_early(&Error::Interrupted)).map_err(Error::Handler)?;
+        on_interrupt(move || interrupted.write_unfinished());
         if let Some(limit) = limit {
             let timed_out = ending.again();
             thread::spawn(move || {
                 thread::sleep(limit);
-                timed_out.end_early(&Error::TimedOut { limit });
+                if timed_out.write_unfinished() {
+                    let why = Error::TimedOut { limit };
+                    why.show();
+                    process::exit(why.exit_code().into());
+                }
             });
         }
-        Ok(ending)
+        ending
     }
 
     /// The program has ended: what is to be written. Does not return if the run has ended early.
-    pub(super) fn take(&self) -> Outputs {
+    pub(super) fn take(&self) -> O {
         match self.take_once() {
             Some(outputs) => outputs,
             // The other thread ends the process.
@@ -39,25 +55,25 @@ impl Ending {
         }
     }
 
-    fn again(&self) -> Ending {
+    fn again(&self) -> Ending<O> {
         Ending(Arc::clone(&self.0))
     }
 
-    fn take_once(&self) -> Option<Outputs> {
+    fn take_once(&self) -> Option<O> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn end_early(&self, why: &Error) {
-        let Some(outputs) = self.take_once() else { return };
-        if let Err(error) = outputs.write_observed() {
+    /// Writes what there is. False if the program has ended meanwhile.
+    fn write_unfinished(&self) -> bool {
+        let Some(outputs) = self.take_once() else { return false };
+        if let Err(error) = outputs.write_unfinished() {
             error.show();
         }
-        why.show();
-        process::exit(why.exit_code().into());
+        true
     }
 }
 
-impl Drop for Ending {
+impl<O: Unfinished> Drop for Ending<O> {
     /// If the run fails, what was begun is thrown away.
     fn drop(&mut self) {
         drop(self.take_once());

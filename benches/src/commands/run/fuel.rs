@@ -8,19 +8,24 @@ use thiserror::Error;
 /// Why a run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("out of fuel")]
-pub(super) struct OutOfFuel;
+pub(in crate::commands) struct OutOfFuel;
 
 /// Counts arrivals at entries and loop headers, and ends the guest's call at the last that it may have.
 #[derive(Debug)]
-pub(super) struct Fuel {
+pub(in crate::commands) struct Fuel {
     limit: u64,
     arrivals: AtomicU64,
 }
 
 impl Fuel {
     /// So many arrivals.
-    pub(super) fn new(limit: u64) -> Fuel {
+    pub(in crate::commands) fn new(limit: u64) -> Fuel {
         Fuel { limit, arrivals: AtomicU64::new(0) }
+    }
+
+    /// What is left; `None` if it was not enough.
+    pub(in crate::commands) fn remaining(&self) -> Option<u64> {
+        self.limit.checked_sub(self.arrivals.load(Ordering::Relaxed)).filter(|&remaining| remaining > 0)
     }
 }
 

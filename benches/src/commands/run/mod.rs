@@ -1,7 +1,9 @@
 //! `osr-bench run`: one call, its results on standard output.
 
 mod early_end;
-mod fuel;
+pub(in crate::commands) mod fuel;
+mod page;
+mod script;
 mod stats;
 mod symbols;
 mod verify;
@@ -22,6 +24,7 @@ use osr_engine::{
 use osr_wasi::Exit;
 
 use crate::cli::{CallOptions, HostOptions};
+use crate::destination::Destination;
 use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::compiled::stand_ins;
@@ -34,9 +37,10 @@ use crate::guest::trapped::Trapped;
 use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
-use early_end::Ending;
+use early_end::{Ending, Unfinished};
 use fuel::{Fuel, OutOfFuel};
-use stats::{Destination, Stats};
+use page::Page;
+use stats::Stats;
 use symbols::Symbols;
 use verify::verify;
 
@@ -52,11 +56,15 @@ Examples:
   osr-bench run fib.wasm 24 --mechanism recording=slots --stats -
   osr-bench run deep-recursion.wasm 100000 --stack-size 256M --stats deep.json
   osr-bench run richards.wasm 100 --stress random=3 --record r.json
+  osr-bench run fib.wasm 24 --stress invalidate=100 --explain=html --explain-to fib.html
   osr-bench run richards.wasm 100 --replay r.json --verify --explain --trace trace.json
   osr-bench run tool.wasm --dir ./data::/data --env LANG=C -- --fast /data/input < more
+  osr-bench run i32.wast --tier optimized --stress invalidate=1
   osr-bench run library.wasm --imports stub --write 0x400=in --invoke setup=3 --invoke work 1024 5 --read 0x400=16
 
-Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`, with a backtrace below; 2 for bad input; 3 if --verify finds a difference; 124 after --timeout or --fuel, 130 after Ctrl-C.";
+A script of WebAssembly's test suite (.wast) has its steps run; failures are located, and steps counted.
+
+Exit codes: 0, or what a WASI program exits with; 1 after `trap: KIND in FUNCTION at POINT`, with a backtrace below, or if steps of a script fail; 2 for bad input; 3 if --verify finds a difference; 124 after --timeout or --fuel, 130 after Ctrl-C.";
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -79,11 +87,15 @@ pub(crate) struct RunOptions {
     /// JSON for <https://ui.perfetto.dev>, speedscope, Firefox's profiler or Chrome.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// Say on stderr, per function, which versions of its code there were: why each was made, how often it
+    /// Say, per function, which versions of its code there were: why each was made, how often it
     /// was entered, where its frames went, why and when it died.
     #[arg(long, value_name = "FORMAT", value_enum, num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "text")]
     pub(crate) explain: Option<ExplainFormat>,
+    /// Write the explanation to FILE; `-` means stderr. A page is always written to what is named here [default: -].
+    #[arg(long, value_name = "FILE", requires = "explain")]
+    #[arg(required_if_eq("explain", "html"))]
+    pub(crate) explain_to: Option<PathBuf>,
     /// Say on stderr what happens to code and frames, when it happens, a line each: compilations, tier-ups, guards that fail,
     /// invalidations, hijacks, landings; with the point, and its place in the WebAssembly module and in the source.
     #[arg(long)]
@@ -121,10 +133,15 @@ pub(crate) enum ExplainFormat {
     Text,
     /// For machines.
     Json,
+    /// A page with the IR, code, frame maps, versions and transitions, linked to one another.
+    Html,
 }
 
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
+    if script::is_script(&options.call.program) {
+        return script::run(options);
+    }
     let call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
     let outputs = Outputs::open(options, &call)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
@@ -132,7 +149,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     observers.extend(outputs.observer());
     observers.extend(options.trace_deopt.then(transitions_on_stderr));
     observers.extend(options.fuel.map(|limit| Arc::new(Fuel::new(limit)) as Arc<dyn Observer>));
-    let ending = Ending::watch(outputs, options.timeout)?;
+    let ending = Ending::watch(outputs, options.timeout);
     observers.extend(shadow.clone().map(|shadow| shadow as Arc<dyn Observer>));
     let observer = Observers::join(observers);
     let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
@@ -216,7 +233,38 @@ struct Outputs {
     schedule: Option<NewFile>,
     imports: Option<NewFile>,
     trace: Option<(NewFile, Arc<TraceFile>)>,
-    explain: Option<(ExplainFormat, Arc<Explain>)>,
+    explain: Option<Explained>,
+}
+
+/// The explanation of a run.
+struct Explained {
+    format: ExplainFormat,
+    explain: Arc<Explain>,
+    /// What a page has besides, and its title.
+    page: Option<(Arc<Page>, String)>,
+    destination: Destination,
+}
+
+impl Explained {
+    fn open(options: &RunOptions, call: &Call) -> Result<Option<Explained>, Error> {
+        let Some(format) = options.explain else { return Ok(None) };
+        let title = || format!("{} {}", call.program.path.display(), call.invoke);
+        let page = (format == ExplainFormat::Html).then(|| (Arc::default(), title()));
+        let destination = options.explain_to.as_deref().map_or(Ok(Destination::Stderr), Destination::open)?;
+        Ok(Some(Explained { format, explain: Arc::default(), page, destination }))
+    }
+
+    fn write(self) -> Result<(), Error> {
+        let explanation = self.explain.explanation();
+        let text = match (self.format, &self.page) {
+            (ExplainFormat::Json, _) => {
+                serde_json::to_string_pretty(&explanation).expect("our data has string keys") + "\n"
+            }
+            (ExplainFormat::Html, Some((page, title))) => page.html(title, &explanation),
+            _ => explanation.to_string(),
+        };
+        self.destination.write(&text)
+    }
 }
 
 impl Outputs {
@@ -226,14 +274,16 @@ impl Outputs {
             schedule: options.record.as_deref().map(NewFile::create).transpose()?,
             imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
             trace: options.trace.as_deref().map(|path| open_trace(path, call)).transpose()?,
-            explain: options.explain.map(|format| (format, Arc::default())),
+            explain: Explained::open(options, call)?,
         })
     }
 
     fn observer(&self) -> Option<Arc<dyn Observer>> {
         let trace = self.trace.iter().map(|(_, trace)| trace.clone() as Arc<dyn Observer>);
-        let explain = self.explain.iter().map(|(_, explain)| explain.clone() as Arc<dyn Observer>);
-        Observers::join(trace.chain(explain).collect())
+        let explain = self.explain.iter().map(|explained| explained.explain.clone() as Arc<dyn Observer>);
+        let pages = self.explain.iter().flat_map(|explained| &explained.page);
+        let pages = pages.map(|(page, _)| page.clone() as Arc<dyn Observer>);
+        Observers::join(trace.chain(explain).chain(pages).collect())
     }
 
     fn write(mut self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
@@ -245,7 +295,7 @@ impl Outputs {
         }
         let stats = self.stats.take();
         self.write_observed()?;
-        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, call)))
+        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, call).text()))
     }
 
     /// Writes what observers have seen, and nothing else.
@@ -254,16 +304,13 @@ impl Outputs {
             trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
             file.commit()?;
         }
-        let Some((format, explain)) = self.explain else { return Ok(()) };
-        let explanation = explain.explanation();
-        match format {
-            ExplainFormat::Text => output::to_stderr(format_args!("{explanation}")),
-            ExplainFormat::Json => {
-                let text = serde_json::to_string_pretty(&explanation).expect("our data has string keys");
-                output::to_stderr(format_args!("{text}\n"));
-            }
-        }
-        Ok(())
+        self.explain.map_or(Ok(()), Explained::write)
+    }
+}
+
+impl Unfinished for Outputs {
+    fn write_unfinished(self) -> Result<(), Error> {
+        self.write_observed()
     }
 }
 

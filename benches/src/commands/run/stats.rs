@@ -1,20 +1,15 @@
 //! Statistics of a run, as JSON. A file is replaced as a whole or not at all.
 
-use std::path::Path;
-
 use osr_engine::{CodeStatistics, CodeTimes, Transitions, Trap};
 use osr_ir::Module;
 use osr_wasi::Exit;
 use serde::Serialize;
 
-use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::refused::Refused;
 use crate::guest::session::Outcome;
 use crate::guest::trapped::{ShownFrame, backtrace};
-use crate::new_file::NewFile;
 use crate::number::show_all;
-use crate::output;
 
 /// What is written.
 #[derive(Debug, Serialize)]
@@ -86,6 +81,13 @@ impl Stats {
     }
 }
 
+impl Stats {
+    /// As JSON.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("our data has string keys") + "\n"
+    }
+}
+
 impl TrapStats {
     fn of(module: &Module, trap: &Trap) -> TrapStats {
         TrapStats {
@@ -95,37 +97,6 @@ impl TrapStats {
             message: trap.message.clone(),
             backtrace: backtrace(module, trap),
             further_activations: trap.callers.further(),
-        }
-    }
-}
-
-/// Where statistics go.
-#[derive(Debug)]
-pub(crate) enum Destination {
-    /// Standard error.
-    Stderr,
-    /// A file.
-    File(NewFile),
-}
-
-impl Destination {
-    /// The destination that `path` names. Files are opened now: a run should not be in vain.
-    pub(crate) fn open(path: &Path) -> Result<Destination, Error> {
-        if path == Path::new("-") {
-            return Ok(Destination::Stderr);
-        }
-        NewFile::create(path).map(Destination::File)
-    }
-
-    /// Writes `stats`.
-    pub(crate) fn write(self, stats: &Stats) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(stats).expect("our data has string keys") + "\n";
-        match self {
-            Destination::Stderr => {
-                output::to_stderr(format_args!("{text}"));
-                Ok(())
-            }
-            Destination::File(file) => file.replace(text.as_bytes()),
         }
     }
 }

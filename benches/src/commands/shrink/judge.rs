@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::ends::Ends;
 use super::reduction::Candidate;
 use super::{Scratch, ShrinkOptions, scheduled_run};
 use crate::cli::CallOptions;
@@ -48,6 +49,8 @@ pub(super) struct Judge<'c> {
     binary: PathBuf,
     scratch: Scratch,
     limit: Duration,
+    /// Whether candidates end, where that can be counted.
+    ends: Option<Ends>,
 }
 
 impl<'c> Judge<'c> {
@@ -56,7 +59,7 @@ impl<'c> Judge<'c> {
         let path = PathBuf::from("/proc/self/exe");
         let binary = std::env::current_exe().map_err(|source| Error::Read { path, source })?;
         let limit = Duration::from_secs(options.seconds);
-        Ok(Judge { call, options: &options.call, binary, scratch: Scratch::new()?, limit })
+        Ok(Judge { call, options: &options.call, binary, scratch: Scratch::new()?, limit, ends: None })
     }
 
     /// How `first` fails, if it does. Later ones may take ten times as long: those that do not end are not
@@ -65,6 +68,7 @@ impl<'c> Judge<'c> {
         let begin = Instant::now();
         let failure = self.failure(first)?;
         if failure.is_some() {
+            self.ends = Ends::after(first, self.call.run.stack_bytes);
             self.limit = (begin.elapsed() * 10).max(Duration::from_secs(2)).min(self.limit);
         }
         Ok(failure)
@@ -72,8 +76,10 @@ impl<'c> Judge<'c> {
 
     /// How `candidate` fails, if it does.
     pub(super) fn failure(&self, candidate: &Candidate) -> Result<Option<Failure>, Error> {
-        let (program, schedule) =
-            (self.scratch.0.join("candidate.ir"), self.scratch.0.join("candidate.json"));
+        if self.ends.is_some_and(|ends| !ends.holds(candidate)) {
+            return Ok(None);
+        }
+        let (program, schedule) = (self.scratch.join("candidate.ir"), self.scratch.join("candidate.json"));
         let text = osr_ir::text::print(&candidate.module);
         let run = scheduled_run(self.call, candidate, text.as_bytes());
         fs::write(&program, &text).map_err(|source| Error::Write { path: program.clone(), source })?;

@@ -1,5 +1,6 @@
 //! `osr-bench shrink`: from a run that fails to a small program and schedule that fail, too.
 
+mod ends;
 mod judge;
 mod reduction;
 
@@ -19,6 +20,7 @@ use crate::guest::call::Call;
 use crate::guest::schedule_file::{self, ScheduledRun};
 use crate::new_file::NewFile;
 use crate::output;
+use crate::temporary::Temporary;
 use judge::{Failure, Judge, command_line};
 
 const SHRINK_ABOUT: &str = "\
@@ -190,21 +192,20 @@ fn quote(text: &str) -> String {
 
 /// A directory for candidates, which is removed afterwards.
 #[derive(Debug)]
-struct Scratch(PathBuf);
+struct Scratch(Temporary);
 
 impl Scratch {
     fn new() -> Result<Scratch, Error> {
         let path = std::env::temp_dir().join(format!("osr-bench-shrink-{}", std::process::id()));
+        let directory = Temporary::new(path.clone());
         match fs::create_dir_all(&path) {
-            Ok(()) => Ok(Scratch(path)),
+            Ok(()) => Ok(Scratch(directory)),
             Err(source) => Err(Error::Write { path, source }),
         }
     }
-}
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 }
 

@@ -8,8 +8,6 @@ use osr_engine::{Cause, CodeVersion, Event, FrameState, Guard, Observation, Obse
 use osr_ir::{FunctionIndex, Point, Position};
 use serde::Serialize;
 
-use crate::number::show;
-
 /// Of more than so many only the number is kept.
 const MOST_SEEN: usize = 100_000;
 
@@ -245,7 +243,7 @@ fn name(at: &Observation<'_>, function: FunctionIndex) -> String {
 fn values(at: &Observation<'_>, frame: &FrameState<'_>) -> Vec<String> {
     let body = at.instance().module().function(frame.function).body();
     let of = |(register, word)| match body.map(|body| body.ty(register)) {
-        Some(ty) if ty.words() == 1 => format!("{register} = {}", show(ty, &[word])),
+        Some(ty) if ty.words() == 1 => format!("{register} = {}", ty.show(&[word])),
         _ => format!("{register} = {word:#x}"),
     };
     frame.values().map(of).collect()

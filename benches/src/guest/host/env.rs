@@ -9,7 +9,6 @@
 use osr_engine::{HostCall, HostError, Imports};
 use osr_ir::{ExportItem, Signature, Type};
 
-use crate::number::{show, show_signature};
 use crate::output;
 
 /// The functions of the module. If `quiet`, what they print is dropped.
@@ -18,7 +17,7 @@ pub(crate) fn imports(quiet: bool) -> Imports {
     for (name, ty) in PRINTED {
         imports.function("env", name, signature(&[ty], &[]), move |_, arguments, _| {
             if !quiet {
-                output::to_stderr(format_args!("{}\n", show(ty, arguments)));
+                output::to_stderr(format_args!("{}\n", ty.show(arguments)));
             }
             Ok(())
         });
@@ -73,6 +72,6 @@ fn provided() -> Vec<(String, Signature)> {
 
 /// All functions that are provided, with their types.
 pub(super) fn provided_list() -> String {
-    let show = |(name, ty): (String, Signature)| format!("{name} {}", show_signature(&ty));
+    let show = |(name, ty): (String, Signature)| format!("{name} {ty}");
     provided().into_iter().map(show).collect::<Vec<_>>().join(", ")
 }

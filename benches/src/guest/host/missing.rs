@@ -6,7 +6,6 @@ use osr_ir::{ExportItem, Shown};
 use super::super::load::Program;
 use super::{env, kind};
 use crate::error::Error;
-use crate::number::show_signature;
 
 /// Checks that everything that `program` imports is among `imports`.
 pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
@@ -22,10 +21,9 @@ pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
                         Some(host) if host.signature == *wanted => None,
                         Some(host) => Some(format!(
                             "function {shown} {} (provided is {shown} {})",
-                            show_signature(wanted),
-                            show_signature(&host.signature)
+                            wanted, host.signature
                         )),
-                        None => Some(format!("function {shown} {}", show_signature(wanted))),
+                        None => Some(format!("function {shown} {}", wanted)),
                     }
                 }
                 ExportItem::Global(global) => {

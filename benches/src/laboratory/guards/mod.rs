@@ -17,7 +17,7 @@ use clap::Args;
 use comfy_table::{Cell, Table};
 use serde::Serialize;
 
-use super::measuring::{Clock, Machine};
+use super::measuring::{Clock, Machine, Turns};
 use super::show::table;
 use super::statistics::{Estimate, estimate, estimate_of};
 use crate::error::Error;
@@ -47,18 +47,12 @@ pub(crate) struct GuardsOptions {
     /// Iterations in each measurement.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
     iterations: u32,
-    /// The clock.
-    #[arg(long, value_enum, default_value_t = Clock::Wall)]
-    clock: Clock,
-    /// Seed of the order in each round.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// How rounds are made.
+    #[command(flatten)]
+    turns: Turns,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
-    /// Show no progress.
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 /// What is found.
@@ -103,22 +97,15 @@ pub(crate) fn run(options: &GuardsOptions) -> Result<(), Error> {
 fn measure(options: &GuardsOptions) -> Result<Findings, Error> {
     let failed = |message| Error::Guards { message };
     let mut cases = cases::all(options.iterations.into()).map_err(failed)?;
-    let progress = output::progress(options.rounds.into(), options.quiet || options.json);
-    let mut random = fastrand::Rng::with_seed(options.seed);
-    let mut order: Vec<usize> = (0..cases.len()).collect();
-    for _ in 0..options.rounds {
-        random.shuffle(&mut order);
-        for &case in &order {
-            cases[case].sample(options.clock).map_err(failed)?;
-        }
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
+    let clock = options.turns.clock;
+    let size = (options.rounds, cases.len());
+    let sample = |case: usize| cases[case].sample(clock).map_err(failed);
+    options.turns.take("guards", size, options.json, sample)?;
     cases::check(&cases).map_err(failed)?;
     let samples = |key: Key| samples(&cases, key);
     Ok(Findings {
         machine: Machine::current(),
-        clock: options.clock,
+        clock,
         rounds: options.rounds,
         exits: figures(&samples, cases::leaves_several(&cases)),
         rates: RATES

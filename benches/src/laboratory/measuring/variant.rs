@@ -10,12 +10,14 @@ use super::runner::Runner;
 use crate::guest::load::Program;
 
 /// One of those that are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Variant {
     /// An engine, or one of our tiers.
     Engine(Engine),
     /// Our optimized code, generated as it says.
     Code(Code),
+    /// Our engine, with these settings.
+    Settings(Box<Settings>),
 }
 
 /// How optimized code is generated.
@@ -30,17 +32,22 @@ pub(crate) struct Code {
 impl Variant {
     /// Makes `program` ready to be called, as the variant at `position` of `job`.
     pub(super) fn open(
-        self,
+        &self,
         position: usize,
         job: &Job,
         program: &Program,
     ) -> Result<Box<dyn Runner>, String> {
-        match self {
+        // A place of its own for each, another in each process.
+        let placement = Some(job.seed.wrapping_add(position as u64));
+        match *self {
             Variant::Engine(engine) => engine.open(job, program),
             Variant::Code(Code { mechanism, unrolling }) => {
-                // A place of its own for each, another in each process.
-                let placement = Some(job.seed.wrapping_add(position as u64));
                 let settings = Settings { mechanism, unrolling, placement, ..settings(Tiers::Optimized) };
+                Ok(Box::new(Ours::open(settings, &job.subject, program)?))
+            }
+            Variant::Settings(ref settings) => {
+                let placement = placement.filter(|_| settings.tiers == Tiers::Optimized);
+                let settings = Settings { placement, ..Settings::clone(settings) };
                 Ok(Box::new(Ours::open(settings, &job.subject, program)?))
             }
         }
@@ -48,6 +55,6 @@ impl Variant {
 }
 
 /// Settings for measurements.
-pub(super) fn settings(tiers: Tiers) -> Settings {
+pub(crate) fn settings(tiers: Tiers) -> Settings {
     Settings { tiers, checked: false, value_stack_bytes: STACK_BYTES, ..Settings::default() }
 }

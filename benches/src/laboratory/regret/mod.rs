@@ -19,7 +19,7 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::measuring::{Clock, Machine};
+use super::measuring::{Clock, Machine, Turns};
 use super::show::{self, table};
 use super::statistics::{Estimate, estimate, ratio_of_medians};
 use super::subjects::SubjectOptions;
@@ -66,18 +66,12 @@ pub(crate) struct RegretOptions {
     /// Processes for each program in each way.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// The clock. Processor time is that of all threads of the process.
-    #[arg(long, value_enum, default_value_t = Clock::Wall)]
-    clock: Clock,
-    /// Seed of the order in each round.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// How rounds are made.
+    #[command(flatten)]
+    turns: Turns,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Show no progress.
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 /// What is found.
@@ -131,34 +125,25 @@ struct PeerTaken {
 /// Measures what `options` say.
 pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
     let workloads = Workload::chosen(options)?;
+    let (clock, rounds) = (options.turns.clock, options.rounds);
     let machine = Machine::current();
-    let steps = workloads.len() as u64 * u64::from(options.rounds);
-    let progress = output::progress(steps, options.quiet || options.json);
-    let mut random = fastrand::Rng::with_seed(options.seed);
     let mut programs = Vec::new();
     for workload in &workloads {
-        progress.set_message(workload.name.clone());
         let prepared = Prepared::new(workload)?;
-        let contestants = WAYS.len() + options.peers.len();
-        let mut samples = vec![Vec::new(); contestants];
-        let mut order: Vec<usize> = (0..contestants).collect();
-        for _ in 0..options.rounds {
-            random.shuffle(&mut order);
-            for &contestant in &order {
-                let took = match WAYS.get(contestant) {
-                    Some(way) => prepared.took(way.options, options.clock),
-                    None => prepared.peer_took(&options.peers[contestant - WAYS.len()], options.clock),
-                };
-                samples[contestant].push(took?);
-            }
-            progress.inc(1);
-        }
+        let variants = WAYS.len() + options.peers.len();
+        let mut samples = vec![Vec::new(); variants];
+        options.turns.take(&workload.name, (rounds, variants), options.json, |variant| {
+            let took = match WAYS.get(variant) {
+                Some(way) => prepared.took(way.options, clock),
+                None => prepared.peer_took(&options.peers[variant - WAYS.len()], clock),
+            };
+            samples[variant].push(took?);
+            Ok(())
+        })?;
         programs.push(row(workload, &samples, &options.peers));
     }
-    progress.finish_and_clear();
     let geometric_means = means(&programs);
     let auto_against_peers = auto_against(&options.peers, &programs);
-    let (clock, rounds) = (options.clock, options.rounds);
     let findings = Findings { machine, clock, rounds, programs, geometric_means, auto_against_peers };
     match options.json {
         true => output::json_to_stdout(&findings),

@@ -9,6 +9,7 @@ use super::peer::Peer;
 use super::workload::Workload;
 use crate::error::Error;
 use crate::laboratory::measuring::Clock;
+use crate::temporary::Temporary;
 
 /// A workload that can be run.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Prepared<'w> {
     binary: PathBuf,
     arguments: Vec<String>,
     /// The file that a program of this binary was written to.
-    temporary: Option<PathBuf>,
+    temporary: Option<Temporary>,
     expected: Output,
 }
 
@@ -35,13 +36,14 @@ impl<'w> Prepared<'w> {
         let mut arguments = workload.arguments.clone();
         let temporary = workload.bundled.as_ref().map(|(name, bytes)| {
             let file = format!("osr-bench-{}-{name}.wasm", std::process::id());
-            (std::env::temp_dir().join(file), bytes)
+            (Temporary::new(std::env::temp_dir().join(file)), bytes)
         });
-        if let Some((path, bytes)) = &temporary {
-            fs::write(path, bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
+        if let Some((file, bytes)) = &temporary {
+            let path = file.path();
+            fs::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })?;
             arguments.insert(0, path.display().to_string());
         }
-        let temporary = temporary.map(|(path, _)| path);
+        let temporary = temporary.map(|(file, _)| file);
         let expected = Output { text: Vec::new(), code: None };
         let mut prepared = Prepared { workload, binary, arguments, temporary, expected };
         prepared.expected = prepared.run(&["--tier", "interpreter"])?;
@@ -90,14 +92,6 @@ impl<'w> Prepared<'w> {
             return Err(failed(self.workload, complaint.trim().to_owned()));
         }
         Ok(Output { text: output.stdout, code: output.status.code() })
-    }
-}
-
-impl Drop for Prepared<'_> {
-    fn drop(&mut self) {
-        if let Some(path) = &self.temporary {
-            let _ = fs::remove_file(path);
-        }
     }
 }
 

@@ -5,13 +5,13 @@ use plotters::prelude::*;
 
 /// A line of a chart.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(in crate::laboratory) struct Line {
     /// What it is of.
-    pub(super) name: String,
+    pub(in crate::laboratory) name: String,
     /// Which colour it has.
-    pub(super) position: usize,
+    pub(in crate::laboratory) position: usize,
     /// Its points, ascending; all positive.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(in crate::laboratory) points: Vec<(f64, f64)>,
 }
 
 /// Colours that can be told apart on light and on dark ground, also by the colour-blind (after Okabe and Ito).
@@ -55,7 +55,7 @@ pub(super) fn log_log(lines: &[Line], x: &str, y: &str) -> Option<String> {
 }
 
 /// The same as a file of its own, with its key below.
-pub(super) fn standalone(lines: &[Line], x: &str, y: &str) -> Option<String> {
+pub(in crate::laboratory) fn standalone(lines: &[Line], x: &str, y: &str) -> Option<String> {
     let key = |(row, line): (usize, &Line)| {
         let (y, colour, name) = (HEIGHT + 12 + KEY_ROW * row as u32, colour(line.position), &line.name);
         format!(

@@ -1,6 +1,6 @@
 //! `osr-bench report`: results as one page that opens offline, or in the forms that other tools read.
 
-mod charts;
+pub(in crate::laboratory) mod charts;
 mod page;
 
 use std::path::PathBuf;

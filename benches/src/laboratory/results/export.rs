@@ -23,7 +23,7 @@ pub(crate) fn tidy(records: &[Record]) -> String {
 }
 
 /// A field in quotation marks, where it needs them.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -12,7 +12,7 @@
 mod export;
 mod file;
 
-pub(crate) use export::{rebench, tidy};
+pub(crate) use export::{quoted, rebench, tidy};
 pub(crate) use file::{Appender, read};
 
 use osr_engine::Mechanism;

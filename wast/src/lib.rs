@@ -1,4 +1,4 @@
-//! Scripts of the WebAssembly specification (`.wast`): read once, run under any settings.
+//! Scripts of the WebAssembly specification (`.wast`) on the osr-engine: read once, run under any settings.
 //!
 //! ```text
 //!   text ── parse ──> Script: steps ── run, under some settings ──> Summary: passed, left out, failed
@@ -11,7 +11,21 @@
 //! What is checked: results bit by bit, NaNs by their pattern; the kind of a trap, not its message; that a
 //! malformed or invalid module is refused, not why; that one cannot be linked since an import is missing, or
 //! since it is of another type.
+//!
+//! ```
+//! use osr_engine::{Settings, Stress};
+//! let text = r#"
+//!   (module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+//!   (assert_return (invoke "add" (i32.const 2) (i32.const 2)) (i32.const 4))
+//!   (assert_return (invoke "add" (i32.const 2) (i32.const 2)) (i32.const 5))"#;
+//! let script = osr_wast::Script::parse(text)?;
+//! let summary = script.run(&Settings { stress: Stress::invalidate(1), ..Settings::default() });
+//! assert_eq!(summary.passed, 2);
+//! assert_eq!(summary.failures[0].to_string(), "line 4: returned i32 4, not i32 5");
+//! # Ok::<(), osr_wast::ParseError>(())
+//! ```
 
+mod failure;
 mod parse;
 mod pattern;
 mod run;
@@ -22,13 +36,14 @@ use std::fmt;
 
 use osr_ir::{Module, Value};
 
+pub use failure::Failure;
+pub use parse::ParseError;
 pub use pattern::Pattern;
+pub use run::Print;
 
 /// A script.
 #[derive(Debug)]
 pub struct Script {
-    /// For messages.
-    pub name: String,
     steps: Vec<Step>,
 }
 
@@ -97,12 +112,13 @@ pub struct Summary {
     pub passed: usize,
     /// Per missing feature, steps that were left out for it.
     pub left_out: BTreeMap<Missing, usize>,
-    /// What went wrong, with the place in the script.
-    pub failures: Vec<String>,
+    /// What went wrong, in order.
+    pub failures: Vec<Failure>,
     /// Safepoints that compiled code reached, if the settings count them.
     pub safepoints: u64,
 }
 
+/// `52 passed; left out: 3 gc`: without failures.
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} passed", self.passed)?;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use osr_engine::{Imports, Instance, Settings, Store};
 use osr_ir::{Signature, Type};
 
+use crate::Print;
+
 /// What is not the host's: one instance for each script, since it has state.
 const MODULE: &str = r#"(module
     (global (export "global_i32") i32 (i32.const 666))
@@ -20,7 +22,12 @@ const MODULE: &str = r#"(module
 ///
 /// # Panics
 /// If memory runs out.
-pub(super) fn provide(store: &Store, settings: &Settings, imports: &mut Imports) -> Arc<Instance> {
+pub(super) fn provide(
+    store: &Store,
+    settings: &Settings,
+    imports: &mut Imports,
+    print: &Arc<Print>,
+) -> Arc<Instance> {
     use Type::{F32, F64, I32, I64};
     let printed: [(&str, &[Type]); 7] = [
         ("print", &[]),
@@ -33,7 +40,13 @@ pub(super) fn provide(store: &Store, settings: &Settings, imports: &mut Imports)
     ];
     for (name, parameters) in printed {
         let signature = Signature { parameters: parameters.to_vec(), results: vec![] };
-        imports.function("spectest", name, signature, |_, _, _| Ok(()));
+        let print = Arc::clone(print);
+        imports.function("spectest", name, signature, move |_, arguments, _| {
+            let shown =
+                parameters.iter().zip(arguments).map(|(ty, &word)| format!("{ty} {}", ty.show(&[word])));
+            print(&shown.collect::<Vec<_>>().join(", "));
+            Ok(())
+        });
     }
     let module = osr_ir::wasm::import_text(MODULE).expect("a valid module");
     let instance = store.instantiate(settings.clone(), module, &Imports::new()).expect("an instance");

@@ -1,5 +1,7 @@
 //! Reading a script.
 
+use std::fmt;
+
 use osr_ir::wasm::{self, ImportError};
 use osr_ir::{TrapKind, Type, Value};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
@@ -10,22 +12,44 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 
 use super::{Deed, Directive, Missing, Parsed, Pattern, Refusal, Script, Step};
 
+/// A text is not a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in bytes.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
 impl Script {
     /// Reads `text`.
     ///
     /// # Errors
-    /// If it is not a script; the message says where.
-    pub fn parse(name: &str, text: &str) -> Result<Script, String> {
+    /// If it is not a script. Modules in it that are malformed are no error here: a step may say that they are.
+    pub fn parse(text: &str) -> Result<Script, ParseError> {
         let mut lexer = Lexer::new(text);
         lexer.allow_confusing_unicode(true);
-        let describe = |error: wast::Error| format!("{name}: {error}");
+        let describe = |error: wast::Error| {
+            let (line, column) = error.span().linecol_in(text);
+            ParseError { line: line + 1, column: column + 1, message: error.message() }
+        };
         let buffer = ParseBuffer::new_with_lexer(lexer).map_err(describe)?;
         let script: Wast<'_> = parser::parse(&buffer).map_err(describe)?;
         let step = |directive: WastDirective<'_>| Step {
             line: directive.span().linecol_in(text).0 + 1,
             directive: convert(directive),
         };
-        Ok(Script { name: name.to_owned(), steps: script.directives.into_iter().map(step).collect() })
+        Ok(Script { steps: script.directives.into_iter().map(step).collect() })
     }
 }
 

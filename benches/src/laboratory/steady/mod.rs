@@ -1,7 +1,13 @@
 //! `osr-bench steady`: our tiers and other engines against one another, in the steady state.
 
+mod samples;
+mod vary;
+
+use std::path::PathBuf;
+
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table};
+use osr_engine::Tiers;
 use serde::Serialize;
 
 use super::measuring::{self, Compared, Effort, Engine, Machine, Mean, Replies, Subject, Variant};
@@ -10,7 +16,9 @@ use super::subjects;
 use super::subjects::SubjectOptions;
 use crate::cli::percent;
 use crate::error::Error;
+use crate::new_file::NewFile;
 use crate::output;
+use vary::Varied;
 
 const STEADY_EXAMPLES: &str = "\
 Each program runs in several processes; in each, rounds sample every engine once, in random order. Steady \
@@ -25,6 +33,8 @@ Examples:
   osr-bench steady fib richards --engines optimized,wasmtime
   osr-bench steady --size bench --budget 120 --engines optimized,wasmtime,node
   osr-bench steady my.wasm --invoke run --argument 1000 --json
+  osr-bench steady fib richards --vary unrolling=1,4 --samples samples.csv
+  osr-bench steady --vary mechanism.poll=stack-limit,flag,patched-nop
 
 Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
 
@@ -41,6 +51,13 @@ pub(crate) struct SteadyOptions {
     /// What the others are relative to.
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Engine::Optimized)]
     pub(crate) base: Engine,
+    /// Compare values of a setting of optimized code, or with `tiers` of the tiers, instead of engines: the others are relative
+    /// to the first. Names and values are those of a run's settings in files of schedules (`run --record`).
+    #[arg(long, value_name = "SETTING=A,B", conflicts_with_all = ["engines", "base"])]
+    pub(crate) vary: Option<Varied>,
+    /// Write each sample to FILE, as a line of comma-separated values.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) samples: Option<PathBuf>,
     /// Intervals that are wider than this many percent to either side are marked as noisy.
     #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
     pub(crate) noise: f64,
@@ -61,7 +78,7 @@ struct Findings {
     machine: Machine,
     effort: Effort,
     /// What times are relative to.
-    base: &'static str,
+    base: String,
     programs: Vec<Row>,
     geometric_means: Vec<OverPrograms>,
 }
@@ -69,7 +86,7 @@ struct Findings {
 /// The geometric mean of one engine.
 #[derive(Debug, Serialize)]
 struct OverPrograms {
-    engine: &'static str,
+    engine: String,
     #[serde(flatten)]
     mean: Mean,
 }
@@ -77,7 +94,7 @@ struct OverPrograms {
 /// One engine on one program.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    engine: &'static str,
+    engine: String,
     #[serde(flatten)]
     compared: Compared,
 }
@@ -92,43 +109,71 @@ struct Row {
 
 /// Measures what `options` say.
 pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
-    let engines = engines(options)?;
+    let Chosen { names, variants, base } = Chosen::of(options)?;
+    let samples = options.samples.as_deref().map(NewFile::create).transpose()?;
     let subjects = subjects::chosen(&options.subjects)?;
     let effort = options.effort.seeded();
     let machine = Machine::current();
     let progress =
         output::progress(subjects.len() as u64 * u64::from(effort.processes), options.quiet || options.json);
-    let variants: Vec<Variant> = engines.iter().copied().map(Variant::Engine).collect();
     let replies = measuring::measure(&subjects, &variants, &effort, &progress)?;
     progress.finish_and_clear();
-    let base = engines.iter().position(|&engine| engine == options.base).expect("checked above");
+    if let Some(file) = samples {
+        file.replace(samples::csv(&subjects, &replies, &names).as_bytes())?;
+    }
     let noise = options.noise / 100.0;
     let programs = subjects.iter().zip(&replies);
     let programs: Vec<Row> =
-        programs.map(|(subject, replies)| row(subject, replies, &engines, base, noise)).collect();
-    let mean = |(position, engine): (usize, &Engine)| {
+        programs.map(|(subject, replies)| row(subject, replies, &names, base, noise)).collect();
+    let mean = |(position, name): (usize, &String)| {
         let mean = measuring::mean(programs.iter().map(|row| &row.engines[position].compared), noise)?;
-        Some(OverPrograms { engine: engine.name(), mean })
+        Some(OverPrograms { engine: name.clone(), mean })
     };
-    let geometric_means = engines.iter().enumerate().filter_map(mean).collect();
-    let findings = Findings { machine, effort, base: options.base.name(), programs, geometric_means };
+    let geometric_means = names.iter().enumerate().filter_map(mean).collect();
+    let findings = Findings { machine, effort, base: names[base].clone(), programs, geometric_means };
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
-        output::to_stdout(&findings.text(&engines, base))?;
+        output::to_stdout(&findings.text(&names, base))?;
     }
     findings.verdict()
 }
 
-fn row(subject: &Subject, replies: &Replies, engines: &[Engine], base: usize, noise: f64) -> Row {
-    let comparison = |(position, engine): (usize, &Engine)| {
+fn row(subject: &Subject, replies: &Replies, names: &[String], base: usize, noise: f64) -> Row {
+    let comparison = |(position, name): (usize, &String)| {
         let compared = measuring::compare(replies, position, base, noise);
-        Comparison { engine: engine.name(), compared }
+        Comparison { engine: name.clone(), compared }
     };
     Row {
         name: subject.name(),
         arguments: subject.arguments.clone(),
-        engines: engines.iter().enumerate().map(comparison).collect(),
+        engines: names.iter().enumerate().map(comparison).collect(),
+    }
+}
+
+/// What is compared: names, and what they are names of.
+struct Chosen {
+    names: Vec<String>,
+    variants: Vec<Variant>,
+    /// The position of what the others are relative to.
+    base: usize,
+}
+
+impl Chosen {
+    fn of(options: &SteadyOptions) -> Result<Chosen, Error> {
+        if let Some(varied) = &options.vary {
+            let settings = measuring::settings(Tiers::Optimized);
+            let variants = varied.variants(&settings).map_err(|message| Error::Varied { message })?;
+            let variant = |(name, settings)| (name, Variant::Settings(Box::new(settings)));
+            let (names, variants) = variants.into_iter().map(variant).unzip();
+            return Ok(Chosen { names, variants, base: 0 });
+        }
+        let engines = engines(options)?;
+        Ok(Chosen {
+            names: engines.iter().map(|engine| engine.name().to_owned()).collect(),
+            variants: engines.iter().copied().map(Variant::Engine).collect(),
+            base: engines.iter().position(|&engine| engine == options.base).expect("it was checked"),
+        })
     }
 }
 
@@ -156,7 +201,7 @@ fn engines(options: &SteadyOptions) -> Result<Vec<Engine>, Error> {
 }
 
 impl Findings {
-    fn text(&self, engines: &[Engine], base: usize) -> String {
+    fn text(&self, names: &[String], base: usize) -> String {
         let Effort { processes, rounds, clock, .. } = self.effort;
         let mut text = format!(
             "Time relative to {}, in the steady state, with 95% intervals over {processes} processes of up to \
@@ -164,7 +209,7 @@ impl Findings {
             self.base,
             clock.name(),
             self.machine.line(),
-            self.table(engines, base),
+            self.table(names, base),
         );
         text += &legend(&self.programs);
         if !cfg!(feature = "peers") {
@@ -175,10 +220,10 @@ impl Findings {
         text
     }
 
-    fn table(&self, engines: &[Engine], base: usize) -> Table {
+    fn table(&self, names: &[String], base: usize) -> Table {
         let mut header = vec!["program".to_owned(), "argument".to_owned(), format!("{}, time", self.base)];
-        let others = || (0..engines.len()).filter(|&position| position != base);
-        header.extend(others().map(|position| engines[position].name().to_owned()));
+        let others = || (0..names.len()).filter(|&position| position != base);
+        header.extend(others().map(|position| names[position].clone()));
         let mut table = table(&header.iter().map(|text| &**text).collect::<Vec<_>>());
         for row in &self.programs {
             let mut cells = vec![
@@ -191,7 +236,7 @@ impl Findings {
         }
         let mean = |position: usize| {
             let means = &mut self.geometric_means.iter();
-            let found = means.find(|mean| mean.engine == engines[position].name());
+            let found = means.find(|mean| mean.engine == names[position]);
             found.map_or(String::new(), |found| interval(&found.mean.relative, found.mean.noisy))
         };
         let mut cells = vec![Cell::new("geometric mean").set_alignment(CellAlignment::Left)];

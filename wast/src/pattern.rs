@@ -1,5 +1,7 @@
 //! Expected results.
 
+use std::fmt;
+
 use osr_ir::{Type, Value};
 
 /// What a result must be.
@@ -48,6 +50,23 @@ impl Pattern {
             Pattern::Function => ty == Type::Funcref && word != 0,
             Pattern::External => ty == Type::Externref && word != 0,
             Pattern::Either(patterns) => patterns.iter().any(|pattern| pattern.matches(ty, words)),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let several = |patterns: &[Pattern], separator| {
+            patterns.iter().map(Pattern::to_string).collect::<Vec<_>>().join(separator)
+        };
+        match self {
+            Pattern::Words(ty, words) => write!(formatter, "{ty} {}", ty.show(words)),
+            Pattern::Lanes(lanes) => write!(formatter, "v128 of {}", several(lanes, ", ")),
+            Pattern::CanonicalNan(ty) => write!(formatter, "{ty} canonical NaN"),
+            Pattern::ArithmeticNan(ty) => write!(formatter, "{ty} arithmetic NaN"),
+            Pattern::Function => formatter.write_str("a reference to a function"),
+            Pattern::External => formatter.write_str("a reference of the host's"),
+            Pattern::Either(patterns) => formatter.write_str(&several(patterns, " or ")),
         }
     }
 }

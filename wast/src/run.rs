@@ -7,20 +7,27 @@ use std::sync::Arc;
 use osr_engine::{Imports, Instance, InstantiationError, InvokeError, Settings, Store, Thread};
 use osr_ir::{ExportItem, Module, TrapKind, Type};
 
+use super::failure::{Failure, Outcome, show, show_expected};
 use super::{Deed, Directive, Missing, Parsed, Refusal, Script, Summary, spectest};
 
+/// Is called with each line that a script prints.
+pub type Print = dyn Fn(&str) + Send + Sync;
+
 impl Script {
-    /// Runs the script under `settings`.
+    /// Runs the script under `settings`. What it prints is dropped.
     pub fn run(&self, settings: &Settings) -> Summary {
+        self.run_printing(settings, Arc::new(|_| {}))
+    }
+
+    /// Runs the script under `settings`. What it prints, by the functions of `spectest`, goes to `print`.
+    pub fn run_printing(&self, settings: &Settings, print: Arc<Print>) -> Summary {
         let mut summary = Summary::default();
-        let mut run = Run::new(settings);
+        let mut run = Run::new(settings, print);
         for step in &self.steps {
             match run.perform(&step.directive) {
                 Ok(()) => summary.passed += 1,
                 Err(Stop::LeftOut(feature)) => *summary.left_out.entry(feature).or_default() += 1,
-                Err(Stop::Failed(message)) => {
-                    summary.failures.push(format!("{}, line {}: {message}", self.name, step.line));
-                }
+                Err(Stop::Failed(message)) => summary.failures.push(Failure { line: step.line, message }),
             }
         }
         summary.safepoints = run.threads.iter().map(|thread| thread.transitions().safepoints).sum();
@@ -68,13 +75,10 @@ struct Run<'s> {
     store: Store,
 }
 
-/// Results with their types, or a trap.
-type Outcome = Result<Vec<(Type, Vec<u64>)>, TrapKind>;
-
 impl<'s> Run<'s> {
-    fn new(settings: &'s Settings) -> Run<'s> {
+    fn new(settings: &'s Settings, print: Arc<Print>) -> Run<'s> {
         let (store, mut imports) = (Store::new(), Imports::new());
-        spectest::provide(&store, settings, &mut imports);
+        spectest::provide(&store, settings, &mut imports, &print);
         Run {
             settings,
             threads: Vec::new(),
@@ -101,7 +105,7 @@ impl<'s> Run<'s> {
             Directive::Register { name, instance } => self.register(name, instance.as_deref()),
             Directive::Perform(deed) => match self.execute(deed)? {
                 Ok(_) => Ok(()),
-                Err(kind) => fail(format!("trap: {kind}")),
+                Err(kind) => fail(format!("trapped: {kind}")),
             },
             Directive::Return { deed, expected } => {
                 let expected = expected.as_ref().map_err(|&feature| feature)?;
@@ -111,11 +115,13 @@ impl<'s> Run<'s> {
                     expected.len() == words.len()
                         && pairs.all(|(pattern, (ty, words))| pattern.matches(*ty, words))
                 });
-                if matches { Ok(()) } else { fail(format!("{outcome:x?} instead of {expected:x?}")) }
+                let instead = if outcome.is_ok() { "not" } else { "instead of returning" };
+                let message = || format!("{}, {instead} {}", show(&outcome), show_expected(expected));
+                if matches { Ok(()) } else { fail(message()) }
             }
             Directive::Trap { deed, message } => match self.execute(deed)? {
                 Err(kind) if is_called(kind, message) => Ok(()),
-                outcome => fail(format!("{outcome:x?} instead of the trap `{message}`")),
+                outcome => fail(format!("{}, not `{message}`", show(&outcome))),
             },
             Directive::Unlinkable { module, message } => self.unlinkable(accepted(module)?, message),
             Directive::Refused { module } => match module {
@@ -131,7 +137,7 @@ impl<'s> Run<'s> {
     fn module(&mut self, name: Option<&str>, module: &Parsed) -> Result<(), Stop> {
         let made = accepted(module).and_then(|module| match self.instantiate(module)? {
             Ok(live) => Ok(live),
-            Err(kind) => fail(format!("trap: {kind}")),
+            Err(kind) => fail(format!("not instantiated, but trapped: {kind}")),
         });
         // If it failed, that is reported here, and again wherever the script talks about the instance.
         self.current = match &made {
