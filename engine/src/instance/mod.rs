@@ -13,6 +13,7 @@ mod globals;
 pub(crate) mod host;
 pub(crate) mod kept_globals;
 pub(crate) mod link;
+mod memories;
 pub(crate) mod store;
 pub(crate) mod typed;
 mod wait;
@@ -28,8 +29,8 @@ use osr_compiler::reference::{reference, referenced};
 use osr_compiler::{Analysis, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
 use osr_ir::{
-    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, MemoryIndex, Module, Points,
-    SegmentMode, SignatureIndex, TableIndex, TrapKind, Type,
+    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
+    SignatureIndex, TableIndex, TrapKind, Type,
 };
 use osr_stubs::{MemoryView, TableView};
 
@@ -291,44 +292,6 @@ impl Instance {
     /// The word that refers to `function`.
     pub(crate) fn reference(&self, function: FunctionIndex) -> u64 {
         self.linked.reference(function)
-    }
-
-    /// The first linear memory, if the module has any.
-    pub fn memory(&self) -> Option<&LinearMemory> {
-        self.memories().next()
-    }
-
-    /// The linear memories, by their indices.
-    pub fn memories(&self) -> impl ExactSizeIterator<Item = &LinearMemory> {
-        self.memories.iter().map(|memory| &**memory)
-    }
-
-    /// A hash of sizes and contents of all linear memories, to compare runs by; `None` if there are none. Of one memory it
-    /// is [`LinearMemory::hash`].
-    ///
-    /// # Panics
-    /// If another native thread executes instances of the store.
-    pub fn memory_hash(&self) -> Option<u64> {
-        self.memories().map(|memory| memory.hash()).reduce(|all, hash| all.rotate_left(17) ^ hash)
-    }
-
-    /// The exported memory of that name.
-    pub fn exported_memory(&self, name: &str) -> Option<&LinearMemory> {
-        match self.module().export(name) {
-            Some(ExportItem::Memory(memory)) => Some(self.memory_at(memory)),
-            _ => None,
-        }
-    }
-
-    /// A linear memory, which can be shared.
-    #[inline(always)]
-    pub(crate) fn memory_at(&self, memory: MemoryIndex) -> &Arc<LinearMemory> {
-        &self.memories[memory.index()]
-    }
-
-    /// The linear memories as compiled code sees them.
-    pub(crate) fn memory_views(&self) -> &[MemoryView] {
-        &self.memory_views
     }
 
     /// The tables as compiled code sees them.
