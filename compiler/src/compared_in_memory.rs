@@ -21,14 +21,18 @@ use std::ops::Range;
 
 use cranelift_codegen::CompiledCode;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
-use osr_stubs::Context;
+use osr_stubs::{Context, POLL_REQUEST};
 
+use super::encoding::{compare_memory, compare_stack_pointer, compare_stack_pointer_with};
 use super::poll_sites::{compares_request, is_limit, loads_limit};
 use super::safepoint::Origins;
 use crate::settings::ReturnSites;
 
 /// A function checks the stack within so many instructions.
 const LOOKED_AT: usize = 32;
+
+/// Where in a context the stack limit is.
+const LIMIT: i32 = offset_of!(Context, stack_limit) as i32;
 
 /// A segment override, which has no meaning for a comparison.
 const PREFIX: u8 = 0x3e;
@@ -57,13 +61,11 @@ fn replace_stack_check(code: &mut [u8]) {
     let load = before.last().filter(|load| loads_limit(load, compare.op1_register()));
     let start = load.unwrap_or(&instructions[copy]).ip() as usize;
     let bytes = start..compare.next_ip() as usize;
+    let with_limit = |base: Register| compare_stack_pointer(base.number() as u8, LIMIT);
     let comparison = match (load, compare.op1_kind()) {
-        (Some(load), _) => with_stack_pointer(load.memory_base(), bytes.len()),
-        (None, OpKind::Memory) => with_stack_pointer(compare.memory_base(), bytes.len()),
-        (None, _) => {
-            let limit = compare.op1_register().number() as u8;
-            vec![0x48 | limit >> 3 << 2, 0x39, 0xc4 | (limit & 7) << 3]
-        }
+        (Some(load), _) => with_limit(load.memory_base()),
+        (None, OpKind::Memory) => with_limit(compare.memory_base()),
+        (None, _) => compare_stack_pointer_with(compare.op1_register().number() as u8),
     };
     overwrite(code, bytes, &comparison);
 }
@@ -77,7 +79,8 @@ fn replace_poll(code: &mut [u8]) {
             && loads_limit(&pair[0], pair[1].op0_register())
     };
     let Some([load, compare]) = instructions.array_windows().find(|pair| is_poll(&pair[..])) else { return };
-    let comparison = [&compare_memory(0x83, 7, load.memory_base(), false)[..], &[0xff]].concat();
+    // Processors fuse a comparison with an immediate and the branch behind it if there is no displacement.
+    let comparison = compare_memory(load.memory_base().number() as u8, LIMIT, POLL_REQUEST as i8);
     overwrite(code, load.ip() as usize..compare.next_ip() as usize, &comparison);
 }
 
@@ -101,30 +104,10 @@ fn compares_copy(instruction: &Instruction, copy: &Instruction) -> bool {
         }
 }
 
-/// `cmp rsp, [base + limit]`, of at most so many bytes.
-fn with_stack_pointer(base: Register, bytes: usize) -> Vec<u8> {
-    let long = compare_memory(0x3b, 4, base, true);
-    if long.len() <= bytes { long } else { compare_memory(0x3b, 4, base, false) }
-}
-
-/// An instruction with that opcode, which compares `field`, a register or part of the opcode, with the limit in the context
-/// that `base` points to.
-fn compare_memory(opcode: u8, field: u8, base: Register, has_long_displacement: bool) -> Vec<u8> {
-    const LIMIT: i8 = offset_of!(Context, stack_limit) as i8;
-    let base = base.number() as u8;
-    // Processors fuse a comparison with an immediate and the branch behind it if there is no displacement.
-    let needs_displacement = LIMIT != 0 || base & 7 == 5;
-    let mode = if has_long_displacement { 2 } else { u8::from(needs_displacement) };
-    let mut bytes = vec![0x48 | base >> 3, opcode, mode << 6 | field << 3 | base & 7];
-    if base & 7 == 4 {
-        bytes.push(0x24);
-    }
-    match mode {
-        0 => {}
-        1 => bytes.push(LIMIT as u8),
-        _ => bytes.extend(i32::from(LIMIT).to_le_bytes()),
-    }
-    bytes
+/// How many bytes of `instruction`, which is of `code`, [fill it up](overwrite).
+pub(super) fn padding(code: &[u8], instruction: &Instruction) -> u32 {
+    let bytes = &code[instruction.ip() as usize..instruction.next_ip() as usize];
+    bytes.iter().take_while(|&&byte| byte == PREFIX).count() as u32
 }
 
 /// Has `comparison` where `bytes` of `code` are, unless it is longer.

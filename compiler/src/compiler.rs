@@ -6,7 +6,7 @@
 //!                        └──safepoints────> frame maps, trap sites
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cranelift_codegen::binemit::Reloc;
@@ -22,8 +22,12 @@ use osr_ir::{Body, FunctionIndex, GlobalIndex, Instruction};
 use osr_stackwalk::{CfiRows, CompactRows};
 use thiserror::Error;
 
+use super::disassembly::Disassembly;
 use super::isa::isa;
+use super::poll_exits::{PollExits, handlers};
+use super::safepoint::{Origins, Safepoint};
 use super::source::{Merged, Source};
+use super::tightening::{Tight, tighten};
 use super::translate::Translated;
 use super::trap_site::trap_sites;
 use super::{coldness, compared_in_memory, invalidation_point, pad, safepoint, translate};
@@ -65,6 +69,9 @@ pub struct CompiledBody {
     pub kept_return_pc: Option<i32>,
     /// How its frames are unwound.
     pub unwind: CompactRows,
+    /// The sites of polls whose frame maps hold at the polls themselves, in whichever machine registers values are, in order.
+    /// Those of other polls in loops hold where the frames are left.
+    pub in_place: Box<[u32]>,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
     /// Its guards, by their numbers.
@@ -327,7 +334,7 @@ impl Compiler {
         cranelift.func.dfg.exception_tables.clear();
         let word = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
         let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
-        let Translated { safepoints, mut guards, kept_globals } =
+        let Translated { mut safepoints, mut guards, kept_globals } =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         if !guards.is_empty() {
             coldness::pass_on(&mut cranelift.func);
@@ -345,20 +352,27 @@ impl Compiler {
             return Err(Failure::Scattered);
         }
         let unwind = self.unwind_rows(compiled, isa)?;
-        let maps = safepoint::maps(source, &safepoints, compiled)?;
+        let mut code = compiled.code_buffer().to_vec();
+        compared_in_memory::replace(&mut code, compiled, settings.return_sites);
+        let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
+        let is_optimized = key.tier == CompiledTier::Optimized;
+        let disassembly = is_optimized.then(|| Disassembly::of(&code, compiled)).flatten();
+        let polls = has_poll_sites.then(|| PollSites::of(&code, compiled, disassembly.as_ref()));
+        let mut tight = tightened(request, (code, disassembly), &mut safepoints, compiled);
+        let polls = polls.map(|polls| Box::new(polls.moved(&tight)));
+        let maps = safepoint::maps(source, &safepoints, compiled, &tight)?;
         for (site, guard) in maps.guards.iter().enumerate() {
             if let Some(guard) = guard {
                 guards[*guard as usize].site = Some(site as u32);
             }
         }
-        let mut code = compiled.code_buffer().to_vec();
-        compared_in_memory::replace(&mut code, compiled, settings.return_sites);
-        let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
-        let polls = has_poll_sites.then(|| Box::new(PollSites::of(&code, compiled)));
+        let trap_sites =
+            trap_sites(source, &safepoints, compiled, &tight).ok_or(Failure::TrapWithoutPoint)?;
+        let direct_calls = direct_calls(compiled, names, &tight);
+        let mut code = std::mem::take(&mut tight.code);
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
         }
-        let trap_sites = trap_sites(source, &safepoints, compiled).ok_or(Failure::TrapWithoutPoint)?;
         Ok(CompiledBody {
             code: code.into(),
             frame_maps: maps.frame_maps,
@@ -372,7 +386,8 @@ impl Compiler {
             slot_maps: maps.slots.map(Box::new),
             residence: None,
             kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
-            direct_calls: direct_calls(compiled, names),
+            direct_calls,
+            in_place: maps.in_place,
             guards: guards.into(),
             speculation: None,
             kept_globals: kept_globals.into_iter().collect(),
@@ -400,6 +415,30 @@ impl Compiler {
         CompactRows::of(&rows)
             .ok_or_else(|| CompileError::Cranelift("its prologue is not an ordinary one".into()))
     }
+}
+
+/// Tightens `code`, which is that of `compiled`, if there is a disassembly of it, and says in `safepoints` where values are at
+/// polls then.
+fn tightened(
+    Request { unit, source, recording, .. }: Request<'_>,
+    (code, disassembly): (Vec<u8>, Option<Disassembly>),
+    safepoints: &mut [Safepoint],
+    compiled: &CompiledCode,
+) -> Tight {
+    let Some(disassembly) = disassembly else { return Tight::unchanged(code) };
+    // Where frames leave at invalidation points, or where returns are checked, they leave polls in the same way.
+    let frames_leave = unit.settings.return_sites != ReturnSites::Plain;
+    let exits = match recording {
+        StateRecording::None | StateRecording::CrossChecked => PollExits::default(),
+        _ if frames_leave => PollExits::default(),
+        _ => PollExits::read(&disassembly, source, safepoints, compiled),
+    };
+    let polls =
+        if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
+    let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
+    let tight = tighten(&code, &disassembly, handlers(compiled), &exits.replacements, is_of_poll);
+    exits.record(safepoints, &tight);
+    tight
 }
 
 /// What to compile, and how.
@@ -501,13 +540,14 @@ fn check_frame(compiled: &CompiledCode, limit: u32) -> Result<(), CompileError> 
 fn direct_calls(
     compiled: &CompiledCode,
     names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
+    tight: &Tight,
 ) -> Vec<DirectCall> {
     let call = |relocation: &FinalizedMachReloc| match &relocation.target {
         FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name))
             if (relocation.kind, relocation.addend) == (Reloc::X86CallPCRel4, -4) =>
         {
             let callee = FunctionIndex::new(names[*name].index as usize);
-            DirectCall { offset: relocation.offset, callee }
+            DirectCall { offset: tight.offset(relocation.offset), callee }
         }
         _ => panic!("compiled code must not need relocation: {relocation:?}"),
     };

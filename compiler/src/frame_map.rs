@@ -20,9 +20,10 @@ use crate::calling_convention::Place;
 use mirrored::SiteResult;
 use sources::Rule;
 
-/// A machine register that can hold a value of a frame state at a landing. They are in the order in which
-/// the landing stub saves them.
+/// A machine register that can hold a value of a frame state when it is rebuilt. Their numbers are those of the words in
+/// which a landing has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum MachineRegister {
     /// First integer result.
     Rax,
@@ -42,33 +43,113 @@ pub enum MachineRegister {
     R14,
     /// Preserved by callees.
     R15,
+    /// Preserved by polls, as all that follow.
+    Rcx = MachineRegister::FIRST_OF_POLLS as u8,
+    /// Preserved by polls.
+    Rsi,
+    /// Preserved by polls.
+    Rdi,
+    /// Preserved by polls.
+    R8,
+    /// Preserved by polls.
+    R9,
+    /// Preserved by polls.
+    R10,
+    /// Preserved by polls.
+    R11,
+    /// Preserved by polls.
+    Xmm2,
+    /// Preserved by polls.
+    Xmm3,
+    /// Preserved by polls.
+    Xmm4,
+    /// Preserved by polls.
+    Xmm5,
+    /// Preserved by polls.
+    Xmm6,
+    /// Preserved by polls.
+    Xmm7,
+    /// Preserved by polls.
+    Xmm8,
+    /// Preserved by polls.
+    Xmm9,
+    /// Preserved by polls.
+    Xmm10,
+    /// Preserved by polls.
+    Xmm11,
+    /// Preserved by polls.
+    Xmm12,
+    /// Preserved by polls.
+    Xmm13,
+    /// Preserved by polls.
+    Xmm14,
+    /// Preserved by polls.
+    Xmm15,
 }
 
 impl MachineRegister {
-    /// All, in order.
-    pub const ALL: [MachineRegister; 9] = [
-        MachineRegister::Rax,
-        MachineRegister::Rdx,
-        MachineRegister::Xmm0,
-        MachineRegister::Xmm1,
-        MachineRegister::Rbx,
-        MachineRegister::R12,
-        MachineRegister::R13,
-        MachineRegister::R14,
-        MachineRegister::R15,
-    ];
+    /// The number after those that calls leave or preserve.
+    pub const PAD: usize = 9;
 
-    /// The general register of that hardware encoding, if callees preserve it. The frame pointer holds no
-    /// values.
-    pub fn preserved(encoding: u8) -> Option<MachineRegister> {
+    /// The number of the first that only polls preserve.
+    pub const FIRST_OF_POLLS: usize = 16;
+
+    /// All, in order.
+    pub const ALL: [MachineRegister; 30] = {
+        use MachineRegister::*;
+        [
+            Rax, Rdx, Xmm0, Xmm1, Rbx, R12, R13, R14, R15, Rcx, Rsi, Rdi, R8, R9, R10, R11, Xmm2, Xmm3, Xmm4,
+            Xmm5, Xmm6, Xmm7, Xmm8, Xmm9, Xmm10, Xmm11, Xmm12, Xmm13, Xmm14, Xmm15,
+        ]
+    };
+
+    /// The general register of that hardware encoding. The stack and frame pointers hold no values.
+    pub fn general(encoding: usize) -> Option<MachineRegister> {
+        use MachineRegister::*;
         match encoding {
-            3 => Some(MachineRegister::Rbx),
-            12 => Some(MachineRegister::R12),
-            13 => Some(MachineRegister::R13),
-            14 => Some(MachineRegister::R14),
-            15 => Some(MachineRegister::R15),
+            0 => Some(Rax),
+            1 => Some(Rcx),
+            2 => Some(Rdx),
+            3 => Some(Rbx),
+            6 => Some(Rsi),
+            7 => Some(Rdi),
+            8 => Some(R8),
+            9 => Some(R9),
+            10 => Some(R10),
+            11 => Some(R11),
+            12 => Some(R12),
+            13 => Some(R13),
+            14 => Some(R14),
+            15 => Some(R15),
             _ => None,
         }
+    }
+
+    /// The vector register of that hardware encoding.
+    pub fn vector(encoding: usize) -> Option<MachineRegister> {
+        match encoding {
+            0 => Some(MachineRegister::Xmm0),
+            1 => Some(MachineRegister::Xmm1),
+            _ => MachineRegister::ALL[16..].get(encoding.checked_sub(2)?).copied(),
+        }
+    }
+
+    /// The general register of that hardware encoding, if callees preserve it.
+    pub fn preserved(encoding: u8) -> Option<MachineRegister> {
+        MachineRegister::general(encoding.into()).filter(|register| register.is_preserved())
+    }
+
+    /// Whether callees preserve it.
+    pub fn is_preserved(self) -> bool {
+        use MachineRegister::{R12, R13, R14, R15, Rbx};
+        matches!(self, Rbx | R12 | R13 | R14 | R15)
+    }
+
+    /// That of that number.
+    pub(crate) fn numbered(number: usize) -> Option<MachineRegister> {
+        let beyond = MachineRegister::FIRST_OF_POLLS - MachineRegister::PAD;
+        let position = if number < MachineRegister::PAD { number } else { number.checked_sub(beyond)? };
+        MachineRegister::ALL.get(position).copied().filter(|&register| register as usize == number)
     }
 }
 
@@ -139,7 +220,7 @@ pub struct Site {
 ///   site    | return offset: 13 | first entry: 9 | point: 8 | kind: 2 |         or 8 or 16 bytes
 ///   entry   | register: 6 | number: 6 | kind: 2 | wide: 1 | last: 1 |           or 4 or 8 bytes
 ///                                        0  the slot; 0 is the lowest that there is a number for
-///                                        1  that machine register, or, after the last of them, the pad
+///                                        1  that machine register, or, after those of calls, the pad
 ///                                        2  that constant
 ///                                        3  that result
 /// ```

@@ -18,6 +18,7 @@ pub(super) fn isa(tier: CompiledTier) -> OwnedTargetIsa {
         ("regalloc_algorithm", allocator),
         ("preserve_frame_pointers", "true"),
         ("unwind_info", "true"),
+        ("machine_code_cfg_info", if tier == CompiledTier::Optimized { "true" } else { "false" }),
         ("enable_probestack", "false"),
         ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
     ] {

@@ -19,8 +19,10 @@
 //! the frame state inside the loop, be it never executed, weighs as much as any other there, and pushes
 //! values that the loop needs out of their registers: so the state is needed only where the frame is left for
 //! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
-//! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. The frame map of
-//! a poll says where the state is at the call that leaves.
+//! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. That block is seldom
+//! executed, even when frames are left: what it would store is [read from it](super::poll_exits), and all that remains of the
+//! cold code is the call of the stub. Where it cannot be read, the frame map of a poll says where the state is at the
+//! call that leaves.
 //!
 //! All back-edges of a loop lead to one poll, where the versions of all registers that the loop changes meet
 //! once more than without it. Few edges bear that; in a dispatch loop, whose every arm ends with a back-edge, it

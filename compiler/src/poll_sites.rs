@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!   compiled:                  over it, a jump:    over it, a load from a page:
-//!     cmp [limit], -1            jmp next            test eax, [page]
+//!     jge exit                   jl  next            jge exit
+//!     cmp [limit], -1            jmp exit            test eax, [page]
 //!     jne next                   ...                 jmp next
 //!     jmp cold                                       ...
 //! ```
+//!
+//! A back-edge that has nothing but a poll is a branch over it and a jump back. With the jump over the poll the branch leads
+//! back by itself: nothing is left in the loop of its poll. Elsewhere the jump is over the comparison alone.
 //!
 //! What is in the other registers at `next` and at `cold` is what was there before the comparison, and nothing uses the
 //! limit or the flags behind it. So any of these may be in its place whenever nothing executes in the middle of it, and
@@ -20,7 +24,9 @@ use iced_x86::{
 };
 use osr_stubs::{Context, POLL_REQUEST};
 
+use super::disassembly::Disassembly;
 use super::safepoint::Origins;
+use super::tightening::Tight;
 
 /// The polls of a compiled body's loops.
 #[derive(Debug)]
@@ -42,6 +48,19 @@ pub struct PollSite {
     pub next: u32,
     /// Where the poll is.
     pub cold: u32,
+    /// The branch before the comparison, if nothing else leads there.
+    pub branch: Option<PrecedingBranch>,
+}
+
+/// A branch behind which a poll is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrecedingBranch {
+    /// The branch.
+    pub offset: u32,
+    /// Where it leads: out of the loop.
+    pub exit: u32,
+    /// On which condition, by its number in encodings.
+    pub condition: u8,
 }
 
 /// `test eax, [rip + distance]`
@@ -50,12 +69,32 @@ const LOAD_BYTES: u32 = 6;
 
 impl PollSites {
     /// The polls in `code`, which is that of `compiled`. They are to be overwritten.
-    pub(super) fn of(code: &[u8], compiled: &CompiledCode) -> PollSites {
+    pub(super) fn of(code: &[u8], compiled: &CompiledCode, disassembly: Option<&Disassembly>) -> PollSites {
         let polls = Origins::of(compiled).polls();
-        let read = |ranges: &Vec<Range<u32>>| ranges.iter().find_map(|range| read(code, range.clone()));
+        let read = |ranges: &Vec<Range<u32>>| {
+            let site = ranges.iter().find_map(|range| read(code, range.clone()))?;
+            let branch = disassembly.and_then(|disassembly| preceding_branch(code, disassembly, site.offset));
+            Some(PollSite { branch, ..site })
+        };
         let mut sites: Vec<PollSite> = polls.values().filter_map(read).collect();
         sites.sort_by_key(|site| site.offset);
         PollSites { others: (polls.len() - sites.len()) as u32, sites: sites.into() }
+    }
+
+    /// They, in code that was tightened.
+    pub(super) fn moved(self, tight: &Tight) -> PollSites {
+        let moved = |site: &PollSite| PollSite {
+            offset: tight.offset(site.offset),
+            end: tight.offset(site.end),
+            next: tight.offset(site.next),
+            cold: tight.offset(site.cold),
+            branch: site.branch.map(|branch| PrecedingBranch {
+                offset: tight.offset(branch.offset),
+                exit: tight.offset(branch.exit),
+                ..branch
+            }),
+        };
+        PollSites { sites: self.sites.iter().map(moved).collect(), ..self }
     }
 
     /// The one whose first instruction is at `offset`.
@@ -71,8 +110,20 @@ impl PollSites {
 }
 
 impl PollSite {
-    /// What continues without a comparison. It is not longer than what it overwrites.
-    pub fn jump(&self) -> Vec<u8> {
+    /// What continues without a comparison, and where it is written. It is not longer than what it overwrites.
+    pub fn idle(&self) -> (u32, Vec<u8>) {
+        let leading = self.branch.filter(|_| self.next != self.end).map(|branch| {
+            let mut bytes = branch_to(branch.condition ^ 1, branch.offset, self.next);
+            let after = branch.offset + bytes.len() as u32;
+            bytes.extend(jump_to(after, branch.exit));
+            (branch.offset, bytes)
+        });
+        let fits = |(offset, bytes): &(u32, Vec<u8>)| bytes.len() <= (self.end - offset) as usize;
+        leading.filter(fits).unwrap_or_else(|| (self.offset, self.jump()))
+    }
+
+    /// What continues in the place of the comparison.
+    fn jump(&self) -> Vec<u8> {
         let jump = self.continuing(self.offset);
         assert!(
             jump.len() <= (self.end - self.offset) as usize,
@@ -95,12 +146,41 @@ impl PollSite {
         if self.next == self.end {
             return nops((self.end - from) as usize);
         }
-        let distance = |bytes: u32| i64::from(self.next) - i64::from(from + bytes);
-        match i8::try_from(distance(2)) {
-            Ok(near) => vec![0xeb, near as u8],
-            Err(_) => [&[0xe9][..], &(distance(5) as i32).to_le_bytes()].concat(),
-        }
+        jump_to(from, self.next)
     }
+}
+
+/// A jump at `from` to `target`.
+fn jump_to(from: u32, target: u32) -> Vec<u8> {
+    leading(&[0xeb], &[0xe9], from, target)
+}
+
+/// A branch at `from` to `target`, on the condition of that number.
+fn branch_to(condition: u8, from: u32, target: u32) -> Vec<u8> {
+    leading(&[0x70 | condition], &[0x0f, 0x80 | condition], from, target)
+}
+
+/// What leads from `from` to `target`: with the first opcode if that is near.
+fn leading(short: &[u8], long: &[u8], from: u32, target: u32) -> Vec<u8> {
+    let distance = |bytes: usize| i64::from(target) - i64::from(from) - bytes as i64;
+    match i8::try_from(distance(short.len() + 1)) {
+        Ok(near) => [short, &[near as u8]].concat(),
+        Err(_) => [long, &(distance(long.len() + 4) as i32).to_le_bytes()].concat(),
+    }
+}
+
+/// The branch before the poll at `offset` of `code`, if nothing else leads to the poll.
+fn preceding_branch(code: &[u8], disassembly: &Disassembly, offset: u32) -> Option<PrecedingBranch> {
+    let branch = &disassembly.instructions[disassembly.at(offset)?.checked_sub(1)?];
+    let is_alone = branch.is_jcc_short_or_near() && disassembly.sources(offset).next().is_none();
+    is_alone.then(|| {
+        let opcode = if branch.is_jcc_short() { 0 } else { 1 };
+        PrecedingBranch {
+            offset: branch.ip() as u32,
+            exit: branch.near_branch_target() as u32,
+            condition: code[branch.ip() as usize + opcode] & 0xf,
+        }
+    })
 }
 
 /// So many bytes that do nothing, in as few instructions as processors decode at full speed.
@@ -151,7 +231,7 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
         ConditionCode::ne => (otherwise, taken),
         _ => return None,
     };
-    Some(PollSite { offset: load.unwrap_or(compare).ip() as u32, end, next, cold })
+    Some(PollSite { offset: load.unwrap_or(compare).ip() as u32, end, next, cold, branch: None })
 }
 
 /// Whether `instruction` compares a register, or a thread's stack limit, with what requests polls.
@@ -203,7 +283,7 @@ mod tests {
 
     #[test]
     fn both_ways_of_a_poll_are_found() {
-        let site = |next, cold, end| Some(PollSite { offset: 0, end, next, cold });
+        let site = |next, cold, end| Some(PollSite { offset: 0, end, next, cold, branch: None });
         assert_eq!(poll(&NOT_EQUAL), site(0x10a, 10, 10));
         assert_eq!(poll(&EQUAL), site(10, 0x10a, 10));
         assert_eq!(poll(&[&NOT_EQUAL[..], &JUMP].concat()), site(0x10a, 0, 15));
@@ -216,7 +296,7 @@ mod tests {
         let (load, moved, compare) = ([0x48, 0x8b, 0x0f], [0x4c, 0x89, 0xee], [0x48, 0x83, 0xf9, 0xff]);
         let adjacent = [&moved[..], &load, &compare, &EQUAL, &moved].concat();
         let site = read(&adjacent, 0..adjacent.len() as u32).expect("a poll");
-        assert_eq!(site, PollSite { offset: 3, end: 16, next: 16, cold: 0x110 });
+        assert_eq!(site, PollSite { offset: 3, end: 16, next: 16, cold: 0x110, branch: None });
         let apart = [&load[..], &moved, &compare, &EQUAL].concat();
         assert_eq!(read(&apart, 0..apart.len() as u32), Some(PollSite { offset: 6, ..site }));
         let other = [&[0x48, 0x8b, 0x17][..], &compare, &EQUAL].concat();
@@ -264,6 +344,31 @@ mod tests {
         let full = poll(&NOT_EQUAL).expect("a poll");
         assert_eq!(follow(&full, &full.jump(), None), 0x10a);
         assert_eq!(full.load(0), None, "no room for a load and a long jump");
+    }
+
+    #[test]
+    fn the_branch_before_a_poll_leads_back_by_itself() {
+        let near = PrecedingBranch { offset: 0x20, exit: 0x60, condition: 0xd };
+        let site = PollSite { offset: 0x22, end: 0x30, next: 0, cold: 0x90, branch: Some(near) };
+        for (next, exit) in [(0, 0x60), (0x1000, 0x60), (0, 0x1000)] {
+            let branch = Some(PrecedingBranch { exit, ..near });
+            let site = PollSite { next, branch, ..site };
+            let (offset, idle) = site.idle();
+            assert!(offset == 0x20 && idle.len() <= 0x10, "{idle:x?}");
+            let decoder = Decoder::with_ip(64, &idle, 0x20, DecoderOptions::NONE);
+            let found: Vec<_> =
+                decoder.into_iter().map(|found| (found.mnemonic(), found.near_branch_target())).collect();
+            assert_eq!(found, [(Mnemonic::Jl, u64::from(next)), (Mnemonic::Jmp, u64::from(exit))]);
+        }
+        let full = PollSite {
+            end: 0x29,
+            next: 0x1000,
+            branch: Some(PrecedingBranch { exit: 0x1000, ..near }),
+            ..site
+        };
+        assert_eq!(full.idle(), (0x22, full.jump()), "there is no room for two long ones");
+        let falls_through = PollSite { next: site.end, ..site };
+        assert_eq!(falls_through.idle().0, 0x22, "it does not lead back");
     }
 
     #[test]

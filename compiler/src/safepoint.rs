@@ -2,7 +2,7 @@
 //!
 //! A call carries its safepoint's number in its source location, which Cranelift keeps with its machine code. Slots
 //! become offsets from the frame base when the frame's layout is known; where the allocator keeps a call's
-//! contexts is said by the exception table.
+//! contexts is said by the exception table. Where values are at polls is [read](super::poll_exits) from the code.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,6 +17,7 @@ use osr_ir::{Point, Register, Type};
 
 use super::pad::{Immovable, read_pads};
 use super::source::Source;
+use super::tightening::Tight;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 use crate::pad_sites::PadSites;
 
@@ -33,6 +34,10 @@ pub(super) enum Recorded {
     Allocated(usize),
     /// Stored by the call's pad.
     Pad,
+    /// In a machine register.
+    Register(MachineRegister),
+    /// In the frame, that many bytes from the frame base.
+    Frame(i32),
 }
 
 /// Where each register is that is live at a safepoint.
@@ -53,13 +58,23 @@ pub(super) struct Safepoint {
     pub(super) exits_apart: bool,
     /// The number of the guard that leaves by this call.
     pub(super) guard: Option<u32>,
+    /// Where its call returns to, if that is not Cranelift's.
+    pub(super) returns_to: Option<u32>,
 }
 
 impl Safepoint {
     /// A safepoint that resumes at `point`, where nothing is live.
     pub(super) fn new(point: Point) -> Safepoint {
         let state = State::new();
-        Safepoint { point, state, stored: None, has_pad: false, exits_apart: false, guard: None }
+        Safepoint {
+            point,
+            state,
+            stored: None,
+            has_pad: false,
+            exits_apart: false,
+            guard: None,
+            returns_to: None,
+        }
     }
 }
 
@@ -76,6 +91,8 @@ pub(super) struct CompiledMaps {
     pub(super) innermost: Vec<FrameIndex>,
     /// By site, the guard that leaves there.
     pub(super) guards: Vec<Option<u32>>,
+    /// The sites of polls whose maps hold there, and not at another call.
+    pub(super) in_place: Box<[u32]>,
 }
 
 /// A call in machine code.
@@ -95,9 +112,10 @@ pub(super) fn maps(
     source: Source<'_>,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
+    tight: &Tight,
 ) -> Result<CompiledMaps, Immovable> {
     let layout = layout(compiled);
-    let calls = calls(safepoints, compiled);
+    let calls = calls(safepoints, compiled, tight);
     let build = |state: fn(&Safepoint) -> &[(Register, Recorded)]| {
         let mut maps = Maps { source, layout, builder: FrameMapBuilder::default() };
         calls.iter().for_each(|call| maps.site(call, state(call.safepoint)));
@@ -108,11 +126,13 @@ pub(super) fn maps(
     let slots = is_twofold.then(|| build(|safepoint| safepoint.stored.as_ref().unwrap_or(&safepoint.state)));
     let starts: Vec<Option<u32>> = calls.iter().map(|call| call.pad).collect();
     let has_pads = starts.iter().any(Option::is_some);
-    let pads = has_pads.then(|| read_pads(compiled.code_buffer(), &starts)).transpose()?;
+    let pads = has_pads.then(|| read_pads(&tight.code, &starts)).transpose()?;
     let exits = calls.iter().map(|call| call.exit).collect();
     let innermost = calls.iter().map(|call| source.place(call.safepoint.point).0).collect();
     let guards = calls.iter().map(|call| call.safepoint.guard).collect();
-    Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost, guards })
+    let numbers = (0..).zip(&calls).filter(|(_, call)| call.safepoint.returns_to.is_some());
+    let in_place = numbers.map(|(number, _)| number).collect();
+    Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost, guards, in_place })
 }
 
 /// The layout of a compiled body's frames.
@@ -126,23 +146,24 @@ pub(super) fn in_frame(layout: &MachBufferFrameLayout, slot: ir::StackSlot) -> i
 }
 
 /// The calls of a compiled body, by ascending return offset.
-fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode) -> Vec<Call<'c>> {
+fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode, tight: &Tight) -> Vec<Call<'c>> {
     let origins = Origins::of(compiled);
     let mut calls = Vec::with_capacity(safepoints.len());
     let mut leaves = BTreeMap::new();
     for call in compiled.buffer.call_sites() {
         let (contexts, pad) = match call.exception_handlers.split_last() {
-            Some((Handler::Default(pad), contexts)) => (contexts, Some(*pad)),
+            Some((Handler::Default(pad), contexts)) => (contexts, Some(tight.offset(*pad))),
             _ => (call.exception_handlers, None),
         };
         // The call itself ends where it returns.
         match origins.at(call.ret_addr - 1) {
             Some(Origin::Safepoint(number)) => {
                 let safepoint = &safepoints[number];
-                let call = Call { safepoint, return_offset: call.ret_addr, contexts, pad, exit: None };
+                let return_offset = safepoint.returns_to.unwrap_or_else(|| tight.offset(call.ret_addr));
+                let call = Call { safepoint, return_offset, contexts, pad, exit: None };
                 calls.push((number, call));
             }
-            Some(Origin::Leave(number)) => _ = leaves.insert(number, (call.ret_addr, contexts)),
+            Some(Origin::Leave(number)) => _ = leaves.insert(number, (tight.offset(call.ret_addr), contexts)),
             // Of a pad.
             _ => {}
         }
@@ -262,6 +283,8 @@ impl Maps<'_> {
             Recorded::Result(low, high) => return if word == 0 { low } else { high },
             Recorded::Allocated(number) => self.allocated(call.contexts[number]),
             Recorded::Pad => Location::Pad,
+            Recorded::Register(register) => Location::Register(register),
+            Recorded::Frame(offset) => Location::FrameSlot(offset),
         };
         match location {
             Location::FrameSlot(offset) => Location::FrameSlot(offset + 8 * word as i32),

@@ -6,6 +6,7 @@ use osr_ir::{Body, Instruction, Point, Points, Position, TrapKind};
 
 use super::safepoint::{Origin, Origins, Safepoint};
 use super::source::Source;
+use super::tightening::Tight;
 
 /// An instruction that may trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub(super) fn trap_sites(
     source: Source<'_>,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
+    tight: &Tight,
 ) -> Option<Vec<(FrameIndex, TrapSite)>> {
     let (body, points) = (source.body, &source.analysis.points);
     let origins = Origins::of(compiled);
@@ -34,7 +36,7 @@ pub(super) fn trap_sites(
         };
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
         let (frame, point) = source.place(loaded.unwrap_or(point));
-        Some((frame, TrapSite { offset: trap.offset, kind: trap_kind(trap.code), point }))
+        Some((frame, TrapSite { offset: tight.offset(trap.offset), kind: trap_kind(trap.code), point }))
     };
     let traps = compiled.buffer.traps().iter();
     traps.filter(|trap| trap.code != never_trap_code()).map(site).collect()

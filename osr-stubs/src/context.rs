@@ -192,6 +192,19 @@ pub struct LandingRegisters {
     pub pc: u64,
     /// Where a guard has failed, its number in its version. On arrival only.
     pub guard: u64,
+    /// Where a frame is left at a poll, what is in the registers that only polls preserve. The stubs do not know it.
+    pub poll: PollRegisters,
+}
+
+/// The registers that carry neither results nor must be preserved by a callee: `rcx`, `rsi`, `rdi`, `r8` to `r11`, `xmm2` to
+/// `xmm15`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PollRegisters {
+    /// In the order in which they are named.
+    pub integer: [u64; 7],
+    /// The low halves.
+    pub float: [u64; 14],
 }
 
 /// The functions of the runtime that the stubs call. None of them may unwind.

@@ -61,5 +61,5 @@ pub mod x86_64;
 
 pub use context::{
     CalleeSaved, Context, EntryRecord, Exit, Hooks, LandingRegisters, MemoryView, NativeArguments,
-    NativeCall, NativeResults, POLL_REQUEST, TableView,
+    NativeCall, NativeResults, POLL_REQUEST, PollRegisters, TableView,
 };

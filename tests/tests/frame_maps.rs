@@ -219,6 +219,12 @@ fn entry_at(subject: &Subject<'_>, wanted: impl Fn(Location) -> bool) -> Option<
     sites.find_map(|(i, site)| Some((i, site.entries.iter().position(|entry| wanted(entry.location))?)))
 }
 
+/// The same, of sites where values may not be in any register.
+fn entry_at_call(subject: &Subject<'_>, wanted: impl Fn(Location) -> bool) -> Option<(usize, usize)> {
+    let mut sites = subject.sites.iter().enumerate().filter(|(_, site)| !site.is_in_place);
+    sites.find_map(|(i, site)| Some((i, site.entries.iter().position(|entry| wanted(entry.location))?)))
+}
+
 fn is_slot(location: Location) -> bool {
     matches!(location, Location::FrameSlot(_))
 }
@@ -351,13 +357,14 @@ fn wrong_points_are_noticed() {
 #[test]
 fn wrong_places_are_noticed() {
     let to_result = |subject: &mut Subject<'_>| {
-        let Some((site, entry)) = entry_at(subject, is_slot) else { return false };
+        let Some((site, entry)) = entry_at_call(subject, is_slot) else { return false };
         subject.sites[site].entries[entry].location = Location::Register(MachineRegister::Rax);
         true
     };
     all_notice(to_result, |kind| matches!(kind, ViolationKind::ResultPlace(_)));
     let from_result = |subject: &mut Subject<'_>| {
-        let Some((site, entry)) = entry_at(subject, |location| matches!(location, Location::Register(_)))
+        let Some((site, entry)) =
+            entry_at_call(subject, |location| matches!(location, Location::Register(_)))
         else {
             return false;
         };
@@ -422,7 +429,7 @@ fn exchanged_locations_are_noticed() {
 fn a_register_that_calls_do_not_preserve_is_noticed() {
     let clobbered = |subject: &mut Subject<'_>| {
         let preserved = |location| location == Location::Register(MachineRegister::Rbx);
-        let Some((site, entry)) = entry_at(subject, preserved) else { return false };
+        let Some((site, entry)) = entry_at_call(subject, preserved) else { return false };
         subject.sites[site].entries[entry].location = Location::Register(MachineRegister::Rdx);
         true
     };

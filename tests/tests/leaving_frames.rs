@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use osr_engine::{
     ActiveFrames, CompiledTier, Delegates, EntryPoint, Event, Imports, Instance, InstantiationError, Land,
-    Mechanism, Observation, Observer, Request, Settings, Stress, Tier, Tiers, TransitionError, VersionState,
+    Mechanism, Observation, Observer, Poll, Request, Settings, Stress, Tier, Tiers, TransitionError,
+    VersionState,
 };
 use osr_ir::Value;
 use osr_tests::configuration::{self, on_large_stack};
@@ -303,14 +304,18 @@ fn an_invalidation_point_takes_no_code() {
         let module = program.module(false);
         let bytes = |frames: ActiveFrames| {
             let release = osr_engine::CodeRelease::FrameCount;
-            let mechanism = Mechanism { frames, release, ..Mechanism::DEFAULT };
+            // Entries with this poll have the same code in both.
+            let mechanism = Mechanism { frames, release, poll: Poll::Flag, ..Mechanism::DEFAULT };
             let settings = Settings { mechanism, ..Settings::default() };
             let instance = Instance::new(settings, module.clone(), &osr_tests::host::imports()).unwrap();
             let functions = (0..instance.module().functions.len()).map(osr_ir::FunctionIndex::new);
             let defined = functions.filter(|&f| instance.module().function(f).is_defined());
             let compile = |f| instance.compile(f, CompiledTier::Optimized, EntryPoint::Function);
             let compiled = defined.map(|f| compile(f).expect("it compiles"));
-            compiled.map(|version| u64::from(version.code_bytes)).sum::<u64>()
+            // A hijacked frame leaves its loops without code for that.
+            let is_loop = |site: osr_engine::Site| site.kind == osr_ir::PointKind::LoopHeader;
+            let straight = compiled.filter(|version| !version.frame_maps.sites().any(is_loop));
+            straight.map(|version| u64::from(version.code_bytes)).sum::<u64>()
         };
         let (hijacked, points) = (bytes(ActiveFrames::Hijack), bytes(ActiveFrames::InvalidationPoint));
         assert!(points <= hijacked + 5, "{}: {points}, {hijacked}", program.name);

@@ -22,7 +22,7 @@ pub struct Source {
 impl Source {
     /// Slots, from the [lowest](Sources::lowest_slot) up.
     pub const SLOT: usize = 0;
-    /// Machine registers; beyond the last of them, the pad.
+    /// Machine registers; between those that calls leave or preserve and the rest, the pad.
     pub const MACHINE_REGISTER: usize = 2;
     /// Constants.
     pub const CONSTANT: usize = 4;
@@ -31,8 +31,7 @@ impl Source {
     /// How many kinds there are, narrow and wide ones.
     pub const KINDS: usize = 8;
     pub(super) const WIDE: usize = 1;
-    /// The number after those of the machine registers.
-    pub(super) const PAD: usize = MachineRegister::ALL.len();
+    pub(super) const PAD: usize = MachineRegister::PAD;
 
     /// Whether the call that the frame waits for returns it.
     #[inline(always)]
@@ -46,9 +45,9 @@ impl Source {
     pub(super) fn entry(self, lowest_slot: i32) -> FrameMapEntry {
         let location = match self.kind & !Self::WIDE {
             Self::SLOT => Location::FrameSlot(lowest_slot + 8 * self.number as i32),
-            Self::MACHINE_REGISTER => MachineRegister::ALL
-                .get(self.number)
-                .map_or(Location::Pad, |&register| Location::Register(register)),
+            Self::MACHINE_REGISTER => {
+                MachineRegister::numbered(self.number).map_or(Location::Pad, Location::Register)
+            }
             Self::CONSTANT => Location::Constant(self.number as u32),
             _ => Location::Result(self.number as u32),
         };

@@ -15,11 +15,11 @@ use osr_ir::Type;
 
 /// A general register, by its number in encodings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gpr(pub(super) u8);
+pub(crate) struct Gpr(pub(crate) u8);
 
 /// A vector register, by its number in encodings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Xmm(pub(super) u8);
+pub(crate) struct Xmm(pub(super) u8);
 
 impl AsReg for Gpr {
     fn new(number: u8) -> Self {
@@ -43,7 +43,7 @@ impl AsReg for Xmm {
 
 /// The registers as the assembler knows them.
 #[derive(Debug)]
-pub(super) struct Machine;
+pub(crate) struct Machine;
 
 impl Registers for Machine {
     type ReadGpr = Gpr;
@@ -58,7 +58,7 @@ pub(super) const RAX: Gpr = Gpr(0);
 pub(super) const RCX: Gpr = Gpr(1);
 pub(super) const RDX: Gpr = Gpr(2);
 pub(super) const RBX: Gpr = Gpr(3);
-pub(super) const RSP: Gpr = Gpr(4);
+pub(crate) const RSP: Gpr = Gpr(4);
 pub(super) const RBP: Gpr = Gpr(5);
 pub(super) const RSI: Gpr = Gpr(6);
 pub(super) const RDI: Gpr = Gpr(7);
@@ -196,10 +196,10 @@ impl Condition {
 }
 
 /// A place in memory.
-pub(super) type Address = Amode<Gpr>;
+pub(crate) type Address = Amode<Gpr>;
 
 /// `[base + offset]`
-pub(super) fn at(base: Gpr, offset: i32) -> Address {
+pub(crate) fn at(base: Gpr, offset: i32) -> Address {
     let simm32 = AmodeOffsetPlusKnownOffset { simm32: AmodeOffset::new(offset), offset: None };
     Amode::ImmReg { base, simm32, trap: None }
 }

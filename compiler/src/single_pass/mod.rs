@@ -24,7 +24,7 @@ mod flags;
 mod float;
 mod frame;
 mod integer;
-mod machine;
+pub(crate) mod machine;
 mod memory;
 mod moves;
 mod polls;
@@ -202,6 +202,7 @@ impl Pass<'_> {
             slot_maps: None,
             virtual_frames: None,
             polls: None,
+            in_place: Box::default(),
             residence: None,
             kept_return_pc: self.frame.kept_return_pc(),
             unwind,

@@ -19,6 +19,8 @@ pub(crate) struct Polls {
 #[derive(Debug)]
 struct Overwritten {
     site: PollSite,
+    /// Where it is overwritten.
+    offset: u32,
     /// What is there while no poll is requested.
     idle: Box<[u8]>,
     /// What was compiled, as far as it is overwritten.
@@ -33,12 +35,12 @@ impl Polls {
             .sites
             .iter()
             .filter_map(|&site| {
-                let idle = match page {
-                    Some(page) => site.load(page)?,
-                    None => site.jump(),
+                let (offset, idle) = match page {
+                    Some(page) => (site.offset, site.load(page)?),
+                    None => site.idle(),
                 };
-                let comparison = code[site.offset as usize..][..idle.len()].into();
-                Some(Overwritten { site, idle: idle.into(), comparison })
+                let comparison = code[offset as usize..][..idle.len()].into();
+                Some(Overwritten { site, offset, idle: idle.into(), comparison })
             })
             .collect();
         let others = sites.others as usize + sites.sites.len() - overwritten.len();
@@ -64,8 +66,8 @@ impl Polls {
     /// The bytes at each poll while it compares, or does not, and their offset.
     pub(crate) fn bytes(&self, compare: bool) -> impl Iterator<Item = (u32, &[u8])> {
         let overwritten = self.overwritten.iter();
-        overwritten.map(move |Overwritten { site, idle, comparison }| {
-            (site.offset, if compare { &**comparison } else { &**idle })
+        overwritten.map(move |Overwritten { offset, idle, comparison, .. }| {
+            (*offset, if compare { &**comparison } else { &**idle })
         })
     }
 }

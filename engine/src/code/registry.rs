@@ -251,6 +251,7 @@ impl Registry {
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,
             polls,
+            in_place: body.in_place,
             residence: body.residence,
             landings,
             unwind: body.unwind,

@@ -63,6 +63,8 @@ pub struct CodeVersion {
     pub(crate) slot_maps: Option<Box<FrameMaps>>,
     /// The polls of its loops, if they are overwritten while none is requested.
     pub(crate) polls: Option<Box<Polls>>,
+    /// The sites of polls whose frame maps hold at the polls themselves, in any machine register; in order.
+    pub(crate) in_place: Box<[u32]>,
     /// Where it counts its activations, if it does.
     pub(crate) residence: Option<Box<ResidenceCount>>,
     /// Where its hijacked frames land, if that is in code of its own.
@@ -201,7 +203,11 @@ impl CodeVersion {
     /// Bytes that say where the frame state is, in memory beside its code.
     pub fn frame_map_bytes(&self) -> u64 {
         let virtual_frames = self.virtual_frames.as_ref().map_or(0, |frames| frames.bytes());
-        self.frame_maps.bytes() + virtual_frames + self.pads.as_ref().map_or(0, |pads| pads.bytes())
+        let in_place = size_of_val(&*self.in_place) as u64;
+        self.frame_maps.bytes()
+            + in_place
+            + virtual_frames
+            + self.pads.as_ref().map_or(0, |pads| pads.bytes())
     }
 
     /// Bytes that say how its frames are unwound.
@@ -240,7 +246,19 @@ impl CodeVersion {
 
     /// Whether `site` is a poll whose frame state is stored only where the frame is left.
     pub(crate) fn exits_apart(&self, site: u32) -> bool {
-        self.recording != StateRecording::None && self.polls_in_loop(site)
+        self.recording != StateRecording::None && self.polls_in_loop(site) && !self.is_in_place(site)
+    }
+
+    /// Whether its `site`th site is a poll whose frame map holds at the poll itself, in any machine register: a frame that is
+    /// hijacked there executes no more of its code.
+    pub fn is_in_place(&self, site: u32) -> bool {
+        self.in_place.binary_search(&site).is_ok()
+    }
+
+    /// Whether a frame is rebuilt only when it lands that is hijacked at `site`: a poll whose frame state is stored when the
+    /// frame is left, or is in registers that the poll's stub keeps until then.
+    pub(crate) fn lands_first(&self, site: u32) -> bool {
+        self.exits_apart(site) || self.is_in_place(site)
     }
 
     /// Whether `site` is a poll of a loop of optimized code.

@@ -183,7 +183,7 @@ impl Thread {
             let site = self.site_of(&ledger, frame);
             let SiteRef { version, site: number } = &site;
             let is_unknown = matches!(version.recording, StateRecording::None | StateRecording::Pads);
-            let is_known = !is_unknown && !version.exits_apart(*number);
+            let is_known = !is_unknown && !version.lands_first(*number);
             let state = is_known.then(|| {
                 let registers_of_body = self.instance().frame_words(version.function);
                 let mut state = vec![0; version.state_words(*number, registers_of_body)];

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use osr_compiler::frame_map::{MachineRegister, Source, Sources};
 use osr_ir::TrapKind;
 use osr_stackwalk::ReturnSlot;
-use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, x86_64 as stubs};
+use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, PollRegisters, x86_64 as stubs};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::{PendingSite, TakenRecord};
@@ -375,7 +375,10 @@ const _: () = {
     assert!(SAVED + offset_of!(CalleeSaved, r13) == 8 * R13 as usize);
     assert!(SAVED + offset_of!(CalleeSaved, r14) == 8 * R14 as usize);
     assert!(SAVED + offset_of!(CalleeSaved, r15) == 8 * R15 as usize);
-    assert!(SAVED + offset_of!(CalleeSaved, rbp) == 8 * MachineRegister::ALL.len());
+    assert!(SAVED + offset_of!(CalleeSaved, rbp) == 8 * MachineRegister::PAD);
+    const POLL: usize = offset_of!(LandingRegisters, poll);
+    assert!(POLL + offset_of!(PollRegisters, integer) == 8 * MachineRegister::Rcx as usize);
+    assert!(POLL + offset_of!(PollRegisters, float) == 8 * MachineRegister::Xmm2 as usize);
     let kinds = [Source::SLOT, Source::MACHINE_REGISTER, Source::CONSTANT, Source::RESULT];
     assert!(kinds[0] == 0 && kinds[1] == 2 && kinds[2] == 4 && kinds[3] == 6);
 };

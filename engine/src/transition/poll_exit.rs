@@ -7,8 +7,10 @@
 //!                        says "leave" ───────┘                                     if that is due
 //! ```
 //!
-//! Where a loop polls, optimized code makes the frame state known only where the frame is really left, at a call in a
-//! cold block (`compiler/src/poll.rs`). So a frame that is hijacked at such a poll executes a few more
+//! Mostly the frame map of a poll holds at the poll, whose stub has all registers: what a landing does not save by itself is
+//! kept for it, and nothing of the code executes again. Where the compiler could not read where the values are, optimized
+//! code makes the frame state known only where the frame is really left, at a call in a
+//! cold block (`compiler/src/poll.rs`): that is shown above. So a frame that is hijacked at such a poll executes a few more
 //! instructions of its own code, and the code, if it is invalid, is released only after these.
 //!
 //! A frame whose code has [invalidation points](crate::transition::invalidation_point) leaves a poll in the same way; its
@@ -26,6 +28,17 @@ impl Thread {
     /// Compiled code is at a poll, at `site` of `version`; `act` does what is to be done there.
     pub(crate) fn at_poll(&self, version: &CodeVersion, site: u32, act: impl FnOnce()) {
         let mechanism = self.instance().settings().mechanism;
+        if version.is_in_place(site) {
+            act();
+            if self.exit_is_hijacked() {
+                // SAFETY: the stub of polls is in its call of the hook, and the landing stub does not execute meanwhile.
+                unsafe {
+                    let exit_slot = (*self.context()).exit_slot;
+                    (*self.context()).landing.poll = osr_stubs::x86_64::poll_registers(exit_slot);
+                }
+            }
+            return;
+        }
         if !version.exits_apart(site) || mechanism.frames == ActiveFrames::ReturnCheck {
             return act();
         }

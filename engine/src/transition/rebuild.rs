@@ -13,7 +13,7 @@
 //! A frame that has left at a guard is popped already: the landing has the registers of the frame behind it.
 //!
 //! What a call returns is not known before it does: the landing adds it. And a frame that is stopped at a poll where its
-//! state is [stored when it is left](super::poll_exit) is rebuilt when it lands.
+//! state is [known when it is left](super::poll_exit) is rebuilt when it lands.
 
 use osr_stackwalk::{CalleeSavedRegs, ReturnPc, ReturnSlot};
 use osr_stubs::x86_64::{Here, registers_here};
@@ -65,7 +65,7 @@ impl Thread {
             let unwind = if self.is_landing(unsafe { frame.return_slot.load() }) {
                 let site = pcs.found().expect("walks look through hijacked slots").site;
                 if slots.next_if_eq(&&frame.return_slot).is_some()
-                    && !site.version().exits_apart(site.number())
+                    && !site.version().lands_first(site.number())
                 {
                     let state = block.push(frame.return_slot, site.words(), fill);
                     // SAFETY: the frame is whole, and waits with these registers; what its call returns is read, too,

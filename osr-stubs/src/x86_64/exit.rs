@@ -20,7 +20,7 @@ use std::arch::naked_asm;
 use std::mem::offset_of;
 
 use super::macros::{each_xmm, exit_stub, frame, load_current_context};
-use crate::context::{Context, Hooks};
+use crate::context::{Context, Hooks, PollRegisters};
 
 /// Calls [`Hooks::runtime`]. Arguments as that takes them; the result, a word, in `rax`.
 ///
@@ -115,6 +115,39 @@ pub unsafe extern "C" fn poll() {
         poll_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, poll),
         unwind = sym super::enter::unwind_to_entry,
     )
+}
+
+/// The frame of [`poll`], from where its stack pointer is.
+#[repr(C)]
+struct PollFrame {
+    xmm: [[u64; 2]; 16],
+    padding: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    rax: u64,
+    rdi: u64,
+    rbp: u64,
+    return_pc: u64,
+}
+
+/// What compiled code has in those registers, at the poll that has called the runtime through the return slot at `exit_slot`.
+///
+/// # Safety
+/// Called by [`Hooks::poll`], with [`Context::exit_slot`].
+pub unsafe fn poll_registers(exit_slot: u64) -> PollRegisters {
+    let frame = exit_slot - offset_of!(PollFrame, return_pc) as u64;
+    // SAFETY: the stub has built its frame, and is in the hook's call.
+    let frame = unsafe { &*std::ptr::with_exposed_provenance::<PollFrame>(frame as usize) };
+    let PollFrame { xmm, r11, r10, r9, r8, rsi, rcx, rdi, .. } = *frame;
+    PollRegisters {
+        integer: [rcx, rsi, rdi, r8, r9, r10, r11],
+        float: std::array::from_fn(|n| xmm[2 + n][0]),
+    }
 }
 
 /// Where a frame goes that was hijacked at a poll, once it has stored its state: calls

@@ -67,6 +67,12 @@ pub(super) fn agrees(arriving: &Arriving, point: Point, register: Register, clai
     claimed != Known::Anything && known == Some(claimed)
 }
 
+/// Whether `arriving` says that `register` is another constant than `claimed` at `point`.
+pub(super) fn disagrees(arriving: &Arriving, point: Point, register: Register, claimed: Known) -> bool {
+    let known = arriving.get(&point).map(|known| known[register.index()]);
+    known.is_some_and(|known| known != Known::Anything && known != claimed)
+}
+
 /// Propagates constants from `start`, where `known` holds, to the points that are met next.
 pub(super) fn propagate(graph: &Graph<'_>, start: Start, known: Vec<Known>) -> Arriving {
     let mut arriving = Arriving::new();

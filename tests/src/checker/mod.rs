@@ -25,11 +25,12 @@
 //!   every path of the body assigns it. The lattice: per slot, *written since the last site on all paths*
 //!   or *not*; the join is *not*.
 //! - **Allocated values.** Where a map says that a value is wherever the register allocator keeps it: that
-//!   is a register which callees preserve, or a part of the frame. If no path of the body from the site
+//!   is a register which callees preserve, or, at a poll, any, or a part of the frame. If no path of the body from the site
 //!   before changes the register, and the code moves what was at its place there to its place here, it
 //!   is this register's value that arrives. See [`Traced`] for how many could be followed so far.
 //! - **Constants.** What a map calls constant holds that constant on every path of the body from the site
-//!   before, as constant propagation (unvisited, one constant, anything) finds it.
+//!   before, as constant propagation (unvisited, one constant, anything) finds it; at a poll where the optimizer knew it, only
+//!   that it does not find another one.
 //!
 //! Nothing is claimed of bodies that have vectors, whose entries are words rather than registers: there, cross-checked state
 //! recording and landings with poisoned slots are what is left (`tests/cases/vectors.wat`, random modules).
@@ -85,6 +86,8 @@ pub struct SiteMap {
     pub point: Point,
     /// Whether it is at a poll, rather than at a call of the body.
     pub is_poll: bool,
+    /// Whether it is at a poll whose values are wherever the register allocator has them, in any register.
+    pub is_in_place: bool,
     /// The frame state.
     pub entries: Vec<FrameMapEntry>,
 }
@@ -97,10 +100,11 @@ impl<'m> Subject<'m> {
     pub fn of(module: &'m Module, version: &CodeVersion) -> Subject<'m> {
         let maps = &version.frame_maps;
         let points = Points::of(module.function(version.function).body().expect("compiled from a body"));
-        let site = |site: osr_engine::Site| SiteMap {
+        let site = |(number, site): (u32, osr_engine::Site)| SiteMap {
             return_offset: site.return_offset,
             point: site.point,
             is_poll: points.kind(site.point) != PointKind::AfterCall,
+            is_in_place: version.is_in_place(number),
             entries: maps.entries(&site).collect(),
         };
         let named =
@@ -115,7 +119,7 @@ impl<'m> Subject<'m> {
             entry: version.entry,
             recording: version.recording,
             code: version.code().expect("code that is not released"),
-            sites: maps.sites().map(site).collect(),
+            sites: (0..).zip(maps.sites()).map(site).collect(),
             constants: (0..named.max().unwrap_or(0)).map(|n| maps.constant(n)).collect(),
         }
     }
@@ -123,7 +127,7 @@ impl<'m> Subject<'m> {
     /// Whether `site` finds its values in slots that were written for it, rather than where the register
     /// allocator keeps them.
     fn stores(&self, site: &SiteMap) -> bool {
-        self.recording == StateRecording::Slots || site.point == Points::entry()
+        !site.is_in_place && (self.recording == StateRecording::Slots || site.point == Points::entry())
     }
 
     /// Makes no-operations of all stores to the slot at `offset` from the frame base; whether there were

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use osr_engine::{Location, MachineRegister};
+use osr_engine::Location;
 use osr_ir::{Point, Points, Register};
 
 use super::machine::{Effect, Machine, Place};
@@ -44,9 +44,8 @@ pub(super) fn check_from(
         let Some(kept) = kept.get(&next.point) else { continue };
         for entry in next.entries.iter().filter(|entry| kept.contains(&entry.register)) {
             // Where results are returned, the call itself has written.
-            let Some(place) = place_of(entry.location).filter(|&place| outlives_call(place)) else {
-                continue;
-            };
+            let outlives = |&place: &Place| next.is_in_place || outlives_call(place);
+            let Some(place) = place_of(entry.location).filter(outlives) else { continue };
             // Where a frame is left, more is moved than elsewhere: it says nothing of how well tracing works.
             let counts = usize::from(!next.is_poll);
             match held.get(&place) {
@@ -76,17 +75,9 @@ fn place_of(location: Location) -> Option<Place> {
         Location::Register(register) => register,
         Location::Constant(_) | Location::Result(_) | Location::Pad => return None,
     };
-    let register = match register {
-        MachineRegister::Rax => Iced::RAX,
-        MachineRegister::Rdx => Iced::RDX,
-        MachineRegister::Rbx => Iced::RBX,
-        MachineRegister::R12 => Iced::R12,
-        MachineRegister::R13 => Iced::R13,
-        MachineRegister::R14 => Iced::R14,
-        MachineRegister::R15 => Iced::R15,
-        MachineRegister::Xmm0 => Iced::XMM0,
-        MachineRegister::Xmm1 => Iced::XMM1,
-    };
+    // Both have the manufacturer's names.
+    let name = format!("{register:?}").to_uppercase();
+    let register = Iced::values().find(|known| format!("{known:?}") == name).expect("a register");
     Some(Place::Register(register.full_register()))
 }
 

@@ -1,0 +1,332 @@
+//! Tightening code: what is not reached goes, what remains moves together, and branches take their short forms.
+//!
+//! Cranelift gives every branch four bytes of distance, since it emits them before it knows. Most need one. Distances
+//! between what remains only become shorter, so that what has become short once stays so. Constants stay as aligned as they
+//! were.
+
+use std::collections::BTreeMap;
+
+use iced_x86::{Decoder, DecoderOptions, Instruction};
+
+use super::compared_in_memory::padding;
+use super::disassembly::{Disassembly, branch_target};
+
+/// Code that was tightened, and where what it was made of is in it.
+#[derive(Debug)]
+pub(super) struct Tight {
+    pub(super) code: Vec<u8>,
+    /// By ascending offset; none if nothing was moved.
+    pieces: Vec<Piece>,
+}
+
+/// Bytes that stay together: an instruction, with its jump table, or what is there in place of a block.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Where it began and ended.
+    start: u32,
+    end: u32,
+    /// Where it begins.
+    offset: u32,
+    /// How many bytes it has.
+    bytes: u32,
+    /// What it is.
+    is: Is,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Is {
+    /// As it was: the instruction of that number.
+    Instruction(usize),
+    /// The short form of that instruction, a branch.
+    Short(usize),
+    /// The replacement of that number, with a long jump, or a short one.
+    Replacement { number: usize, is_short: bool },
+    /// The tail.
+    Tail,
+}
+
+/// What takes the place of a block that only one branch leads to: a call, after which execution continues elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Replacement {
+    /// Where the block begins.
+    pub(super) start: u32,
+    /// The call.
+    pub(super) call: Vec<u8>,
+    /// Where execution continues.
+    pub(super) next: u32,
+}
+
+const SHORT_JUMP: u8 = 0xeb;
+const SHORT_JUMP_BYTES: u32 = 2;
+const LONG_JUMP: u8 = 0xe9;
+const LONG_JUMP_BYTES: u32 = 5;
+
+/// `jcc rel8`, and the condition.
+const SHORT_BRANCH: u8 = 0x70;
+
+/// What is never executed: `int3`.
+const FILLING: u8 = 0xcc;
+
+/// As much as any constant is aligned to.
+const ALIGNMENT: u32 = 16;
+
+/// How often it is looked for branches that have become near.
+const ROUNDS: usize = 3;
+
+impl Tight {
+    /// `code` as it is.
+    pub(super) fn unchanged(code: Vec<u8>) -> Tight {
+        Tight { code, pieces: Vec::new() }
+    }
+
+    /// Where what was at `offset` is. What was there may be gone: then what is before it ends there.
+    pub(super) fn offset(&self, offset: u32) -> u32 {
+        if self.pieces.is_empty() { offset } else { moved(&self.pieces, offset) }
+    }
+}
+
+fn moved(pieces: &[Piece], offset: u32) -> u32 {
+    let before = pieces.partition_point(|piece| piece.start <= offset);
+    let Some(piece) = before.checked_sub(1).map(|last| &pieces[last]) else { return 0 };
+    if offset < piece.end { piece.offset + (offset - piece.start) } else { piece.offset + piece.bytes }
+}
+
+/// Makes `replacements` in `code`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
+/// that begin at what `stays` says keep their lengths.
+pub(super) fn tighten(
+    code: &[u8],
+    disassembly: &Disassembly,
+    roots: impl Iterator<Item = u32>,
+    replacements: &[Replacement],
+    stays: impl Fn(u32) -> bool,
+) -> Tight {
+    let mut tightening = Tightening { code, disassembly, replacements, pieces: Vec::new() };
+    tightening.collect(roots);
+    for _ in 0..ROUNDS {
+        tightening.place();
+        if !tightening.shorten(&stays) {
+            break;
+        }
+    }
+    tightening.place();
+    let code = tightening.emit();
+    Tight { code, pieces: tightening.pieces }
+}
+
+struct Tightening<'c> {
+    code: &'c [u8],
+    disassembly: &'c Disassembly,
+    replacements: &'c [Replacement],
+    pieces: Vec<Piece>,
+}
+
+impl Tightening<'_> {
+    /// Collects the pieces that remain.
+    fn collect(&mut self, roots: impl Iterator<Item = u32>) {
+        let numbers = self.replacements.iter().enumerate();
+        let by_start: BTreeMap<u32, usize> = numbers.map(|(number, made)| (made.start, number)).collect();
+        let instead = |offset: u32| by_start.get(&offset).map(|&number| self.replacements[number].next);
+        let reached = self.disassembly.reached(roots.chain([0]).collect(), instead);
+        let mut tables = self.disassembly.tables.iter().peekable();
+        let mut pieces = Vec::with_capacity(reached.len());
+        for (number, instruction) in self.disassembly.instructions.iter().enumerate() {
+            let (at, mut end) = (instruction.ip() as u32, instruction.next_ip() as u32);
+            if let Some(table) = tables.next_if(|table| table.jump == number) {
+                end = table.bytes.end;
+            }
+            let replacement = if by_start.is_empty() { None } else { by_start.get(&at) };
+            if let Some(&number) = replacement {
+                let bytes = self.replacements[number].call.len() as u32 + LONG_JUMP_BYTES;
+                let is = Is::Replacement { number, is_short: false };
+                pieces.push(Piece { start: at, end: at + 1, offset: 0, bytes, is });
+            } else if reached[number] {
+                let start = at + padding(self.code, instruction);
+                pieces.push(Piece { start, end, offset: 0, bytes: end - start, is: Is::Instruction(number) });
+            }
+        }
+        let tail = &self.disassembly.tail;
+        let bytes = tail.len() as u32;
+        pieces.push(Piece { start: tail.start, end: tail.end, offset: 0, bytes, is: Is::Tail });
+        self.pieces = pieces;
+    }
+
+    /// Puts the pieces one behind the other.
+    fn place(&mut self) {
+        let mut offset = 0;
+        for piece in &mut self.pieces {
+            piece.offset = offset;
+            offset += piece.bytes;
+        }
+        let tail = self.pieces.last_mut().expect("there is a tail");
+        if self.disassembly.constants().is_some() {
+            tail.offset += tail.start.wrapping_sub(tail.offset) % ALIGNMENT;
+        }
+    }
+
+    /// Makes branches short that are near; whether there are any.
+    fn shorten(&mut self, stays: impl Fn(u32) -> bool) -> bool {
+        let mut shorter = Vec::new();
+        for (position, piece) in self.pieces.iter().enumerate() {
+            let target = match piece.is {
+                Is::Instruction(number) => {
+                    let instruction = &self.disassembly.instructions[number];
+                    let is_long = instruction.len() as u32 > SHORT_JUMP_BYTES && !stays(piece.start);
+                    branch_target(instruction).filter(|_| is_long)
+                }
+                Is::Replacement { number, is_short: false } => Some(self.replacements[number].next),
+                _ => None,
+            };
+            let Some(target) = target else { continue };
+            let distance = i64::from(moved(&self.pieces, target)) - i64::from(piece.offset + piece.bytes);
+            // What is filled up before constants may be more the next time.
+            let most = i64::from(i8::MAX) - i64::from(ALIGNMENT);
+            if distance.abs() <= most {
+                shorter.push(position);
+            }
+        }
+        for &position in &shorter {
+            let piece = &mut self.pieces[position];
+            match piece.is {
+                Is::Instruction(number) => {
+                    (piece.is, piece.bytes) = (Is::Short(number), SHORT_JUMP_BYTES);
+                }
+                Is::Replacement { number, .. } => {
+                    piece.is = Is::Replacement { number, is_short: true };
+                    piece.bytes -= LONG_JUMP_BYTES - SHORT_JUMP_BYTES;
+                }
+                _ => unreachable!("no branch"),
+            }
+        }
+        !shorter.is_empty()
+    }
+
+    /// The code.
+    fn emit(&self) -> Vec<u8> {
+        let mut made = Vec::with_capacity(self.code.len());
+        for piece in &self.pieces {
+            made.resize(piece.offset as usize, FILLING);
+            let end = piece.offset + piece.bytes;
+            match piece.is {
+                Is::Instruction(number) => {
+                    made.extend(&self.code[piece.start as usize..piece.end as usize]);
+                    self.lead(&mut made, number, end);
+                }
+                Is::Short(number) => {
+                    let instruction = &self.disassembly.instructions[number];
+                    let condition = self.code[piece.start as usize + 1] & 0xf;
+                    let is_jump = instruction.is_jmp_short_or_near();
+                    made.push(if is_jump { SHORT_JUMP } else { SHORT_BRANCH | condition });
+                    made.push(self.distance(instruction.near_branch_target() as u32, end) as u8);
+                }
+                Is::Replacement { number, is_short } => {
+                    let Replacement { call, next, .. } = &self.replacements[number];
+                    made.extend(call);
+                    made.push(if is_short { SHORT_JUMP } else { LONG_JUMP });
+                    let distance = self.distance(*next, end).to_le_bytes();
+                    made.extend(&distance[..if is_short { 1 } else { 4 }]);
+                }
+                Is::Tail => made.extend(&self.code[piece.start as usize..piece.end as usize]),
+            }
+        }
+        self.write_tables(&mut made);
+        made
+    }
+
+    /// The distance from `end` to where what was at `target` is.
+    fn distance(&self, target: u32, end: u32) -> u32 {
+        moved(&self.pieces, target).wrapping_sub(end)
+    }
+
+    /// Makes instruction `number`, which `made` ends with, lead to where it did.
+    fn lead(&self, made: &mut [u8], number: usize, end: u32) {
+        let instruction = &self.disassembly.instructions[number];
+        let (length, made_length) = (instruction.len(), made.len());
+        if let Some(target) = branch_target(instruction) {
+            let bytes = if length as u32 == SHORT_JUMP_BYTES { 1 } else { 4 };
+            let distance = self.distance(target, end).to_le_bytes();
+            made[made_length - bytes..].copy_from_slice(&distance[..bytes]);
+        } else if instruction.is_ip_rel_memory_operand() {
+            let place = displacement(self.code, instruction);
+            let distance = self.distance(instruction.ip_rel_memory_address() as u32, end).to_le_bytes();
+            made[made_length - length + place..][..4].copy_from_slice(&distance);
+        }
+    }
+
+    /// Writes the jump tables that are left.
+    fn write_tables(&self, made: &mut [u8]) {
+        for table in &self.disassembly.tables {
+            let jump = self.disassembly.instructions[table.jump].ip() as u32;
+            let Ok(position) = self.pieces.binary_search_by_key(&jump, |piece| piece.start) else { continue };
+            let piece = &self.pieces[position];
+            let start = piece.offset + (table.bytes.start - piece.start);
+            for (n, &target) in table.targets.iter().enumerate() {
+                let distance = self.distance(target, start).to_le_bytes();
+                made[start as usize + 4 * n..][..4].copy_from_slice(&distance);
+            }
+        }
+    }
+}
+
+/// Where in `instruction` of `code` its displacement is.
+fn displacement(code: &[u8], instruction: &Instruction) -> usize {
+    let bytes = &code[instruction.ip() as usize..instruction.next_ip() as usize];
+    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+    let decoded = decoder.decode();
+    decoder.get_constant_offsets(&decoded).displacement_offset()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tight(code: &[u8], starts: &[u32], replacements: &[Replacement]) -> Tight {
+        let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
+        tighten(code, &disassembly, std::iter::empty(), replacements, |_| false)
+    }
+
+    #[test]
+    fn what_is_not_reached_goes_and_branches_become_short() {
+        // je 14; jmp 15; three nops; ret; ret; ud2
+        let code = [0x0f, 0x84, 8, 0, 0, 0, 0xe9, 4, 0, 0, 0, 0x90, 0x90, 0x90, 0xc3, 0xc3, 0x0f, 0x0b];
+        let found = tight(&code, &[0, 11, 14, 15], &[]);
+        assert_eq!(found.code, [0x74, 2, 0xeb, 1, 0xc3, 0xc3, 0x0f, 0x0b]);
+        let offsets = [0, 6, 11, 12, 14, 15, 16, 18].map(|offset| found.offset(offset));
+        assert_eq!(offsets, [0, 2, 4, 4, 4, 5, 6, 8]);
+    }
+
+    #[test]
+    fn a_replacement_is_reached_by_its_branch_and_goes_where_it_is_to() {
+        // je 7; ret; then what is replaced: nop, nop, jmp 0
+        let code = [0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0x90, 0x90, 0xe9, 0xf2, 0xff, 0xff, 0xff];
+        let made = Replacement { start: 7, call: vec![0xff, 0x57, 0x40], next: 6 };
+        let found = tight(&code, &[0, 6, 7], &[made]);
+        assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x57, 0x40, 0xeb, 0xfa]);
+    }
+
+    #[test]
+    fn tables_and_constants_move_with_what_refers_to_them() {
+        // lea rcx, [table]; jmp rax; the table: to the load, and to the `ret`; two nops; movaps xmm0, [constant]; ret; padding
+        let mut code = vec![0x48, 0x8d, 0x0d, 2, 0, 0, 0, 0xff, 0xe0, 10, 0, 0, 0, 17, 0, 0, 0, 0x90, 0x90];
+        code.extend([0x0f, 0x28, 0x05, 6, 0, 0, 0, 0xc3]);
+        code.resize(32, 0);
+        code.extend([7; 16]);
+        let found = tight(&code, &[0, 17, 19], &[]);
+        assert_eq!(found.code[3..7], code[3..7], "the table is where it was");
+        assert_eq!(found.code[9..17], [8, 0, 0, 0, 15, 0, 0, 0]);
+        let (load, constant) = (found.offset(19) as usize, found.offset(32) as usize);
+        assert_eq!((load, constant), (17, 32), "the constant is as aligned as it was");
+        assert_eq!(found.code[load + 3..load + 7], 8_u32.to_le_bytes());
+        assert_eq!(found.code[constant..], [7; 16]);
+    }
+
+    #[test]
+    fn branches_that_are_to_stay_and_far_ones_are_long() {
+        let mut code = vec![0x0f, 0x84, 200, 0, 0, 0];
+        code.resize(206, 0x90);
+        code.push(0xc3);
+        assert_eq!(tight(&code, &[0, 206], &[]).code, code);
+        let near = [0x0f, 0x84, 0, 0, 0, 0, 0xc3];
+        let disassembly = Disassembly::of_blocks(&near, vec![0, 6]).expect("it can be read");
+        assert_eq!(tighten(&near, &disassembly, std::iter::empty(), &[], |at| at == 0).code, near);
+    }
+}
