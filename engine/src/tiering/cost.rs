@@ -43,7 +43,7 @@ struct Rate {
 fn rate(tier: CompiledTier, baseline: BaselineCompiler) -> Rate {
     match (tier, baseline) {
         (CompiledTier::Baseline, BaselineCompiler::SinglePass) => {
-            Rate { fixed: 5_000, instruction: 250, doubling: 1_000_000_000, bytes: 256 }
+            Rate { fixed: 1_500, instruction: 110, doubling: 1_000_000_000, bytes: 256 }
         }
         (CompiledTier::Baseline, BaselineCompiler::Cranelift) => {
             Rate { fixed: 20_000, instruction: 1_900, doubling: 2_000_000, bytes: 512 }
@@ -103,7 +103,7 @@ pub(crate) fn expected(work: u64, instructions: u32) -> u64 {
     /// How often each instruction is executed, if nothing is known.
     const TIMES: u64 = 1_500;
     /// Beyond so many instructions of a unit, more do not count.
-    const LARGE: u32 = 4_000;
+    const LARGE: u32 = 1_800;
     /// So that the smallest functions do not wait, whose calls cost more than they do.
     const CALL: u32 = 10;
     work.max(TIMES * u64::from(instructions.min(LARGE) + CALL))

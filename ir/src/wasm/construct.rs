@@ -9,7 +9,6 @@ use wasmparser::{BlockType, Operator};
 use super::control::{Frame, FrameKind, FrameType};
 use super::error::ImportError;
 use super::function::Translator;
-use super::locals::Assignments;
 use super::operands::Operand;
 use super::sections::value_type;
 use crate::body::{Instruction, Terminator};
@@ -193,16 +192,18 @@ impl Translator<'_> {
         self.operands.height() - ty.parameters(self.module).len()
     }
 
-    /// Saves the entries below `base` whose local the construct assigns that begins here.
+    /// Saves the entries below `base` whose local the construct assigns that begins here. Below the construct around it
+    /// there are none any more: they were saved where that began.
     pub(super) fn save_assigned(&mut self, base: usize) {
-        if !self.operands.is_pending_below(base) {
+        let entries = self.control.innermost_base()..base;
+        if !self.operands.is_pending_in(entries.clone()) {
             return;
         }
-        let assignments = self.assignments.get_or_insert_with(|| Assignments::of(&self.source));
-        let (offset, code) = (self.offset, &mut self.code);
+        let (offset, code, assignments) = (self.offset, &mut self.code, &mut self.assignments);
+        assignments.look_into(offset);
         self.operands.settle(
-            base,
-            |local| assignments.within(offset, local),
+            entries,
+            |local| assignments.assigns(offset, local),
             |dst, src| code.emit(Instruction::Copy { dst, src }),
         );
     }

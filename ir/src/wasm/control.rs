@@ -129,6 +129,11 @@ impl Control {
         &mut self.frames[index]
     }
 
+    /// The height of the operand stack below the innermost frame.
+    pub(super) fn innermost_base(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.base)
+    }
+
     /// The handler and dispatch of the innermost `try` at `depth` or further out.
     pub(super) fn handler(&self, depth: u32) -> Option<(Block, Block)> {
         let frames = self.frames.iter().rev().skip(depth as usize);

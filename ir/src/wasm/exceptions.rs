@@ -19,7 +19,6 @@ use wasmparser::{Catch, TryTable};
 use super::code::Code;
 use super::control::{Frame, FrameKind, FrameType};
 use super::function::Translator;
-use super::locals::Assignments;
 use crate::body::{Instruction, Terminator};
 use crate::index::{Block, Register, TagIndex};
 use crate::operation::BinaryOp;
@@ -206,8 +205,7 @@ impl Translator<'_> {
             self.push_values(tag, Code::emit);
             next = Some(other);
         }
-        let assignments = self.assignments.get_or_insert_with(|| Assignments::of(&self.source));
-        let exception = assignments.is_rethrown(start).then(|| self.operands.add_register(Type::Exnref));
+        let exception = self.assignments.is_rethrown(start).then(|| self.operands.add_register(Type::Exnref));
         if let Some(dst) = exception {
             self.code.emit(Instruction::CaughtRef { dst });
         }

@@ -40,10 +40,9 @@ pub(super) struct Translator<'m> {
     pub(super) code: Code,
     pub(super) operands: Operands,
     pub(super) control: Control,
-    /// Made when they are asked for.
-    pub(super) assignments: Option<Assignments>,
+    pub(super) assignments: Assignments<'m>,
     /// The source of the body.
-    pub(super) source: FunctionBody<'m>,
+    source: FunctionBody<'m>,
     /// Where the operator is that is being translated.
     pub(super) offset: u64,
     /// Types of the locals; local *n* is register *n*.
@@ -81,7 +80,7 @@ impl<'m> Translator<'m> {
             code,
             operands: Operands::new(locals.clone()),
             control: Control::new(frame),
-            assignments: None,
+            assignments: Assignments::of(body.clone(), locals.len()),
             source: body,
             offset: 0,
             locals,
@@ -273,7 +272,7 @@ impl<'m> Translator<'m> {
         match value {
             Operand::Temporary(temporary) if code.can_retarget(temporary, local) => {
                 self.operands.settle(
-                    usize::MAX,
+                    0..usize::MAX,
                     |pending| pending == local,
                     |dst, src| code.emit_before_last(Instruction::Copy { dst, src }),
                 );
@@ -281,7 +280,7 @@ impl<'m> Translator<'m> {
             }
             _ => {
                 self.operands.settle(
-                    usize::MAX,
+                    0..usize::MAX,
                     |pending| pending == local,
                     |dst, src| code.emit(Instruction::Copy { dst, src }),
                 );

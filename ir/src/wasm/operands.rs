@@ -12,6 +12,8 @@
 //! values that go from higher to lower heights, as branches move them, can be moved one by one from the
 //! bottom up: a slot is written only after the entries that were there have been read.
 
+use std::ops::Range;
+
 use crate::index::Register;
 use crate::value::{Type, Value};
 
@@ -144,11 +146,11 @@ impl Operands {
         self.pending.len() >= MOST_PENDING
     }
 
-    /// Makes temporaries of the entries below `limit` that are locals with `wanted`. `copy` gets, for each, the register
+    /// Makes temporaries of those of the `entries` that are locals with `wanted`. `copy` gets, for each, the register
     /// of the temporary and the local.
     pub(super) fn settle(
         &mut self,
-        limit: usize,
+        entries: Range<usize>,
         mut wanted: impl FnMut(Register) -> bool,
         mut copy: impl FnMut(Register, Register),
     ) {
@@ -156,7 +158,7 @@ impl Operands {
         for n in 0..self.pending.len() {
             let height = self.pending[n];
             match self.entries[height] {
-                Operand::Local(local) if height < limit && wanted(local) => {
+                Operand::Local(local) if entries.contains(&height) && wanted(local) => {
                     let slot = self.slot(height, self.registers[local.index()]);
                     self.entries[height] = Operand::Temporary(slot);
                     copy(slot, local);
@@ -170,9 +172,9 @@ impl Operands {
         self.pending.truncate(kept);
     }
 
-    /// Whether an entry below `limit` is a local.
-    pub(super) fn is_pending_below(&self, limit: usize) -> bool {
-        self.pending.first().is_some_and(|&height| height < limit)
+    /// Whether one of the `entries` is a local.
+    pub(super) fn is_pending_in(&self, entries: Range<usize>) -> bool {
+        self.pending.iter().rev().any(|height| entries.contains(height))
     }
 
     /// Ends translation: the types of the registers.

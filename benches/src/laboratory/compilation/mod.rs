@@ -7,10 +7,12 @@
 //!
 //! Every function is compiled at its entry, and installed; points and liveness are known, as they are computed once for
 //! each function, whatever compiles it. Times are of the processor, the least of several rounds. What comes before, from the
-//! bytes of the module on, is a [table](phases) of its own, beside what V8's [baseline compiler](liftoff) takes for all of it.
+//! bytes of the module on, is a table of its own: [phase by phase](phases), and the [whole](whole) beside what V8's
+//! [baseline compiler](liftoff) takes.
 
 mod liftoff;
 mod phases;
+mod whole;
 
 use std::sync::Arc;
 
@@ -27,11 +29,13 @@ use crate::guest::suite;
 use crate::laboratory::measuring::{Clock, Origin};
 use crate::output;
 use phases::Phases;
+use whole::Whole;
 
 const COMPILATION_EXAMPLES: &str = "\
 Compiles every function with each compiler: processor time and bytes for each instruction. Then all that lies between the \
-bytes of the module and baseline code, phase by phase, beside what Liftoff takes for it, V8's baseline compiler, if `node` \
-is installed.
+bytes of the module and baseline code: processor time phase by phase, and of the `whole`, function by function, on one \
+thread; and the time that has `elapsed` if all processors compile. Beside it what Liftoff takes, V8's baseline compiler, if \
+`node` is installed.
 
 Examples:
   osr-bench compilation                       all bundled programs
@@ -88,8 +92,10 @@ struct Report {
     compilers: Vec<Made>,
     /// Of baseline code; none if the program is textual.
     phases: Option<Phases>,
-    /// Processor time of the fastest of V8's compilations, in nanoseconds.
-    liftoff: Option<u64>,
+    /// All of it; none if the program is textual.
+    whole: Option<Whole>,
+    /// The fastest of V8's compilations.
+    liftoff: Option<Whole>,
 }
 
 /// What a compiler makes of a program.
@@ -141,16 +147,17 @@ fn report(program: &Program, origin: &Origin, options: &CompilationOptions) -> R
             }
         }
     }
-    let (mut phases, mut liftoff): (Option<Phases>, Option<u64>) = (None, None);
+    let (mut phases, mut whole, mut liftoff) = (None::<Phases>, None::<Whole>, None::<Whole>);
     if let Some(bytes) = binary(program, origin)? {
         for _ in 0..options.rounds {
             let new = Phases::of(program, &bytes)?;
             phases = Some(phases.map_or(new, |before| before.least(new)));
-            liftoff = [liftoff, liftoff::nanoseconds(&bytes)].into_iter().flatten().min();
+            whole = [whole, Some(Whole::of(origin, &bytes)?)].into_iter().flatten().reduce(Whole::least);
+            liftoff = [liftoff, liftoff::compile(&bytes)].into_iter().flatten().reduce(Whole::least);
         }
     }
     let program = program.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Report { program, functions: functions.len(), instructions, compilers, phases, liftoff })
+    Ok(Report { program, functions: functions.len(), instructions, compilers, phases, whole, liftoff })
 }
 
 /// The bytes of `program`, if they are a binary module.
@@ -167,25 +174,31 @@ fn binary(program: &Program, origin: &Origin) -> Result<Option<Vec<u8>>, Error> 
 fn phases_table(reports: &[Report]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    let head = ["program"].into_iter().chain(Phases::NAMES).chain(["Liftoff"]);
-    table.set_header(head.map(Cell::new));
-    let mut totals = (0, [0; 6], Some(0));
-    let mut row = |name: &str, instructions: usize, phases: [u64; 6], liftoff: Option<u64>| {
+    let head = ["program"].into_iter().chain(Phases::NAMES);
+    table.set_header(head.chain(["whole", "Liftoff", "elapsed", "Liftoff's"]).map(Cell::new));
+    let times = |report: &Report| -> Option<[Option<u64>; 10]> {
+        let (phases, whole) = (report.phases?.all(), report.whole?);
+        let (ours, theirs) = (Some(whole), report.liftoff);
+        let processor = [ours, theirs].map(|whole| whole.map(|whole| whole.processor));
+        let elapsed = [ours, theirs].map(|whole| whole.map(|whole| whole.elapsed));
+        let all: Vec<_> = phases.map(Some).into_iter().chain(processor).chain(elapsed).collect();
+        all.try_into().ok()
+    };
+    let mut row = |name: &str, instructions: usize, times: [Option<u64>; 10]| {
         let of_each = |sum: u64| format!("{:.1}", sum as f64 / instructions.max(1) as f64);
-        let liftoff = liftoff.map_or("-".to_owned(), of_each);
-        let numbers = phases.map(of_each).into_iter().chain([liftoff]);
+        let numbers = times.map(|time| time.map_or("-".to_owned(), of_each));
         let cells = numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right));
         table.add_row([Cell::new(name)].into_iter().chain(cells));
     };
+    let (mut instructions, mut totals) = (0, [Some(0); 10]);
     for report in reports {
-        let Some(phases) = report.phases else { continue };
-        row(&report.program, report.instructions, phases.all(), report.liftoff);
-        totals.0 += report.instructions;
-        totals.1.iter_mut().zip(phases.all()).for_each(|(total, phase)| *total += phase);
-        totals.2 = totals.2.zip(report.liftoff).map(|(total, liftoff)| total + liftoff);
+        let Some(times) = times(report) else { continue };
+        row(&report.program, report.instructions, times);
+        instructions += report.instructions;
+        totals = std::array::from_fn(|column| Some(totals[column]? + times[column]?));
     }
     if reports.len() > 1 {
-        row("all", totals.0, totals.1, totals.2);
+        row("all", instructions, totals);
     }
     table
 }

@@ -1,4 +1,4 @@
-//! From bytes to baseline code, phase by phase.
+//! From bytes to baseline code, phase by phase: each for all functions, before the next one begins.
 //!
 //! ```text
 //!   bytes ──validate──> ──read──> Module ──translate──> bodies ──analyze──> points, liveness ──compile──> code ──install──>
@@ -78,7 +78,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 /// The time that threads of this process have executed.
-fn process_time() -> Duration {
+pub(super) fn process_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the structure is ours to be filled.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };

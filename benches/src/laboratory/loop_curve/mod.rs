@@ -9,11 +9,11 @@
 //! ```
 //!
 //! A call that does not return can only get faster by on-stack replacement: code that is optimized for the next call does not
-//! help it. Each sample is the first call in a new instance; of node, in a new process. What an engine could have done is
+//! help it. Each sample is the first call in a new instance; of node and bun, in a new process. What an engine could have done is
 //! what it takes when the function is called again and again.
 
+mod javascript;
 mod kernel;
-mod node;
 mod ours;
 
 use clap::Args;
@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::output;
 
 const LOOP_CURVE_EXAMPLES: &str = "\
-Each sample is the first call in a new instance; of node, where it is installed, in a new process. The least time of all \
+Each sample is the first call in a new instance; of node and bun, where they are installed, in a new process. The least time of all \
 rounds counts.
 
 Examples:
@@ -80,12 +80,13 @@ struct Way {
     sample: fn(iterations: u32, again: u32) -> Result<Option<Sample>, Error>,
 }
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way { name: "auto", sample: ours::auto },
     Way { name: "auto, compiled in the background", sample: ours::background },
     Way { name: "baseline", sample: ours::baseline },
     Way { name: "optimized", sample: ours::optimized },
-    Way { name: "node", sample: node::sample },
+    Way { name: "node", sample: javascript::node },
+    Way { name: "bun", sample: javascript::bun },
 ];
 
 /// What is found.

@@ -20,10 +20,11 @@ pub(super) fn body(
     let Code { mut instructions, blocks: mut drafts, offsets, .. } = code;
     let (names, registers) = names(usage, registers, parameters);
     let mut blocks = Vec::with_capacity(graph.blocks.len());
-    let mut origins = Vec::new();
+    let (mut origins, mut kept) = (Vec::new(), Vec::new());
     for (number, &draft) in graph.blocks.iter().enumerate() {
         let parts = graph.parts(&drafts, Block::new(number)).flatten();
-        let kept: Vec<usize> = parts.filter(|&index| !is_dead[index]).collect();
+        kept.clear();
+        kept.extend(parts.filter(|&index| !is_dead[index]));
         let zeroes = if number == Body::ENTRY { &usage.zeroes[..] } else { &[] };
         let mut block = BasicBlock {
             instructions: Vec::with_capacity(zeroes.len() + kept.len()),

@@ -1,4 +1,4 @@
-//! The loop on node, where it is installed: each sample in a process of its own.
+//! The loop on V8 and JavaScriptCore, where node and bun are installed: each sample in a process of its own.
 
 use std::process::{Command, Stdio};
 
@@ -17,22 +17,22 @@ const SCRIPT: &str = "\
     console.log([first, again ? Math.min(...later) : -1, result].join(' '));";
 
 /// See [`Way`](super::Way). `None` if there is no node, or it cannot run the loop.
-pub(super) fn sample(iterations: u32, again: u32) -> Result<Option<Sample>, Error> {
+pub(super) fn node(iterations: u32, again: u32) -> Result<Option<Sample>, Error> {
+    Ok(sample(Command::new("node").arg("--input-type=commonjs"), iterations, again))
+}
+
+/// The same of bun.
+pub(super) fn bun(iterations: u32, again: u32) -> Result<Option<Sample>, Error> {
+    Ok(sample(&mut Command::new("bun"), iterations, again))
+}
+
+fn sample(engine: &mut Command, iterations: u32, again: u32) -> Option<Sample> {
     let bytes: String = kernel::BYTES.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut node = Command::new("node");
-    node.args([
-        "--input-type=commonjs",
-        "-e",
-        SCRIPT,
-        "--",
-        &bytes,
-        &iterations.to_string(),
-        &again.to_string(),
-    ]);
-    let output = node.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    engine.args(["-e", SCRIPT, "--", &bytes, &iterations.to_string(), &again.to_string()]);
+    let output = engine.stdin(Stdio::null()).stderr(Stdio::null()).output();
     let text = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    let [first, later, result] = numbers[..] else { return Ok(None) };
+    let [first, later, result] = numbers[..] else { return None };
     let again = (later >= 0.0).then_some(later);
-    Ok(Some(Sample { first, again, result: result as u32, optimized_after: None }))
+    Some(Sample { first, again, result: result as u32, optimized_after: None })
 }
