@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::Profiled;
 use osr_compiler::reference::{reference, referenced};
-use osr_compiler::{Analysis, LinkedModule, VersionKey};
+use osr_compiler::{Analysis, CompiledTier, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
 use osr_ir::{
     ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
@@ -355,12 +355,18 @@ impl Instance {
         self.function(function).work(|| Work::of(self.body(function), self.points(function)))
     }
 
-    /// Instructions of the unit that `key` asks for.
+    /// Instructions of the unit that `key` asks for, those included that are inlined, about.
     pub(crate) fn unit_instructions(&self, key: VersionKey) -> u32 {
-        let work = self.work(key.function);
-        match key.entry.continues_at() {
+        let (work, body) = (self.work(key.function), self.body(key.function));
+        let own = match key.entry.continues_at() {
             None => work.instructions(),
-            Some(point) => work.reached_from(self.body(key.function), self.points(key.function), point),
+            Some(point) => work.reached_from(body, self.points(key.function), point),
+        };
+        match key.tier {
+            CompiledTier::Baseline => own,
+            CompiledTier::Optimized => {
+                own.saturating_add(work.growth(self.module(), body, self.settings.inlining))
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod compile;
 pub(crate) mod contexts;
 mod cost;
 mod directed;
+mod growth;
 mod order;
 mod passage;
 pub(crate) mod policy;

@@ -6,7 +6,10 @@
 
 use std::sync::OnceLock;
 
-use osr_ir::{Block, Body, Point, PointKind, Points};
+use osr_ir::{Block, Body, Module, Point, PointKind, Points};
+
+use super::growth::growth;
+use crate::settings::inlining::Inlining;
 
 /// The work in a body, in instructions of the IR.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Work {
     paths: Box<[u32]>,
     /// Per block, those that can be reached from it, at most: counted on first use.
     reached: OnceLock<Box<[u32]>>,
+    /// Those that inlining adds: estimated on first use.
+    growth: OnceLock<u32>,
 }
 
 impl Work {
@@ -34,7 +39,12 @@ impl Work {
             let onward = sum.checked_div(ways).unwrap_or(0) as u32;
             paths[block.index()] = onward.saturating_add(length(body, block));
         }
-        Work { instructions: body.instruction_count() as u32, paths: paths.into(), reached: OnceLock::new() }
+        Work {
+            instructions: body.instruction_count() as u32,
+            paths: paths.into(),
+            reached: OnceLock::new(),
+            growth: OnceLock::new(),
+        }
     }
 
     /// Instructions that are executed from the beginning of `block` to the next arrival, on average.
@@ -45,6 +55,11 @@ impl Work {
     /// Instructions of the whole body.
     pub(crate) fn instructions(&self) -> u32 {
         self.instructions
+    }
+
+    /// Instructions that `inlining` adds to `body`, about; none if nothing is inlined.
+    pub(crate) fn growth(&self, module: &Module, body: &Body, inlining: Option<Inlining>) -> u32 {
+        inlining.map_or(0, |inlining| *self.growth.get_or_init(|| growth(module, body, inlining)))
     }
 
     /// Instructions that an arrival at `point` stands for.

@@ -3,11 +3,12 @@
 //! On one thread, and with a thread for each processor, which take one function after the other: that is how V8 compiles
 //! where it is not lazy.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use osr_engine::{CompiledTier, EntryPoint, Instance, Settings};
+use osr_engine::{CodeVersion, CompiledTier, EntryPoint, Instance, Settings};
 use osr_ir::{FunctionIndex, wasm};
 use serde::Serialize;
 
@@ -50,12 +51,13 @@ fn compile(origin: &Origin, bytes: &[u8], threads: usize) -> Result<(u64, u64), 
     let functions: Vec<FunctionIndex> = defined_functions(&program.module).collect();
     let instance = instantiate(&program, Settings::default())?;
     let compile = Stretch::begin();
-    compile_all(&instance, &functions, threads);
+    let versions = compile_all(&instance, &functions, threads);
     let compile = compile.end();
+    drop(versions);
     Ok((import.0 + compile.0, import.1 + compile.1))
 }
 
-fn compile_all(instance: &Instance, functions: &[FunctionIndex], threads: usize) {
+fn compile_all(instance: &Instance, functions: &[FunctionIndex], threads: usize) -> Vec<Arc<CodeVersion>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut versions = Vec::new();
@@ -63,11 +65,16 @@ fn compile_all(instance: &Instance, functions: &[FunctionIndex], threads: usize)
             // What is refused takes time as well.
             versions.extend(instance.compile(function, CompiledTier::Baseline, EntryPoint::Function));
         }
+        versions
     };
     thread::scope(|scope| {
-        (1..threads).for_each(|_| _ = scope.spawn(work));
-        work();
-    });
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut versions = work();
+        for other in others {
+            versions.append(&mut other.join().expect("compiling does not panic"));
+        }
+        versions
+    })
 }
 
 /// Processor time and time, in nanoseconds, from a begin to an end.
