@@ -1,6 +1,7 @@
 //! Instances: a module with its state, shared by all threads that execute it.
 
 mod access;
+mod analysis;
 mod bodies;
 pub(crate) mod bulk;
 mod check;
@@ -23,13 +24,13 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use osr_compiler::LinkedModule;
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::Profiled;
 use osr_compiler::reference::{reference, referenced};
-use osr_compiler::{Analysis, CompiledTier, LinkedModule, VersionKey};
 use osr_ir::word_layout::word_count;
 use osr_ir::{
-    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, Points, SegmentMode,
+    ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, SegmentMode,
     SignatureIndex, TableIndex, TrapKind, Type,
 };
 use osr_stubs::{MemoryView, TableView};
@@ -53,7 +54,7 @@ use crate::settings::{Settings, Tier};
 use crate::thread::Thread;
 use crate::thread::observer::Observer;
 use crate::tiering::policy::{self, TieringPolicy};
-use crate::tiering::{CostModel, Queue, Work, all_at_once, compile};
+use crate::tiering::{Queue, all_at_once, compile};
 
 /// A module with its state: memory, tables, globals, and the code that calls enter.
 #[derive(Debug)]
@@ -340,52 +341,9 @@ impl Instance {
         &self.functions
     }
 
-    /// Points and liveness of a defined function.
-    pub(crate) fn analysis(&self, function: FunctionIndex) -> &Analysis {
-        self.function(function).analysis(|| {
-            let defined = self.module().function(function);
-            // Those that were imported were not made when the module was verified.
-            debug_assert_eq!(osr_ir::verifier::verify_function(self.module(), defined), Ok(()));
-            self.settings.analyze(self.body(function))
-        })
-    }
-
-    /// The work in the body of a defined function.
-    pub(crate) fn work(&self, function: FunctionIndex) -> &Work {
-        self.function(function).work(|| Work::of(self.body(function), self.points(function)))
-    }
-
-    /// Instructions of the unit that `key` asks for, those included that are inlined, about.
-    pub(crate) fn unit_instructions(&self, key: VersionKey) -> u32 {
-        let (work, body) = (self.work(key.function), self.body(key.function));
-        let own = match key.entry.continues_at() {
-            None => work.instructions(),
-            Some(point) => work.reached_from(body, self.points(key.function), point),
-        };
-        match key.tier {
-            CompiledTier::Baseline => own,
-            CompiledTier::Optimized => {
-                own.saturating_add(work.growth(self.module(), body, self.settings.inlining))
-            }
-        }
-    }
-
     /// What is compiled beside the guest, if anything is.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         self.queue.as_ref()
-    }
-
-    /// What compilations are taken to cost.
-    pub(crate) fn costs(&self) -> CostModel {
-        CostModel::of(&self.settings)
-    }
-
-    /// The points of a defined function, in its body as it is executed.
-    ///
-    /// # Panics
-    /// If the function is imported.
-    pub fn points(&self, function: FunctionIndex) -> &Points {
-        &self.analysis(function).points
     }
 
     /// The first call cell.
