@@ -18,6 +18,7 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::{CompiledCode, Context as Cranelift, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use gimli::write::{Address, CommonInformationEntry};
+use osr_ir::inlining::FrameIndex;
 use osr_ir::{Body, FunctionIndex, GlobalIndex, Instruction};
 use osr_stackwalk::{CfiRows, CompactRows};
 use thiserror::Error;
@@ -378,8 +379,8 @@ impl Compiler {
             frame_maps: maps.frame_maps,
             trap_sites: trap_sites.iter().map(|(_, site)| *site).collect(),
             virtual_frames: source.tree.map(|tree| {
-                let traps = trap_sites.iter().map(|&(frame, _)| frame).collect();
-                Box::new(VirtualFrames::new(tree, maps.innermost, traps))
+                let traps: Vec<FrameIndex> = trap_sites.iter().map(|&(frame, _)| frame).collect();
+                Box::new(VirtualFrames::new(tree, &maps.innermost, &traps))
             }),
             recording: request.recording,
             pads: maps.pads.map(Box::new),

@@ -1,12 +1,13 @@
 //! Frame states do not multiply code: shapes in which live ranges once fell into pieces, with each state recording
 //! against the same code without recording (`compiler/docs/live_ranges.md`).
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeVersion, CompiledTier, EntryPoint, Imports, Instance, Mechanism, Settings, StateRecording,
+    CodeVersion, CompiledTier, EntryPoint, Imports, Inlining, Instance, Mechanism, Settings, StateRecording,
 };
+use osr_tests::{Program, programs};
 
 /// A generator of modules whose function 1 has `locals` locals and `steps` steps.
 type Shape = fn(locals: usize, steps: usize) -> String;
@@ -177,4 +178,65 @@ fn code_grows_with_the_program() {
             assert!(ratio < 6.0, "{name}, {recording:?}: {ratio:.2} times the code for four times the steps");
         }
     }
+}
+
+/// Bytes of all optimized code of a program, its inlined bodies included, and of what says where its frames are.
+#[derive(Default)]
+struct Bytes {
+    code: u64,
+    frame_maps: u64,
+    virtual_frames: u64,
+    unwind: u64,
+}
+
+impl Bytes {
+    fn metadata(&self) -> u64 {
+        self.frame_maps + self.virtual_frames + self.unwind
+    }
+
+    fn of(program: &Program) -> Bytes {
+        let settings =
+            Settings { inlining: Some(Inlining::default()), checked: false, ..Settings::default() };
+        let (instance, _thread) = osr_tests::configuration::start(&program.module(true), &settings);
+        let mut bytes = Bytes::default();
+        let module = instance.module();
+        for function in
+            module.function_indices().filter(|&function| module.function(function).body().is_some())
+        {
+            let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
+            let version = version.expect("it compiles");
+            bytes.code += u64::from(version.code_bytes);
+            bytes.frame_maps += version.frame_maps.bytes();
+            bytes.virtual_frames += version.frame_map_bytes() - version.frame_maps.bytes();
+            bytes.unwind += version.unwind_bytes();
+        }
+        bytes
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.metadata() as f64 * 100.0 / self.code as f64;
+        let Bytes { code, frame_maps, virtual_frames, unwind } = self;
+        write!(
+            formatter,
+            "{code} bytes of code; {frame_maps} of frame maps, {virtual_frames} of virtual frames, {unwind} of unwind \
+             rows: {percent:.1} % of that"
+        )
+    }
+}
+
+#[test]
+fn metadata_with_virtual_frames_is_a_fraction_of_the_code() {
+    let mut all = Bytes::default();
+    for program in programs() {
+        let bytes = Bytes::of(&program);
+        println!("{}: {bytes}", program.name);
+        all.code += bytes.code;
+        all.frame_maps += bytes.frame_maps;
+        all.virtual_frames += bytes.virtual_frames;
+        all.unwind += bytes.unwind;
+    }
+    println!("all: {all}");
+    assert!(all.metadata() * 10 < all.code * 3, "{all}");
 }
