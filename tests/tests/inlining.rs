@@ -50,9 +50,10 @@ fn a_frame_lands_as_the_activations_that_it_stands_for() {
         [Destination::Interpreter, Destination::Compiled(Baseline), Destination::Compiled(Optimized)];
     for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
         for landing in destinations {
-            for every in [1, 2, 3, 5] {
+            for (every, checked) in [(1, true), (1, false), (2, false), (3, true), (5, false)] {
                 let mechanism = Mechanism::recorded_by(recording);
-                let settings = inlined(Settings { landing, mechanism, ..eager() });
+                // What is checked is watched, and lands one activation after the other.
+                let settings = inlined(Settings { landing, mechanism, checked, ..eager() });
                 let count = AtomicU64::new(0);
                 let (_, thread) = start(
                     CHAIN,
@@ -202,9 +203,9 @@ fn what_traps_in_an_inlined_body_is_named() {
     assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), 10, "{expected:#?}");
     let optimized = Destination::Compiled(osr_engine::CompiledTier::Optimized);
     for landing in [Destination::Interpreter, optimized] {
-        for acts in [0, 1] {
-            let settings = inlined(Settings { landing, ..eager() });
-            assert_eq!(outcomes(&settings, acts), expected, "{landing:?}, acts: {acts}");
+        for (acts, checked) in [(0, true), (1, true), (1, false)] {
+            let settings = inlined(Settings { landing, checked, ..eager() });
+            assert_eq!(outcomes(&settings, acts), expected, "{landing:?}, acts: {acts}, checked: {checked}");
         }
     }
 }
@@ -217,8 +218,11 @@ fn recursion_that_is_inlined_exhausts_the_stack_and_leaves_it_whole() {
         (if (i32.eqz (i32.and (local.get $n) (i32.const 255))) (then (call $act)))
         (i32.add (call $down (i32.add (local.get $n) (i32.const 1))) (local.get $n)))
       (func (export "fine") (result i32) (i32.const 5)))"#;
-    for landing in [Destination::Interpreter, Destination::Compiled(osr_engine::CompiledTier::Baseline)] {
-        let settings = inlined(Settings { landing, value_stack_bytes: 1 << 20, ..eager() });
+    let baseline = Destination::Compiled(osr_engine::CompiledTier::Baseline);
+    for (landing, checked) in
+        [(Destination::Interpreter, true), (Destination::Interpreter, false), (baseline, true)]
+    {
+        let settings = inlined(Settings { landing, checked, value_stack_bytes: 1 << 20, ..eager() });
         let (_, thread) = start(
             guest,
             &settings,

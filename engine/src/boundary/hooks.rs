@@ -143,8 +143,8 @@ unsafe extern "C" fn resume(context: *mut Context, call: *mut NativeCall) -> Exi
     let landed = thread.take_landed();
     let window = thread.values().top();
     if landed.is_chain {
-        let (outermost, outcome) = virtual_frames::run(thread);
-        return hand_over(thread, outermost.function, outcome, window, call);
+        let (function, outcome) = virtual_frames::run(thread);
+        return hand_over(thread, function, outcome, window, call);
     }
     let outcome = interpreter::run(thread, landed.function, Start::Point(landed.point), window);
     hand_over(thread, landed.function, outcome, window, call)

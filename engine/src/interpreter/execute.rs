@@ -59,17 +59,30 @@ fn activate<L>(
         Start::Entry => code.entry(),
         Start::Point(point) => code.start(point),
     };
+    execute(thread, (function, window), Next { ip, window }, threshold, list)
+}
+
+/// The same from `next` on, in the innermost frame of an activation whose outermost frame, at `base`, is one of `function`.
+#[inline(always)]
+pub(super) fn execute<L>(
+    thread: &Thread,
+    (function, base): (FunctionIndex, *mut u64),
+    next: Next,
+    threshold: u32,
+    list: impl FnOnce(&Activation<'_>) -> L,
+) -> Outcome {
+    let instance = thread.instance();
     let top = thread.values().top();
     let activation = Activation {
         thread,
         instance,
         functions: instance.functions(),
-        base: window,
-        function: Cell::new(state),
+        base,
+        function: Cell::new(instance.function(function)),
         threshold,
         end: thread.values().end(),
         memory: Cell::new(Bounds::of(thread)),
-        next: Cell::new(Next { ip, window }),
+        next: Cell::new(next),
         outcome: Cell::new(Outcome::Done),
     };
     let listed = list(&activation);
@@ -78,8 +91,8 @@ fn activate<L>(
         if ip.is_null() {
             break;
         }
-        // SAFETY: the window fits, and the caller put there what the function reads from `start` on. After
-        // that, each handler says where the code continues.
+        // SAFETY: the windows fit, and hold what the functions read from there on. After that, each handler says where
+        // the code continues.
         unsafe { ((*ip).handler)(ip, window, activation.memory.get(), &activation) };
     }
     drop(listed);

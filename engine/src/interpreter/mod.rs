@@ -8,7 +8,8 @@
 //!            └─ op: the operations                                  ├─ calls, runtime: what is out of line
 //!                                                                  ├─ exceptions: which frame catches
 //!                                                                  ├─ listed: frames that can be seen from outside
-//!                                                                  └─ patch, carry: redefined functions
+//!                                                                  ├─ patch, carry: redefined functions
+//!                                                                  └─ chain: activations that landed together
 //! ```
 //!
 //! A guest frame is a *window* of the thread's value stack, one word per register, so it is a frame
@@ -28,6 +29,7 @@ mod arrival;
 mod backtrace;
 mod calls;
 mod carry;
+mod chain;
 mod code;
 mod decode;
 mod exceptions;
@@ -48,6 +50,7 @@ mod vector;
 
 use osr_ir::Point;
 
+pub(crate) use chain::{Stacked, run_stacked, stack};
 pub(crate) use code::Code;
 pub(crate) use execute::run;
 pub(crate) use listed::waiting_frames;

@@ -7,16 +7,17 @@
 //!              v0 continues where the frame was, as the activation of any other frame does
 //! ```
 //!
-//! The innermost one and then its callers continue each in its own turn: in the interpreter, or, where the landing is to
-//! end in compiled code, in a continuation of its own, which is compiled when control comes to it. All but the outermost
-//! are called from here, so one native frame stands for those that wait. That is no more than there would be if they had
-//! been interpreted and had called one another.
+//! Where the landing ends in the interpreter, they become frames of one activation of it, unless something watches.
+//! Otherwise the innermost one and then its callers continue each in its own turn: in the interpreter, or, where the landing
+//! is to end in compiled code, in a continuation of its own, which is compiled when control comes to it. All but the
+//! outermost are called from here, so one native frame stands for those that wait. That is no more than there would be if
+//! they had been interpreted and had called one another.
 //!
 //! Observers see a landing, and each further activation when it [continues](Event::Continued): with the results of its
 //! call, like a frame that was hijacked on its own.
 
 use osr_compiler::frame_map::VirtualActivation;
-use osr_ir::PointKind;
+use osr_ir::{FunctionIndex, PointKind};
 use osr_stackwalk::ReturnSlot;
 use osr_stubs::x86_64 as stubs;
 
@@ -58,6 +59,11 @@ pub(super) fn resume(
     let to = tier(continuation);
     let place = pending.kind().into();
     thread.count_move(version.tier.into(), to, place);
+    if destination == Destination::Interpreter {
+        // It is known where those that wait continue.
+        let place = PointKind::AfterCall.into();
+        (0..further).for_each(|_| thread.count_move(version.tier.into(), Tier::Interpreter, place));
+    }
     thread.observe(|| Event::Landed {
         place,
         version,
@@ -79,10 +85,17 @@ pub(super) fn resume(
 
 /// Continues the activations that have landed, up to the outermost. Its function, and how it ended or where it continues.
 #[cold]
-pub(crate) fn run(thread: &Thread) -> (VirtualActivation, Outcome) {
+pub(crate) fn run(thread: &Thread) -> (FunctionIndex, Outcome) {
     let base = thread.values().top();
     let chain = thread.take_chain();
     let bottom = thread.waiting().borrow().len() - chain.further;
+    if chain.destination == Destination::Interpreter
+        && !thread.watches_landings()
+        && !thread.is_watched()
+        && let Some(stacked) = stack(thread, chain.innermost, bottom, base)
+    {
+        return (stacked.function, interpreter::run_stacked(thread, stacked, base));
+    }
     let (mut activation, mut continuation) = (chain.innermost, chain.continuation);
     for _ in 0..chain.further {
         let returned = call(thread, activation, base, continuation);
@@ -91,7 +104,7 @@ pub(crate) fn run(thread: &Thread) -> (VirtualActivation, Outcome) {
             for waiting in thread.waiting().borrow_mut().drain(bottom..).rev() {
                 thread.trap_leaves(waiting.function, waiting.point);
             }
-            return (activation, Outcome::Trap);
+            return (activation.function, Outcome::Trap);
         }
         let callee = activation;
         activation = thread.waiting().borrow_mut().pop().expect("so many wait");
@@ -104,7 +117,23 @@ pub(crate) fn run(thread: &Thread) -> (VirtualActivation, Outcome) {
         Some((code, _)) => Outcome::Continue { code, state: base },
         None => interpreter::run(thread, activation.function, Start::Point(activation.point), base),
     };
-    (activation, outcome)
+    (activation.function, outcome)
+}
+
+/// Makes frames of the interpreter of `innermost` and of those that wait for it, from number `bottom` on. None, and nothing
+/// done, if there is no room for them.
+fn stack(
+    thread: &Thread,
+    innermost: VirtualActivation,
+    bottom: usize,
+    base: *mut u64,
+) -> Option<interpreter::Stacked> {
+    let mut waiting = thread.waiting().borrow_mut();
+    let chain = std::iter::once(innermost).chain(waiting[bottom..].iter().rev().copied());
+    // SAFETY: their state is at the top of the value stack, and nothing is behind it; those that wait are behind their calls.
+    let stacked = unsafe { interpreter::stack(thread, chain, base) }?;
+    waiting.truncate(bottom);
+    Some(stacked)
 }
 
 /// Continues `activation`, whose window is in the state at `base`, until it returns: its results are in its window. False
@@ -171,9 +200,11 @@ fn observe(
     continuation: Option<(*const u8, CompiledTier)>,
 ) {
     let VirtualActivation { function, point, offset, registers } = activation;
-    let &Chain { version, from, frame_base, .. } = chain;
+    let &Chain { version, from, frame_base, destination, .. } = chain;
     let place = Place::from(PointKind::AfterCall);
-    thread.count_move(from.into(), tier(continuation), place);
+    if destination != Destination::Interpreter {
+        thread.count_move(from.into(), tier(continuation), place);
+    }
     thread.observe(|| Event::Continued {
         place,
         version,
