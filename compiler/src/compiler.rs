@@ -105,6 +105,9 @@ pub enum CompileError {
     /// An optimization has made an instruction that traps, of which it is not known where in the body it is.
     #[error("an instruction traps, and it is not known at which point")]
     TrapWithoutPoint,
+    /// It was to continue for several activations, of which some are not inlined.
+    #[error("not all calls are inlined that its frames would stand for")]
+    NotInlined,
     /// The compiler panicked, beside the guest: a bug.
     #[error("the compiler panicked: {0}")]
     Panicked(String),
@@ -260,7 +263,7 @@ impl Compiler {
                 recording => recording,
             },
         };
-        let merged = Merged::of(unit);
+        let merged = Merged::of(unit)?;
         let source = Source::new(unit, merged.as_ref());
         let mut request = Request {
             unit: *unit,

@@ -33,6 +33,7 @@
 //!     linked: &linked,
 //!     key: VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function },
 //!     analysis: &analysis,
+//!     inner: &[],
 //!     settings: CodeSettings {
 //!         baseline: BaselineCompiler::default(),
 //!         recording: StateRecording::Locations,

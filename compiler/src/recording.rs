@@ -92,7 +92,7 @@ impl<'c> Stores<'c> {
     /// Finds what is current where.
     fn solve(&mut self) {
         self.current_at_start = vec![None; self.body.blocks.len()];
-        let Start { block, index: from } = self.start;
+        let Start { block, index: from, .. } = self.start;
         let entered = self.written_through.clone();
         if self.start.is_entry() {
             self.current_at_start[Body::ENTRY] = Some(entered);

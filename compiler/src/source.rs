@@ -4,6 +4,7 @@ use osr_ir::inlining::{FrameIndex, InlineBudget, Inlined, inline};
 use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register};
 
 use crate::analysis::Analysis;
+use crate::compiler::CompileError;
 use crate::settings::CompiledTier;
 use crate::speculation::Speculations;
 use crate::unit::{Unit, VersionKey};
@@ -18,7 +19,20 @@ pub(super) struct Merged {
 
 impl Merged {
     /// The body that calls are inlined into, or guarded in, for `unit`; `None` if none is.
-    pub(super) fn of(unit: &Unit<'_>) -> Option<Merged> {
+    ///
+    /// # Errors
+    /// If it is to continue for several activations, and their calls are not inlined.
+    pub(super) fn of(unit: &Unit<'_>) -> Result<Option<Merged>, CompileError> {
+        let Some(inlined) = Merged::inlined(unit) else {
+            return if unit.inner.is_empty() { Ok(None) } else { Err(CompileError::NotInlined) };
+        };
+        let start = Start::within(unit, &inlined)?;
+        let Inlined { body, points, liveness, tree, .. } = inlined;
+        let analysis = Analysis::new(&body, points, liveness);
+        Ok(Some(Merged { body, analysis, tree, start }))
+    }
+
+    fn inlined(unit: &Unit<'_>) -> Option<Inlined> {
         let Unit { linked, key: VersionKey { function, tier, .. }, analysis, settings, .. } = *unit;
         // Functions with vectors neither are inlined nor have others inlined: the words of several frame states are
         // those of their registers.
@@ -29,11 +43,7 @@ impl Merged {
         let known = (&analysis.points, &*analysis.liveness);
         let targets = |function, at| unit.speculation?.of(function)?.targets(at);
         let entries = settings.shows_arrivals;
-        let inlined = inline(linked.module(), function, known, &budget, &targets, entries)?;
-        let start = Start::of(unit, Some(&inlined));
-        let Inlined { body, points, liveness, tree, .. } = inlined;
-        let analysis = Analysis::new(&body, points, liveness);
-        Some(Merged { body, analysis, tree, start })
+        inline(linked.module(), function, known, &budget, &targets, entries)
     }
 }
 
@@ -56,7 +66,7 @@ impl<'u> Source<'u> {
             }
             None => {
                 let body = unit.linked.body(unit.key.function);
-                Source { body, analysis: unit.analysis, tree: None, start: Start::of(unit, None) }
+                Source { body, analysis: unit.analysis, tree: None, start: Start::of(unit) }
             }
         }
     }
@@ -77,20 +87,33 @@ impl<'u> Source<'u> {
 pub(super) struct Start {
     pub(super) block: Block,
     pub(super) index: usize,
+    /// The point of the merged body there, if it continues for several activations: what is live is what they need.
+    pub(super) inner: Option<Point>,
 }
 
 impl Start {
-    /// Where the code of `unit` begins, in the function's own body, or in that which it was `inlined` into.
-    fn of(unit: &Unit<'_>, inlined: Option<&Inlined>) -> Start {
+    /// Where the code of `unit` begins in the function's own body.
+    fn of(unit: &Unit<'_>) -> Start {
         let point = unit.key.entry.continues_at().unwrap_or(Points::entry());
-        if let Some(inlined) = inlined {
+        Start::at(&unit.analysis.points, point)
+    }
+
+    /// Where it begins in a body with others `inlined`.
+    fn within(unit: &Unit<'_>, inlined: &Inlined) -> Result<Start, CompileError> {
+        let point = unit.key.entry.continues_at().unwrap_or(Points::entry());
+        if unit.inner.is_empty() {
             let (block, index) = inlined.resume(point);
-            return Start { block, index };
+            return Ok(Start { block, index, inner: None });
         }
-        let points = &unit.analysis.points;
+        let inner = inlined.point_within(point, unit.inner).ok_or(CompileError::NotInlined)?;
+        Ok(Start { inner: Some(inner), ..Start::at(&inlined.points, inner) })
+    }
+
+    /// Where execution resumes at `point`, which is one of `points`.
+    fn at(points: &Points, point: Point) -> Start {
         let position = points.position(point);
         let index = position.index + usize::from(points.kind(point) == PointKind::AfterCall);
-        Start { block: position.block, index }
+        Start { block: position.block, index, inner: None }
     }
 
     /// Whether that is the entry of the body.

@@ -49,6 +49,19 @@ impl Speculations {
         flipped
     }
 
+    /// The same in the bodies of functions, where there is no guard at `at` in that of `function` for `reason`.
+    #[must_use]
+    pub fn without(&self, function: FunctionIndex, reason: DeoptReason, at: Position) -> Speculations {
+        let mut without = Speculations { functions: self.functions.clone(), globals: BTreeMap::new() };
+        let speculation = without.functions.entry(function).or_default();
+        speculation.branches.remove(&at);
+        if let Some(targets) = speculation.targets.get_mut(&at) {
+            targets.has_others = true;
+        }
+        speculation.give_up(reason, at);
+        without
+    }
+
     /// Whether targets of indirect calls are known.
     pub fn has_targets(&self) -> bool {
         self.functions.values().any(Speculation::has_targets)

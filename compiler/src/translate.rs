@@ -276,11 +276,14 @@ impl Translator<'_, '_> {
     fn enter_continuation(&mut self, start: ir::Block, point: osr_ir::Point) {
         self.count_entry();
         let state = self.builder.block_params(start)[1];
-        // The function's own registers have the same numbers, whatever is inlined.
-        let live = self.unit.analysis.liveness.at(point);
+        let live = match self.source.start.inner {
+            Some(inner) => self.analysis.liveness.at(inner),
+            // The function's own registers have the same numbers, whatever is inlined.
+            None => self.unit.analysis.liveness.at(point),
+        };
         for &register in live {
             let ty = wide_type(self.body.ty(register));
-            let offset = self.analysis.word(register) as i32 * 8;
+            let offset = self.source.word(register) as i32 * 8;
             let value = self.builder.ins().load(ty, in_words(ty), state, offset);
             self.write(register, value);
         }

@@ -12,16 +12,16 @@ use crate::settings::{CodeSettings, CompiledTier};
 use crate::speculation::Speculations;
 
 /// Where a version is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EntryPoint {
     /// At the function's entry, with arguments.
     Function,
     /// At a point, with a frame state: a *continuation*.
     Continuation(Point),
     /// The same, for frames of which more is known: a continuation that is specialized for a *context*, the function's one of
-    /// that number.
+    /// that number. Its frame state may be that of several activations.
     Specialized {
-        /// The point.
+        /// The point of the function's activation.
         point: Point,
         /// The number of the context.
         context: u32,
@@ -68,6 +68,9 @@ pub struct Unit<'a> {
     pub key: VersionKey,
     /// Points and liveness of the function's body.
     pub analysis: &'a Analysis,
+    /// For a continuation of frames that stand for several activations, those that the function's has called, which waits at the
+    /// entry's point for the first of them, and so on: each with its point. It is refused if they are not inlined.
+    pub inner: &'a [(FunctionIndex, Point)],
     /// What the code has besides the program.
     pub settings: CodeSettings,
     /// What the code counts, if it is to: baseline code profiles. It keeps the profile's address.

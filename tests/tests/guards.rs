@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use osr_engine::{
     ActiveFrames, CodeRelease, CodeVersion, CompiledTier, Delegates, DeoptReason, EntryPoint, Event,
-    FailingGuards, Imports, Instance, InstantiationError, Land, Mechanism, Observation, Observer, Preset,
-    RebuildTime, Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
+    FailingGuards, Imports, Inlining, Instance, InstantiationError, Land, Mechanism, Observation, Observer,
+    Preset, RebuildTime, Schedule, Settings, SpeculationKind, StateRecording, Stress, Thread, Tier, Tiers,
 };
 use osr_ir::{ExportItem, FunctionIndex, Module, Position, Value};
 use osr_tests::guest::parse;
@@ -204,6 +204,27 @@ fn guards_of_inlined_bodies_are_left() {
     }
 }
 
+/// Where nothing watches, what lands in the interpreter becomes one activation of it.
+#[test]
+fn chains_that_land_in_the_interpreter_agree_unwatched() {
+    let mut landed = 0;
+    for program in Subject::few() {
+        for inlining in [Inlining::default(), Configuration::MUCH] {
+            let hasty = hasty(Stress::None);
+            let settings =
+                Settings { checked: false, inlining: Some(inlining), guard_failures: u32::MAX, ..hasty };
+            let module = &program.module;
+            let (_instance, thread) = osr_tests::configuration::start(module, &settings);
+            for _ in 0..3 {
+                let outcome = thread.invoke(&program.invoke, &program.arguments);
+                assert_eq!(outcome.ok(), program.expected.outcome.clone().ok(), "{}", program.name);
+            }
+            landed += thread.transitions().virtual_frames;
+        }
+    }
+    assert!(landed > 0, "no frame stood for several activations");
+}
+
 /// Nearly all guards that there are in code are left through, into each tier.
 #[test]
 fn nearly_all_guards_are_left_through() {
@@ -213,11 +234,9 @@ fn nearly_all_guards_are_left_through() {
             let mut failed = BTreeSet::new();
             let mut known = BTreeSet::new();
             // What follows a guard that always fails is not reached.
-            for every in [1, 2, 3, 7] {
+            for every in [1, 2, 3, 4, 5, 7, 11, 13, 31] {
                 let mut settings = hasty(Stress::guard(every).landing(Land::In(land)));
                 settings.guard_failures = u32::MAX;
-                // Guards of arguments are executed once in a call: a few calls do not come to all of them.
-                settings.speculate.remove(&SpeculationKind::Argument);
                 let (seen, _) = watch(&program, 4, &settings);
                 failed.extend(seen.failed.into_keys());
                 known.extend(seen.compiled);
@@ -338,12 +357,21 @@ fn a_change_of_phase_heals() {
 /// Exits that are linked change nothing but time, wherever else frames land, and whatever is forced besides.
 #[test]
 fn linked_exits_agree() {
+    linked_exits_agree_with(None);
+}
+
+#[test]
+fn linked_exits_of_inlined_bodies_agree() {
+    linked_exits_agree_with(Some(Configuration::MUCH));
+}
+
+fn linked_exits_agree_with(inlining: Option<Inlining>) {
     for program in Subject::few() {
         for failing_guards in [FailingGuards::Link, FailingGuards::Dispatch] {
             let stresses = [Stress::None, Stress::guard(3), Stress::hijack(5), Stress::invalidate(500)];
             for ((stress, land), guard_failures) in stresses.into_iter().zip(lands()).zip([1, 2, 1, 7]) {
                 let settings = hasty(stress.landing(land));
-                program.agrees(&Settings { guard_failures, failing_guards, ..settings });
+                program.agrees(&Settings { guard_failures, failing_guards, inlining, ..settings });
             }
         }
     }
@@ -414,6 +442,44 @@ fn an_exit_is_linked_after_some_failures_and_cut_when_either_version_goes() {
             thread.invalidate_chosen(is_chosen).expect("it can be done");
             run();
             assert_eq!(counts(), (2 + n, 198 + 99 * n));
+        }
+    }
+}
+
+/// The frame of a loop with a call inlined leaves by its guard: it continues in code with the same call inlined.
+#[test]
+fn an_exit_of_several_activations_is_linked_to_a_continuation_of_as_many() {
+    for failing_guards in [FailingGuards::Link, FailingGuards::Dispatch] {
+        let settings = Settings {
+            tiers: Tiers::Optimized,
+            inlining: Some(Configuration::MUCH),
+            guard_failures: 2,
+            failing_guards,
+            checked: true,
+            ..Settings::default()
+        };
+        let instance = Instance::new(settings, parse(FAILING), &Imports::new()).expect("an instance");
+        let thread = Thread::new(&instance).expect("a thread");
+        let run =
+            || assert_eq!(thread.invoke("run", &[Value::I32(100)]).expect("it returns"), [failing(100)]);
+        let counts = || [thread.transitions().failed_guards, instance.linked_exits()];
+        (0..3).for_each(|_| run());
+        let is_continuation = |version: &CodeVersion| {
+            matches!(version.entry, EntryPoint::Specialized { .. }) && version.inlined().count() > 0
+        };
+        assert!(instance.versions().iter().any(|version| is_continuation(version)), "{failing_guards:?}");
+        let [failed, linked] = counts();
+        run();
+        assert_eq!(counts(), [failed, linked + 1], "{failing_guards:?}: once, and what follows is there");
+        for chosen in [&is_continuation as &dyn Fn(&CodeVersion) -> bool, &|version| {
+            version.entry == EntryPoint::Function
+        }] {
+            let [failed, linked] = counts();
+            thread.invalidate_chosen(chosen).expect("it can be done");
+            run();
+            assert_eq!(counts()[0], failed + 1, "{failing_guards:?}: the failure links again");
+            run();
+            assert_eq!(counts(), [failed + 1, linked + 1], "{failing_guards:?}");
         }
     }
 }

@@ -71,7 +71,8 @@ pub(crate) struct EngineOptions {
     /// they do not.
     #[arg(long, value_name = "WHAT", default_value = FailingGuards::default().name(), value_parser = failing_guards)]
     pub(crate) failing_guards: FailingGuards,
-    /// With `--failing-guards dispatch`, for how many contexts there are continuations of a function at most.
+    /// With `--failing-guards dispatch`, for how many contexts there are continuations of a function at most; with `link`,
+    /// for how many of frames that stand for several activations.
     #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_CONTEXTS)]
     pub(crate) contexts: u8,
     /// Make every arrival at a function's entry and at a loop header a safepoint: loops are not unrolled, and

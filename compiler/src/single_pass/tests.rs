@@ -70,7 +70,15 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         frame_limit: 1 << 16,
     };
     let key = VersionKey { function, tier: CompiledTier::Baseline, entry: EntryPoint::Function };
-    let unit = Unit { linked: &linked, key, analysis: &analysis, settings, profile: None, speculation: None };
+    let unit = Unit {
+        linked: &linked,
+        key,
+        analysis: &analysis,
+        inner: &[],
+        settings,
+        profile: None,
+        speculation: None,
+    };
     let compiled = SinglePass { features }.compile(&unit, None, &mut Buffers::default());
     Page::new(&compiled.expect("its frame is small").code)
 }

@@ -10,7 +10,8 @@ listed! {
         #[default]
         Remake = "remake",
         /// Its exit is linked to a continuation of its own, in which the guard is a branch: a frame that fails there
-        /// jumps to it, without the runtime. The version stays as it is, for those that do not fail.
+        /// jumps to it, without the runtime. The version stays as it is, for those that do not fail. For frames that stand
+        /// for several activations each function has only so many (`contexts`); other such guards are given up.
         Link = "link",
         /// Its exit is linked to a continuation that is specialized for frames that fail there: it speculates on what the
         /// version does, but that this guard fails. When that fails, too, the way leads back. For each

@@ -81,7 +81,8 @@ pub struct Settings {
     pub guard_failures: u32,
     /// What that is.
     pub failing_guards: FailingGuards,
-    /// With [`FailingGuards::Dispatch`], for how many contexts there are continuations of a function at most.
+    /// With [`FailingGuards::Dispatch`], for how many contexts there are continuations of a function at most; with
+    /// [`FailingGuards::Link`], for how many of frames that stand for several activations.
     pub contexts: u8,
     /// Every arrival at a function's entry and at a loop header is a safepoint, which an observer
     /// [sees](crate::Event::Reached) if it [wants](crate::Observer::wants_points): all polls take their slow

@@ -5,8 +5,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use osr_compiler::{
-    CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, Speculations, Unit, VersionKey,
+    CodeSettings, CompileError, CompiledBody, CompiledTier, Compiler, EntryPoint, Speculations, Unit,
+    VersionKey,
 };
+use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
 use crate::instance::Instance;
@@ -44,8 +46,9 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     let instructions = instance.unit_instructions(key);
     check_size(instance, key.tier, instructions)?;
     let (costs, began) = (instance.costs(), Instant::now());
-    let speculation = plan(instance, key);
-    let compiled = compiler().compile(&unit(instance, key, speculation.as_ref()));
+    let (speculation, inner) = (plan(instance, key), inner(instance, key));
+    let unit = Unit { inner: &inner, ..unit(instance, key, speculation.as_ref()) };
+    let compiled = compiler().compile(&unit);
     costs.measured(key.tier, instructions, began.elapsed());
     instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
     let mut body = compiled?;
@@ -61,11 +64,20 @@ fn check_size(instance: &Instance, tier: CompiledTier, instructions: u32) -> Res
     if bytes > limit { Err(CompileError::UnitTooLarge { instructions, bytes, limit }) } else { Ok(()) }
 }
 
+/// The activations besides the function's that code for `key` continues.
+fn inner(instance: &Instance, key: VersionKey) -> Box<[(FunctionIndex, Point)]> {
+    match key.entry {
+        EntryPoint::Specialized { context, .. } => instance.function(key.function).contexts.inner(context),
+        EntryPoint::Function | EntryPoint::Continuation(_) => Box::default(),
+    }
+}
+
 fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Speculations>) -> Unit<'a> {
     Unit {
         linked: instance.linked(),
         key,
         analysis: instance.analysis(key.function),
+        inner: &[],
         settings: code_settings(instance),
         profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)),
         speculation,

@@ -6,13 +6,16 @@
 //! the phase ends: for the context that differs in that branch again, which there is already. So a program that changes
 //! between phases changes between versions, each of which is compiled once.
 //!
+//! A frame of code with inlined bodies leaves as several activations. Its context has all of them, and the continuation stands
+//! for the same ones: it is a frame of the same bodies, merged as they were.
+//!
 //! This is the dispatch table of Flückiger et al., "Deoptless", PLDI 2022, for what our code speculates on; there contexts
 //! are types of values. It is bounded: when it is full, exits lead to continuations for which nothing is known.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use osr_compiler::Speculations;
-use osr_ir::Point;
+use osr_ir::{FunctionIndex, Point};
 
 /// The contexts of a function: by number, those that code was asked for.
 #[derive(Debug, Default)]
@@ -20,8 +23,17 @@ pub(crate) struct Contexts(Mutex<Vec<Context>>);
 
 #[derive(Debug)]
 struct Context {
-    point: Point,
+    place: ContextPlace,
     speculation: Speculations,
+}
+
+/// Where frames are that a context is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ContextPlace {
+    /// Where the function's activation is.
+    pub(crate) point: Point,
+    /// The activations of inlined bodies that the frames stand for, too: each was called by the one before.
+    pub(crate) inner: Box<[(FunctionIndex, Point)]>,
 }
 
 impl Contexts {
@@ -29,24 +41,29 @@ impl Contexts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the context of frames that continue at `point`, where `speculation` is what to rely on. None if it is
+    /// The number of the context of frames that continue at `place`, where `speculation` is what to rely on. None if it is
     /// not known, and there are `most` already.
-    pub(crate) fn number(&self, point: Point, speculation: Speculations, most: u8) -> Option<u32> {
+    pub(crate) fn number(&self, place: &ContextPlace, speculation: Speculations, most: u8) -> Option<u32> {
         let mut contexts = self.contexts();
-        let is_same = |known: &Context| known.point == point && known.speculation == speculation;
+        let is_same = |known: &Context| known.place == *place && known.speculation == speculation;
         if let Some(known) = contexts.iter().position(is_same) {
             return Some(known as u32);
         }
         if contexts.len() >= usize::from(most) {
             return None;
         }
-        contexts.push(Context { point, speculation });
+        contexts.push(Context { place: place.clone(), speculation });
         Some(contexts.len() as u32 - 1)
     }
 
     /// What code for the context of that number relies on.
     pub(crate) fn speculation(&self, number: u32) -> Speculations {
         self.contexts()[number as usize].speculation.clone()
+    }
+
+    /// The activations besides the function's that code for the context of that number continues.
+    pub(crate) fn inner(&self, number: u32) -> Box<[(FunctionIndex, Point)]> {
+        self.contexts()[number as usize].place.inner.clone()
     }
 }
 
@@ -55,12 +72,13 @@ mod tests {
     use osr_compiler::Speculations;
     use osr_ir::{Block, FunctionIndex, Point, Position};
 
-    use super::Contexts;
+    use super::{ContextPlace, Contexts};
 
     #[test]
     fn a_context_has_one_number_and_the_table_is_bounded() {
         let contexts = Contexts::default();
-        let [one, other] = [1, 2].map(Point::new);
+        let at_point = |number| ContextPlace { point: Point::new(number), inner: Box::default() };
+        let (one, other) = (&at_point(1), &at_point(2));
         let (function, at) = (FunctionIndex::new(0), Position { block: Block::new(3), index: 2 });
         let flip = |speculation: &Speculations| speculation.flipped(function, at);
         let flipped = flip(&Speculations::default());

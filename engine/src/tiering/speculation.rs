@@ -79,8 +79,10 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations>
         return None;
     }
     if let EntryPoint::Specialized { context, .. } = key.entry {
-        let mut plan = instance.function(key.function).contexts.speculation(context);
+        let contexts = &instance.function(key.function).contexts;
+        let mut plan = contexts.speculation(context);
         add_globals(instance, key.function, &mut plan);
+        contexts.inner(context).iter().for_each(|&(inner, _)| add_globals(instance, inner, &mut plan));
         return Some(plan);
     }
     let mut plan = Speculations::default();

@@ -5,8 +5,10 @@
 //! itself, and jumps. That is some twenty memory accesses and a direct jump, where a landing in the interpreter and the way
 //! back to compiled code are hundreds of instructions.
 //!
-//! Exits that go back in a loop are not linked, nor those of frames that stand for several activations: their guards are
-//! given up.
+//! A frame that stands for several activations continues as one that does: its continuation has the same bodies in it, and
+//! begins in the innermost one. So a linked exit costs the same, however many activations it leaves.
+//!
+//! Exits that go back in a loop are not linked: their guards are given up.
 //!
 //! With [`FailingGuards::Dispatch`] the continuation is specialized for the [context](crate::tiering::contexts) of frames that
 //! fail there.
@@ -21,6 +23,7 @@ use crate::settings::failing_guards::FailingGuards;
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
 use crate::tiering;
+use crate::tiering::contexts::ContextPlace;
 
 /// Guard `number` of `version` has failed too often: links its exit, if that is what is to be done. Returns what the frame
 /// is to execute that is at the exit; none if it is not linked.
@@ -32,42 +35,52 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
         return None;
     }
     let guard = version.guards[number].guard;
-    let is_chain = |site| version.virtual_frames.as_ref().is_some_and(|frames| frames.has_chain(site));
-    if guard.site.is_none_or(is_chain) {
-        return None;
-    }
+    let site = guard.site?;
     // Where an exit goes back in a loop it takes the place of a poll, which a continuation does not make where it begins:
     // a loop that went round by linked exits could not be stopped.
-    let points = instance.points(version.function);
+    let points = instance.points(guard.function);
     if points.guard_block(guard.point).is_some_and(|exit| points.goes_back(guard.at.block, exit)) {
         return None;
     }
     let _landing = thread.watches_landings().then(|| thread.phase().enter(Phase::Landing));
-    let state = instance.function(version.function);
-    let tier = CompiledTier::Optimized;
-    let entry = specialized(instance, version, guard).unwrap_or_else(|| {
-        state.learnt.link(&guard);
-        EntryPoint::Continuation(guard.point)
-    });
-    let key = VersionKey { function: version.function, tier, entry };
+    let entry = entry(instance, version, guard, site)?;
+    let (function, tier) = (version.function, CompiledTier::Optimized);
     let cause = Cause::Guard { reason: guard.reason, point: guard.point.as_u32() };
-    let code = state.code_at(tier, entry).or_else(|| tiering::compile_now(thread, key, cause))?;
+    let known = instance.function(function).code_at(tier, entry);
+    let code = known.or_else(|| tiering::compile_now(thread, VersionKey { function, tier, entry }, cause))?;
     let to = instance.registry().find(code as u64)?;
-    let words = instance.frame_words(version.function);
+    let words = version.state_words(site, instance.frame_words(function));
     let link = instance.registry().link_exit((version, number), &to, words, Thread::WINDOW_FIELDS)?;
     thread.observe(|| Event::ExitLinked { version, guard: &guard, to: &to });
     Some(link as *const u8)
 }
 
-/// The continuation for frames that leave `version` at `guard`, specialized for that, if there is to be one.
-fn specialized(instance: &Instance, version: &CodeVersion, guard: Guard) -> Option<EntryPoint> {
+/// Where the continuation is entered to which the exit of `guard`, at that site of `version`, is to lead; none if there are
+/// too many contexts.
+fn entry(instance: &Instance, version: &CodeVersion, guard: Guard, site: u32) -> Option<EntryPoint> {
+    let state = instance.function(version.function);
     let &Settings { failing_guards, contexts, .. } = instance.settings();
+    let mut activations = instance.activations(version, site).into_iter().rev();
+    let outermost = activations.next().expect("every frame is one of some activation");
+    let place = ContextPlace {
+        point: outermost.point,
+        inner: activations.map(|activation| (activation.function, activation.point)).collect(),
+    };
     let can_flip = matches!(guard.reason, DeoptReason::Guard | DeoptReason::Branch);
-    if failing_guards != FailingGuards::Dispatch || !can_flip {
-        return None;
+    let is_flipped = failing_guards == FailingGuards::Dispatch && can_flip;
+    let speculation = || version.speculation.as_deref().cloned().unwrap_or_default();
+    let speculation = match (is_flipped, place.inner.is_empty()) {
+        (true, _) => Some(speculation().flipped(guard.function, guard.at)),
+        (false, false) => Some(speculation().without(guard.function, guard.reason, guard.at)),
+        (false, true) => None,
+    };
+    let context = speculation.and_then(|speculation| state.contexts.number(&place, speculation, contexts));
+    match context {
+        Some(context) => Some(EntryPoint::Specialized { point: place.point, context }),
+        None if place.inner.is_empty() => {
+            state.learnt.link(&guard);
+            Some(EntryPoint::Continuation(place.point))
+        }
+        None => None,
     }
-    let speculation =
-        version.speculation.as_deref().cloned().unwrap_or_default().flipped(guard.function, guard.at);
-    let context = instance.function(version.function).contexts.number(guard.point, speculation, contexts)?;
-    Some(EntryPoint::Specialized { point: guard.point, context })
 }

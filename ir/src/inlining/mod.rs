@@ -47,7 +47,8 @@ use crate::body::Body;
 use crate::index::{Block, FunctionIndex};
 use crate::liveness::Liveness;
 use crate::module::Module;
-use crate::point::{Point, Points};
+use crate::point::{Point, PointKind, Points, Position};
+use tree::Part;
 
 /// A body with other bodies in it.
 #[derive(Clone, Debug)]
@@ -69,6 +70,22 @@ impl Inlined {
     /// block.
     pub fn resume(&self, point: Point) -> (Block, usize) {
         self.resumes[point.index()]
+    }
+
+    /// The point at which an activation of the merged body is that stands for one of the function, which is at `point`, and
+    /// for those of `inner`, each of which was called by the one before. None if those calls are not inlined.
+    pub fn point_within(&self, point: Point, inner: &[(FunctionIndex, Point)]) -> Option<Point> {
+        let (mut frame, mut own) = (FrameIndex::new(0), point);
+        for &(function, point) in inner {
+            frame = self.tree.called(frame, own, function)?;
+            own = point;
+        }
+        let is_there = |&(merged, _, position): &(Point, PointKind, Position)| {
+            // Before a guarded call nothing is compared: it was.
+            let part = self.tree.origin(position.block).part;
+            self.tree.innermost(merged) == (frame, own) && !matches!(part, Part::Test(_) | Part::Arm(_))
+        };
+        self.points.iter().find(is_there).map(|(merged, ..)| merged)
     }
 }
 

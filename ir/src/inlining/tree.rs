@@ -91,6 +91,13 @@ impl InlineTree {
         &self.frames[frame.index()]
     }
 
+    /// The virtual frame of `function` that `caller` has called, where `after` is the point after the call.
+    pub fn called(&self, caller: FrameIndex, after: Point, function: FunctionIndex) -> Option<FrameIndex> {
+        let is_called =
+            |frame: &VirtualFrame| frame.caller == Some((caller, after)) && frame.function == function;
+        self.frames.iter().position(is_called).map(FrameIndex::new)
+    }
+
     /// The innermost virtual frame at `point` of the merged body, and its own point.
     pub fn innermost(&self, point: Point) -> (FrameIndex, Point) {
         self.points[point.index()]

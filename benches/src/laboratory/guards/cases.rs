@@ -80,8 +80,8 @@ pub(super) enum Key {
     Unguarded,
     /// It fails and continues in the interpreter: further activations, more instructions.
     Interpreted(usize, usize),
-    /// It fails and continues by a linked exit.
-    Linked,
+    /// It fails and continues by a linked exit: further activations.
+    Linked(usize),
     /// It fails so often (bits of a number).
     Rate(Answer, u64),
     /// A loop of such phases.
@@ -112,7 +112,7 @@ impl Case {
             Key::Holds(further) => (exits(Answer::Interpreter, Check::Guard, 0, further), 1),
             Key::Unguarded => (exits(Answer::Interpreter, Check::Nothing, 0, 0), 1),
             Key::Interpreted(further, more) => (exits(Answer::Interpreter, Check::Guard, more, further), 0),
-            Key::Linked => (exits(Answer::Link, Check::Guard, 0, 0), 0),
+            Key::Linked(further) => (exits(Answer::Link, Check::Guard, 0, further), 0),
             Key::Rate(answer, rate) => {
                 let failing = f64::from_bits(rate) * (1u64 << 32) as f64;
                 ((guest::rates(answer.check()), answer.settings()), failing as i64)
@@ -152,9 +152,11 @@ impl Case {
 
 /// All cases, with so many iterations a sample.
 pub(super) fn all(iterations: i64) -> Result<Vec<Case>, String> {
-    let mut keys = vec![Key::Unguarded, Key::Linked, Key::Interpreted(0, MORE)];
+    let mut keys = vec![Key::Unguarded, Key::Interpreted(0, MORE)];
     keys.extend(
-        [0, MOST_FURTHER].into_iter().flat_map(|further| [Key::Holds(further), Key::Interpreted(further, 0)]),
+        [0, MOST_FURTHER]
+            .into_iter()
+            .flat_map(|further| [Key::Holds(further), Key::Interpreted(further, 0), Key::Linked(further)]),
     );
     for &answer in Answer::ALL {
         keys.extend(RATES.map(|rate| Key::Rate(answer, rate.to_bits())));
@@ -171,7 +173,7 @@ pub(super) fn check(cases: &[Case]) -> Result<(), String> {
             Key::Holds(_) | Key::Unguarded => seen + linked == 0,
             Key::Interpreted(0, _) => seen >= case.iterations as u64 && linked == 0,
             Key::Interpreted(..) => linked == 0,
-            Key::Linked => linked >= case.iterations as u64,
+            Key::Linked(_) => linked >= case.iterations as u64,
             Key::Rate(..) | Key::Phases(..) => true,
         };
         if !is_as_it_should {

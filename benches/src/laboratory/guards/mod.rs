@@ -154,13 +154,17 @@ fn figures<'c>(samples: &impl Fn(Key) -> &'c [f64], leaves_several: bool) -> Vec
         figure(
             "linked exit, what is executed after it, and the return",
             Some(30.0),
-            &[holds, Key::Linked],
+            &[holds, Key::Linked(0)],
             &|it| it[1] - it[0],
         ),
     ];
     if leaves_several {
         let keys = [holds, interpreted, deepest[0], deepest[1]];
         figures.push(figure("each further activation of the frame", Some(15.0), &keys, &|it| {
+            ((it[3] - it[2]) - (it[1] - it[0])) / MOST_FURTHER as f64
+        }));
+        let keys = [holds, Key::Linked(0), deepest[0], Key::Linked(MOST_FURTHER)];
+        figures.push(figure("the same, of a frame whose exit is linked", None, &keys, &|it| {
             ((it[3] - it[2]) - (it[1] - it[0])) / MOST_FURTHER as f64
         }));
     }

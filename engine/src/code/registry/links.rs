@@ -36,8 +36,8 @@ struct Link {
 }
 
 impl Registry {
-    /// Links the exit of guard `number` of `from` to `to`, a continuation at the guard's point, where the frame state has so
-    /// many `words`. Returns the address of what a frame is to execute that is at the exit, and counted; none if the exit cannot be
+    /// Links the exit of guard `number` of `from` to `to`, a continuation there, where the frame state has so many
+    /// `words`. Returns the address of what a frame is to execute that is at the exit, and counted; none if the exit cannot be
     /// linked: a version is retired, a value is where it cannot be read, or there is no code memory.
     pub(crate) fn link_exit(
         &self,
@@ -48,7 +48,7 @@ impl Registry {
     ) -> Option<u64> {
         let is_current = |version: &CodeVersion| version.state() == VersionState::Current;
         let guard: &VersionGuard = &from.guards[number];
-        let site = guard.guard.site.filter(|&site| !from.has_chain(site))?;
+        let site = guard.guard.site?;
         if !is_current(from) || !is_current(to) {
             return None;
         }
