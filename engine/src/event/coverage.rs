@@ -31,11 +31,14 @@ pub struct CoveredSite {
     pub activations: usize,
     /// Entries of its frame map.
     pub entries: usize,
+    /// Whether a frame was on the stack there when it was asked which were to land ([`Stress::Uncovered`](crate::Stress)):
+    /// whether the program comes there at all while the runtime can see it.
+    pub seen: bool,
     /// Times that it was landed on, by the [`Tier`] that the frame continued in.
     pub landings: [u64; 3],
 }
 
-type Key = (FunctionIndex, CompiledTier, Option<Point>);
+type Key = (FunctionIndex, CompiledTier, EntryPoint);
 
 /// Counts landings by site.
 #[derive(Debug, Default)]
@@ -74,6 +77,7 @@ impl Coverage {
                 point: site.point,
                 activations: version.activations(number).count().max(1),
                 entries: version.frame_maps.entries(&site).count(),
+                seen: false,
                 landings: [0; 3],
             };
             let sites: Vec<CoveredSite> = (0..).zip(version.frame_maps.sites()).map(site).collect();
@@ -93,17 +97,20 @@ impl Coverage {
     /// Whether coverage may grow if a frame of `version` at its `site`th site lands: if none has landed from
     /// there in some tier, or else, now and then, to get into versions with sites that are not covered.
     pub(crate) fn wants(&self, version: &CodeVersion, site: u32) -> bool {
-        let versions = self.versions();
-        let Some(covered) = versions.get(&key(version)) else { return false };
-        if covered.sites[site as usize].landings.contains(&0) {
+        let mut versions = self.versions();
+        let Some(covered) = versions.get_mut(&key(version)) else { return false };
+        let missing = covered.missing;
+        let found = &mut covered.sites[site as usize];
+        found.seen = true;
+        let found = *found;
+        if found.landings.contains(&0) {
             return true;
         }
         // Who stays sees the far sites of this version, who leaves those of others. A frame may wait for
         // long: it must not be asked again until it leaves.
         let random = mix(mix(self.calls.load(Ordering::Relaxed)) ^ version.id.0 << 32 ^ u64::from(site));
-        let patience = if covered.missing > 0 { 3 + (random >> 32) % 6 } else { 1 };
-        random & ((1 << patience) - 1) == 0
-            && leads_on(&versions, covered.sites[site as usize]).next().is_some()
+        let patience = if missing > 0 { 3 + (random >> 32) % 6 } else { 1 };
+        random & ((1 << patience) - 1) == 0 && leads_on(&versions, found).next().is_some()
     }
 
     /// Where a frame of `version` at its `site`th site is to land so that coverage grows; of several tiers, the
@@ -130,12 +137,12 @@ impl Coverage {
 fn leads_on(versions: &BTreeMap<Key, Covered>, site: CoveredSite) -> impl Iterator<Item = Tier> {
     Tier::ALL.into_iter().filter(move |&tier| match CompiledTier::try_from(tier) {
         Ok(tier) => {
-            let continuation = versions.get(&(site.innermost, tier, Some(site.point)));
+            let continuation = versions.get(&(site.innermost, tier, EntryPoint::Continuation(site.point)));
             continuation.is_some_and(|covered| covered.missing > 0)
         }
         // From there it comes to versions that are entered at loop headers.
         Err(()) => {
-            let mut others = versions.range((site.innermost, CompiledTier::Baseline, None)..);
+            let mut others = versions.range((site.innermost, CompiledTier::Baseline, EntryPoint::Function)..);
             let mut others = others.by_ref().take_while(|((function, ..), _)| *function == site.innermost);
             others.any(|(_, covered)| covered.missing > 0)
         }
@@ -143,5 +150,5 @@ fn leads_on(versions: &BTreeMap<Key, Covered>, site: CoveredSite) -> impl Iterat
 }
 
 fn key(version: &CodeVersion) -> Key {
-    (version.function, version.tier, version.entry.continues_at())
+    (version.function, version.tier, version.entry)
 }
