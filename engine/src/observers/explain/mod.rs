@@ -6,6 +6,7 @@
 //! compiled code is not changed for it, so calls that go from compiled code to compiled code through call
 //! cells are not counted.
 
+mod loops;
 mod redefinitions;
 mod text;
 
@@ -14,9 +15,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use osr_compiler::{DeoptReason, Guard, VersionKey};
-use osr_ir::{FunctionIndex, Point};
+use osr_ir::{FunctionIndex, Locator, Point};
 use serde::Serialize;
 
+pub use loops::{DEOPTIMIZATION_LOOP, DeoptimizationLoop};
 pub use redefinitions::{CarriedActivations, ExplainedRedefinition};
 
 use super::point_name;
@@ -25,15 +27,12 @@ use crate::event::{Cause, Estimate, Event};
 use crate::settings::{CompiledTier, StateRecording, Tier};
 use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
+use loops::deoptimization_loops;
 use redefinitions::Redefinitions;
 use text::microseconds;
 
 /// The version of the format of an [`Explanation`] as JSON.
 pub const FORMAT_VERSION: u32 = 2;
-
-/// A function whose code for one entry was retired this often, and compiled again each time, is in a
-/// deoptimization loop.
-pub const DEOPTIMIZATION_LOOP: u64 = 3;
 
 /// What happened to the code of each function.
 #[derive(Clone, Debug, Serialize)]
@@ -169,6 +168,9 @@ pub struct FailedGuard {
     pub function: String,
     /// Where in that body.
     pub at: String,
+    /// Where in the binary module that it was made from, and in the program's source, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The number of the point where its frames continued.
     pub point: u32,
     /// How often.
@@ -212,25 +214,6 @@ pub struct Released {
     pub pending_frames: u64,
 }
 
-/// Code of one function, tier and entry that was retired and made again and again.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeoptimizationLoop {
-    /// The function.
-    pub function: String,
-    /// The tier.
-    pub tier: CompiledTier,
-    /// The entry.
-    pub entry: String,
-    /// Times that the code was made.
-    pub made: u64,
-    /// Times that it was retired.
-    pub retired: u64,
-    /// The time of all compilations, in nanoseconds.
-    pub compile_ns: u64,
-    /// The guards that failed in it.
-    pub failed_guards: Vec<FailedGuard>,
-}
-
 /// Collects an [`Explanation`] of one instance, whose only observer of this kind it is.
 #[derive(Debug)]
 pub struct Explain(Mutex<State>);
@@ -238,6 +221,7 @@ pub struct Explain(Mutex<State>);
 #[derive(Debug)]
 struct State {
     began: Instant,
+    locator: Locator,
     functions: BTreeMap<FunctionIndex, Function>,
     redefinitions: Redefinitions,
     /// The current versions by address.
@@ -260,6 +244,12 @@ struct Function {
     versions: Vec<Version>,
 }
 
+/// Where a guard is: the function whose body has it, and in the program.
+struct GuardPlace {
+    function: String,
+    source: Option<String>,
+}
+
 #[derive(Debug)]
 struct Version {
     explained: ExplainedVersion,
@@ -271,6 +261,7 @@ impl Default for Explain {
     fn default() -> Explain {
         Explain(Mutex::new(State {
             began: Instant::now(),
+            locator: Locator::default(),
             functions: BTreeMap::new(),
             redefinitions: Redefinitions::default(),
             code: HashMap::new(),
@@ -332,12 +323,12 @@ impl Observer for Explain {
             }
             Event::Continued { to: Some(to), .. } => state.enter(to.code, |entered| entered.landings += 1),
             Event::GuardFailed { version, guard, is_forced } => {
-                let function = name(at, guard.function);
-                state.change(version, |version| version.guard_failed(guard, function, is_forced));
+                let place = state.place(at, guard);
+                state.change(version, |version| version.guard_failed(guard, place, is_forced));
             }
             Event::ExitLinked { version, guard, to } => {
-                let (to, function) = (to.id.0, name(at, guard.function));
-                state.change(version, |version| version.failed_guard(guard, function).linked_to = Some(to));
+                let (to, place) = (to.id.0, state.place(at, guard));
+                state.change(version, |version| version.failed_guard(guard, place).linked_to = Some(to));
             }
             Event::Hijacked { version, .. } => state.change(version, |version| {
                 version.explained.hijacked += 1;
@@ -379,6 +370,11 @@ impl Observer for Explain {
 impl State {
     fn moment(&self, at: &Observation<'_>) -> Moment {
         Moment { ns: self.began.elapsed().as_nanos() as u64, safepoint: at.transitions().safepoints }
+    }
+
+    fn place(&self, at: &Observation<'_>, guard: &Guard) -> GuardPlace {
+        let source = self.locator.place_at(at.instance().module(), guard.function, guard.at);
+        GuardPlace { function: name(at, guard.function), source: source.map(|place| place.to_string()) }
     }
 
     fn function(&mut self, at: &Observation<'_>, function: FunctionIndex) -> &mut Function {
@@ -470,14 +466,17 @@ impl State {
 }
 
 impl Version {
-    /// A guard has failed that is in the body of `function`.
-    fn guard_failed(&mut self, guard: &Guard, function: String, is_forced: bool) {
-        let failed = self.failed_guard(guard, function);
+    fn guard_failed(&mut self, guard: &Guard, place: GuardPlace, is_forced: bool) {
+        let failed = self.failed_guard(guard, place);
         let count = if is_forced { &mut failed.forced } else { &mut failed.failed };
         *count += 1;
     }
 
-    fn failed_guard(&mut self, guard: &Guard, function: String) -> &mut FailedGuard {
+    fn failed_guard(
+        &mut self,
+        guard: &Guard,
+        GuardPlace { function, source }: GuardPlace,
+    ) -> &mut FailedGuard {
         let Guard { reason, at, point, .. } = *guard;
         let (at, point) = (at.to_string(), point.as_u32());
         let failed = &mut self.explained.failed_guards;
@@ -485,7 +484,16 @@ impl Version {
             (&known.function, &known.at, known.point, known.reason) == (&function, &at, point, reason)
         };
         let index = failed.iter().position(is_known).unwrap_or_else(|| {
-            failed.push(FailedGuard { reason, function, at, point, failed: 0, forced: 0, linked_to: None });
+            failed.push(FailedGuard {
+                reason,
+                function,
+                at,
+                source,
+                point,
+                failed: 0,
+                forced: 0,
+                linked_to: None,
+            });
             failed.len() - 1
         });
         &mut failed[index]
@@ -542,30 +550,6 @@ impl Function {
             versions: self.versions.iter().map(Version::explained).collect(),
         }
     }
-}
-
-fn deoptimization_loops(function: &ExplainedFunction) -> Vec<DeoptimizationLoop> {
-    let mut loops: BTreeMap<(CompiledTier, &str), DeoptimizationLoop> = BTreeMap::new();
-    for version in &function.versions {
-        let of = loops.entry((version.tier, &version.entry)).or_insert_with(|| DeoptimizationLoop {
-            function: function.function.clone(),
-            tier: version.tier,
-            entry: version.entry.clone(),
-            made: 0,
-            retired: 0,
-            compile_ns: 0,
-            failed_guards: Vec::new(),
-        });
-        of.made += 1;
-        of.retired += u64::from(version.retired.is_some());
-        of.compile_ns += version.compile_ns;
-        of.failed_guards.extend_from_slice(&version.failed_guards);
-    }
-    // The last one that was made may be alive.
-    loops
-        .into_values()
-        .filter(|of| of.made > DEOPTIMIZATION_LOOP && of.retired >= DEOPTIMIZATION_LOOP)
-        .collect()
 }
 
 fn name(at: &Observation<'_>, function: FunctionIndex) -> String {

@@ -136,11 +136,15 @@ impl Display for Outstanding {
 /// What is said of guards that failed.
 fn failed(guards: &[FailedGuard]) -> String {
     let one = |guard: &FailedGuard| {
-        let FailedGuard { reason, function, at, point, failed, forced, linked_to } = guard;
+        let FailedGuard { reason, function, at, source, point, failed, forced, linked_to } = guard;
         let forced = if *forced > 0 { format!(", and was made to {forced}") } else { String::new() };
         let linked = linked_to.map_or(String::new(), |to| format!(", then its exit was linked to v{to}"));
         let function = Shown(function);
-        format!("{} at {at} of {function}, exit p{point}, failed {failed}{forced}{linked}", reason.name())
+        let source = source.as_ref().map_or(String::new(), |source| format!(" ({source})"));
+        format!(
+            "{} at {at} of {function}{source}, exit p{point}, failed {failed}{forced}{linked}",
+            reason.name()
+        )
     };
     let all: Vec<String> = guards.iter().map(one).collect();
     if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) }
