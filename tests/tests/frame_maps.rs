@@ -7,15 +7,16 @@ mod support;
 use std::sync::Arc;
 
 use osr_engine::{
-    BaselineCompiler, CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Instance, Location,
-    MachineRegister, Mechanism, Settings, StateRecording,
+    BaselineCompiler, CompileError, CompiledTier, EntryPoint, FrameMapEntry, Imports, Inlining, Instance,
+    Location, MachineRegister, Mechanism, Settings, StateRecording,
 };
+use osr_ir::inlining::InlineBudget;
 use osr_ir::module::GlobalInitial;
 use osr_ir::point::reverse_postorder;
 use osr_ir::{Body, ConstantExpression, FunctionKind, Module, Point, PointKind, Points, Register, Value};
 use osr_tests::checker::{Subject, Traced, Violation, ViolationKind, check, check_and_trace};
 use osr_tests::random::random_module;
-use osr_tests::{cases, programs};
+use osr_tests::{Configuration, cases, programs};
 
 /// What was checked.
 #[derive(Debug, Default)]
@@ -48,7 +49,12 @@ fn baseline_beside(recording: StateRecording) -> Option<BaselineCompiler> {
     }
 }
 
-fn instantiate(name: &str, module: &Module, recording: StateRecording) -> Arc<Instance> {
+fn instantiate(
+    name: &str,
+    module: &Module,
+    recording: StateRecording,
+    inlining: Option<Inlining>,
+) -> Arc<Instance> {
     let mut imports = Imports::new();
     for function in &module.functions {
         if let FunctionKind::Import(import) = &function.kind {
@@ -57,7 +63,8 @@ fn instantiate(name: &str, module: &Module, recording: StateRecording) -> Arc<In
         }
     }
     let baseline = baseline_beside(recording).unwrap_or_default();
-    let settings = Settings { mechanism: Mechanism::recorded_by(recording), baseline, ..Settings::default() };
+    let mechanism = Mechanism::recorded_by(recording);
+    let settings = Settings { mechanism, baseline, inlining, ..Settings::default() };
     Instance::new(settings, module.clone(), &imports).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -68,7 +75,7 @@ fn each_version(
     recording: StateRecording,
     mut visit: impl FnMut(&str, Subject<'_>),
 ) {
-    let instance = instantiate(name, module, recording);
+    let instance = instantiate(name, module, recording, None);
     for function in module.function_indices() {
         let Some(body) = module.function(function).body() else { continue };
         let entries = entry_points(body);
@@ -87,15 +94,41 @@ fn each_version(
 fn check_module(name: &str, module: &Module, checked: &mut Checked) {
     for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
         each_version(name, module, recording, |name, subject| {
-            let (violations, traced) = check_and_trace(&subject);
-            let violations: Vec<String> = violations.iter().map(Violation::to_string).collect();
-            assert!(violations.is_empty(), "{name}, {recording:?}:\n{}", violations.join("\n"));
-            checked.versions += 1;
-            checked.sites += subject.sites.len();
-            checked.entries += subject.sites.iter().map(|site| site.entries.len()).sum::<usize>();
-            checked.traced.followed += traced.followed;
-            checked.traced.lost += traced.lost;
+            check_subject(&format!("{name}, {recording:?}"), &subject, checked);
         });
+    }
+}
+
+fn check_subject(name: &str, subject: &Subject<'_>, checked: &mut Checked) {
+    let (violations, traced) = check_and_trace(subject);
+    let violations: Vec<String> = violations.iter().map(Violation::to_string).collect();
+    assert!(violations.is_empty(), "{name}:\n{}", violations.join("\n"));
+    checked.versions += 1;
+    checked.sites += subject.sites.len();
+    checked.entries += subject.sites.iter().map(|site| site.entries.len()).sum::<usize>();
+    checked.traced.followed += traced.followed;
+    checked.traced.lost += traced.lost;
+}
+
+/// Checks the maps of optimized code with as much inlined.
+fn check_inlined(name: &str, module: &Module, inlining: Inlining, checked: &mut Checked) {
+    let Inlining { callee, growth, depth, recursion } = inlining;
+    let budget = InlineBudget { callee, growth, depth, recursion };
+    for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
+        let instance = instantiate(name, module, recording, Some(inlining));
+        for function in module.function_indices() {
+            let Some(body) = module.function(function).body() else { continue };
+            for entry in entry_points(body) {
+                let name = format!("{name}: {}, {entry:?}, {recording:?}", module.function(function).name);
+                let version = match instance.compile(function, CompiledTier::Optimized, entry) {
+                    Ok(version) => version,
+                    Err(CompileError::FrameTooLarge { .. }) => continue,
+                    Err(error) => panic!("{name}: {error}"),
+                };
+                let Some(subject) = Subject::merged(module, &instance, &version, &budget) else { continue };
+                check_subject(&name, &subject, checked);
+            }
+        }
     }
 }
 
@@ -117,6 +150,60 @@ fn maps_of_optimized_wasm_programs_hold() {
 #[test]
 fn maps_of_unoptimized_wasm_programs_hold() {
     check_programs(true);
+}
+
+#[test]
+fn maps_of_inlined_bodies_hold() {
+    let mut checked = Checked::default();
+    let few = ["richards", "sort", "hashmap", "fib"];
+    for program in programs().iter().filter(|program| few.contains(&&*program.name)) {
+        check_inlined(&program.name, &program.module(true), Inlining::default(), &mut checked);
+    }
+    for case in cases() {
+        check_inlined(&case.name, &case.module, Configuration::MUCH, &mut checked);
+    }
+    println!("{checked:?}");
+    assert!(checked.versions > 100 && checked.entries > 1000, "{checked:?}");
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn maps_of_inlined_bodies_of_all_programs_hold() {
+    let mut checked = Checked::default();
+    for program in programs() {
+        check_inlined(&program.name, &program.module(true), Inlining::default(), &mut checked);
+    }
+    println!("{checked:?}");
+    assert!(checked.traced.followed > 8 * checked.traced.lost, "most values can be followed: {checked:?}");
+}
+
+/// Two registers of different activations that are taken for each other.
+#[test]
+fn exchanged_activations_are_noticed() {
+    let program = programs().into_iter().find(|program| program.name == "richards").expect("it is there");
+    let module = program.module(true);
+    let inlining = Inlining::default();
+    let Inlining { callee, growth, depth, recursion } = inlining;
+    let budget = InlineBudget { callee, growth, depth, recursion };
+    let instance = instantiate(&program.name, &module, StateRecording::Slots, Some(inlining));
+    let mut damaged = 0;
+    for function in module.function_indices().filter(|&f| module.function(f).body().is_some()) {
+        let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
+        let version = version.expect("it compiles");
+        let Some(mut subject) = Subject::merged(&module, &instance, &version, &budget) else { continue };
+        assert_eq!(check(&subject), []);
+        let activations = |site: usize| instance.activations(&version, site as u32).len();
+        // The callers of one site with the innermost activation of another.
+        let several: Vec<usize> = (0..subject.sites.len()).filter(|&site| activations(site) > 1).collect();
+        let (Some(&one), Some(&other)) = (several.first(), several.last()) else { continue };
+        if subject.sites[one].point == subject.sites[other].point {
+            continue;
+        }
+        subject.sites[one].entries = subject.sites[other].entries.clone();
+        damaged += 1;
+        assert!(!check(&subject).is_empty(), "{}: not noticed", module.function(function).name);
+    }
+    assert!(damaged > 0, "nothing could be damaged so");
 }
 
 #[test]

@@ -32,6 +32,9 @@
 //!   before, as constant propagation (unvisited, one constant, anything) finds it; at a poll where the optimizer knew it, only
 //!   that it does not find another one.
 //!
+//! Of a version with inlined bodies, all of that is claimed of the body that they make together ([`Subject::merged`]); a site's
+//! entries are the registers that the activations need there, each by itself.
+//!
 //! Nothing is claimed of bodies that have vectors, whose entries are words rather than registers: there, cross-checked state
 //! recording and landings with poisoned slots are what is left (`tests/cases/vectors.wat`, random modules).
 //!
@@ -45,15 +48,18 @@ mod constants;
 mod graph;
 mod leaving;
 mod machine;
+mod merged;
 mod places;
 mod segments;
 mod tracing;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use osr_engine::{CodeVersion, CompiledTier, EntryPoint, FrameMapEntry, Location, StateRecording};
 use osr_ir::{Body, FunctionIndex, Module, Point, PointKind, Points, Register, Type};
 
+use merged::Waiting;
 pub use tracing::Traced;
 
 /// What is checked: a version, taken apart so that tests can break it.
@@ -75,6 +81,9 @@ pub struct Subject<'m> {
     pub sites: Vec<SiteMap>,
     /// Its constants.
     pub constants: Vec<u64>,
+    /// The body.
+    body: Cow<'m, Body>,
+    waiting: Waiting,
 }
 
 /// A site with its frame map.
@@ -99,14 +108,7 @@ impl<'m> Subject<'m> {
     /// If it is.
     pub fn of(module: &'m Module, version: &CodeVersion) -> Subject<'m> {
         let maps = &version.frame_maps;
-        let points = Points::of(module.function(version.function).body().expect("compiled from a body"));
-        let site = |(number, site): (u32, osr_engine::Site)| SiteMap {
-            return_offset: site.return_offset,
-            point: site.point,
-            is_poll: points.kind(site.point) != PointKind::AfterCall,
-            is_in_place: version.is_in_place(number),
-            entries: maps.entries(&site).collect(),
-        };
+        let body = module.function(version.function).body().expect("compiled from a body");
         let named =
             maps.sites().flat_map(|site| maps.entries(&site)).filter_map(|entry| match entry.location {
                 Location::Constant(n) => Some(n + 1),
@@ -119,8 +121,10 @@ impl<'m> Subject<'m> {
             entry: version.entry,
             recording: version.recording,
             code: version.code().expect("code that is not released"),
-            sites: (0..).zip(maps.sites()).map(site).collect(),
+            sites: site_maps(version, &Points::of(body)),
             constants: (0..named.max().unwrap_or(0)).map(|n| maps.constant(n)).collect(),
+            body: Cow::Borrowed(body),
+            waiting: Waiting::new(),
         }
     }
 
@@ -142,9 +146,22 @@ impl<'m> Subject<'m> {
     }
 
     /// The body.
-    fn body(&self) -> &'m Body {
-        self.module.function(self.function).body().expect("versions are of defined functions")
+    fn body(&self) -> &Body {
+        &self.body
     }
+}
+
+/// The sites of `version`, whose points are some of `points`.
+fn site_maps(version: &CodeVersion, points: &Points) -> Vec<SiteMap> {
+    let maps = &version.frame_maps;
+    let site = |(number, site): (u32, osr_engine::Site)| SiteMap {
+        return_offset: site.return_offset,
+        point: site.point,
+        is_poll: !points.contains(site.point) || points.kind(site.point) != PointKind::AfterCall,
+        is_in_place: version.is_in_place(number),
+        entries: maps.entries(&site).collect(),
+    };
+    (0..).zip(maps.sites()).map(site).collect()
 }
 
 /// A claim that does not hold.

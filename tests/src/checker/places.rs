@@ -32,9 +32,11 @@ pub(super) fn check_registers(subject: &Subject<'_>, graph: &Graph<'_>, violatio
             violations.add(site.return_offset, ViolationKind::NoSuchPoint(site.point));
             continue;
         }
+        let waiting = subject.waiting.get(&site.return_offset);
         for register in (0..graph.body.registers.len()).map(Register::new) {
             let found = site.entries.iter().filter(|entry| entry.register == register).count();
-            let live = usize::from(graph.is_live(register, site.point));
+            let waits = waiting.is_some_and(|waiting| waiting.contains(&register));
+            let live = usize::from(waits || graph.is_live(register, site.point));
             violations.unless(found >= live, site.return_offset, ViolationKind::MissingRegister(register));
             violations.unless(found <= live, site.return_offset, ViolationKind::NeedlessRegister(register));
         }
