@@ -34,8 +34,9 @@ const LOOKED_AT: usize = 32;
 /// Where in a context the stack limit is.
 const LIMIT: i32 = offset_of!(Context, stack_limit) as i32;
 
-/// A segment override, which has no meaning for a comparison.
-const PREFIX: u8 = 0x3e;
+/// A segment override, which has no meaning for a comparison, nor for whatever else does not access memory in a segment that
+/// has a base.
+pub(super) const PREFIX: u8 = 0x3e;
 
 /// Replaces the comparisons in `code`, which is that of `compiled`.
 pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: ReturnSites) {

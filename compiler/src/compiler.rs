@@ -31,7 +31,7 @@ use super::source::{Merged, Source};
 use super::tightening::{Tight, tighten};
 use super::translate::Translated;
 use super::trap_site::trap_sites;
-use super::{coldness, compared_in_memory, invalidation_point, pad, safepoint, translate};
+use super::{coldness, compared_in_memory, epilogue, invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
 use crate::fallback::Fallback;
 use crate::frame_map::{FrameMaps, VirtualFrames};
@@ -358,6 +358,7 @@ impl Compiler {
         let unwind = self.unwind_rows(compiled, isa)?;
         let mut code = compiled.code_buffer().to_vec();
         compared_in_memory::replace(&mut code, compiled, settings.return_sites);
+        epilogue::replace(&mut code, compiled);
         let has_poll_sites = key.tier == CompiledTier::Optimized && settings.poll.is_overwritten();
         let is_optimized = key.tier == CompiledTier::Optimized;
         let disassembly = is_optimized.then(|| Disassembly::of(&code, compiled)).flatten();

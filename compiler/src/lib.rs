@@ -79,6 +79,7 @@ mod compared_in_memory;
 mod compiler;
 mod disassembly;
 mod encoding;
+mod epilogue;
 mod exit_state;
 mod fallback;
 pub mod frame_map;

@@ -194,12 +194,16 @@ pub(super) enum Origin {
     Leave(usize),
     /// The comparison and the branches of the poll of the loop whose header is at that point.
     Poll(Point),
+    /// A return, with what ends the frame.
+    Return,
 }
 
 impl Origin {
     const SAFEPOINT: u32 = 1 << 31;
     const LEAVE: u32 = 1 << 30;
     const POLL: u32 = Origin::SAFEPOINT | Origin::LEAVE;
+    /// The number of no point. (The next one is Cranelift's default.)
+    const RETURN: u32 = u32::MAX - 1;
 
     /// Cranelift's location for it.
     pub(super) fn location(self) -> ir::SourceLoc {
@@ -208,6 +212,7 @@ impl Origin {
             Origin::Safepoint(number) => Origin::SAFEPOINT | number as u32,
             Origin::Leave(number) => Origin::LEAVE | number as u32,
             Origin::Poll(point) => Origin::POLL | point.as_u32(),
+            Origin::Return => Origin::RETURN,
         })
     }
 
@@ -216,6 +221,7 @@ impl Origin {
         let number = (bits & !Origin::POLL) as usize;
         match bits & Origin::POLL {
             _ if location.is_default() => None,
+            _ if bits == Origin::RETURN => Some(Origin::Return),
             0 => Some(Origin::Point(Point::new(number))),
             Origin::LEAVE => Some(Origin::Leave(number)),
             Origin::SAFEPOINT => Some(Origin::Safepoint(number)),
@@ -236,6 +242,12 @@ impl Origins<'_> {
     pub(super) fn at(&self, offset: u32) -> Option<Origin> {
         let after = self.0.partition_point(|location| location.start <= offset);
         Origin::of(self.0[after.checked_sub(1)?].loc)
+    }
+
+    /// The machine code of the returns: ranges of offsets.
+    pub(super) fn returns(&self) -> impl Iterator<Item = Range<u32>> {
+        let returns = self.0.iter().filter(|location| Origin::of(location.loc) == Some(Origin::Return));
+        returns.map(|location| location.start..location.end)
     }
 
     /// The machine code of the polls of loops that are to be overwritten: by loop header, ranges of offsets. What emits

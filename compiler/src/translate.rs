@@ -602,6 +602,7 @@ impl Translator<'_, '_> {
             }
         }
         self.count_exit();
-        self.builder.ins().return_(&returned);
+        let returns = self.builder.ins().return_(&returned);
+        self.builder.func.set_srcloc(returns, Origin::Return.location());
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn trap_sites(
         let point = match origins.at(trap.offset)? {
             Origin::Point(point) | Origin::Poll(point) => point,
             Origin::Safepoint(number) | Origin::Leave(number) => safepoints[number].point,
+            Origin::Return => return None,
         };
         let loaded = (trap.code == load_trap_code()).then(|| load_at(body, points, point)).flatten();
         let (frame, point) = source.place(loaded.unwrap_or(point));
