@@ -315,10 +315,12 @@ fn an_invalidation_point_takes_no_code() {
             // A hijacked frame leaves its loops without code for that.
             let is_loop = |site: osr_engine::Site| site.kind == osr_ir::PointKind::LoopHeader;
             let straight = compiled.filter(|version| !version.frame_maps.sites().any(is_loop));
-            straight.map(|version| u64::from(version.code_bytes)).sum::<u64>()
+            straight.map(|version| u64::from(version.code_bytes)).collect::<Vec<u64>>()
         };
         let (hijacked, points) = (bytes(ActiveFrames::Hijack), bytes(ActiveFrames::InvalidationPoint));
-        assert!(points <= hijacked + 5, "{}: {points}, {hijacked}", program.name);
+        // The last of a function's calls may be too near to the end of its code.
+        let takes_more = points.iter().zip(&hijacked).any(|(points, hijacked)| *points > hijacked + 5);
+        assert!(!takes_more, "{}: {points:?}, {hijacked:?}", program.name);
     }
 }
 
