@@ -248,7 +248,10 @@ impl Generator<'_> {
             let mode = match self.tape.below(3) {
                 1 if self.strays() => SegmentMode::Declared,
                 2 if self.strays() || !self.module.memories.is_empty() => {
-                    SegmentMode::Active { target: self.memory_index(), offset: self.constant(Type::I32) }
+                    let target = self.memory_index();
+                    let memory = self.module.memories.get(target.index());
+                    let ty = memory.map_or(Type::I32, Memory::address_type);
+                    SegmentMode::Active { target, offset: self.constant(ty) }
                 }
                 _ => SegmentMode::Passive,
             };
@@ -259,8 +262,10 @@ impl Generator<'_> {
             let mode = match (self.tape.below(3), self.index(self.module.tables.len())) {
                 (1, _) => SegmentMode::Declared,
                 (2, Some(table)) => {
-                    ty = self.module.tables.get(table).map_or(ty, |table| table.ty);
-                    SegmentMode::Active { target: TableIndex::new(table), offset: self.constant(Type::I32) }
+                    let known = self.module.tables.get(table);
+                    ty = known.map_or(ty, |table| table.ty);
+                    let index_type = known.map_or(Type::I32, Table::address_type);
+                    SegmentMode::Active { target: TableIndex::new(table), offset: self.constant(index_type) }
                 }
                 _ => SegmentMode::Passive,
             };

@@ -127,9 +127,10 @@ impl Parser<'_> {
         self.definition('d', self.module.data.len(), "a data segment such as `d0`")?;
         let mode = match self.token {
             Token::Word("passive") => self.advance().map(|_| SegmentMode::Passive)?,
-            Token::Word("at") => SegmentMode::Active { target: MemoryIndex::FIRST, offset: self.offset()? },
+            Token::Word("at") => self.active_data(MemoryIndex::FIRST)?,
             _ if self.peek_index('m').is_some() => {
-                SegmentMode::Active { target: self.memory()?, offset: self.offset()? }
+                let memory = self.memory()?;
+                self.active_data(memory)?
             }
             _ => return Err(self.unexpected("`at`, a memory or `passive`")),
         };
@@ -141,6 +142,13 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Where in `target` a data segment is written.
+    fn active_data(&mut self, target: MemoryIndex) -> Result<SegmentMode<MemoryIndex>, Failure> {
+        let memory = self.module.memories.get(target.index());
+        let ty = memory.map_or(Type::I32, Memory::address_type);
+        Ok(SegmentMode::Active { target, offset: self.offset(ty)? })
+    }
+
     fn element_item(&mut self) -> Result<(), Failure> {
         self.advance()?;
         self.definition('e', self.module.elements.len(), "an element segment such as `e0`")?;
@@ -148,7 +156,10 @@ impl Parser<'_> {
             Token::Word("passive") => self.advance().map(|_| SegmentMode::Passive)?,
             Token::Word("declared") => self.advance().map(|_| SegmentMode::Declared)?,
             _ if self.peek_index('t').is_some() => {
-                SegmentMode::Active { target: self.table()?, offset: self.offset()? }
+                let target = self.table()?;
+                let table = self.module.tables.get(target.index());
+                let ty = table.map_or(Type::I32, Table::address_type);
+                SegmentMode::Active { target, offset: self.offset(ty)? }
             }
             _ => return Err(self.unexpected("a table, `passive` or `declared`")),
         };
@@ -283,12 +294,12 @@ impl Parser<'_> {
         Ok((minimum, maximum))
     }
 
-    /// `at` and an offset.
-    fn offset(&mut self) -> Result<ConstantExpression, Failure> {
+    /// `at` and an offset, of type `ty`.
+    fn offset(&mut self, ty: Type) -> Result<ConstantExpression, Failure> {
         if !self.accept_word("at")? {
             return Err(self.unexpected("`at`"));
         }
-        self.constant(Type::I32)
+        self.constant(ty)
     }
 
     /// A constant expression; numbers in it are of type `ty`.
@@ -321,6 +332,10 @@ impl Parser<'_> {
                 Token::Number(text) => {
                     let (_, span) = self.advance()?;
                     ConstantStep::Value(literal::read_value(text, ty).map_err(|kind| span.error(kind))?)
+                }
+                Token::Word("null") => {
+                    self.advance()?;
+                    ConstantStep::Value(Value::null(ty))
                 }
                 Token::Word(_) if self.peek_index('g').is_some() => ConstantStep::Global(self.global()?),
                 Token::Word(name) => {
