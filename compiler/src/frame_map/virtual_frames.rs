@@ -146,9 +146,17 @@ impl VirtualFrames {
 
     #[inline(always)]
     fn frame(&self, layout: Layout, frame: u32) -> Packed {
-        let at = Layout::BYTES + frame as usize * Packed::NUMBERS * layout.width;
-        let number = |position: usize| self.number(at + position * layout.width, layout.width);
-        Packed { function: number(0), caller: number(1), after: number(2), registers: number(3) }
+        let bytes = Packed::NUMBERS * layout.width;
+        let packed = &self.packed[Layout::BYTES + frame as usize * bytes..][..bytes];
+        let [function, caller, after, registers] = match *packed {
+            [a, b, c, d] => [a, b, c, d].map(u32::from),
+            [a, b, c, d, e, f, g, h] => {
+                [[a, b], [c, d], [e, f], [g, h]].map(|number| u16::from_le_bytes(number).into())
+            }
+            _ => [0, 4, 8, 12]
+                .map(|at| packed[at..].first_chunk().map_or(0, |&number| u32::from_le_bytes(number))),
+        };
+        Packed { function, caller, after, registers }
     }
 
     /// The innermost frame at site number `site`; trap sites come after all others.
@@ -156,6 +164,23 @@ impl VirtualFrames {
     fn innermost(&self, layout: Layout, site: usize) -> u32 {
         let width = layout.site_width();
         self.number(layout.first_site() + site * width, width)
+    }
+
+    /// Visits the virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
+    pub fn each(&self, site: u32, mut point: Point, mut visit: impl FnMut(VirtualActivation)) {
+        let layout = self.layout();
+        let mut frame = self.innermost(layout, site as usize);
+        let mut end = self.words_to(layout, frame);
+        loop {
+            let Packed { function, caller, after, registers } = self.frame(layout, frame);
+            let (function, registers) = (FunctionIndex::new(function as usize), registers as usize);
+            end -= registers;
+            visit(VirtualActivation { function, point, offset: end, registers });
+            if frame == 0 {
+                return;
+            }
+            (frame, point) = (caller, Point::new(after as usize));
+        }
     }
 
     /// The virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
@@ -279,6 +304,9 @@ mod tests {
             };
             let chain: Vec<_> = packed.chain(0, Point::new(9)).collect();
             assert_eq!(chain, [activation(2, 9), activation(1, after), activation(0, 1)]);
+            let mut each = Vec::new();
+            packed.each(0, Point::new(9), |activation| each.push(activation));
+            assert_eq!(each, chain);
             assert_eq!((packed.words(0), packed.words(1)), (15, 5));
             assert_eq!(packed.chain(1, Point::new(4)).collect::<Vec<_>>(), [activation(0, 4)]);
             let at_trap: Vec<_> = packed.chain_at_trap(0, Point::new(6)).collect();

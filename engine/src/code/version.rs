@@ -155,6 +155,14 @@ impl CodeVersion {
         self.virtual_frames.iter().flat_map(move |frames| frames.chain(site, point))
     }
 
+    /// Visits the same, if bodies are inlined.
+    #[inline]
+    pub(crate) fn each_activation(&self, site: u32, visit: impl FnMut(VirtualActivation)) {
+        if let Some(frames) = &self.virtual_frames {
+            frames.each(site, self.frame_maps.site(site).point, visit);
+        }
+    }
+
     /// Whether a frame at its `site`th site stands for several activations.
     #[inline]
     pub(crate) fn has_chain(&self, site: u32) -> bool {

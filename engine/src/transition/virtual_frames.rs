@@ -42,12 +42,11 @@ pub(super) fn resume(
     frame_base: u64,
 ) -> *const u8 {
     let (version, site) = (pending.version(), pending.number());
-    let mut activations = version.activations(site);
-    let innermost = activations.next().expect("every frame is one of some activation");
     let mut waiting = thread.waiting().borrow_mut();
     let first = waiting.len();
-    waiting.extend(activations);
+    version.each_activation(site, |activation| waiting.push(activation));
     waiting[first..].reverse();
+    let innermost = waiting.pop().expect("every frame is one of some activation");
     let further = waiting.len() - first;
     drop(waiting);
     thread.count(|transitions| {
