@@ -11,10 +11,10 @@
 ;;=     r1: i64 = r14
 ;;=     r5: i64 = rax
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-48]
+;;=     r0: i32 = rsi
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-48]
-;;=     r1: i64 = [rbp-40]
+;;=     r0: i32 = rbx
+;;=     r1: i64 = r14
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
 ;;=     r0: i32 = r12
@@ -25,8 +25,8 @@
 ;;=     r1: i64 = rbx
 ;;=     r5: i64 = rax
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-48]
-;;=     r1: i64 = [rbp-40]
+;;=     r0: i32 = r12
+;;=     r1: i64 = rbx
 ;;! maps fib --tier baseline
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)
@@ -53,10 +53,10 @@
 ;;=     r1: i64 = pad
 ;;=     r5: i64 = rax
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-48]
+;;=     r0: i32 = rsi
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-48]
-;;=     r1: i64 = [rbp-40]
+;;=     r0: i32 = rbx
+;;=     r1: i64 = r14
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
 ;;=     r0: i32 = pad
@@ -67,8 +67,8 @@
 ;;=     r1: i64 = pad
 ;;=     r5: i64 = rax
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-48]
-;;=     r1: i64 = [rbp-40]
+;;=     r0: i32 = r13
+;;=     r1: i64 = r12
 (module
   (func $fib (export "fib") (param $n i32) (result i64) (local $sum i64)
     (block $small

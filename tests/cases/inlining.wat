@@ -22,7 +22,7 @@
   ;;=     outer.r1: i64 = r12
   ;;=     inner.r0: i32 = rbx
   ;;=   site 1: p0 (entry, b0:0)
-  ;;=     r0: i32 = [rbp-48]
+  ;;=     r0: i32 = rsi
   ;;! events outer 2 --tier optimized --inline on
   ;;= @0 invoked outer
   ;;= @0 ordered outer, optimized, entered at function; hot in the interpreter tier, at its entry

@@ -14,10 +14,10 @@
 ;;=     r6: f32 = xmm0
 ;;=     r7: f64 = xmm1
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
-;;=     r2: f32 = [rbp-64]
-;;=     r3: f64 = [rbp-56]
+;;=     r0: i32 = rbx
+;;=     r1: i64 = r12
+;;=     r2: f32 = xmm0
+;;=     r3: f64 = xmm1
 ;;! maps descend --state-recording slots
 ;;= descend, entered at function
 ;;=   site 0: p1 (after call, b2:4)
@@ -30,10 +30,10 @@
 ;;=     r6: f32 = xmm0
 ;;=     r7: f64 = xmm1
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-80]
-;;=     r1: i64 = [rbp-72]
-;;=     r2: f32 = [rbp-64]
-;;=     r3: f64 = [rbp-56]
+;;=     r0: i32 = rsi
+;;=     r1: i64 = rdx
+;;=     r2: f32 = xmm0
+;;=     r3: f64 = xmm1
 (module
   (func $descend (export "descend")
     (param $n i32) (param $a i64) (param $x f32) (param $y f64) (result i32 i64 f32 f64)

@@ -80,9 +80,9 @@
   ;;= @3 invalidation began; stress: invalidate at safepoint 3
   ;;= @3 retired v1 sum; stress: invalidate at safepoint 3
   ;;= @3 hijacked #1 v1 sum p1; stress: invalidate at safepoint 3
-  ;;= @3 ended
   ;;= @3 drained v1 sum; stress: invalidate at safepoint 3
   ;;= @3 released v1 sum; stress: invalidate at safepoint 3
+  ;;= @3 ended
   ;;= @3 compiled v2 sum, baseline, entered at p1; a landing continues there
   ;;= @3 landed #1 v1 sum p1, optimized to baseline, r0 = 3, r1 = 2, r2 = 1
   ;;= @3 finished
