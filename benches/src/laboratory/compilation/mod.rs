@@ -7,7 +7,7 @@
 //!
 //! Every function is compiled at its entry, and installed; points and liveness are known, as they are computed once for
 //! each function, whatever compiles it. Times are of the processor, the least of several rounds. What comes before, from the
-//! bytes of the module on, is a table of its own: [phase by phase](phases), and the [whole](whole) beside what V8's
+//! bytes of the module on, is a table of its own: [phase by phase](phases), and the [whole] beside what V8's
 //! [baseline compiler](liftoff) takes.
 
 mod liftoff;
