@@ -11,8 +11,9 @@ use osr_ir::{
 };
 use osr_stubs::{Context, MemoryView, TableView};
 
+use super::clif_type::{VECTOR, call_signature, wide_type};
 use super::state::{Callee, Resumption};
-use super::translate::{BlockLocal, Translator, VECTOR, call_signature, wide_type};
+use super::translate::{BlockLocal, Translator};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
 use crate::reference::signature_half;

@@ -6,7 +6,8 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use osr_ir::{GlobalIndex, Register};
 use osr_stubs::Context;
 
-use super::translate::{Translator, in_words, wide_type};
+use super::clif_type::{in_words, wide_type};
+use super::translate::Translator;
 
 impl Translator<'_, '_> {
     /// `dst = global`

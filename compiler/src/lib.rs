@@ -74,6 +74,7 @@
 mod analysis;
 mod call;
 pub mod calling_convention;
+mod clif_type;
 mod coldness;
 mod compared_in_memory;
 mod compiler;

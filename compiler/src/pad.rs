@@ -13,7 +13,8 @@ use cranelift_codegen::isa::CallConv;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 use osr_ir::Register;
 
-use super::translate::{Translator, in_words};
+use super::clif_type::in_words;
+use super::translate::Translator;
 use super::trap_site::never_trap_code;
 use crate::pad_sites::{PadRange, PadSites, Reference};
 

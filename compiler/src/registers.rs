@@ -17,7 +17,8 @@ use cranelift_frontend::Variable;
 use osr_ir::liveness::RegisterSet;
 use osr_ir::{Block, Register, Terminator, Type};
 
-use super::translate::{Translator, VECTOR, clif_type, wide_type};
+use super::clif_type::{VECTOR, clif_type, wide_type};
+use super::translate::Translator;
 use super::vector::lane_order;
 
 /// The values of the body's registers.

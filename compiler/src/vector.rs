@@ -8,7 +8,8 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, ConstantData, InstBuilder, MemFlagsData, types};
 use osr_ir::{Register, Type, VectorOp};
 
-use super::translate::{Translator, VECTOR};
+use super::clif_type::VECTOR;
+use super::translate::Translator;
 
 /// How lanes are numbered where a cast makes others of them: from the lowest bits on.
 pub(super) fn lane_order() -> MemFlagsData {
