@@ -37,133 +37,65 @@ enum Change {
     CompareExchange(BinaryOp),
 }
 
+/// The change that an operator is, by a table: an entry for each cell, of the operators that change it, with what they compute.
+macro_rules! changes {
+    ($operator:ident, $([$load:ident $store:ident]
+        $add:ident: $sum:ident, $sub:ident: $difference:ident, $and:ident: $conjunction:ident,
+        $or:ident: $disjunction:ident, $xor:ident: $exclusive:ident,
+        $exchange:ident, $compare:ident: $equal:ident;)*) => {
+        match $operator {
+            $(Operator::$add { memarg } => Some((cell!($load $store), Change::Compute(BinaryOp::$sum), memarg)),
+            Operator::$sub { memarg } => Some((cell!($load $store), Change::Compute(BinaryOp::$difference), memarg)),
+            Operator::$and { memarg } => Some((cell!($load $store), Change::Compute(BinaryOp::$conjunction), memarg)),
+            Operator::$or { memarg } => Some((cell!($load $store), Change::Compute(BinaryOp::$disjunction), memarg)),
+            Operator::$xor { memarg } => Some((cell!($load $store), Change::Compute(BinaryOp::$exclusive), memarg)),
+            Operator::$exchange { memarg } => Some((cell!($load $store), Change::Exchange, memarg)),
+            Operator::$compare { memarg } => {
+                Some((cell!($load $store), Change::CompareExchange(BinaryOp::$equal), memarg))
+            })*
+            _ => None,
+        }
+    };
+}
+
+macro_rules! cell {
+    ($load:ident $store:ident) => {
+        Cell(LoadOp::$load, StoreOp::$store)
+    };
+}
+
 /// The change that `operator` is, if it is one.
 fn change<'o>(operator: &'o Operator<'_>) -> Option<(Cell, Change, &'o MemArg)> {
-    use BinaryOp::*;
-    use Change::{CompareExchange, Compute, Exchange};
-    use Operator as O;
-    Some(match operator {
-        O::I32AtomicRmwAdd { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Compute(I32Add), memarg),
-        O::I32AtomicRmwSub { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Compute(I32Sub), memarg),
-        O::I32AtomicRmwAnd { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Compute(I32And), memarg),
-        O::I32AtomicRmwOr { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Compute(I32Or), memarg),
-        O::I32AtomicRmwXor { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Compute(I32Xor), memarg),
-        O::I32AtomicRmwXchg { memarg } => (Cell(LoadOp::I32Load, StoreOp::I32Store), Exchange, memarg),
-        O::I32AtomicRmwCmpxchg { memarg } => {
-            (Cell(LoadOp::I32Load, StoreOp::I32Store), CompareExchange(I32Eq), memarg)
-        }
-        O::I64AtomicRmwAdd { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Compute(I64Add), memarg),
-        O::I64AtomicRmwSub { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Compute(I64Sub), memarg),
-        O::I64AtomicRmwAnd { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Compute(I64And), memarg),
-        O::I64AtomicRmwOr { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Compute(I64Or), memarg),
-        O::I64AtomicRmwXor { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Compute(I64Xor), memarg),
-        O::I64AtomicRmwXchg { memarg } => (Cell(LoadOp::I64Load, StoreOp::I64Store), Exchange, memarg),
-        O::I64AtomicRmwCmpxchg { memarg } => {
-            (Cell(LoadOp::I64Load, StoreOp::I64Store), CompareExchange(I64Eq), memarg)
-        }
-        O::I32AtomicRmw8AddU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Compute(I32Add), memarg)
-        }
-        O::I32AtomicRmw8SubU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Compute(I32Sub), memarg)
-        }
-        O::I32AtomicRmw8AndU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Compute(I32And), memarg)
-        }
-        O::I32AtomicRmw8OrU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Compute(I32Or), memarg)
-        }
-        O::I32AtomicRmw8XorU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Compute(I32Xor), memarg)
-        }
-        O::I32AtomicRmw8XchgU { memarg } => (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), Exchange, memarg),
-        O::I32AtomicRmw8CmpxchgU { memarg } => {
-            (Cell(LoadOp::I32Load8U, StoreOp::I32Store8), CompareExchange(I32Eq), memarg)
-        }
-        O::I32AtomicRmw16AddU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Compute(I32Add), memarg)
-        }
-        O::I32AtomicRmw16SubU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Compute(I32Sub), memarg)
-        }
-        O::I32AtomicRmw16AndU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Compute(I32And), memarg)
-        }
-        O::I32AtomicRmw16OrU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Compute(I32Or), memarg)
-        }
-        O::I32AtomicRmw16XorU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Compute(I32Xor), memarg)
-        }
-        O::I32AtomicRmw16XchgU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), Exchange, memarg)
-        }
-        O::I32AtomicRmw16CmpxchgU { memarg } => {
-            (Cell(LoadOp::I32Load16U, StoreOp::I32Store16), CompareExchange(I32Eq), memarg)
-        }
-        O::I64AtomicRmw8AddU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Compute(I64Add), memarg)
-        }
-        O::I64AtomicRmw8SubU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Compute(I64Sub), memarg)
-        }
-        O::I64AtomicRmw8AndU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Compute(I64And), memarg)
-        }
-        O::I64AtomicRmw8OrU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Compute(I64Or), memarg)
-        }
-        O::I64AtomicRmw8XorU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Compute(I64Xor), memarg)
-        }
-        O::I64AtomicRmw8XchgU { memarg } => (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), Exchange, memarg),
-        O::I64AtomicRmw8CmpxchgU { memarg } => {
-            (Cell(LoadOp::I64Load8U, StoreOp::I64Store8), CompareExchange(I64Eq), memarg)
-        }
-        O::I64AtomicRmw16AddU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Compute(I64Add), memarg)
-        }
-        O::I64AtomicRmw16SubU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Compute(I64Sub), memarg)
-        }
-        O::I64AtomicRmw16AndU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Compute(I64And), memarg)
-        }
-        O::I64AtomicRmw16OrU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Compute(I64Or), memarg)
-        }
-        O::I64AtomicRmw16XorU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Compute(I64Xor), memarg)
-        }
-        O::I64AtomicRmw16XchgU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), Exchange, memarg)
-        }
-        O::I64AtomicRmw16CmpxchgU { memarg } => {
-            (Cell(LoadOp::I64Load16U, StoreOp::I64Store16), CompareExchange(I64Eq), memarg)
-        }
-        O::I64AtomicRmw32AddU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Compute(I64Add), memarg)
-        }
-        O::I64AtomicRmw32SubU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Compute(I64Sub), memarg)
-        }
-        O::I64AtomicRmw32AndU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Compute(I64And), memarg)
-        }
-        O::I64AtomicRmw32OrU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Compute(I64Or), memarg)
-        }
-        O::I64AtomicRmw32XorU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Compute(I64Xor), memarg)
-        }
-        O::I64AtomicRmw32XchgU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), Exchange, memarg)
-        }
-        O::I64AtomicRmw32CmpxchgU { memarg } => {
-            (Cell(LoadOp::I64Load32U, StoreOp::I64Store32), CompareExchange(I64Eq), memarg)
-        }
-        _ => return None,
-    })
+    changes! { operator,
+        [I32Load I32Store]
+            I32AtomicRmwAdd: I32Add, I32AtomicRmwSub: I32Sub, I32AtomicRmwAnd: I32And,
+            I32AtomicRmwOr: I32Or, I32AtomicRmwXor: I32Xor,
+            I32AtomicRmwXchg, I32AtomicRmwCmpxchg: I32Eq;
+        [I64Load I64Store]
+            I64AtomicRmwAdd: I64Add, I64AtomicRmwSub: I64Sub, I64AtomicRmwAnd: I64And,
+            I64AtomicRmwOr: I64Or, I64AtomicRmwXor: I64Xor,
+            I64AtomicRmwXchg, I64AtomicRmwCmpxchg: I64Eq;
+        [I32Load8U I32Store8]
+            I32AtomicRmw8AddU: I32Add, I32AtomicRmw8SubU: I32Sub, I32AtomicRmw8AndU: I32And,
+            I32AtomicRmw8OrU: I32Or, I32AtomicRmw8XorU: I32Xor,
+            I32AtomicRmw8XchgU, I32AtomicRmw8CmpxchgU: I32Eq;
+        [I32Load16U I32Store16]
+            I32AtomicRmw16AddU: I32Add, I32AtomicRmw16SubU: I32Sub, I32AtomicRmw16AndU: I32And,
+            I32AtomicRmw16OrU: I32Or, I32AtomicRmw16XorU: I32Xor,
+            I32AtomicRmw16XchgU, I32AtomicRmw16CmpxchgU: I32Eq;
+        [I64Load8U I64Store8]
+            I64AtomicRmw8AddU: I64Add, I64AtomicRmw8SubU: I64Sub, I64AtomicRmw8AndU: I64And,
+            I64AtomicRmw8OrU: I64Or, I64AtomicRmw8XorU: I64Xor,
+            I64AtomicRmw8XchgU, I64AtomicRmw8CmpxchgU: I64Eq;
+        [I64Load16U I64Store16]
+            I64AtomicRmw16AddU: I64Add, I64AtomicRmw16SubU: I64Sub, I64AtomicRmw16AndU: I64And,
+            I64AtomicRmw16OrU: I64Or, I64AtomicRmw16XorU: I64Xor,
+            I64AtomicRmw16XchgU, I64AtomicRmw16CmpxchgU: I64Eq;
+        [I64Load32U I64Store32]
+            I64AtomicRmw32AddU: I64Add, I64AtomicRmw32SubU: I64Sub, I64AtomicRmw32AndU: I64And,
+            I64AtomicRmw32OrU: I64Or, I64AtomicRmw32XorU: I64Xor,
+            I64AtomicRmw32XchgU, I64AtomicRmw32CmpxchgU: I64Eq;
+    }
 }
 
 /// The load that `operator` is, if it is one.
