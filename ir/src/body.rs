@@ -283,58 +283,6 @@ impl Instruction {
         is_pure && !self.may_trap()
     }
 
-    /// Calls `visit` for each register that is read, in operand order.
-    pub fn each_use(&self, mut visit: impl FnMut(Register)) {
-        use Instruction as I;
-        match self {
-            I::Const { .. }
-            | I::GlobalGet { .. }
-            | I::MemorySize { .. }
-            | I::DataDrop { .. }
-            | I::TableSize { .. }
-            | I::ElementDrop { .. }
-            | I::RefFunc { .. }
-            | I::Throw { .. }
-            | I::CaughtRef { .. }
-            | I::Interpret => {}
-            I::ThrowRef { exception: register } | I::TrapIf { condition: register, .. } => visit(*register),
-            I::Copy { src, .. } | I::Unary { src, .. } | I::GlobalSet { src, .. } => visit(*src),
-            I::Vector { operands, .. } => operands.iter().for_each(|r| visit(*r)),
-            I::Binary { lhs, rhs, .. } | I::Shuffle { lhs, rhs, .. } => {
-                [lhs, rhs].into_iter().for_each(|r| visit(*r))
-            }
-            I::Select { condition, if_true, if_false, .. } => {
-                [condition, if_true, if_false].into_iter().for_each(|r| visit(*r));
-            }
-            I::Load { address, .. } => visit(*address),
-            I::Store { address, value, .. } => [address, value].into_iter().for_each(|r| visit(*r)),
-            I::MemoryGrow { delta, .. } => visit(*delta),
-            I::MemoryFill { address, value, length, .. } => {
-                [address, value, length].into_iter().for_each(|r| visit(*r))
-            }
-            I::MemoryCopy { destination, source, length, .. }
-            | I::MemoryInit { destination, source, length, .. }
-            | I::TableCopy { destination, source, length, .. }
-            | I::TableInit { destination, source, length, .. } => {
-                [destination, source, length].into_iter().for_each(|r| visit(*r));
-            }
-            I::AtomicWait { address, expected, timeout, .. } => {
-                [address, expected, timeout].into_iter().for_each(|r| visit(*r));
-            }
-            I::TableGet { index, .. } | I::TableRefers { index, .. } => visit(*index),
-            I::TableSet { index, value, .. } => [index, value].into_iter().for_each(|r| visit(*r)),
-            I::TableGrow { value, delta, .. } => [value, delta].into_iter().for_each(|r| visit(*r)),
-            I::TableFill { index, value, length, .. } => {
-                [index, value, length].into_iter().for_each(|r| visit(*r))
-            }
-            I::Call { arguments, .. } => arguments.iter().for_each(|r| visit(*r)),
-            I::CallIndirect { index, arguments, .. } => {
-                visit(*index);
-                arguments.iter().for_each(|r| visit(*r));
-            }
-        }
-    }
-
     /// The memory that code accesses here by itself, without calling the runtime.
     pub fn accessed_memory(&self) -> Option<MemoryIndex> {
         use Instruction as I;
@@ -351,47 +299,6 @@ impl Instruction {
                 Some(arguments)
             }
             _ => None,
-        }
-    }
-
-    /// The registers that are written, in order.
-    pub fn definitions(&self) -> &[Register] {
-        use Instruction as I;
-        match self {
-            I::Const { dst, .. }
-            | I::Copy { dst, .. }
-            | I::Unary { dst, .. }
-            | I::Binary { dst, .. }
-            | I::Vector { dst, .. }
-            | I::Shuffle { dst, .. }
-            | I::Select { dst, .. }
-            | I::Load { dst, .. }
-            | I::GlobalGet { dst, .. }
-            | I::MemorySize { dst, .. }
-            | I::MemoryGrow { dst, .. }
-            | I::AtomicWait { dst, .. }
-            | I::TableGet { dst, .. }
-            | I::TableSize { dst, .. }
-            | I::TableRefers { dst, .. }
-            | I::TableGrow { dst, .. }
-            | I::RefFunc { dst, .. }
-            | I::CaughtRef { dst } => std::slice::from_ref(dst),
-            I::Call { results, .. } | I::CallIndirect { results, .. } => results,
-            I::Store { .. }
-            | I::GlobalSet { .. }
-            | I::MemoryFill { .. }
-            | I::MemoryCopy { .. }
-            | I::MemoryInit { .. }
-            | I::DataDrop { .. }
-            | I::TableSet { .. }
-            | I::TableFill { .. }
-            | I::TableCopy { .. }
-            | I::TableInit { .. }
-            | I::ElementDrop { .. }
-            | I::Throw { .. }
-            | I::ThrowRef { .. }
-            | I::TrapIf { .. }
-            | I::Interpret => &[],
         }
     }
 }
@@ -429,21 +336,6 @@ pub enum Terminator {
 }
 
 impl Terminator {
-    /// Calls `visit` for each register that is read.
-    pub fn each_use(&self, mut visit: impl FnMut(Register)) {
-        match self {
-            Terminator::Jump { .. } | Terminator::Unreachable => {}
-            Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. } => visit(*condition),
-            Terminator::Switch { index, .. } => visit(*index),
-            Terminator::Return { values } => values.iter().for_each(|r| visit(*r)),
-            Terminator::TailCall { arguments, .. } => arguments.iter().for_each(|r| visit(*r)),
-            Terminator::TailCallIndirect { index, arguments, .. } => {
-                visit(*index);
-                arguments.iter().for_each(|r| visit(*r));
-            }
-        }
-    }
-
     /// Whether this leaves the function by a call.
     pub fn is_tail_call(&self) -> bool {
         matches!(self, Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. })

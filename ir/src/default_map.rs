@@ -24,7 +24,6 @@ use crate::index::{Block, FunctionIndex, Register};
 use crate::liveness::Liveness;
 use crate::module::Module;
 use crate::point::{Point, PointKind, Points};
-use crate::renaming::{rename_definitions, rename_uses};
 use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
 use crate::value::Type;
 
@@ -336,8 +335,7 @@ fn forget(known: &mut Known, old: &[Register], new: &[Register]) {
 /// The instruction without the names of its registers.
 fn unnamed(instruction: &Instruction) -> Instruction {
     let mut instruction = instruction.clone();
-    rename_uses(&mut instruction, |_| Register::new(0));
-    rename_definitions(&mut instruction, |_| Register::new(0));
+    instruction.rename(|_| Register::new(0));
     instruction
 }
 

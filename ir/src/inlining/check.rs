@@ -10,7 +10,6 @@ use crate::body::{Body, Instruction, Terminator};
 use crate::index::{Block, FunctionIndex, Register};
 use crate::module::Module;
 use crate::point::{Point, PointKind, Points, Position};
-use crate::renaming::{rename_definitions, rename_terminator, rename_uses};
 
 /// A merged body is not what it was made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +82,8 @@ impl<'c> Checker<'c> {
     /// `instruction` of that virtual frame, in the merged body.
     fn renamed(&self, frame: FrameIndex, instruction: &Instruction) -> Instruction {
         let first = self.inlined.tree.frame(frame).first as usize;
-        let rename = |register: Register| Register::new(first + register.index());
         let mut renamed = instruction.clone();
-        rename_uses(&mut renamed, rename);
-        rename_definitions(&mut renamed, rename);
+        renamed.rename(|register| Register::new(first + register.index()));
         renamed
     }
 
@@ -108,7 +105,7 @@ impl<'c> Checker<'c> {
             return self.call(origin, call, rest, &merged.terminator);
         }
         let mut renamed = source.terminator.clone();
-        rename_terminator(&mut renamed, |register| Register::new(*base as usize + register.index()));
+        renamed.rename(|register| Register::new(*base as usize + register.index()));
         match (&renamed, self.inlined.tree.frame(frame).caller) {
             (Terminator::Return { values }, Some(_)) => self.end(frame, values, rest, &merged.terminator),
             _ if !rest.is_empty() => Err("an instruction is not of the body"),

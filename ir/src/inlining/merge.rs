@@ -17,7 +17,6 @@ use crate::body::{BasicBlock, Body, Instruction, Terminator};
 use crate::index::{Block, FunctionIndex, Register};
 use crate::liveness::Liveness;
 use crate::point::{Point, PointKind, Points, Position};
-use crate::renaming::{rename_definitions, rename_terminator, rename_uses};
 use crate::value::Type;
 
 /// Makes the body of `plan`.
@@ -153,8 +152,7 @@ impl<'p, 'm> Merger<'p, 'm> {
     /// `instruction` of that virtual frame, in the merged body.
     fn renamed(&self, frame: FrameIndex, instruction: &Instruction) -> Instruction {
         let mut instruction = instruction.clone();
-        rename_uses(&mut instruction, |register| self.rename(frame, register));
-        rename_definitions(&mut instruction, |register| self.rename(frame, register));
+        instruction.rename(|register| self.rename(frame, register));
         instruction
     }
 
@@ -281,7 +279,7 @@ impl<'p, 'm> Merger<'p, 'm> {
             return Terminator::Jump { target };
         }
         let mut terminator = terminator.clone();
-        rename_terminator(&mut terminator, |register| self.rename(frame, register));
+        terminator.rename(|register| self.rename(frame, register));
         terminator.each_successor_mut(|target| *target = self.starts[frame.index()][target.index()]);
         terminator
     }

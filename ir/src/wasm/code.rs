@@ -120,10 +120,7 @@ impl Code {
     /// Makes the last instruction define `to` in place of `from`.
     pub(super) fn retarget(&mut self, from: Register, to: Register) {
         if let Some(last) = self.last() {
-            crate::renaming::rename_definitions(
-                last,
-                |register| if register == from { to } else { register },
-            );
+            last.rename_definitions(|register| if register == from { to } else { register });
         }
     }
 

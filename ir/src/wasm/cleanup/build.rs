@@ -5,7 +5,6 @@ use super::graph::Graph;
 use super::usage::Usage;
 use crate::body::{BasicBlock, Body, Instruction, Terminator};
 use crate::index::{Block, Register};
-use crate::renaming::{rename_definitions, rename_terminator, rename_uses};
 use crate::value::{Type, Value};
 
 /// The body that `code` is without what `is_dead`, and by block where its instructions and its terminator come from, if that
@@ -73,10 +72,7 @@ impl Names {
     fn rename(&self, block: &mut BasicBlock) {
         let Some(names) = &self.0 else { return };
         let rename = |register: Register| names[register.index()];
-        for instruction in &mut block.instructions {
-            rename_uses(instruction, rename);
-            rename_definitions(instruction, rename);
-        }
-        rename_terminator(&mut block.terminator, rename);
+        block.instructions.iter_mut().for_each(|instruction| instruction.rename(rename));
+        block.terminator.rename(rename);
     }
 }
