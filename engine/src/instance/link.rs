@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use osr_compiler::reference::reference;
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
     ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Memory,
@@ -96,6 +97,30 @@ impl Linker<'_> {
             }
             other => Err(incompatible(name, expected(), other)),
         }
+    }
+
+    /// Per function the word that refers to it: `imported` functions of other instances have theirs, all others are numbered
+    /// from `first` on.
+    pub(crate) fn references(
+        &self,
+        imported: &[Option<ImportedFunction>],
+        signature_numbers: &[u32],
+        first: u32,
+    ) -> Box<[u64]> {
+        let word = |(function, imported): (FunctionIndex, &Option<ImportedFunction>)| match imported {
+            Some(ImportedFunction::Linked(instance, function)) => instance.reference(*function),
+            _ => {
+                let signature = signature_numbers[self.module.function(function).signature.index()];
+                reference(signature, first + function.as_u32())
+            }
+        };
+        self.module.function_indices().zip(imported).map(word).collect()
+    }
+
+    /// Per element segment its words.
+    pub(crate) fn elements(&self, globals: &Globals, references: &[u64]) -> Box<[Box<[u64]>]> {
+        let word = |item| evaluate(item, globals, |function| references[function.index()]);
+        self.module.elements.iter().map(|segment| segment.items.iter().map(word).collect()).collect()
     }
 
     /// The globals with their initial values.
@@ -300,7 +325,7 @@ impl fmt::Display for Limits {
     }
 }
 
-pub(crate) fn out_of_memory(what: &'static str) -> impl FnOnce(std::io::Error) -> InstantiationError {
+pub(crate) fn out_of_memory(what: &'static str) -> impl Fn(std::io::Error) -> InstantiationError + Copy {
     move |source| InstantiationError::OutOfMemory { what, source }
 }
 

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use osr_compiler::LinkedModule;
 use osr_compiler::calling_convention::CallLayout;
 use osr_compiler::profile::Profiled;
-use osr_compiler::reference::{reference, referenced};
+use osr_compiler::reference::referenced;
 use osr_ir::word_layout::word_count;
 use osr_ir::{
     ConstantExpression, DataIndex, ElementIndex, ExportItem, FunctionIndex, Module, SegmentMode,
@@ -156,39 +156,13 @@ impl Instance {
         let first_number = store.number(functions).ok_or(full)?;
         let signature_numbers: Box<[u32]> =
             module.signatures.iter().map(|signature| store.signature_number(signature)).collect();
-        let references: Box<[u64]> = module
-            .function_indices()
-            .zip(&imported_functions)
-            .map(|(function, imported)| match imported {
-                Some(ImportedFunction::Linked(instance, function)) => instance.reference(*function),
-                _ => {
-                    let signature = signature_numbers[module.function(function).signature.index()];
-                    reference(signature, first_number + function.as_u32())
-                }
-            })
-            .collect();
+        let references = linker.references(&imported_functions, &signature_numbers, first_number);
         let globals = linker.globals(|function| references[function.index()])?;
-        let elements: Box<[_]> = module
-            .elements
-            .iter()
-            .map(|segment| {
-                let word = |item| evaluate(item, &globals, |function| references[function.index()]);
-                segment.items.iter().map(word).collect()
-            })
-            .collect();
-        let registry = Registry::new(&settings, compile::compiler().common_unwind());
-        let registry = registry.map_err(out_of_memory("compiled code"))?;
+        let elements = linker.elements(&globals, &references);
+        let (registry, stubs, cells) = code_memory(&settings, first_number..first_number + functions as u32)?;
         let has_own_policy = policy.is_some();
         let policy = policy::policy(policy, &settings);
         let (head_start, landing) = (policy.head_start(), policy.landing());
-        let numbers = 0..first_number + functions as u32;
-        let stubs = registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
-        let stub_of = |function: FunctionIndex| stubs.stub(first_number + function.as_u32()) as u64;
-        registry
-            .prepare_binding(settings.mechanism.binding, first_number..numbers.end, stub_of)
-            .map_err(out_of_memory("compiled code"))?;
-        let cells = CallCells::new(numbers.end).map_err(out_of_memory("call cells"))?;
-        numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
         Ok(Arc::new(Instance {
             // Baseline code counts down to 0, which it is at with the first arrival.
             thresholds: Tier::ALL.map(|tier| policy.threshold(tier).max(u32::from(tier == Tier::Baseline))),
@@ -560,4 +534,21 @@ fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), Instan
         }
         None => Ok(()),
     }
+}
+
+/// Memory for compiled code of functions that have the numbers `own`, with what enters them until there is any: their stubs,
+/// those of other instances' functions, which have lower numbers, and the cells that lead there.
+fn code_memory(
+    settings: &Settings,
+    own: Range<u32>,
+) -> Result<(Registry, StubTable, CallCells), InstantiationError> {
+    let no_code = out_of_memory("compiled code");
+    let registry = Registry::new(settings, compile::compiler().common_unwind()).map_err(no_code)?;
+    let all = 0..own.end;
+    let stubs = registry.install_stubs(all.clone()).map_err(no_code)?;
+    let stub_of = |function: FunctionIndex| stubs.stub(own.start + function.as_u32()) as u64;
+    registry.prepare_binding(settings.mechanism.binding, own.clone(), stub_of).map_err(no_code)?;
+    let cells = CallCells::new(own.end).map_err(out_of_memory("call cells"))?;
+    all.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
+    Ok((registry, stubs, cells))
 }
