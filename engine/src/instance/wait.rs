@@ -1,6 +1,5 @@
-//! Waits of atomic instructions. There is one thread, so that nothing ends a wait but its timeout.
+//! Waits of atomic instructions. There is one thread, so that nothing ends a wait but its timeout, and an interrupt.
 
-use std::thread;
 use std::time::Duration;
 
 use osr_ir::{LoadOp, MemoryIndex, TrapKind};
@@ -30,7 +29,9 @@ impl Instance {
             return Ok(NOT_EQUAL);
         }
         let timeout = u64::try_from(timeout).map_err(|_| TrapKind::EndlessWait)?;
-        thread::sleep(Duration::from_nanos(timeout));
+        let thread = self.thread().expect("a thread executes the instance");
+        // SAFETY: it waits here, and so is there.
+        unsafe { thread.as_ref() }.agenda().sleep(Duration::from_nanos(timeout));
         Ok(TIMED_OUT)
     }
 }

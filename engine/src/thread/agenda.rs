@@ -9,6 +9,8 @@ use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use osr_ir::Redefinition;
 
@@ -163,6 +165,14 @@ impl Agenda {
     /// Whether there are handles, which request polls.
     pub(super) fn is_interruptible(&self) -> bool {
         self.interrupt.get().is_some()
+    }
+
+    /// Sleeps for `time`, or until a handle asks for the end of a call.
+    pub(crate) fn sleep(&self, time: Duration) {
+        match self.interrupt.get() {
+            Some(interrupt) => interrupt.sleep(time),
+            None => thread::sleep(time),
+        }
     }
 
     /// The thread is about to be gone.

@@ -13,7 +13,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use osr_stubs::POLL_REQUEST;
 
@@ -34,7 +35,8 @@ impl fmt::Debug for InterruptHandle {
 
 impl InterruptHandle {
     /// Has the call end that the thread executes, or, if it executes none, the next one: at the next poll, at the next arrival
-    /// of the interpreter at an entry or a loop header, or when a host function returns. It ends with
+    /// of the interpreter at an entry or a loop header, or when a host function returns; an atomic wait of the guest's returns
+    /// at once. It ends with
     /// [`TrapKind::HostError`](osr_ir::TrapKind::HostError), whose [`Trap::cause`](crate::Trap::cause) is `error`.
     ///
     /// Of several interrupts before a call is about to end the first one counts. If the thread is gone nothing happens.
@@ -49,7 +51,11 @@ impl InterruptHandle {
 }
 
 /// What a thread shares with its handles.
-pub(crate) struct Interrupt(Mutex<State>);
+pub(crate) struct Interrupt {
+    state: Mutex<State>,
+    /// Something was requested.
+    requested: Condvar,
+}
 
 struct State {
     /// `None` once the thread is gone.
@@ -76,8 +82,13 @@ impl fmt::Debug for Interrupt {
 }
 
 impl Interrupt {
+    fn new(polled: Polled) -> Interrupt {
+        let state = State { polled: Some(polled), why: None };
+        Interrupt { state: Mutex::new(state), requested: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn request(&self, why: EmbedderError) {
@@ -92,6 +103,14 @@ impl Interrupt {
         fence(Ordering::SeqCst);
         stack_limit.store(POLL_REQUEST, Ordering::Relaxed);
         flag.store(1, Ordering::Relaxed);
+        self.requested.notify_all();
+    }
+
+    /// Sleeps for `time`, or until a call is to end.
+    pub(super) fn sleep(&self, time: Duration) {
+        let is_undisturbed = |state: &mut State| state.why.is_none();
+        // Poisoned or not, the time is over, or a call is to end.
+        drop(self.requested.wait_timeout_while(self.lock(), time, is_undisturbed));
     }
 
     /// Takes out why a call is to end, if one is, and has `clear` take the bit of the agenda back that says so: no interrupt
@@ -157,7 +176,7 @@ impl Thread {
                 unsafe { (&(*self.context()).stack_limit, &(*self.context()).poll_flag) };
             let polled =
                 Polled { agenda: entries.into(), stack_limit: stack_limit.into(), flag: flag.into() };
-            Interrupt(Mutex::new(State { polled: Some(polled), why: None }))
+            Interrupt::new(polled)
         });
         Ok(InterruptHandle(Arc::clone(interrupt)))
     }

@@ -12,8 +12,8 @@ use osr_engine::{
 use osr_ir::{TrapKind, Value};
 use osr_tests::guest::{eager, parse};
 
-/// `forever` loops, `down` calls itself without an end, each after telling the host that it has begun; `host` waits for the
-/// host. `add` ends.
+/// `forever` loops, `down` calls itself without an end, `sleep` sleeps for an hour again and again, each after telling the host
+/// that it has begun; `host` waits for the host. `add` ends.
 const GUEST: &str = r#"(module
   (import "host" "begun" (func $begun))
   (import "host" "wait" (func $wait))
@@ -22,6 +22,9 @@ const GUEST: &str = r#"(module
   (func $spin (param i32) (if (local.get 0) (then
     (call $spin (i32.sub (local.get 0) (i32.const 1))) (call $spin (i32.sub (local.get 0) (i32.const 1))))))
   (func (export "down") (call $begun) (call $spin (i32.const 1000)))
+  (memory 1 1 shared)
+  (func (export "sleep") (call $begun) (loop
+    (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 3600000000000))) (br 0)))
   (func (export "host") (call $wait))
   (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
 
@@ -78,7 +81,7 @@ fn an_endless_call_ends_in_every_tier() {
             ways.push(Settings { stress: Stress::invalidate(1_000), ..plain });
         }
         for settings in ways {
-            for function in ["forever", "down"] {
+            for function in ["forever", "down", "sleep"] {
                 let trap = interrupted(&settings, function);
                 assert_eq!(trap.kind, TrapKind::HostError, "{trap}");
                 assert_eq!(trap.cause::<Wanted>(), Some(&Wanted(7)));
