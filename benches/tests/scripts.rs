@@ -34,6 +34,9 @@ fn a_script_passes_in_every_tier_and_under_stress() {
         let done = done.prints(&format!("{script}: 5 passed\n"));
         assert_eq!(done.stderr, "i32 -3\n");
     }
+    let transitions = ["--tier", "optimized", "--stress", "hijack=1", "--trace-deopt"];
+    let done = osr_bench(&[&["run", &*script][..], &transitions].concat());
+    assert!(done.stderr.contains("land a frame of v1 of fib at p"), "{}", done.stderr);
     let done = osr_bench(&["run", &script, "--quiet"]).prints(&format!("{script}: 5 passed\n"));
     assert_eq!(done.stderr, "");
 }

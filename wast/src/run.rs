@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use osr_engine::{Imports, Instance, InstantiationError, InvokeError, Settings, Store, Thread};
+use osr_engine::{Delegates, Imports, Instance, InstantiationError, InvokeError, Settings, Store, Thread};
 use osr_ir::{ExportItem, Module, TrapKind, Type};
 
 use super::failure::{Failure, Outcome, show, show_expected};
@@ -16,13 +16,14 @@ pub type Print = dyn Fn(&str) + Send + Sync;
 impl Script {
     /// Runs the script under `settings`. What it prints is dropped.
     pub fn run(&self, settings: &Settings) -> Summary {
-        self.run_printing(settings, Arc::new(|_| {}))
+        self.run_with(settings, &Delegates::default(), Arc::new(|_| {}))
     }
 
-    /// Runs the script under `settings`. What it prints, by the functions of `spectest`, goes to `print`.
-    pub fn run_printing(&self, settings: &Settings, print: Arc<Print>) -> Summary {
+    /// Runs the script under `settings`, all its instances watched by one observer, if `delegates` have one. What it prints,
+    /// by the functions of `spectest`, goes to `print`.
+    pub fn run_with(&self, settings: &Settings, delegates: &Delegates, print: Arc<Print>) -> Summary {
         let mut summary = Summary::default();
-        let mut run = Run::new(settings, print);
+        let mut run = Run::new(settings, delegates, print);
         for step in &self.steps {
             match run.perform(&step.directive) {
                 Ok(()) => summary.passed += 1,
@@ -65,6 +66,7 @@ struct Live {
 /// The state of a run. Threads go first when it is dropped.
 struct Run<'s> {
     settings: &'s Settings,
+    delegates: &'s Delegates,
     threads: Vec<Pin<Box<Thread>>>,
     instances: HashMap<String, Slot>,
     current: Option<Slot>,
@@ -76,11 +78,12 @@ struct Run<'s> {
 }
 
 impl<'s> Run<'s> {
-    fn new(settings: &'s Settings, print: Arc<Print>) -> Run<'s> {
+    fn new(settings: &'s Settings, delegates: &'s Delegates, print: Arc<Print>) -> Run<'s> {
         let (store, mut imports) = (Store::new(), Imports::new());
         spectest::provide(&store, settings, &mut imports, &print);
         Run {
             settings,
+            delegates,
             threads: Vec::new(),
             instances: HashMap::new(),
             current: None,
@@ -153,7 +156,7 @@ impl<'s> Run<'s> {
 
     /// An instance of `module`, started; or the trap that this ends in.
     fn instantiate(&mut self, module: &Module) -> Result<Result<Live, TrapKind>, Stop> {
-        let instance = match self.store.instantiate(self.settings.clone(), module.clone(), &self.imports) {
+        let instance = match self.link(module) {
             Ok(instance) => instance,
             Err(InstantiationError::DataOutOfBounds { .. }) => return Ok(Err(TrapKind::MemoryOutOfBounds)),
             Err(InstantiationError::ElementsOutOfBounds { .. }) => {
@@ -171,6 +174,11 @@ impl<'s> Run<'s> {
         }
     }
 
+    fn link(&self, module: &Module) -> Result<Arc<Instance>, InstantiationError> {
+        let (settings, delegates) = (self.settings.clone(), self.delegates.clone());
+        self.store.instantiate_with_delegates(settings, delegates, module.clone(), &self.imports)
+    }
+
     /// What it means that an instance could not be made.
     fn not_linked(&self, error: InstantiationError) -> Stop {
         let left_out = match &error {
@@ -182,8 +190,7 @@ impl<'s> Run<'s> {
     }
 
     fn unlinkable(&mut self, module: &Module, message: &str) -> Result<(), Stop> {
-        let made = self.store.instantiate(self.settings.clone(), module.clone(), &self.imports);
-        let error = match made {
+        let error = match self.link(module) {
             Ok(_) => return fail("a module was linked that cannot be"),
             Err(error) => error,
         };

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use miette::NamedSource;
+use osr_engine::{Delegates, Observers};
 use osr_wast::{Failure, Script, Summary};
 
-use super::RunOptions;
 use super::early_end::Ending;
+use super::{RunOptions, symbols, transitions_on_stderr};
 use crate::error::{Error, TextError};
 use crate::guest::load;
 use crate::guest::session::on_thread;
@@ -25,6 +26,9 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Error> {
     let settings = options.call.engine.settings()?;
     let path = &options.call.program;
     let script = parse(path)?;
+    let mut observers = symbols::observers(&options.symbols)?;
+    observers.extend(options.trace_deopt.then(transitions_on_stderr));
+    let delegates = Delegates { observer: Observers::join(observers), policy: None };
     let ending = Ending::watch((), options.timeout);
     let is_quiet = options.quiet;
     let print = move |line: &str| {
@@ -33,7 +37,7 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Error> {
         }
     };
     let summary = on_thread(options.call.engine.stack_size.bytes(), || {
-        script.run_printing(&settings, Arc::new(print))
+        script.run_with(&settings, &delegates, Arc::new(print))
     })?;
     ending.take();
     output::to_stdout(&report(path, &summary))?;
@@ -88,8 +92,6 @@ fn check(options: &RunOptions) -> Result<(), Error> {
         ("--record", options.record.is_some()),
         ("--trace", options.trace.is_some()),
         ("--explain", options.explain.is_some()),
-        ("--trace-deopt", options.trace_deopt),
-        ("--symbols", !options.symbols.is_empty()),
         ("--verify", options.verify),
         ("--shadow", options.shadow),
         ("--fuel", options.fuel.is_some()),
