@@ -66,6 +66,53 @@ fn globals_are_given_one_by_one() {
 }
 
 #[test]
+fn a_program_of_emscriptens_is_called_back() {
+    let scratch = Scratch::new("imports-emscripten");
+    let wat = r#"(module
+        (import "env" "invoke_iii" (func $invoke (param i32 i32 i32) (result i32)))
+        (import "env" "_emscripten_init_main_thread_js" (func $init (param i32)))
+        (import "env" "emscripten_notify" (func $notify))
+        (table 3 funcref) (elem (i32.const 1) $add $one)
+        (memory 1)
+        (func $add (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+        (func $one (result i32) (i32.const 1))
+        (func (export "_emscripten_thread_init") (param i32 i32 i32 i32 i32 i32)
+            (i32.store (local.get 0) (local.get 3)))
+        (func (export "run") (param i32) (result i32)
+            (call $init (i32.const 16))
+            (call $notify)
+            (call $invoke (local.get 0) (i32.const 40) (i32.load (i32.const 16)))))"#;
+    let module = scratch.file("called-back.wat", wat);
+    osr_bench(&["run", &module, "1"]).refused(&["env.emscripten_notify"]);
+    for options in [&[][..], &["--tier", "optimized", "--stress", "hijack=1", "--verify"], &["--shadow"]] {
+        let run = [&["run", &module, "1", "--imports", "stub"], options].concat();
+        let done = osr_bench(&run).prints("41\n");
+        assert!(done.stderr.contains("1 of 3 imports return zeros"), "{}", done.stderr);
+    }
+    let fails = |element: &str, why: &str| {
+        let done = osr_bench(&["run", &module, element, "--imports", "stub"]);
+        assert!(done.code == 1 && done.stderr.contains(why), "{}", done.stderr);
+    };
+    fails("0", "element 0 of the table is null");
+    fails("2", "element 2 of the table is of another type");
+    fails("3", "table");
+}
+
+#[test]
+fn a_tag_of_the_host_is_the_programs_own() {
+    let scratch = Scratch::new("imports-tags");
+    let wat = r#"(module (import "js" "tag" (tag $t (param externref)))
+        (func (export "run") (result i32)
+            (drop (block $caught (result externref)
+                (try_table (catch $t $caught) (throw $t (ref.null extern)))
+                (return (i32.const 0))))
+            (i32.const 7)))"#;
+    let module = scratch.file("tags.wat", wat);
+    osr_bench(&["run", &module]).prints("7\n");
+    osr_bench(&["run", &module, "--tier", "optimized", "--stress", "hijack=1", "--verify"]).prints("7\n");
+}
+
+#[test]
 fn a_trap_in_place_of_an_import_names_it() {
     let scratch = Scratch::new("imports-trap");
     let hosted = scratch.file("hosted.wat", HOSTED);

@@ -1,4 +1,4 @@
-//! Memories, tables and globals that are imported become the module's own. A program runs alone: what it imports
+//! Memories, tables, tags and globals that are imported become the module's own. A program runs alone: what it imports
 //! of these nobody else has, so that it makes no difference who made it.
 
 use osr_ir::module::{GlobalInitial, PAGE_BYTES};
@@ -8,13 +8,20 @@ use crate::cli::Variable;
 use crate::error::Error;
 use crate::number::read_global;
 
-/// Makes imported memories and tables the module's own: of the least size that it asks for.
-pub(crate) fn adopt_memories_and_tables(module: &mut Module) {
+/// Makes imported memories, tables and tags the module's own; the first two of the least size that it asks for. A tag that is
+/// imported under two names stays one that is imported: it is one.
+pub(crate) fn adopt_all_but_globals(module: &mut Module) {
     for memory in &mut module.memories {
         memory.import = None;
     }
     for table in &mut module.tables {
         table.import = None;
+    }
+    let names: Vec<_> = module.tags.iter().map(|tag| tag.import.clone()).collect();
+    for tag in &mut module.tags {
+        if names.iter().filter(|name| **name == tag.import).count() == 1 {
+            tag.import = None;
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! What a program is given from outside.
 //!
 //! ```text
-//!   imports of a module ──┬─ memories, tables ──> are its own (adopted.rs)
-//!                         ├─ env ───────────────> functions of the test programs (env.rs)
-//!                         ├─ WASI ──────────────> osr-wasi (wasi.rs)
-//!                         └─ all others ────────> by the policy: refused, with a list (missing.rs); stubs, traps
-//!                                                 (stub.rs); what they did in a recorded run (record/)
+//!   imports of a module ──┬─ memories, tables, tags ──> are its own (adopted.rs)
+//!                         ├─ env ─────────────────────> functions of the test programs (env.rs), and what calls a program of
+//!                         │                             emscripten's back (emscripten.rs)
+//!                         ├─ WASI ────────────────────> osr-wasi (wasi.rs)
+//!                         └─ all others ──────────────> by the policy: refused, with a list (missing.rs); stubs, traps
+//!                                                       (stub.rs); what they did in a recorded run (record/)
 //! ```
 
 pub(crate) mod adopted;
+mod emscripten;
 pub(crate) mod env;
 pub(crate) mod kind;
 pub(crate) mod missing;
@@ -85,6 +87,7 @@ impl Host {
     /// Everything that `program` may import. What it prints goes to `output`.
     pub(crate) fn imports(&self, program: &Program, output: Output) -> Result<Imports, Error> {
         let mut imports = env::imports(output == Output::Dropped);
+        emscripten::provide(&program.module, &mut imports);
         if let Some(replayer) = &self.replayer {
             replayer.provide(&program.module, &mut imports);
             return Ok(imports);
@@ -102,6 +105,7 @@ impl Host {
     pub(crate) fn repeat(program: &Program, record: Record) -> (Imports, Arc<Replayer>) {
         let replayer = Replayer::new(Arc::new(record));
         let mut imports = env::imports(true);
+        emscripten::provide(&program.module, &mut imports);
         replayer.provide(&program.module, &mut imports);
         (imports, replayer)
     }

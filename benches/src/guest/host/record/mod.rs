@@ -1,7 +1,7 @@
 //! What host functions did, written down, so that it can be done again without them.
 //!
 //! A host function computes results, writes memory, and lets it grow. It can do no more to a guest, other than by
-//! calling it back, which only functions of `env` do: those need no host, and are not recorded.
+//! calling it back, which only functions of `env` and emscripten's do that need no host, and are not recorded.
 
 mod changes;
 pub(crate) mod file;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use recorder::Recorder;
 pub(crate) use replayer::Replayer;
 
-use super::env;
+use super::{emscripten, env};
 
 /// The calls of host functions in one run, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,9 +97,10 @@ impl Outcome {
     }
 }
 
-/// The functions that `module` imports and that are recorded: all but those of `env` that are always there.
+/// The functions that `module` imports and that are recorded: all but those that are always there.
 fn recorded(module: &Module) -> impl Iterator<Item = (&ImportName, FunctionIndex)> {
-    let always = env::imports(true);
+    let mut always = env::imports(true);
+    emscripten::provide(module, &mut always);
     module.imports().filter_map(move |(name, item)| {
         let ExportItem::Function(function) = item else { return None };
         let known = always.host_function(name);
