@@ -228,6 +228,41 @@ fn a_recursion_100_000_frames_deep_is_hijacked_as_a_whole() {
 }
 
 #[test]
+fn traps_in_texts_name_their_lines() {
+    let scratch = Scratch::new("lines");
+    let wat = scratch.file("trap.wat", "(module\n  (func (export \"run\")\n    unreachable))");
+    let ir = "export \"run\" function run\nfunction run () {\nb0:\n  unreachable\n}\n";
+    let ir = scratch.file("trap.ir", ir);
+    for (path, place) in [(wat, "trap.wat:3:5"), (ir, "trap.ir:4:3")] {
+        for tier in ["interpreter", "baseline", "optimized"] {
+            let done = osr_bench(&["run", &path, "--tier", tier]);
+            assert_eq!(done.code, 1, "{}", done.stderr);
+            assert!(done.stderr.contains(place), "{}", done.stderr);
+        }
+    }
+}
+
+#[test]
+fn explanations_and_traces_name_lines() {
+    let scratch = Scratch::new("places");
+    let trace = scratch.path("trace.json");
+    let bank = program("debug/bank.wasm");
+    let options = ["--tier", "optimized", "--stress", "invalidate=3", "--explain", "--trace", &trace];
+    let done = osr_bench(&[&["run", &bank, "--invoke", "count", "5"][..], &options].concat()).prints("25\n");
+    assert!(done.stderr.lines().any(|line| line.contains("frames hijacked: p") && line.contains(" bank.c:")));
+    let trace = std::fs::read_to_string(&trace).expect("a trace was written");
+    let trace: serde_json::Value = serde_json::from_str(&trace).expect("it is complete");
+    let records = trace["traceEvents"].as_array().expect("a list").iter();
+    let hijacks: Vec<_> = records.filter(|record| record["args"]["point"].is_string()).collect();
+    let has_line = |source: &str| source.starts_with("0x") && source.contains(" bank.c:");
+    assert!(!hijacks.is_empty());
+    assert!(
+        hijacks.iter().all(|record| record["args"]["source"].as_str().is_some_and(has_line)),
+        "{hijacks:?}"
+    );
+}
+
+#[test]
 fn a_shadow_says_what_it_compared() {
     let fib = program("wasm/fib.wasm");
     let done = osr_bench(&["run", &fib, "12", "--stress", "hijack=3", "--threshold", "5", "--shadow"]);

@@ -3,31 +3,23 @@
 //! An importer that leaves the bodies of a module for later implements [`BodySource`] for what it keeps: one
 //! value for the whole module, which all its lazy bodies share.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::body::Body;
 use crate::declarations::Declarations;
 use crate::index::FunctionIndex;
 use crate::module::{Function, Module};
-use crate::origin::SourceLine;
+use crate::origin::SourceFile;
 
 /// The bodies of a module in another form, validated. Private to the crate, because the verifier believes it: a
 /// body that it makes must be well formed in any module of equal declarations, as that of a function with the
 /// same signature.
-pub(crate) trait BodySource: fmt::Debug + Send + Sync {
+pub(crate) trait BodySource: SourceFile {
     /// Makes the body of `function`, numbered as in the module that this is from.
     fn make(&self, function: FunctionIndex) -> Body;
 
     /// No fewer than the registers that the body will have; cheaper than making it.
     fn register_bound(&self, function: FunctionIndex) -> usize;
-
-    /// By block of the body that [`make`](Self::make) makes of `function`, where each of its instructions comes from, the
-    /// terminator last; none if there is no such body.
-    fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>>;
-
-    /// The line of a program's source that what is at `offset` was made from, if that is known.
-    fn line(&self, offset: u32) -> Option<SourceLine>;
 
     /// What the bodies were validated under.
     fn declarations(&self) -> &Declarations;

@@ -1,26 +1,36 @@
 //! Origins: where in the file that a module was made from its code is.
 //!
 //! ```text
-//!   function, position ── SourceMap ──> offset in the module ── its `.debug_*` sections ──> file, line, column
-//!   b3:2                  (made on demand)    0x1f4                                         sort.c:27:9
+//!   function, position ── SourceMap ──> offset in the file ── its `.debug_*` sections, or its text ──> file, line, column
+//!   b3:2                                0x1f4                                                          sort.c:27:9
 //! ```
 //!
-//! Bodies do not carry this. Who wants to know asks for the [`SourceMap`] of a function, and the function is translated once
-//! more for it; a module that nobody asks costs nothing but the sections that it has.
+//! Bodies do not carry this. The [`SourceMap`] of a function of a binary module is made when it is asked for, by translating
+//! the function once more: a module that nobody asks costs nothing but the sections that it has. Of textual IR it is kept
+//! from reading it.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::body_source::BodySource;
 use crate::index::FunctionIndex;
 use crate::module::Module;
 use crate::point::{Point, Points, Position};
 use crate::shown::Shown;
 
-/// What a module was made from, if that is a binary module. Modules are equal whatever they were made from.
+/// A file that knows where in it the code of a module is.
+pub(crate) trait SourceFile: fmt::Debug + Send + Sync {
+    /// By block of the body of `function`, where each of its instructions is, the terminator last; none if the file has no
+    /// such body.
+    fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>>;
+
+    /// The place of what is at `offset`.
+    fn place(&self, offset: u32) -> SourcePlace;
+}
+
+/// What a module was made from, if that is a file that is known. Modules are equal whatever they were made from.
 #[derive(Clone, Debug, Default)]
-pub struct Origin(Option<Arc<dyn BodySource>>);
+pub struct Origin(Option<Arc<dyn SourceFile>>);
 
 impl PartialEq for Origin {
     fn eq(&self, _: &Origin) -> bool {
@@ -29,31 +39,35 @@ impl PartialEq for Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(source: Arc<dyn BodySource>) -> Origin {
-        Origin(Some(source))
+    pub(crate) fn of(file: Arc<dyn SourceFile>) -> Origin {
+        Origin(Some(file))
     }
 
     /// Where the instructions of `function` are, whose number is that of the module; none if it is not one that the
-    /// binary module defines.
+    /// file defines.
     ///
-    /// The function is translated for it.
+    /// A function of a binary module is translated for it.
     pub fn source_map(&self, function: FunctionIndex) -> Option<SourceMap> {
         self.0.as_ref()?.offsets(function).map(SourceMap)
     }
 
-    /// The line that the code at `offset` of the binary module was made from, as its DWARF sections say; none if there are
-    /// none, or they do not say.
-    pub fn line(&self, offset: u32) -> Option<SourceLine> {
-        self.0.as_ref()?.line(offset)
+    /// The place of the code at `offset` of the file, which a [`SourceMap`] of its said; none if there is no file.
+    pub fn place(&self, offset: u32) -> Option<SourcePlace> {
+        Some(self.0.as_ref()?.place(offset))
+    }
+
+    /// The address of the file, which no other has while this is there.
+    fn address(&self) -> Option<usize> {
+        Some(Arc::as_ptr(self.0.as_ref()?).addr())
     }
 }
 
-/// Where in a binary module the instructions of a body are.
+/// Where in a file the instructions of a body are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceMap(pub(crate) Vec<Vec<u32>>);
 
 impl SourceMap {
-    /// The offset in the module of the instruction, or terminator, at `position`.
+    /// The offset in the file of the instruction, or terminator, at `position`.
     pub fn offset(&self, position: Position) -> Option<u32> {
         self.0.get(position.block.index())?.get(position.index).copied()
     }
@@ -85,31 +99,40 @@ impl fmt::Display for SourceLine {
     }
 }
 
-/// Where code is: in the binary module, and in the program's source.
+/// Where code is: in a binary module, and in the program's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePlace {
-    /// The offset in the module.
-    pub offset: u32,
-    /// The line.
+    /// The offset in the module, if that is a binary one.
+    pub offset: Option<u32>,
+    /// The line: of a binary module as its DWARF sections say, and none if there are none, or they do not say; of textual IR
+    /// its own.
     pub line: Option<SourceLine>,
 }
 
 /// `0x1f4 sort.c:27:9`.
 impl fmt::Display for SourcePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:#x}", self.offset)?;
-        self.line.as_ref().map_or(Ok(()), |line| write!(formatter, " {line}"))
+        let SourcePlace { offset, line } = self;
+        if let Some(offset) = offset {
+            write!(formatter, "{offset:#x}{}", if line.is_some() { " " } else { "" })?;
+        }
+        line.as_ref().map_or(Ok(()), |line| write!(formatter, "{line}"))
     }
 }
 
-/// Finds the places of code of one module; what it has found out of a function it keeps.
+/// Finds the places of code of modules; what it has found out of a function it keeps.
 #[derive(Debug, Default)]
-pub struct Locator(Mutex<HashMap<FunctionIndex, Option<Arc<LocatedFunction>>>>);
+pub struct Locator(Mutex<HashMap<Key, Option<Arc<LocatedFunction>>>>);
+
+/// The address of a module's file, and a function in it.
+type Key = (usize, FunctionIndex);
 
 #[derive(Debug)]
 struct LocatedFunction {
     map: SourceMap,
     points: Points,
+    /// So that its address stays its own.
+    _file: Origin,
 }
 
 impl Locator {
@@ -129,17 +152,17 @@ impl Locator {
         function: FunctionIndex,
         position: Position,
     ) -> Option<SourcePlace> {
-        let offset = self.located(module, function)?.map.offset(position)?;
-        Some(SourcePlace { offset, line: module.origin.line(offset) })
+        module.origin.place(self.located(module, function)?.map.offset(position)?)
     }
 
     fn located(&self, module: &Module, function: FunctionIndex) -> Option<Arc<LocatedFunction>> {
+        let key = (module.origin.address()?, function);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let locate = || {
             let map = module.origin.source_map(function)?;
             let points = Points::speculative(module.functions.get(function.index())?.body()?);
-            Some(Arc::new(LocatedFunction { map, points }))
+            Some(Arc::new(LocatedFunction { map, points, _file: module.origin.clone() }))
         };
-        known.entry(function).or_insert_with(locate).clone()
+        known.entry(key).or_insert_with(locate).clone()
     }
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use osr_engine::{CodeVersion, Event, Instance, Observation, Observer, VersionId};
-use osr_ir::Point;
+use osr_ir::{Locator, Point};
 
+use crate::debug_sections::debug_sections;
 use crate::image::image;
 use crate::jit_interface::Registered;
+use crate::lines::{LineRow, lines_of};
 use crate::name::name_of;
 use crate::origins;
 use crate::unwind_rows::UnwindRows;
@@ -21,7 +23,7 @@ use crate::unwind_rows::UnwindRows;
 ///
 /// ```text
 ///   #4  osr_stubs::x86_64::landing::landing ()         where the frame below will land
-///   #5  fib[optimized,hijacked] ()
+///   #5  fib[optimized,hijacked] () at fib.c:9          the line, if the module knows lines
 /// ```
 ///
 /// Its PC is not in the code, whose memory may be used for other code already: it is an address that no memory has, at which
@@ -32,6 +34,7 @@ use crate::unwind_rows::UnwindRows;
 #[derive(Debug)]
 pub struct Gdb {
     state: Mutex<State>,
+    locator: Locator,
 }
 
 /// An instance, by its address, and a version.
@@ -71,7 +74,8 @@ impl Gdb {
     /// One that has told of nothing yet.
     pub fn new() -> Gdb {
         let (code, hijacked, slots) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Gdb { state: Mutex::new(State { code, hijacked, slots, next_address: NOWHERE }) }
+        let state = State { code, hijacked, slots, next_address: NOWHERE };
+        Gdb { state: Mutex::new(state), locator: Locator::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,12 +88,13 @@ impl Observer for Gdb {
         let instance = at.instance();
         match *event {
             Event::Compiled { version, .. } => {
-                let described = describe(instance, version, version.start, name_of(instance, version));
+                let (name, lines) = (name_of(instance, version), lines_of(instance, version, &self.locator));
+                let described = describe(instance, version, version.start, &name, &lines);
                 self.state().code.insert(key(instance, version), described);
             }
             Event::Released { version, .. } => drop(self.state().code.remove(&key(instance, version))),
             Event::Hijacked { version, point, slot, .. } => {
-                self.state().hijacked(instance, version, point, slot);
+                self.state().hijacked(instance, version, point, slot, &self.locator);
             }
             Event::Landed { slot, .. } | Event::Dropped { slot, .. } | Event::Restored { slot, .. } => {
                 self.state().gone(slot);
@@ -100,7 +105,14 @@ impl Observer for Gdb {
 }
 
 impl State {
-    fn hijacked(&mut self, instance: &Instance, version: &CodeVersion, point: Point, slot: u64) {
+    fn hijacked(
+        &mut self,
+        instance: &Instance,
+        version: &CodeVersion,
+        point: Point,
+        slot: u64,
+        locator: &Locator,
+    ) {
         let Some(site) = version.frame_maps.sites().find(|site| site.point == point) else { return };
         if version.described_bytes() > version.code_bytes {
             // Its slot leads to a landing table, which is described with the code.
@@ -114,7 +126,8 @@ impl State {
             let start = *next_address;
             *next_address += u64::from(version.code_bytes).next_multiple_of(16);
             let name = name_of(instance, version).replace(']', ",hijacked]");
-            Hijacked { start, frames: 0, _described: describe(instance, version, start, name) }
+            let lines = lines_of(instance, version, locator);
+            Hijacked { start, frames: 0, _described: describe(instance, version, start, &name, &lines) }
         });
         hijacked.frames += 1;
         origins::insert(slot, hijacked.start + u64::from(site.return_offset));
@@ -140,11 +153,19 @@ struct Described {
 }
 
 /// Describes the code of `version` as if it were at `start`.
-fn describe(instance: &Instance, version: &CodeVersion, start: u64, name: String) -> Described {
+fn describe(
+    instance: &Instance,
+    version: &CodeVersion,
+    start: u64,
+    name: &str,
+    lines: &[LineRow],
+) -> Described {
+    let code = start..start + u64::from(version.described_bytes());
+    let mut sections = debug_sections(name, &code, lines);
     // Without rows nobody can pass the frame; a debugger has the name all the same.
     let rows = instance.unwind_section(version, start).ok();
-    let code = start..start + u64::from(version.described_bytes());
-    let image = image(&name, code, rows.as_deref().unwrap_or_default());
+    sections.extend(rows.iter().map(|rows| (".eh_frame", rows.clone())));
+    let image = image(name, code, &sections);
     Described { _image: Registered::new(image), _rows: rows.map(UnwindRows::new) }
 }
 

@@ -1,8 +1,9 @@
-//! An ELF image that describes one version: its name, where its code is, and how its frames are unwound.
+//! An ELF image that describes one version: its name, where its code is, how its frames are unwound, and its lines.
 //!
 //! ```text
 //!   .text      at the code, without contents: the code is in memory
 //!   .eh_frame  the unwind rows, with absolute addresses
+//!   .debug_*   the lines, if they are known
 //!   .symtab    one function
 //! ```
 
@@ -22,8 +23,8 @@ const HEADER: FileHeader = FileHeader {
     e_flags: 0,
 };
 
-/// The image of code called `name` at those addresses.
-pub(crate) fn image(name: &str, code: Range<u64>, unwind_section: &[u8]) -> Vec<u8> {
+/// The image of code called `name` at those addresses, of which debuggers are told what is in `sections`, by name.
+pub(crate) fn image(name: &str, code: Range<u64>, sections: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
     let bytes = code.end - code.start;
     let mut image = Vec::new();
     let mut writer = Writer::new(Endianness::Little, true, &mut image);
@@ -33,24 +34,28 @@ pub(crate) fn image(name: &str, code: Range<u64>, unwind_section: &[u8]) -> Vec<
     writer.reserve_null_section_index();
     let text_name = writer.add_section_name(b".text");
     let text = writer.reserve_section_index();
-    let unwind_name = writer.add_section_name(b".eh_frame");
-    writer.reserve_section_index();
+    let names: Vec<_> = sections.iter().map(|(name, _)| writer.add_section_name(name.as_bytes())).collect();
+    for _ in sections {
+        writer.reserve_section_index();
+    }
     writer.reserve_symtab_section_index();
     writer.reserve_strtab_section_index();
     writer.reserve_shstrtab_section_index();
     let symbol_name = writer.add_string(name.as_bytes());
     writer.reserve_null_symbol_index();
     writer.reserve_symbol_index(Some(text));
-    let unwind_offset = writer.reserve(unwind_section.len(), 8);
+    let offsets: Vec<_> = sections.iter().map(|(_, contents)| writer.reserve(contents.len(), 8)).collect();
     writer.reserve_symtab();
     writer.reserve_strtab();
     writer.reserve_shstrtab();
     writer.reserve_section_headers();
 
     // and then written, in the same order.
-    writer.write_file_header(&HEADER).expect("the header has room for six sections");
-    writer.write_align(8);
-    writer.write(unwind_section);
+    writer.write_file_header(&HEADER).expect("the header has room for some sections");
+    for (_, contents) in sections {
+        writer.write_align(8);
+        writer.write(contents);
+    }
     writer.write_null_symbol();
     writer.write_symbol(&Sym {
         name: Some(symbol_name),
@@ -77,16 +82,18 @@ pub(crate) fn image(name: &str, code: Range<u64>, unwind_section: &[u8]) -> Vec<
         sh_entsize: 0,
     };
     writer.write_section_header(&section);
-    writer.write_section_header(&SectionHeader {
-        name: Some(unwind_name),
-        sh_type: elf::SHT_PROGBITS,
-        sh_flags: 0,
-        sh_addr: 0,
-        sh_offset: unwind_offset as u64,
-        sh_size: unwind_section.len() as u64,
-        sh_addralign: 8,
-        ..section
-    });
+    for (((_, contents), name), offset) in sections.iter().zip(names).zip(offsets) {
+        writer.write_section_header(&SectionHeader {
+            name: Some(name),
+            sh_type: elf::SHT_PROGBITS,
+            sh_flags: 0,
+            sh_addr: 0,
+            sh_offset: offset as u64,
+            sh_size: contents.len() as u64,
+            sh_addralign: 8,
+            ..section
+        });
+    }
     writer.write_symtab_section_header(1);
     writer.write_strtab_section_header();
     writer.write_shstrtab_section_header();
@@ -102,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_image_says_what_it_was_made_of() {
-        let image = image("fib[optimized]", 0x5000..0x5040, &[1, 2, 3, 4]);
+        let image = image("fib[optimized]", 0x5000..0x5040, &[(".eh_frame", vec![1, 2, 3, 4])]);
         let file = ElfFile64::<object::Endianness>::parse(&*image).expect("it is an ELF file");
         let symbol = file.symbols().next().expect("it has a symbol");
         assert_eq!(symbol.name(), Ok("fib[optimized]"));

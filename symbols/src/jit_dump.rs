@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   header  "JiTD" | version | header bytes | machine | 0 | process | time | flags
-//!   record  kind | bytes | time | process | thread | address | address | code bytes | number | name 0 | code
+//!   lines   2 | bytes | time | address | rows | (address | line | column | file 0)*           of the code that is next
+//!   code    0 | bytes | time | process | thread | address | address | code bytes | number | name 0 | code
 //! ```
 
 use std::ffi::c_void;
@@ -16,7 +17,9 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
 use osr_engine::{CodeVersion, Event, Instance, Observation, Observer};
+use osr_ir::Locator;
 
+use crate::lines::{LineRow, lines_of};
 use crate::name::name_of;
 
 /// "JiTD", so that readers know the byte order.
@@ -24,16 +27,17 @@ const MAGIC: u32 = 0x4a69_5444;
 const FORMAT: u32 = 1;
 const HEADER_BYTES: u32 = 40;
 const CODE_LOAD: u32 = 0;
-/// Of a record, without name and code.
-const RECORD_BYTES: usize = 56;
+const DEBUG_INFO: u32 = 2;
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// Writes `jit-PID.dump`, a record for each version that is installed, in the jitdump format of Linux perf
 /// (`tools/perf/Documentation/jitdump-specification.txt`). Unlike a [perf map](crate::PerfMap) it holds the code, which can be
-/// annotated after the process has ended, and times, by which versions are told apart that were at the same address.
+/// annotated after the process has ended, lines of it, and times, by which versions are told apart that were at the same
+/// address.
 #[derive(Debug)]
 pub struct JitDump {
     records: Mutex<Records>,
+    locator: Locator,
     /// A page of the file, executable: that is how perf notices it.
     marker: NonNull<c_void>,
 }
@@ -68,7 +72,8 @@ impl JitDump {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_EXEC;
         // SAFETY: a new mapping at an address of the system's choice.
         let marker = unsafe { mmap(None, PAGE, protection, MapFlags::MAP_PRIVATE, &file, 0) }?;
-        Ok(JitDump { records: Mutex::new(Records { file, number: 0 }), marker })
+        let records = Mutex::new(Records { file, number: 0 });
+        Ok(JitDump { records, locator: Locator::default(), marker })
     }
 
     /// The file of this process in `directory`.
@@ -85,24 +90,48 @@ impl Drop for JitDump {
 }
 
 impl Records {
-    fn add(&mut self, instance: &Instance, version: &CodeVersion) -> io::Result<()> {
-        let (name, code) = (name_of(instance, version), version.code().unwrap_or_default());
-        let bytes = RECORD_BYTES + name.len() + 1 + code.len();
-        let mut record = Vec::with_capacity(bytes);
-        record.extend(CODE_LOAD.to_le_bytes());
-        record.extend((bytes as u32).to_le_bytes());
-        record.extend(now().to_le_bytes());
-        record.extend(std::process::id().to_le_bytes());
-        record.extend((nix::unistd::gettid().as_raw() as u32).to_le_bytes());
-        for word in [version.start, version.start, code.len() as u64, self.number] {
-            record.extend(word.to_le_bytes());
+    fn add(&mut self, instance: &Instance, version: &CodeVersion, locator: &Locator) -> io::Result<()> {
+        let lines = lines_of(instance, version, locator);
+        if !lines.is_empty() {
+            self.record(DEBUG_INFO, &debug_info(version.start, &lines))?;
         }
-        record.extend(name.as_bytes());
-        record.push(0);
-        record.extend(code);
+        let (name, code) = (name_of(instance, version), version.code().unwrap_or_default());
+        let mut load = Vec::new();
+        load.extend(std::process::id().to_le_bytes());
+        load.extend((nix::unistd::gettid().as_raw() as u32).to_le_bytes());
+        for word in [version.start, version.start, code.len() as u64, self.number] {
+            load.extend(word.to_le_bytes());
+        }
+        load.extend(name.as_bytes());
+        load.push(0);
+        load.extend(code);
         self.number += 1;
+        self.record(CODE_LOAD, &load)
+    }
+
+    fn record(&mut self, kind: u32, contents: &[u8]) -> io::Result<()> {
+        let mut record = Vec::new();
+        record.extend(kind.to_le_bytes());
+        record.extend((16 + contents.len() as u32).to_le_bytes());
+        record.extend(now().to_le_bytes());
+        record.extend(contents);
         self.file.write_all(&record)
     }
+}
+
+/// Rows of code at `start`.
+fn debug_info(start: u64, lines: &[LineRow]) -> Vec<u8> {
+    let mut contents = Vec::new();
+    contents.extend(start.to_le_bytes());
+    contents.extend((lines.len() as u64).to_le_bytes());
+    for LineRow { offset, line } in lines {
+        contents.extend((start + u64::from(*offset)).to_le_bytes());
+        contents.extend(line.line.to_le_bytes());
+        contents.extend(line.column.to_le_bytes());
+        contents.extend(line.file.bytes().filter(|&byte| byte != 0));
+        contents.push(0);
+    }
+    contents
 }
 
 impl Observer for JitDump {
@@ -110,7 +139,7 @@ impl Observer for JitDump {
         if let Event::Compiled { version, .. } = event {
             let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
             // A name that is missing is not worth the guest's end.
-            let _ = records.add(at.instance(), version);
+            let _ = records.add(at.instance(), version, &self.locator);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names of compiled code for the tools that look at it from outside: debuggers and profilers.
+//! Names and lines of compiled code for the tools that look at it from outside: debuggers and profilers.
 //!
 //! ```text
 //!   Compiled, Released ──> Gdb      an ELF image of each version, by GDB's JIT interface     gdb, lldb
@@ -20,10 +20,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod debug_sections;
 mod gdb;
 mod image;
 mod jit_dump;
 mod jit_interface;
+mod lines;
 mod name;
 mod origins;
 mod perf_map;

@@ -3,7 +3,7 @@
 use std::backtrace::Backtrace;
 use std::sync::{Arc, Mutex};
 
-use osr_engine::{Delegates, HostCall, Imports, Settings};
+use osr_engine::{Delegates, HostCall, Imports, Instance, Settings, Thread};
 use osr_ir::Value;
 use osr_symbols::{Gdb, JitDump, PerfMap};
 use osr_tests::debugger;
@@ -175,5 +175,82 @@ fn a_debugger_shows_frames_of_released_code() {
     if let Some(trace) = debugger::backtrace("a_debugger_shows_frames_of_released_code", &[]) {
         assert_eq!(frames_of(&trace, &NAMES), NAMES, "{trace}");
         assert!(trace.contains("function_of_the_test"), "{trace}");
+    }
+}
+
+const LINES: &str = r#"import act () = "env" "act"
+export "outer" function outer
+function outer (r0: i32) -> (i32) {
+b0:
+  r0 = call inner (r0)            ; outer is here
+  return r0
+}
+function inner (r0: i32) -> (i32) {
+  r1: i32
+b0:
+  r1 = i32.const 2
+  r0 = i32.mul r0, r1
+  call act ()                     ; inner is here
+  r1 = i32.div_s r1, r0           ; here inner would trap
+  return r1
+}
+"#;
+
+/// What is read of a file with lines is what gdb shows; here that it is there, before the code that it is of.
+#[test]
+fn a_jit_dump_has_lines() {
+    let directory = std::env::temp_dir().join(format!("osr-lines-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("it can be made");
+    let dump = JitDump::create(&directory).expect("the directory can be written");
+    let module = osr_ir::text::parse_file("lines.ir", LINES).expect("it is well formed");
+    let delegates = Delegates::observer(Arc::new(dump));
+    let instance = Instance::with_delegates(eager(), delegates, module, &acting(|_| {}));
+    let instance = instance.expect("it links");
+    Thread::new(&instance)
+        .expect("memory for a stack")
+        .invoke("outer", &[Value::I32(1)])
+        .expect("it returns");
+    let dump = std::fs::read(JitDump::path(&directory)).expect("it was written");
+    std::fs::remove_dir_all(&directory).expect("it is there");
+    let half = |at: usize| u32::from_le_bytes(dump[at..at + 4].try_into().expect("four bytes")) as usize;
+    let (mut kinds, mut at) = (Vec::new(), half(8));
+    while at < dump.len() {
+        kinds.push(half(at));
+        if half(at) == 2 {
+            let line = half(at + 16 + 16 + 8);
+            assert!(LINES.lines().nth(line - 1).expect("it is there").contains("; "), "line {line}");
+            assert!(dump[at..at + half(at + 4)].ends_with(b"lines.ir\0"));
+        }
+        at += half(at + 4);
+    }
+    assert_eq!(kinds, [2, 0].repeat(instance.versions().len()));
+}
+
+/// Lines of textual IR, of a frame that is where it was, and of one that is hijacked.
+#[test]
+fn a_debugger_shows_lines() {
+    let test = "a_debugger_shows_lines";
+    if debugger::is_watching() {
+        let hijack = |call: &HostCall<'_>| {
+            let thread = call.thread();
+            let outer = thread.instance().exported_function("outer").expect("it is exported");
+            thread.hijack(|version| version.function == outer).expect("a walk");
+            debugger::stop();
+        };
+        let module = osr_ir::text::parse_file("lines.ir", LINES).expect("it is well formed");
+        let delegates = Delegates::observer(Arc::new(Gdb::new()));
+        let instance = Instance::with_delegates(eager(), delegates, module, &acting(hijack));
+        let thread = Thread::new(&instance.expect("it links")).expect("memory for a stack");
+        assert_eq!(thread.invoke("outer", &[Value::I32(1)]).expect("it returns"), [1]);
+        return;
+    }
+    let place_of = |text: &str| {
+        let line = LINES.lines().position(|line| line.ends_with(text)).expect("it is there") + 1;
+        format!("lines.ir:{line}")
+    };
+    if let Some(trace) = debugger::backtrace(test, &[]) {
+        let line_of = |name: &str| trace.lines().find(|line| line.contains(name)).expect("it has a frame");
+        assert!(line_of("inner[optimized]").ends_with(&place_of("; inner is here")), "{trace}");
+        assert!(line_of("outer[optimized,hijacked]").ends_with(&place_of("; outer is here")), "{trace}");
     }
 }

@@ -7,7 +7,7 @@ use miette::NamedSource;
 use osr_ir::Module;
 use osr_ir::wasm::{ImportError, unsupported_features};
 
-use super::host::adopted::adopt_memories_and_tables;
+use super::host::adopted::adopt_all_but_globals;
 use super::schedule_file;
 use crate::error::{Error, TextError};
 
@@ -22,7 +22,7 @@ pub(crate) struct Program {
     pub(crate) module: Module,
 }
 
-/// Reads, imports and verifies the program at `path`. Memories and tables that it imports are its own here.
+/// Reads, imports and verifies the program at `path`. Memories, tables and tags that it imports are its own here.
 pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     let bytes = read(path)?;
     let hash = schedule_file::program_hash(&bytes);
@@ -36,7 +36,7 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     };
     osr_ir::verifier::verify_lazily(&module)
         .map_err(|error| Error::Verify { path: path.to_owned(), message: error.to_string() })?;
-    adopt_memories_and_tables(&mut module);
+    adopt_all_but_globals(&mut module);
     Ok(Program { path: path.to_owned(), hash, module })
 }
 
@@ -79,8 +79,8 @@ pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
 }
 
 fn parse_ir(path: &Path, text: String) -> Result<Module, Error> {
-    osr_ir::text::parse(&text).map_err(|error| {
-        let name = path.display().to_string();
+    let name = path.display().to_string();
+    osr_ir::text::parse_file(&name, &text).map_err(|error| {
         let (line, column, span, message) = (error.line, error.column, error.span, error.kind.to_string());
         let text = NamedSource::new(&name, text);
         TextError { name, line, column, message, text, span, help: "see ir/src/text/mod.rs for the grammar" }
@@ -89,9 +89,9 @@ fn parse_ir(path: &Path, text: String) -> Result<Module, Error> {
 }
 
 fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {
-    osr_ir::wasm::import_text(&text).map_err(|error| match error {
+    let name = path.display().to_string();
+    osr_ir::wasm::import_text_file(&name, &text).map_err(|error| match error {
         ImportError::Text { message, line, column } => {
-            let name = path.display().to_string();
             let span = offset_of(&text, line, column).into();
             let text = NamedSource::new(&name, text);
             TextError { name, line, column, message, text, span, help: "this is WebAssembly's text format" }

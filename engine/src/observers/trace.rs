@@ -25,6 +25,9 @@
 //! | `code` | `code bytes` | C | bytes of code in memory, whenever that changes |
 //! | `frame` | `hijacked slots` | C | how many there are, when a replacement is complete, and when a frame has landed |
 //!
+//! Points of frames and guards have a `source`, as far as it is known: where they are in the binary module, and in the
+//! program's source.
+//!
 //! Flows (s, t, f) lead from causes to effects. Of category `frame`: from the replacement to each hijacked
 //! slot, and on to where it lands. Of category `version`: from the replacement to the retirement, the
 //! release of the code, and, once all its frames have landed, the end of the frame maps.
@@ -37,7 +40,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use osr_ir::{FunctionIndex, Point};
+use osr_ir::{FunctionIndex, Locator, Point, SourcePlace};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -56,6 +59,7 @@ pub struct Trace<W>(Mutex<State<W>>);
 
 struct State<W> {
     out: W,
+    locator: Locator,
     failure: Option<io::Error>,
     finished: bool,
     began: Instant,
@@ -154,6 +158,7 @@ impl<W: Write> Trace<W> {
         write!(out, "{{\"otherData\":{data},\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
         Ok(Trace(Mutex::new(State {
             out,
+            locator: Locator::default(),
             failure: None,
             finished: false,
             began: Instant::now(),
@@ -241,11 +246,13 @@ impl<W: Write> State<W> {
                 self.instant("tier-up", name("tier up", at, function), json!({ "place": "entry" }))
             }
             Event::TieredUp { place, to, state } => {
-                let args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
+                let mut args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
+                let module = at.instance().module();
+                add_source(&mut args, self.locator.place(module, state.function, state.point));
                 self.instant("tier-up", name("tier up", at, state.function), args)
             }
             Event::GuardFailed { version, guard, is_forced } => {
-                let args = json!({
+                let mut args = json!({
                     "version": version.id.to_string(),
                     "reason": guard.reason,
                     "in": at.instance().module().function(guard.function).name,
@@ -253,6 +260,8 @@ impl<W: Write> State<W> {
                     "point": guard.point.to_string(),
                     "forced": is_forced,
                 });
+                let module = at.instance().module();
+                add_source(&mut args, self.locator.place_at(module, guard.function, guard.at));
                 self.instant("guard", name("guard failed in", at, version.function), args)
             }
             Event::ExitLinked { version, guard, to } => {
@@ -355,7 +364,8 @@ impl<W: Write> State<W> {
         if !alone {
             self.flow_outside("frame", flow)?;
         }
-        let args = json!({ "version": version.id.to_string(), "point": point_name(at, version, place), "cause": cause });
+        let mut args = json!({ "cause": cause });
+        self.add_frame(&mut args, at, version, place);
         self.slice("frame", name("hijack", at, version.function), args)?;
         self.flow("frame", flow, if alone { Flow::Start } else { Flow::Step })
     }
@@ -370,8 +380,7 @@ impl<W: Write> State<W> {
         slot: u64,
         mut args: Value,
     ) -> io::Result<()> {
-        args["version"] = version.id.to_string().into();
-        args["point"] = point_name(at, version, place).into();
+        self.add_frame(&mut args, at, version, place);
         self.slice("frame", name(what, at, version.function), args)?;
         if let Some(flow) = self.slots.remove(&slot) {
             self.flow("frame", flow, Flow::End)?;
@@ -393,6 +402,19 @@ impl<W: Write> State<W> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Adds to `args` which frame it is.
+    fn add_frame(
+        &self,
+        args: &mut Value,
+        at: &Observation<'_>,
+        version: &CodeVersion,
+        place: (FunctionIndex, Point),
+    ) {
+        args["version"] = version.id.to_string().into();
+        args["point"] = point_name(at, version, place).into();
+        add_source(args, self.locator.place(at.instance().module(), place.0, place.1));
     }
 
     fn retired(&mut self, at: &Observation<'_>, version: &CodeVersion, cause: Cause) -> io::Result<()> {
@@ -523,6 +545,12 @@ impl<W: Write> State<W> {
         self.out.write_all(if self.records == 0 { b"\n" } else { b",\n" })?;
         self.records += 1;
         Ok(serde_json::to_writer(&mut self.out, record)?)
+    }
+}
+
+fn add_source(args: &mut Value, place: Option<SourcePlace>) {
+    if let Some(place) = place {
+        args["source"] = place.to_string().into();
     }
 }
 

@@ -127,6 +127,7 @@ mod lexer;
 mod literal;
 mod parser;
 mod printer;
+mod source;
 
 pub use error::{ParseError, ParseErrorKind};
 pub use printer::{
@@ -134,10 +135,31 @@ pub use printer::{
     print_with_points,
 };
 
+use std::sync::Arc;
+
 use crate::module::Module;
+use crate::origin::Origin;
+use source::{Offsets, SourceText};
 
 /// Reads a module from its textual form.
+///
+/// # Errors
+/// If the text is not one; the error says where.
 pub fn parse(source: &str) -> Result<Module, ParseError> {
+    Ok(read(source)?.0)
+}
+
+/// The same of a file called `name`, in which the [origin](crate::Origin) of the module finds its code.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_file(name: &str, source: &str) -> Result<Module, ParseError> {
+    let (mut module, offsets) = read(source)?;
+    module.origin = Origin::of(Arc::new(SourceText::new(name, source, offsets)));
+    Ok(module)
+}
+
+fn read(source: &str) -> Result<(Module, Vec<Option<Offsets>>), ParseError> {
     parser::Parser::new(source)
         .and_then(parser::Parser::module)
         .map_err(|failure| ParseError::new(failure, source))

@@ -47,6 +47,10 @@ mod visitor;
 pub use error::{Feature, ImportError};
 pub use features::unsupported_features;
 
+use std::path::Path;
+
+use wat::GenerateDwarf;
+
 use crate::module::Module;
 
 /// Imports a module in WebAssembly's binary format.
@@ -73,4 +77,14 @@ pub fn import(bytes: &[u8]) -> Result<Module, ImportError> {
 pub fn import_text(source: &str) -> Result<Module, ImportError> {
     let bytes = wat::parse_str(source).map_err(|error| ImportError::from_text_error(&error))?;
     import(&bytes)
+}
+
+/// The same of a file called `name`, in whose lines the [origin](crate::Origin) of the module finds its code.
+///
+/// # Errors
+/// As [`import_text`].
+pub fn import_text_file(name: &str, source: &str) -> Result<Module, ImportError> {
+    let mut parser = wat::Parser::new();
+    let parsed = parser.generate_dwarf(GenerateDwarf::Lines).parse_str(Some(Path::new(name)), source);
+    import(&parsed.map_err(|error| ImportError::from_text_error(&error))?)
 }

@@ -11,7 +11,7 @@ use crate::body_source::BodySource;
 use crate::declarations::Declarations;
 use crate::index::{FunctionIndex, SignatureIndex, TableIndex};
 use crate::module::Module;
-use crate::origin::SourceLine;
+use crate::origin::{SourceFile, SourcePlace};
 use crate::value::Type;
 
 /// Registers of each type that operators may have between their instructions.
@@ -98,18 +98,6 @@ impl BodySource for SourceModule {
         body
     }
 
-    fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>> {
-        let is_here = function.index().checked_sub(self.imported).is_some_and(|n| n < self.bodies.len());
-        is_here.then(|| {
-            let (_, offsets) = function::translate(self, function, true).expect(VALIDATED);
-            offsets
-        })
-    }
-
-    fn line(&self, offset: u32) -> Option<SourceLine> {
-        self.lines.line(u64::from(offset).checked_sub(self.offset)?)
-    }
-
     /// Beside the locals there is at most one register for each height of the operand stack and type. An operator may use
     /// some more heights before it is done. And what makes the stack higher takes two bytes. What catches has three registers
     /// for that, and one for each `catch` whose exception is thrown once more, which takes four bytes. Some operators have
@@ -127,5 +115,20 @@ impl BodySource for SourceModule {
 
     fn declarations(&self) -> &Declarations {
         &self.declarations
+    }
+}
+
+impl SourceFile for SourceModule {
+    fn offsets(&self, function: FunctionIndex) -> Option<Vec<Vec<u32>>> {
+        let is_here = function.index().checked_sub(self.imported).is_some_and(|n| n < self.bodies.len());
+        is_here.then(|| {
+            let (_, offsets) = function::translate(self, function, true).expect(VALIDATED);
+            offsets
+        })
+    }
+
+    fn place(&self, offset: u32) -> SourcePlace {
+        let address = u64::from(offset).checked_sub(self.offset);
+        SourcePlace { offset: Some(offset), line: address.and_then(|address| self.lines.line(address)) }
     }
 }

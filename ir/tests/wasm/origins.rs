@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use osr_ir::{Body, Instruction, Locator, Module, PointKind, Points, Position, SourceLine, Terminator, wasm};
+use osr_ir::{
+    Body, FunctionIndex, Instruction, Locator, Module, PointKind, Points, Position, SourceLine, Terminator,
+    text, wasm,
+};
 
 fn programs(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs").join(folder)
@@ -89,6 +92,49 @@ fn dwarf_sections_say_lines() {
     let spend: Vec<usize> = lines("spend").iter().map(|line| line.line as usize).collect();
     assert_eq!(spend, [line_of("share(100, left)"), line_of("spend(left - price")]);
     assert_eq!(lines("pay").len(), 1);
+}
+
+const LINES: &str = r#"(module
+  (func (export "f") (param i32) (result i32)
+    local.get 0
+    call $g
+    i32.const 3
+    i32.div_s)
+  (func $g))"#;
+
+/// The file and the lines, from 1, of calls and of what may trap in function 0.
+fn places(module: &Module) -> Vec<String> {
+    let (locator, function) = (Locator::default(), FunctionIndex::new(0));
+    let points = Points::of(module.function(function).body().expect("it is defined"));
+    let places = points.iter().filter(|(_, kind, _)| matches!(kind, PointKind::AfterCall | PointKind::Trap));
+    let place = |point| locator.place(module, function, point).expect("the file is known").line;
+    places.map(|(point, ..)| place(point).expect("it has lines").to_string()).collect()
+}
+
+#[test]
+fn texts_have_lines() {
+    let module = wasm::import_text_file("folder/lines.wat", LINES).expect("it is valid");
+    assert_eq!(places(&module), ["lines.wat:4:5", "lines.wat:6:5"]);
+    let printed = text::print(&module);
+    let module = text::parse_file("folder/lines.ir", &printed).expect("it reads back");
+    let line_of = |part: &str| printed.lines().position(|line| line.contains(part)).expect("it is there") + 1;
+    let expected = ["call ", "i32.div_s "].map(|part| {
+        let line = printed.lines().nth(line_of(part) - 1).expect("it is there");
+        format!("lines.ir:{}:{}", line_of(part), line.len() - line.trim_start().len() + 1)
+    });
+    assert_eq!(places(&module), expected);
+}
+
+/// Two modules, one locator.
+#[test]
+fn locators_tell_modules_apart() {
+    let locator = Locator::default();
+    let place = |module: &Module| locator.place(module, FunctionIndex::new(0), osr_ir::Point::new(0));
+    for name in ["first.wat", "second.wat"] {
+        let module = wasm::import_text_file(name, LINES).expect("it is valid");
+        let line = place(&module).and_then(|place| place.line).expect("it has lines");
+        assert_eq!(line.file_name(), name);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! compiled code is not changed for it, so calls that go from compiled code to compiled code through call
 //! cells are not counted.
 
+mod explanation;
 mod loops;
 mod redefinitions;
 mod text;
@@ -14,214 +15,36 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use osr_compiler::{DeoptReason, Guard, VersionKey};
+use osr_compiler::{Guard, VersionKey};
 use osr_ir::{FunctionIndex, Locator, Point};
-use serde::Serialize;
 
+pub use explanation::{
+    Entered, ExplainedFunction, ExplainedVersion, Explanation, FORMAT_VERSION, FailedGuard, FramesGone, Gone,
+    Moment, Order, Outstanding, Released, Retired,
+};
 pub use loops::{DEOPTIMIZATION_LOOP, DeoptimizationLoop};
 pub use redefinitions::{CarriedActivations, ExplainedRedefinition};
 
 use super::point_name;
 use crate::code::{CodeVersion, VersionId};
-use crate::event::{Cause, Estimate, Event};
-use crate::settings::{CompiledTier, StateRecording, Tier};
+use crate::event::{Cause, Event};
+use crate::settings::Tier;
 use crate::thread::observation::Observation;
 use crate::thread::observer::Observer;
 use loops::deoptimization_loops;
 use redefinitions::Redefinitions;
 use text::microseconds;
 
-/// The version of the format of an [`Explanation`] as JSON.
-pub const FORMAT_VERSION: u32 = 2;
-
-/// What happened to the code of each function.
-#[derive(Clone, Debug, Serialize)]
-pub struct Explanation {
-    /// [`FORMAT_VERSION`].
-    pub version: u32,
-    /// Functions that were compiled, by index.
-    pub functions: Vec<ExplainedFunction>,
-    /// What redefinitions did, in the order in which they were carried out.
-    pub redefinitions: Vec<ExplainedRedefinition>,
-    /// Code that was retired and made again and again.
-    pub deoptimization_loops: Vec<DeoptimizationLoop>,
-}
-
-/// What happened to the code of a function.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExplainedFunction {
-    /// Its name.
-    pub function: String,
-    /// Its index in the module.
-    pub index: usize,
-    /// What the compiler refused, with its reason.
-    pub refused: Vec<String>,
-    /// What it has made in another way than was asked for, with its reason.
-    pub fallbacks: Vec<String>,
-    /// What was ordered and did not arrive.
-    pub outstanding: Vec<Outstanding>,
-    /// Per loop header, how often baseline code arrived there, in all its versions together.
-    pub baseline_arrivals: Vec<(String, u32)>,
-    /// Its versions, in the order in which they were made.
-    pub versions: Vec<ExplainedVersion>,
-}
-
-/// What happened to a version.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExplainedVersion {
-    /// Its number.
-    pub id: u64,
-    /// The tier that made it.
-    pub tier: CompiledTier,
-    /// Where it is entered: `function`, or the point of a continuation.
-    pub entry: String,
-    /// Bytes of code.
-    pub code_bytes: u32,
-    /// How it makes its frame states known: not always as the settings ask, where that would make too large a frame.
-    pub recording: StateRecording,
-    /// Why it was made.
-    pub cause: Cause,
-    /// When it was there.
-    pub made: Moment,
-    /// The time that its compilation took, in nanoseconds.
-    pub compile_ns: u64,
-    /// When the policy ordered it, and what was expected of it; none if a landing or a tool asked for it.
-    pub ordered: Option<Order>,
-    /// The functions that are inlined into it, each as often as it is.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub inlined: Vec<String>,
-    /// How often the runtime has seen it entered.
-    pub entered: Entered,
-    /// Its guards that have an exit.
-    pub guards: usize,
-    /// Those that failed.
-    pub failed_guards: Vec<FailedGuard>,
-    /// Its frames that were hijacked.
-    pub hijacked: u64,
-    /// Where hijacked frames went.
-    pub frames: Vec<FramesGone>,
-    /// When and why it was retired.
-    pub retired: Option<Retired>,
-    /// When its memory was freed.
-    pub released: Option<Released>,
-}
-
-/// When something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Moment {
-    /// Nanoseconds since the observer was made.
-    pub ns: u64,
-    /// Safepoints so far; 0 where they are not [counted](crate::Settings::counts_safepoints).
-    pub safepoint: u64,
-}
-
-/// What was expected of code when it was ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Order {
-    /// When.
-    pub at: Moment,
-    /// What it was expected to cost, and to save if the function runs for as long again.
-    pub estimate: Estimate,
-}
-
-/// Code that was ordered and did not arrive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Outstanding {
-    /// The tier that was to make it.
-    pub tier: CompiledTier,
-    /// Where it was to be entered.
-    pub entry: String,
-    /// The order.
-    pub order: Order,
-    /// Whether it was discarded, since code of the function was retired meanwhile; otherwise the run ended before.
-    pub discarded: bool,
-}
-
-/// How often a version was entered. Calls by compiled code are not seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Entered {
-    /// By calls of a function that had become hot in the interpreter.
-    pub calls: u64,
-    /// By frames that left the interpreter.
-    pub tier_ups: u64,
-    /// By hijacked frames that landed in it.
-    pub landings: u64,
-}
-
-/// Hijacked frames of a version that waited at one point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FramesGone {
-    /// Where they resumed.
-    pub point: String,
-    /// Where they went.
-    pub to: Gone,
-    /// How many.
-    pub count: u64,
-}
-
-/// A guard that failed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct FailedGuard {
-    /// What it was there for.
-    pub reason: DeoptReason,
-    /// The function whose body has it: that of the version, or one that is inlined.
-    pub function: String,
-    /// Where in that body.
-    pub at: String,
-    /// Where in the binary module that it was made from, and in the program's source, as far as that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// The number of the point where its frames continued.
-    pub point: u32,
-    /// How often.
-    pub failed: u64,
-    /// How often it was made to, besides.
-    pub forced: u64,
-    /// The number of the version that its exit was linked to last. Frames that took it after that are not counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub linked_to: Option<u64>,
-}
-
-/// What became of a hijacked frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gone {
-    /// It landed in that tier.
-    Landed(Tier),
-    /// A trap has jumped over it.
-    Dropped,
-    /// Its return slot was restored.
-    Restored,
-}
-
-/// The end of a version.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Retired {
-    /// When.
-    pub at: Moment,
-    /// Why.
-    pub cause: Cause,
-}
-
-/// The end of a version's code.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Released {
-    /// Nanoseconds since it was retired.
-    pub after_ns: u64,
-    /// Safepoints since it was retired.
-    pub after_safepoints: u64,
-    /// Of its hijacked frames, those that had not landed yet.
-    pub pending_frames: u64,
-}
-
 /// Collects an [`Explanation`] of one instance, whose only observer of this kind it is.
 #[derive(Debug)]
-pub struct Explain(Mutex<State>);
+pub struct Explain {
+    state: Mutex<State>,
+    locator: Locator,
+}
 
 #[derive(Debug)]
 struct State {
     began: Instant,
-    locator: Locator,
     functions: BTreeMap<FunctionIndex, Function>,
     redefinitions: Redefinitions,
     /// The current versions by address.
@@ -253,27 +76,27 @@ struct GuardPlace {
 #[derive(Debug)]
 struct Version {
     explained: ExplainedVersion,
-    gone: BTreeMap<(Point, String, Gone), u64>,
+    gone: BTreeMap<(Point, FunctionIndex, Gone), FramesGone>,
     pending: u64,
 }
 
 impl Default for Explain {
     fn default() -> Explain {
-        Explain(Mutex::new(State {
+        let state = State {
             began: Instant::now(),
-            locator: Locator::default(),
             functions: BTreeMap::new(),
             redefinitions: Redefinitions::default(),
             code: HashMap::new(),
             versions: HashMap::new(),
             depth: 0,
-        }))
+        };
+        Explain { state: Mutex::new(state), locator: Locator::default() }
     }
 }
 
 impl Explain {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was seen so far. Arrivals in baseline code are those at the end of the last call.
@@ -284,6 +107,31 @@ impl Explain {
         let deoptimization_loops = functions.iter().flat_map(deoptimization_loops).collect();
         let redefinitions = state.redefinitions.explained();
         Explanation { version: FORMAT_VERSION, functions, redefinitions, deoptimization_loops }
+    }
+
+    fn place(&self, at: &Observation<'_>, guard: &Guard) -> GuardPlace {
+        let source = self.locator.place_at(at.instance().module(), guard.function, guard.at);
+        GuardPlace { function: name(at, guard.function), source: source.map(|place| place.to_string()) }
+    }
+
+    fn gone(
+        &self,
+        state: &mut State,
+        at: &Observation<'_>,
+        version: &CodeVersion,
+        place: (FunctionIndex, Point),
+        to: Gone,
+    ) {
+        let first = || {
+            let source = self.locator.place(at.instance().module(), place.0, place.1);
+            let (point, source) = (point_name(at, version, place), source.map(|source| source.to_string()));
+            FramesGone { point, source, to, count: 0 }
+        };
+        state.change(version, |version| {
+            version.gone.entry((place.1, place.0, to)).or_insert_with(first).count += 1;
+            version.pending = version.pending.saturating_sub(1);
+        });
+        state.forget_if_over(version);
     }
 }
 
@@ -319,15 +167,15 @@ impl Observer for Explain {
                     state.enter(to.code, |entered| entered.landings += 1);
                 }
                 let tier = to.map_or(Tier::Interpreter, |to| to.tier.into());
-                state.gone(at, version, (frame.function, frame.point), Gone::Landed(tier));
+                self.gone(&mut state, at, version, (frame.function, frame.point), Gone::Landed(tier));
             }
             Event::Continued { to: Some(to), .. } => state.enter(to.code, |entered| entered.landings += 1),
             Event::GuardFailed { version, guard, is_forced } => {
-                let place = state.place(at, guard);
+                let place = self.place(at, guard);
                 state.change(version, |version| version.guard_failed(guard, place, is_forced));
             }
             Event::ExitLinked { version, guard, to } => {
-                let (to, place) = (to.id.0, state.place(at, guard));
+                let (to, place) = (to.id.0, self.place(at, guard));
                 state.change(version, |version| version.failed_guard(guard, place).linked_to = Some(to));
             }
             Event::Hijacked { version, .. } => state.change(version, |version| {
@@ -347,10 +195,10 @@ impl Observer for Explain {
                 }
             }
             Event::Dropped { version, function, point, .. } => {
-                state.gone(at, version, (function, point), Gone::Dropped);
+                self.gone(&mut state, at, version, (function, point), Gone::Dropped);
             }
             Event::Restored { version, function, point, .. } => {
-                state.gone(at, version, (function, point), Gone::Restored);
+                self.gone(&mut state, at, version, (function, point), Gone::Restored);
             }
             Event::Retired { version, cause } => {
                 let at = state.moment(at);
@@ -370,11 +218,6 @@ impl Observer for Explain {
 impl State {
     fn moment(&self, at: &Observation<'_>) -> Moment {
         Moment { ns: self.began.elapsed().as_nanos() as u64, safepoint: at.transitions().safepoints }
-    }
-
-    fn place(&self, at: &Observation<'_>, guard: &Guard) -> GuardPlace {
-        let source = self.locator.place_at(at.instance().module(), guard.function, guard.at);
-        GuardPlace { function: name(at, guard.function), source: source.map(|place| place.to_string()) }
     }
 
     fn function(&mut self, at: &Observation<'_>, function: FunctionIndex) -> &mut Function {
@@ -427,21 +270,6 @@ impl State {
         if let Some(&place) = self.versions.get(&version.id) {
             change(self.at(place));
         }
-    }
-
-    fn gone(
-        &mut self,
-        at: &Observation<'_>,
-        version: &CodeVersion,
-        place: (FunctionIndex, Point),
-        gone: Gone,
-    ) {
-        let name = point_name(at, version, place);
-        self.change(version, |version| {
-            *version.gone.entry((place.1, name, gone)).or_default() += 1;
-            version.pending = version.pending.saturating_sub(1);
-        });
-        self.forget_if_over(version);
     }
 
     /// Nothing more will happen to a version without code and frames.
@@ -509,10 +337,7 @@ impl Version {
     }
 
     fn explained(&self) -> ExplainedVersion {
-        let gone = self.gone.iter();
-        let frames = gone.map(|((_, point, to), &count)| FramesGone { point: point.clone(), to: *to, count });
-        let frames = frames.collect();
-        ExplainedVersion { frames, ..self.explained.clone() }
+        ExplainedVersion { frames: self.gone.values().cloned().collect(), ..self.explained.clone() }
     }
 }
 

@@ -157,7 +157,8 @@ impl Display for FramesGone {
             Gone::Dropped => "dropped by a trap",
             Gone::Restored => "restored",
         };
-        write!(out, "{} {to} {}", self.point, self.count)
+        let source = self.source.as_ref().map_or(String::new(), |source| format!(" ({source})"));
+        write!(out, "{}{source} {to} {}", self.point, self.count)
     }
 }
 

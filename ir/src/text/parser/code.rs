@@ -2,6 +2,7 @@
 
 use super::super::error::{Failure, ParseErrorKind, Span};
 use super::super::lexer::Token;
+use super::super::source::Offsets;
 use super::Parser;
 use super::names::Highest;
 use crate::body::{BasicBlock, Body, Instruction, Terminator};
@@ -11,6 +12,8 @@ use crate::index::{Block, Register};
 pub(super) struct Code<'p, 'a> {
     pub(super) parser: &'p mut Parser<'a>,
     pub(super) body: Body,
+    /// Where each line of its blocks begins.
+    pub(super) offsets: Offsets,
     blocks: Highest,
 }
 
@@ -46,7 +49,7 @@ enum Line {
 
 impl<'p, 'a> Code<'p, 'a> {
     pub(super) fn new(parser: &'p mut Parser<'a>) -> Self {
-        Code { parser, body: Body::default(), blocks: Highest::default() }
+        Code { parser, body: Body::default(), offsets: Vec::new(), blocks: Highest::default() }
     }
 
     /// The list of parameters, after its opening parenthesis.
@@ -89,7 +92,10 @@ impl<'p, 'a> Code<'p, 'a> {
 
     fn block(&mut self) -> Result<BasicBlock, Failure> {
         let mut instructions = Vec::new();
+        self.offsets.push(Vec::new());
         loop {
+            let offset = self.parser.span.start as u32;
+            self.offsets.last_mut().expect("the block has a list").push(offset);
             match self.line()? {
                 Line::Instruction(instruction) => instructions.push(instruction),
                 Line::Terminator(terminator) => return Ok(BasicBlock { instructions, terminator }),

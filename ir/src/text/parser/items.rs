@@ -3,6 +3,7 @@
 use super::super::error::{Failure, ParseErrorKind, Span};
 use super::super::lexer::Token;
 use super::super::literal;
+use super::super::source::Offsets;
 use super::Parser;
 use super::code::Code;
 use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
@@ -13,14 +14,14 @@ use crate::module::{
 use crate::value::{Type, Value};
 
 impl Parser<'_> {
-    /// Reads the whole source.
-    pub(in crate::text) fn module(mut self) -> Result<Module, Failure> {
+    /// Reads the whole source. Returns the module, and by function where its code is.
+    pub(in crate::text) fn module(mut self) -> Result<(Module, Vec<Option<Offsets>>), Failure> {
         while self.token != Token::End {
             self.item()?;
         }
         self.uses.check(&self.module)?;
         self.functions.resolve(&mut self.module)?;
-        Ok(self.module)
+        Ok((self.module, self.offsets))
     }
 
     fn item(&mut self) -> Result<(), Failure> {
@@ -187,6 +188,7 @@ impl Parser<'_> {
         let signature = self.module.intern_signature(signature);
         self.expect("=")?;
         let import = self.import_name()?;
+        self.offsets.push(None);
         self.module.functions.push(Function { name, signature, kind: FunctionKind::Import(import) });
         Ok(())
     }
@@ -247,7 +249,9 @@ impl Parser<'_> {
         // Interned before the body's own signatures: the printer relies on that order.
         let signature = code.parser.module.intern_signature(Signature { parameters, results });
         code.blocks()?;
-        let kind = FunctionKind::Defined(code.body.into());
+        let Code { body, offsets, .. } = code;
+        self.offsets.push(Some(offsets));
+        let kind = FunctionKind::Defined(body.into());
         self.module.functions.push(Function { name, signature, kind });
         Ok(())
     }

@@ -15,6 +15,7 @@ mod redefinition;
 use super::error::{Failure, ParseErrorKind, Span};
 use super::lexer::{Lexer, Token};
 use super::literal;
+use super::source::Offsets;
 use crate::module::Module;
 use crate::value::Type;
 use names::{FunctionNames, Uses};
@@ -28,6 +29,8 @@ pub(super) struct Parser<'a> {
     /// Where it is.
     span: Span,
     module: Module,
+    /// By function of the module, where its code is.
+    offsets: Vec<Option<Offsets>>,
     functions: FunctionNames,
     uses: Uses,
 }
@@ -42,6 +45,7 @@ impl<'a> Parser<'a> {
             token,
             span,
             module: Module::default(),
+            offsets: Vec::new(),
             functions: FunctionNames::default(),
             uses: Uses::default(),
         })
