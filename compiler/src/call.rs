@@ -12,6 +12,8 @@ use osr_ir::{
 use osr_stubs::{Context, MemoryView, TableView};
 
 use super::clif_type::{VECTOR, call_signature, wide_type};
+use super::compiler::Cells;
+use super::near_call::Called;
 use super::state::{Callee, Resumption};
 use super::translate::{BlockLocal, Translator};
 use super::trap_site::{load_trap_code, trap_code};
@@ -54,16 +56,21 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// How `function` is called: through its cell, or by its name, which becomes a distance when the code is in its
-    /// place. Functions of the host and of other instances have no place in code memory.
+    /// How `function` is called: by its name, or that of its cell, which become distances when the code is in its
+    /// place, or through the cells of the context. Functions of the host and of other instances have no place in code memory.
     fn callee(&mut self, function: FunctionIndex, signature: SignatureIndex) -> Callee {
         let is_defined = self.unit.linked.module().function(function).is_defined();
-        if self.binding == CallBinding::Cell || !is_defined {
-            let cells = self.context_field(offset_of!(Context, cells));
-            return self.in_cell(cells, self.unit.linked.number(function) as i32 * 8);
-        }
-        let name = ir::UserExternalName { namespace: 0, index: function.as_u32() };
-        let name = ir::ExternalName::User(self.builder.func.declare_imported_user_function(name));
+        let number = self.unit.linked.number(function);
+        let called = match self.binding == CallBinding::Cell || !is_defined {
+            true if self.cells == Cells::InContext => {
+                let cells = self.context_field(offset_of!(Context, cells));
+                return self.in_cell(cells, number as i32 * 8);
+            }
+            true => Called::Cell(number),
+            false => Called::Function(function.as_u32()),
+        };
+        let name = self.builder.func.declare_imported_user_function(called.name());
+        let name = ir::ExternalName::User(name);
         let signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let function = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
         Callee::Named(self.builder.import_function(function))

@@ -25,10 +25,11 @@ use thiserror::Error;
 
 use super::disassembly::Disassembly;
 use super::isa::isa;
+use super::near_call::{Called, DIRECT_DISTANCE, NEAR_DISTANCE, NearCall, NearWord};
 use super::poll_exits::{PollExits, handlers};
 use super::safepoint::{Origins, Safepoint};
 use super::source::{Merged, Source};
-use super::tightening::{Tight, tighten};
+use super::tightening::{Replaced, Tight, tighten};
 use super::translate::Translated;
 use super::trap_site::trap_sites;
 use super::{coldness, compared_in_memory, epilogue, invalidation_point, pad, safepoint, translate};
@@ -75,6 +76,8 @@ pub struct CompiledBody {
     pub in_place: Box<[u32]>,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
+    /// The calls that are to be given the distance of a word when it is in its place.
+    pub near_calls: Vec<NearCall>,
     /// Its guards, by their numbers.
     pub guards: Box<[Guard]>,
     /// What it speculates on, if that is not nothing.
@@ -269,6 +272,10 @@ impl Compiler {
             unit: *unit,
             source,
             load_merging: LoadMerging::Allowed,
+            cells: match unit.settings.has_near_words && unit.key.tier == CompiledTier::Optimized {
+                true => Cells::Near,
+                false => Cells::InContext,
+            },
             scattering: Scattering::Refused,
             recording,
             residence,
@@ -299,6 +306,7 @@ impl Compiler {
                     debug_assert!(false, "instructions that trap have points: {:?}", unit.key);
                     return Err(CompileError::TrapWithoutPoint);
                 }
+                Err(Failure::NotReadable) => request.cells = Cells::InContext,
                 Err(Failure::ImmovablePad) => {
                     reason = "a pad cannot be moved away from its code".to_owned();
                     request.recording = StateRecording::Slots;
@@ -363,7 +371,12 @@ impl Compiler {
         let is_optimized = key.tier == CompiledTier::Optimized;
         let disassembly = is_optimized.then(|| Disassembly::of(&code, compiled)).flatten();
         let polls = has_poll_sites.then(|| PollSites::of(&code, compiled, disassembly.as_ref()));
-        let mut tight = tightened(request, (code, disassembly), &mut safepoints, compiled);
+        let calls = NamedCalls::of(compiled, names);
+        if disassembly.is_none() && !calls.near.is_empty() {
+            return Err(Failure::NotReadable);
+        }
+        let (mut tight, mut near_calls) =
+            tightened(request, (code, disassembly), &mut safepoints, compiled, &calls);
         let polls = polls.map(|polls| Box::new(polls.moved(&tight)));
         let maps = safepoint::maps(source, &safepoints, compiled, &tight)?;
         for (site, guard) in maps.guards.iter().enumerate() {
@@ -373,7 +386,8 @@ impl Compiler {
         }
         let trap_sites =
             trap_sites(source, &safepoints, compiled, &tight).ok_or(Failure::TrapWithoutPoint)?;
-        let direct_calls = direct_calls(compiled, names, &tight);
+        near_calls.extend(calls.near(&tight));
+        let direct_calls = calls.direct(&tight);
         let mut code = std::mem::take(&mut tight.code);
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
@@ -392,6 +406,7 @@ impl Compiler {
             residence: None,
             kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
             direct_calls,
+            near_calls,
             in_place: maps.in_place,
             guards: guards.into(),
             speculation: None,
@@ -425,25 +440,27 @@ impl Compiler {
 /// Tightens `code`, which is that of `compiled`, if there is a disassembly of it, and says in `safepoints` where values are at
 /// polls then.
 fn tightened(
-    Request { unit, source, recording, .. }: Request<'_>,
+    Request { unit, source, recording, cells, .. }: Request<'_>,
     (code, disassembly): (Vec<u8>, Option<Disassembly>),
     safepoints: &mut [Safepoint],
     compiled: &CompiledCode,
-) -> Tight {
-    let Some(disassembly) = disassembly else { return Tight::unchanged(code) };
+    calls: &NamedCalls,
+) -> (Tight, Vec<NearCall>) {
+    let Some(disassembly) = disassembly else { return (Tight::unchanged(code), Vec::new()) };
     // Where frames leave at invalidation points, or where returns are checked, they leave polls in the same way.
     let frames_leave = unit.settings.return_sites != ReturnSites::Plain;
     let exits = match recording {
         StateRecording::None | StateRecording::CrossChecked => PollExits::default(),
-        _ if frames_leave => PollExits::default(),
+        _ if frames_leave || cells == Cells::InContext => PollExits::default(),
         _ => PollExits::read(&disassembly, source, safepoints, compiled),
     };
     let polls =
         if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
     let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
-    let tight = tighten(&code, &disassembly, handlers(compiled), &exits.replacements, is_of_poll);
-    exits.record(safepoints, &tight);
-    tight
+    let replaced = Replaced { blocks: &exits.replacements, calls: &calls.near_starts() };
+    let tight = tighten(&code, &disassembly, handlers(compiled), replaced, is_of_poll);
+    let near_calls = exits.record(safepoints, &tight);
+    (tight, near_calls)
 }
 
 /// What to compile, and how.
@@ -452,6 +469,7 @@ pub(super) struct Request<'u> {
     pub(super) unit: Unit<'u>,
     pub(super) source: Source<'u>,
     pub(super) load_merging: LoadMerging,
+    pub(super) cells: Cells,
     scattering: Scattering,
     pub(super) recording: StateRecording,
     /// The address of the count of activations.
@@ -466,6 +484,15 @@ pub(super) enum LoadMerging {
     Prevented,
 }
 
+/// Where code finds the call cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cells {
+    /// [Near](super::near_call).
+    Near,
+    /// By the context.
+    InContext,
+}
+
 /// Whether values that stay in place may be scattered over the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scattering {
@@ -478,6 +505,8 @@ enum Failure {
     Refused(CompileError),
     /// It would not be known where in the body a trap is.
     TrapWithoutPoint,
+    /// There is no disassembly of the code, in which calls were to be replaced.
+    NotReadable,
     /// A pad could not outlive its code.
     ImmovablePad,
     /// The versions of a register that frame states keep alive have slots of their own, and edges move them about.
@@ -541,20 +570,53 @@ fn check_frame(compiled: &CompiledCode, limit: u32) -> Result<(), CompileError> 
     if bytes > limit { Err(CompileError::FrameTooLarge { bytes, limit }) } else { Ok(()) }
 }
 
-/// The calls that must be bound, by the function's table of names. Nothing else may need relocation.
-fn direct_calls(
-    compiled: &CompiledCode,
-    names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
-    tight: &Tight,
-) -> Vec<DirectCall> {
-    let call = |relocation: &FinalizedMachReloc| match &relocation.target {
-        FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name))
-            if (relocation.kind, relocation.addend) == (Reloc::X86CallPCRel4, -4) =>
-        {
-            let callee = FunctionIndex::new(names[*name].index as usize);
-            DirectCall { offset: tight.offset(relocation.offset), callee }
+/// The calls that must be bound: where in Cranelift's code their distances go. Nothing else may need relocation.
+struct NamedCalls {
+    direct: Vec<DirectCall>,
+    near: Vec<NearCall>,
+}
+
+impl NamedCalls {
+    /// Those of `compiled`, by the function's table of names.
+    fn of(
+        compiled: &CompiledCode,
+        names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
+    ) -> NamedCalls {
+        let mut calls = NamedCalls { direct: Vec::new(), near: Vec::new() };
+        for relocation in compiled.buffer.relocs() {
+            let FinalizedMachReloc { offset, kind, addend, ref target } = *relocation;
+            let FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name)) = target else {
+                panic!("compiled code must not need relocation: {relocation:?}");
+            };
+            assert_eq!((kind, addend), (Reloc::X86CallPCRel4, -4), "names are of what is called");
+            match Called::of(&names[*name]) {
+                Called::Function(index) => {
+                    let callee = FunctionIndex::new(index as usize);
+                    calls.direct.push(DirectCall { offset, callee });
+                }
+                Called::Cell(number) => calls.near.push(NearCall { offset, word: NearWord::Cell(number) }),
+            }
         }
-        _ => panic!("compiled code must not need relocation: {relocation:?}"),
-    };
-    compiled.buffer.relocs().iter().map(call).collect()
+        calls
+    }
+
+    /// Those that are replaced by near calls: where they begin, by ascending offset.
+    fn near_starts(&self) -> BTreeSet<u32> {
+        self.near.iter().map(|call| call.offset - DIRECT_DISTANCE).collect()
+    }
+
+    /// The direct calls in code that was tightened.
+    fn direct(&self, tight: &Tight) -> Vec<DirectCall> {
+        let moved =
+            |call: &DirectCall| Some(DirectCall { offset: tight.kept(call.offset)?, callee: call.callee });
+        self.direct.iter().filter_map(moved).collect()
+    }
+
+    /// The near calls in code that was tightened.
+    fn near(&self, tight: &Tight) -> impl Iterator<Item = NearCall> {
+        self.near.iter().filter_map(|call| {
+            let start = tight.kept(call.offset - DIRECT_DISTANCE)?;
+            Some(NearCall { offset: start + NEAR_DISTANCE, word: call.word })
+        })
+    }
 }

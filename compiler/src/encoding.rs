@@ -4,11 +4,6 @@ use cranelift_assembler_x64::{CodeSink, DeferredTarget, Inst, KnownOffset, TrapC
 
 use crate::single_pass::machine::{Gpr, Machine, RSP, at};
 
-/// `call [base + offset]`, where registers are their numbers.
-pub(super) fn call_memory(base: u8, offset: i32) -> Vec<u8> {
-    bytes(inst::callq_m::<Machine>::new(at(Gpr(base), offset)))
-}
-
 /// `cmp qword [base + offset], value`
 pub(super) fn compare_memory(base: u8, offset: i32, value: i8) -> Vec<u8> {
     bytes(inst::cmpq_mi_sxb::<Machine>::new(at(Gpr(base), offset), value))

@@ -16,11 +16,8 @@
 //! on the way leave a value that is nowhere yet; such an exit has to be executed.
 
 use std::collections::BTreeMap;
-use std::mem::offset_of;
 
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
-
-use osr_stubs::Context;
 
 use super::disassembly::{Disassembly, branch_target, continues};
 
@@ -49,8 +46,6 @@ pub(super) enum Held {
 #[derive(Clone, Debug)]
 pub(super) struct ExitState {
     held: BTreeMap<Place, Held>,
-    /// The register that pointed to the context, as the address of the stub that polls call is read.
-    pub(super) context: Option<Register>,
     /// Bytes from the stack pointer to the frame base.
     frame_bytes: i32,
 }
@@ -66,7 +61,7 @@ pub(super) fn read(
     (poll, end): (u32, u32),
     frame_bytes: i32,
 ) -> Option<ExitState> {
-    let mut state = ExitState { held: BTreeMap::new(), context: None, frame_bytes };
+    let mut state = ExitState { held: BTreeMap::new(), frame_bytes };
     match state.follow(code, start, (poll, end))? {
         Stop::AtEnd => Some(state),
         Stop::AtBranch(sides) => sides.into_iter().find_map(|side| {
@@ -97,9 +92,6 @@ impl ExitState {
         for _ in 0..LONGEST {
             let instruction = &code.instructions[code.at(offset)?];
             let next = instruction.next_ip() as u32;
-            if self.context.is_none() {
-                self.context = self.context(instruction);
-            }
             offset = match (instruction.mnemonic(), branch_target(instruction)) {
                 (Mnemonic::Call, _) if next == end => return Some(Stop::AtEnd),
                 // It preserves everything.
@@ -114,22 +106,6 @@ impl ExitState {
             };
         }
         None
-    }
-
-    /// The register that pointed to the context, if `instruction` reads the address of the stub through it.
-    fn context(&self, instruction: &Instruction) -> Option<Register> {
-        let reads = (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory)
-            && instruction.memory_displacement64() == offset_of!(Context, poll_stub) as u64
-            && instruction.memory_index() == Register::None
-            && matches!(instruction.mnemonic(), Mnemonic::Mov | Mnemonic::Call);
-        let base = instruction.memory_base();
-        if !reads || !base.is_gpr64() || matches!(base, Register::RSP | Register::RBP) {
-            return None;
-        }
-        match self.held(Place::Register(base)) {
-            Held::Before(Place::Register(register)) => Some(register),
-            _ => None,
-        }
     }
 
     /// Executes `instruction`. None if it writes anything but registers and words of the frame.

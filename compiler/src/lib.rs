@@ -5,7 +5,7 @@
 //!     LinkedModule                      code: position-independent bytes
 //!     VersionKey: function, tier, entry frame maps: for each call, where the frame state is
 //!     Analysis: points, liveness        trap sites, unwind rows
-//!     CodeSettings, Profile             pads, direct calls
+//!     CodeSettings, Profile             pads, direct and near calls
 //! ```
 //!
 //! A unit is everything that a compilation depends on, and immutable: compiling is a function, which any native
@@ -38,6 +38,7 @@
 //!         baseline: BaselineCompiler::default(),
 //!         recording: StateRecording::Locations,
 //!         binding: CallBinding::Cell,
+//!         has_near_words: true,
 //!         poll: Poll::StackLimit,
 //!         counts_residents: false,
 //!         keeps_return_pc: false,
@@ -69,7 +70,7 @@
 //!
 //! Compiled code keeps frame pointers; it refers to nothing by absolute address but its profile and its residence count,
 //! which outlive it (everything else outside comes through the context), so it runs wherever it is put, once its direct
-//! calls, if it has any, are bound; every call that can return has a frame map.
+//! and near calls, if it has any, are bound; every call that can return has a frame map.
 
 mod analysis;
 mod call;
@@ -90,6 +91,7 @@ mod invalidation_point;
 mod isa;
 mod linked_module;
 mod listed;
+mod near_call;
 mod numeric;
 mod pad;
 mod pad_sites;
@@ -123,6 +125,7 @@ pub use fallback::Fallback;
 pub use guard::{DeoptReason, Guard};
 pub use invalidation_point::POINT_BYTES;
 pub use linked_module::{LinkedModule, is_elsewhere};
+pub use near_call::{NearCall, NearWord};
 pub use pad_sites::{PadRange, PadSites, Reference};
 pub use poll_sites::{PollSite, PollSites, PrecedingBranch};
 pub use residence::ResidenceCount;

@@ -4,7 +4,7 @@
 //!   compiled:  cmp [rdi], -1          left of it:  cmp [rdi], -1
 //!              jne header                          jne header
 //!              jmp cold                            jmp cold
-//!      cold:   call [rdi + 64]             cold:   call [rdi + 64]      with a frame map that says
+//!      cold:   call [rdi + 64]             cold:   call [stub]          with a frame map that says
 //!              cmp  [rdi + 8], 0                   jmp  behind          where each value is at `cold`
 //!              je   header
 //!              (stores the frame state)
@@ -20,17 +20,14 @@
 //! other side of that branch. An exit that computes something, or whose code is otherwise not as expected, stays as it is.
 
 use std::collections::BTreeMap;
-use std::mem::offset_of;
 
 use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler as Handler};
-use iced_x86::{Instruction, Mnemonic, OpKind, Register as IcedRegister};
+use iced_x86::Register as IcedRegister;
 use osr_ir::{PointKind, Register, Type};
-use osr_stubs::Context;
 
 use super::disassembly::{Disassembly, branch_target, continues};
-use super::encoding::call_memory;
 use super::exit_state::{ExitState, Held, Place, read};
-use super::poll_sites::is_limit;
+use super::near_call::{NEAR_CALL, NEAR_DISTANCE, NearCall, NearWord};
 use super::safepoint::{Origin, Origins, Recorded, Safepoint, State, in_frame, layout};
 use super::source::Source;
 use super::tightening::{Replacement, Tight};
@@ -66,12 +63,10 @@ impl PollExits {
         let frame_bytes = layout(compiled).frame_to_fp_offset as i32;
         let read = |poll: &PollCode| {
             let start = *compiled.bb_starts.iter().rfind(|&&start| start < poll.call)?;
-            let (compared, next) = other_side(code, start)?;
+            let next = other_side(code, start)?;
             let found = read(code, start, (poll.call, poll.exit), frame_bytes)?;
-            let base = found.context.or(compared)?;
             let state = state(&safepoints[poll.safepoint].state, source, compiled, &found)?;
-            let call = call_memory(base.number() as u8, offset_of!(Context, poll_stub) as i32);
-            Some((Replacement { start, call, next }, (poll.safepoint, state)))
+            Some((Replacement { start, next }, (poll.safepoint, state)))
         };
         let has_vectors = source.body.registers.contains(&Type::V128);
         let polls = if has_vectors { Vec::new() } else { polls(safepoints, source, compiled) };
@@ -79,15 +74,18 @@ impl PollExits {
         PollExits { replacements, states }
     }
 
-    /// Says in `safepoints` where the values are in code that was tightened, with the replacements.
-    pub(super) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) {
-        for ((number, state), Replacement { start, call, .. }) in
-            self.states.into_iter().zip(self.replacements)
-        {
+    /// Says in `safepoints` where the values are in code that was tightened, with the replacements. Returns the calls that
+    /// these make.
+    pub(super) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearCall> {
+        let replaced = self.states.into_iter().zip(self.replacements);
+        let record = |((number, state), Replacement { start, .. }): ((usize, State), Replacement)| {
+            let call = tight.offset(start);
             let safepoint = &mut safepoints[number];
             (safepoint.state, safepoint.exits_apart) = (state, false);
-            safepoint.returns_to = Some(tight.offset(start) + call.len() as u32);
-        }
+            safepoint.returns_to = Some(call + NEAR_CALL.len() as u32);
+            NearCall { offset: call + NEAR_DISTANCE, word: NearWord::PollStub }
+        };
+        replaced.map(record).collect()
     }
 }
 
@@ -121,28 +119,24 @@ pub(super) fn handlers(compiled: &CompiledCode) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Where the only branch that leads to `start` leads otherwise, and, if the comparison before it is with a word of the context,
-/// the register that points to that there.
-fn other_side(code: &Disassembly, start: u32) -> Option<(Option<IcedRegister>, u32)> {
+/// Where the only branch that leads to `start` leads otherwise.
+fn other_side(code: &Disassembly, start: u32) -> Option<u32> {
+    let before = |offset: u32| Some(&code.instructions[code.at(offset)?.checked_sub(1)?]);
     let mut sources = code.sources(start);
-    let (source, None) = (sources.next()?, sources.next()) else { return None };
-    let before = |instruction: &Instruction| {
-        let number = code.at(instruction.ip() as u32)?.checked_sub(1)?;
-        Some(&code.instructions[number])
+    let falling = before(start).filter(|instruction| continues(instruction));
+    let (branch, next) = match (sources.next(), sources.next(), falling) {
+        // The block follows the branch.
+        (None, None, Some(branch)) => (branch, branch_target(branch)?),
+        (Some(jump), None, None) if jump.is_jmp_short_or_near() => {
+            let at = jump.ip() as u32;
+            let branch = before(at)?;
+            let is_split = code.sources(at).next().is_some();
+            (branch, branch_target(branch).filter(|_| !is_split)?)
+        }
+        (Some(branch), None, None) => (branch, branch.next_ip() as u32),
+        _ => return None,
     };
-    let is_jump = source.is_jmp_short_or_near();
-    let branch = if is_jump { before(source)? } else { source };
-    let is_split = is_jump && code.sources(source.ip() as u32).next().is_some();
-    let falls_in = continues(before(&code.instructions[code.at(start)?])?);
-    if !branch.is_jcc_short_or_near() || is_split || falls_in {
-        return None;
-    }
-    let next = if is_jump { branch_target(branch)? } else { branch.next_ip() as u32 };
-    let compare = before(branch)?;
-    let is_poll = compare.mnemonic() == Mnemonic::Cmp
-        && (0..2).any(|n| compare.op_kind(n) == OpKind::Memory)
-        && is_limit(compare);
-    Some((is_poll.then(|| compare.memory_base()), next))
+    branch.is_jcc_short_or_near().then_some(next)
 }
 
 /// The frame state at the beginning of an exit whose code stores `stored` and does what `found` says.

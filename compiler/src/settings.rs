@@ -70,8 +70,8 @@ impl StateRecording {
 }
 
 listed! {
-    /// How new calls reach the current version of a function that the call names. A call through a cell loads the cells'
-    /// address from the context, then the cell: 9 to 13 bytes with the call, where a direct one has 5.
+    /// How new calls reach the current version of a function that the call names. A call through a cell has 6 bytes where
+    /// [cells are near](crate::NearCall), and a direct one 5.
     pub enum CallBinding {
         /// Through the function's call cell: one store binds all calls to another version.
         #[default]
@@ -159,6 +159,8 @@ pub struct CodeSettings {
     pub recording: StateRecording,
     /// How optimized code calls other functions of the module.
     pub binding: CallBinding,
+    /// Whether call cells are so near to code memory that optimized code may have [near calls](crate::NearCall).
+    pub has_near_words: bool,
     /// What optimized code checks at entries and on back-edges.
     pub poll: Poll,
     /// Whether the code counts how many activations are inside it.

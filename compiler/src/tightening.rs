@@ -4,12 +4,13 @@
 //! between what remains only become shorter, so that what has become short once stays so. Constants stay as aligned as they
 //! were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 
 use super::compared_in_memory::padding;
 use super::disassembly::{Disassembly, branch_target};
+use super::near_call::NEAR_CALL;
 
 /// Code that was tightened, and where what it was made of is in it.
 #[derive(Debug)]
@@ -39,19 +40,28 @@ enum Is {
     Instruction(usize),
     /// The short form of that instruction, a branch.
     Short(usize),
+    /// A near call.
+    NearCall,
     /// The replacement of that number, with a long jump, or a short one.
     Replacement { number: usize, is_short: bool },
     /// The tail.
     Tail,
 }
 
-/// What takes the place of a block that only one branch leads to: a call, after which execution continues elsewhere.
+/// What other code takes the place of.
+#[derive(Clone, Copy)]
+pub(super) struct Replaced<'r> {
+    /// Blocks.
+    pub(super) blocks: &'r [Replacement],
+    /// Where the direct calls begin whose places near calls take.
+    pub(super) calls: &'r BTreeSet<u32>,
+}
+
+/// What takes the place of a block that only one branch leads to: a near call, after which execution continues elsewhere.
 #[derive(Clone, Debug)]
 pub(super) struct Replacement {
     /// Where the block begins.
     pub(super) start: u32,
-    /// The call.
-    pub(super) call: Vec<u8>,
     /// Where execution continues.
     pub(super) next: u32,
 }
@@ -83,6 +93,16 @@ impl Tight {
     pub(super) fn offset(&self, offset: u32) -> u32 {
         if self.pieces.is_empty() { offset } else { moved(&self.pieces, offset) }
     }
+
+    /// The same, if it is not gone.
+    pub(super) fn kept(&self, offset: u32) -> Option<u32> {
+        let before = self.pieces.partition_point(|piece| piece.start <= offset);
+        let is_gone = match before.checked_sub(1) {
+            Some(last) => offset >= self.pieces[last].end,
+            None => !self.pieces.is_empty(),
+        };
+        (!is_gone).then(|| self.offset(offset))
+    }
 }
 
 fn moved(pieces: &[Piece], offset: u32) -> u32 {
@@ -91,16 +111,16 @@ fn moved(pieces: &[Piece], offset: u32) -> u32 {
     if offset < piece.end { piece.offset + (offset - piece.start) } else { piece.offset + piece.bytes }
 }
 
-/// Makes `replacements` in `code`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
+/// Replaces in `code` what is `replaced`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
 /// that begin at what `stays` says keep their lengths.
 pub(super) fn tighten(
     code: &[u8],
     disassembly: &Disassembly,
     roots: impl Iterator<Item = u32>,
-    replacements: &[Replacement],
+    replaced: Replaced<'_>,
     stays: impl Fn(u32) -> bool,
 ) -> Tight {
-    let mut tightening = Tightening { code, disassembly, replacements, pieces: Vec::new() };
+    let mut tightening = Tightening { code, disassembly, replaced, pieces: Vec::new() };
     tightening.collect(roots);
     for _ in 0..ROUNDS {
         tightening.place();
@@ -116,16 +136,16 @@ pub(super) fn tighten(
 struct Tightening<'c> {
     code: &'c [u8],
     disassembly: &'c Disassembly,
-    replacements: &'c [Replacement],
+    replaced: Replaced<'c>,
     pieces: Vec<Piece>,
 }
 
 impl Tightening<'_> {
     /// Collects the pieces that remain.
     fn collect(&mut self, roots: impl Iterator<Item = u32>) {
-        let numbers = self.replacements.iter().enumerate();
+        let numbers = self.replaced.blocks.iter().enumerate();
         let by_start: BTreeMap<u32, usize> = numbers.map(|(number, made)| (made.start, number)).collect();
-        let instead = |offset: u32| by_start.get(&offset).map(|&number| self.replacements[number].next);
+        let instead = |offset: u32| by_start.get(&offset).map(|&number| self.replaced.blocks[number].next);
         let reached = self.disassembly.reached(roots.chain([0]).collect(), instead);
         let mut tables = self.disassembly.tables.iter().peekable();
         let mut pieces = Vec::with_capacity(reached.len());
@@ -136,9 +156,12 @@ impl Tightening<'_> {
             }
             let replacement = if by_start.is_empty() { None } else { by_start.get(&at) };
             if let Some(&number) = replacement {
-                let bytes = self.replacements[number].call.len() as u32 + LONG_JUMP_BYTES;
+                let bytes = NEAR_CALL.len() as u32 + LONG_JUMP_BYTES;
                 let is = Is::Replacement { number, is_short: false };
                 pieces.push(Piece { start: at, end: at + 1, offset: 0, bytes, is });
+            } else if reached[number] && self.replaced.calls.contains(&at) {
+                let bytes = NEAR_CALL.len() as u32;
+                pieces.push(Piece { start: at, end, offset: 0, bytes, is: Is::NearCall });
             } else if reached[number] {
                 let start = at + padding(self.code, instruction);
                 pieces.push(Piece { start, end, offset: 0, bytes: end - start, is: Is::Instruction(number) });
@@ -173,7 +196,7 @@ impl Tightening<'_> {
                     let is_long = instruction.len() as u32 > SHORT_JUMP_BYTES && !stays(piece.start);
                     branch_target(instruction).filter(|_| is_long)
                 }
-                Is::Replacement { number, is_short: false } => Some(self.replacements[number].next),
+                Is::Replacement { number, is_short: false } => Some(self.replaced.blocks[number].next),
                 _ => None,
             };
             let Some(target) = target else { continue };
@@ -219,12 +242,13 @@ impl Tightening<'_> {
                     made.push(self.distance(instruction.near_branch_target() as u32, end) as u8);
                 }
                 Is::Replacement { number, is_short } => {
-                    let Replacement { call, next, .. } = &self.replacements[number];
-                    made.extend(call);
+                    let next = self.replaced.blocks[number].next;
+                    made.extend(NEAR_CALL);
                     made.push(if is_short { SHORT_JUMP } else { LONG_JUMP });
-                    let distance = self.distance(*next, end).to_le_bytes();
+                    let distance = self.distance(next, end).to_le_bytes();
                     made.extend(&distance[..if is_short { 1 } else { 4 }]);
                 }
+                Is::NearCall => made.extend(NEAR_CALL),
                 Is::Tail => made.extend(&self.code[piece.start as usize..piece.end as usize]),
             }
         }
@@ -279,9 +303,10 @@ fn displacement(code: &[u8], instruction: &Instruction) -> usize {
 mod tests {
     use super::*;
 
-    fn tight(code: &[u8], starts: &[u32], replacements: &[Replacement]) -> Tight {
+    fn tight(code: &[u8], starts: &[u32], blocks: &[Replacement]) -> Tight {
         let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
-        tighten(code, &disassembly, std::iter::empty(), replacements, |_| false)
+        let replaced = Replaced { blocks, calls: &BTreeSet::new() };
+        tighten(code, &disassembly, std::iter::empty(), replaced, |_| false)
     }
 
     #[test]
@@ -298,9 +323,9 @@ mod tests {
     fn a_replacement_is_reached_by_its_branch_and_goes_where_it_is_to() {
         // je 7; ret; then what is replaced: nop, nop, jmp 0
         let code = [0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0x90, 0x90, 0xe9, 0xf2, 0xff, 0xff, 0xff];
-        let made = Replacement { start: 7, call: vec![0xff, 0x57, 0x40], next: 6 };
+        let made = Replacement { start: 7, next: 6 };
         let found = tight(&code, &[0, 6, 7], &[made]);
-        assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x57, 0x40, 0xeb, 0xfa]);
+        assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x15, 0, 0, 0, 0, 0xeb, 0xf7]);
     }
 
     #[test]
@@ -327,6 +352,19 @@ mod tests {
         assert_eq!(tight(&code, &[0, 206], &[]).code, code);
         let near = [0x0f, 0x84, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&near, vec![0, 6]).expect("it can be read");
-        assert_eq!(tighten(&near, &disassembly, std::iter::empty(), &[], |at| at == 0).code, near);
+        let nothing = Replaced { blocks: &[], calls: &BTreeSet::new() };
+        assert_eq!(tighten(&near, &disassembly, std::iter::empty(), nothing, |at| at == 0).code, near);
+    }
+
+    #[test]
+    fn near_calls_take_the_places_of_direct_ones() {
+        // je 17; call; ret; call, which is not reached; ret
+        let code = [0x0f, 0x84, 11, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3, 0xe8, 0, 0, 0, 0, 0xc3];
+        let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 12, 17]).expect("it can be read");
+        let calls = BTreeSet::from([6, 12]);
+        let replaced = Replaced { blocks: &[], calls: &calls };
+        let found = tighten(&code, &disassembly, std::iter::empty(), replaced, |_| false);
+        assert_eq!(found.code, [0x74, 7, 0xff, 0x15, 0, 0, 0, 0, 0xc3, 0xc3]);
+        assert_eq!([6, 11, 12].map(|offset| found.kept(offset)), [Some(2), Some(8), None]);
     }
 }

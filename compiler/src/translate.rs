@@ -18,7 +18,7 @@ use osr_ir::{
 use osr_stubs::Context;
 
 use super::clif_type::{in_words, signature, wide_type};
-use super::compiler::{LoadMerging, Request};
+use super::compiler::{Cells, LoadMerging, Request};
 use super::guard::Guard;
 use super::recording::{Stores, constant_registers};
 use super::registers::Registers;
@@ -51,6 +51,8 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) tier: CompiledTier,
     /// How it calls other functions of the module.
     pub(super) binding: CallBinding,
+    /// Where it finds call cells.
+    pub(super) cells: Cells,
     /// What it checks at entries and in loops.
     pub(super) checks: Poll,
     /// How calls record the frame state.
@@ -116,7 +118,7 @@ pub(super) fn translate<'b>(
     clif: &'b mut ir::Function,
     builder_context: &'b mut FunctionBuilderContext,
 ) -> Translated {
-    let Request { unit, source, load_merging, recording, residence, .. } = request;
+    let Request { unit, source, load_merging, cells, recording, residence, .. } = request;
     let Unit { linked, key: VersionKey { function, tier, entry }, settings, .. } = unit;
     let Source { body, analysis, .. } = source;
     clif.signature = signature(linked, function, entry);
@@ -150,6 +152,7 @@ pub(super) fn translate<'b>(
         unit,
         source,
         binding: settings.binding,
+        cells,
         checks,
         body,
         analysis,

@@ -68,7 +68,7 @@
 ;;=     r5: i64 = rax
 ;;=   site 2: p1 (loop header, b1:0)
 ;;=     r0: i32 = r13
-;;=     r1: i64 = r12
+;;=     r1: i64 = rbx
 (module
   (func $fib (export "fib") (param $n i32) (result i64) (local $sum i64)
     (block $small

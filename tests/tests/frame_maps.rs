@@ -386,7 +386,11 @@ fn swapped_slots_are_noticed() {
         }
         false
     };
-    all_notice(swap, |kind| matches!(kind, ViolationKind::OverlapsSlot(..)));
+    // What is noticed of the two depends on what is written in between.
+    all_notice(swap, |kind| {
+        use ViolationKind as V;
+        matches!(kind, V::OverlapsSlot(..) | V::StaleSlot(..) | V::Mistaken(..))
+    });
 }
 
 #[test]

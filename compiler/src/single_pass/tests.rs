@@ -56,6 +56,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         baseline: BaselineCompiler::SinglePass,
         recording: StateRecording::Slots,
         binding: CallBinding::Cell,
+        has_near_words: false,
         poll: Poll::StackLimit,
         counts_residents: false,
         keeps_return_pc: false,

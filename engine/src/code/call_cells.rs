@@ -1,15 +1,31 @@
 //! Call cells: by a function's number in the store, the code that calls of it enter.
 //!
+//! ```text
+//!   | words | cells              |  code memory         ...    one reservation
+//!       ^--------^---------------------- call [rip + distance]
+//! ```
+//!
 //! They never move, because compiled code keeps their address: address space for as many as a store
-//! can have is reserved, and made accessible as instances join.
+//! can have is reserved, and made accessible as instances join. It is reserved with code memory, so that calls
+//! have their distance ([`NearCall`](osr_compiler::NearCall)).
 
 use std::io;
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use osr_compiler::NearWord;
+use osr_stubs::x86_64 as stubs;
 
 use crate::memory::reservation::Reservation;
 
 /// The most functions that the instances of a store may have together.
 pub(crate) const MAXIMUM_FUNCTIONS: u32 = 1 << 22;
+
+/// What is before the cells: the other words that code calls through.
+const WORDS_BYTES: usize = 4096;
+
+/// What is reserved for the cells of an instance, and the words before them.
+pub(crate) const RESERVED_BYTES: usize =
+    WORDS_BYTES + MAXIMUM_FUNCTIONS as usize * size_of::<AtomicPtr<u8>>();
 
 /// The call cells of an instance.
 #[derive(Debug)]
@@ -18,22 +34,23 @@ pub(crate) struct CallCells {
 }
 
 impl CallCells {
-    /// Reserves them, and makes the first `count` accessible; they are null.
-    pub(crate) fn new(count: u32) -> io::Result<CallCells> {
-        let reservation = Reservation::new(MAXIMUM_FUNCTIONS as usize * size_of::<AtomicPtr<u8>>())?;
+    /// Those of no function, in a reservation of [`RESERVED_BYTES`].
+    pub(crate) fn new(reservation: Reservation) -> io::Result<CallCells> {
+        assert_eq!(reservation.bytes(), RESERVED_BYTES, "there is room for as many as there may be");
         let cells = CallCells { reservation };
-        cells.cover(count)?;
+        cells.cover(0)?;
+        cells.poll_stub().store(stubs::poll as *mut u8, Ordering::Relaxed);
         Ok(cells)
     }
 
-    /// Makes the first `count` accessible.
+    /// Makes the first `count` accessible; they are null, unless they were before.
     pub(crate) fn cover(&self, count: u32) -> io::Result<()> {
-        self.reservation.commit(count as usize * size_of::<AtomicPtr<u8>>())
+        self.reservation.commit(WORDS_BYTES + count as usize * size_of::<AtomicPtr<u8>>())
     }
 
     /// The first one.
     pub(crate) fn base(&self) -> *const AtomicPtr<u8> {
-        self.reservation.base().cast_const().cast()
+        self.reservation.base().wrapping_add(WORDS_BYTES).cast_const().cast()
     }
 
     /// That of the function with that number, which must be covered.
@@ -41,5 +58,20 @@ impl CallCells {
         debug_assert!(number < MAXIMUM_FUNCTIONS);
         // SAFETY: within the reservation, whose covered part is accessible. All zero is a null pointer.
         unsafe { &*self.base().add(number as usize) }
+    }
+
+    /// The word with the address of the stub that polls call.
+    fn poll_stub(&self) -> &AtomicPtr<u8> {
+        // SAFETY: the first word of the reservation, which is always accessible.
+        unsafe { &*self.reservation.base().cast() }
+    }
+
+    /// Where `word` is.
+    pub(crate) fn address(&self, word: NearWord) -> u64 {
+        let word = match word {
+            NearWord::Cell(number) => self.cell(number),
+            NearWord::PollStub => self.poll_stub(),
+        };
+        std::ptr::from_ref(word) as u64
     }
 }

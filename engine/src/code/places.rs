@@ -88,12 +88,13 @@ mod tests {
     use osr_ir::FunctionIndex;
 
     use super::*;
+    use crate::memory::reservation::Reservation;
     use crate::settings::code_memory::CodeMemory;
 
     #[test]
     fn what_does_not_fit_a_place_is_refused_and_leaves_it_as_it_was() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let mut memory = Memory::new(kind, Reservation::new(1 << 20).unwrap(), false).unwrap();
             let (function, tier) = (FunctionIndex::new(0), CompiledTier::Optimized);
             let key = VersionKey { function, tier, entry: EntryPoint::Function };
             let mut places = Places::default();

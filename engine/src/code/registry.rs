@@ -25,6 +25,7 @@ use osr_stackwalk::{ReturnPc, UnwindSection};
 use serde::Serialize;
 
 use super::binding::Binding;
+use super::call_cells::{CallCells, RESERVED_BYTES};
 use super::guards::VersionGuard;
 use super::landing_table::LandingTable;
 use super::life::{Life, VersionState};
@@ -34,6 +35,7 @@ use super::places::Places;
 use super::polls::Polls;
 use super::version::{CodeVersion, VersionId};
 use super::x86_64::entry_stub;
+use super::x86_64::jump_stub::distance;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
 use crate::settings::mechanism::{ActiveFrames, Bookkeeping, Placement};
@@ -46,6 +48,8 @@ use polls::PollsInCode;
 pub(crate) struct Registry {
     /// The common part of all versions' unwind rows.
     common_unwind: CommonInformationEntry,
+    /// What calls enter.
+    pub(crate) cells: CallCells,
     base: u64,
     bytes: u64,
     /// Per granule of code memory, the number of its version's slot plus one.
@@ -136,7 +140,9 @@ pub struct CodeTimes {
 impl Registry {
     /// An empty registry.
     pub(crate) fn new(settings: &Settings, common_unwind: &CommonInformationEntry) -> io::Result<Registry> {
-        let mut memory = Memory::new(settings.code_memory, settings.code_bytes, settings.checked)?;
+        let reservation = Reservation::new(RESERVED_BYTES + settings.code_bytes)?;
+        let [cells, code] = reservation.split(RESERVED_BYTES);
+        let mut memory = Memory::new(settings.code_memory, code, settings.checked)?;
         let polls = PollsInCode::new(settings.mechanism.poll, &mut memory)?;
         let writes_points = settings.mechanism.frames == ActiveFrames::InvalidationPoint;
         let points = writes_points.then(|| PointTarget::new(&mut memory)).transpose()?;
@@ -150,6 +156,7 @@ impl Registry {
         };
         let registry = Registry {
             common_unwind: common_unwind.clone(),
+            cells: CallCells::new(cells)?,
             base: range.start,
             bytes,
             granules: table(size_of::<AtomicU32>())?,
@@ -237,6 +244,10 @@ impl Registry {
             }
             Box::new(polls)
         });
+        for call in &body.near_calls {
+            let distance = distance(start + u64::from(call.offset), self.cells.address(call.word));
+            inner.memory.write(allocation, head.len() + call.offset as usize, &distance);
+        }
         let version = Arc::new_cyclic(|handle| CodeVersion {
             id: VersionId(inner.next_id),
             function: key.function,

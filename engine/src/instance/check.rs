@@ -2,15 +2,13 @@
 
 use osr_compiler::CallBinding;
 
+use crate::code::memory::NEAR_BYTES;
 use crate::error::InstantiationError;
 use crate::settings::compilation::{Compilation, Costs};
 use crate::settings::mechanism::ActiveFrames;
 use crate::settings::speculate::SpeculationKind;
 use crate::settings::stress::Stress;
 use crate::settings::{Settings, Tiers};
-
-/// Code memory that `call rel32` reaches from everywhere in it.
-const NEAR_BYTES: usize = 2 << 30;
 
 /// Refuses settings that ask for what code made as they say cannot do.
 pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {

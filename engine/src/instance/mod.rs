@@ -35,7 +35,7 @@ use osr_ir::{
 };
 use osr_stubs::{MemoryView, TableView};
 
-use crate::code::call_cells::{CallCells, MAXIMUM_FUNCTIONS};
+use crate::code::call_cells::MAXIMUM_FUNCTIONS;
 use crate::code::{Registry, StubTable};
 use crate::error::InstantiationError;
 use crate::event::coverage::Coverage;
@@ -85,7 +85,6 @@ pub struct Instance {
     imported_functions: Box<[Option<ImportedFunction>]>,
     functions: Box<[FunctionState]>,
     bodies: Bodies,
-    cells: CallCells,
     registry: Registry,
     stubs: StubTable,
     coverage: Option<Coverage>,
@@ -159,7 +158,7 @@ impl Instance {
         let references = linker.references(&imported_functions, &signature_numbers, first_number);
         let globals = linker.globals(|function| references[function.index()])?;
         let elements = linker.elements(&globals, &references);
-        let (registry, stubs, cells) = code_memory(&settings, first_number..first_number + functions as u32)?;
+        let (registry, stubs) = code_memory(&settings, first_number..first_number + functions as u32)?;
         let has_own_policy = policy.is_some();
         let policy = policy::policy(policy, &settings);
         let (head_start, landing) = (policy.head_start(), policy.landing());
@@ -179,7 +178,6 @@ impl Instance {
             head_start,
             landing,
             bodies: Bodies::of(&module),
-            cells,
             coverage: settings.coverage.then(Coverage::default),
             kept_globals: KeptGlobals::of(&module, &settings),
             thread: AtomicPtr::new(ptr::null_mut()),
@@ -199,8 +197,9 @@ impl Instance {
     /// Lets the functions of another instance, which have these numbers, be called.
     pub(crate) fn cover(&self, numbers: Range<u32>) -> Result<(), InstantiationError> {
         let stubs = self.registry.install_stubs(numbers.clone()).map_err(out_of_memory("compiled code"))?;
-        self.cells.cover(numbers.end).map_err(out_of_memory("call cells"))?;
-        numbers.for_each(|number| self.cells.cell(number).store(stubs.stub(number), Ordering::Release));
+        let cells = &self.registry.cells;
+        cells.cover(numbers.end).map_err(out_of_memory("call cells"))?;
+        numbers.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Release));
         Ok(())
     }
 
@@ -322,12 +321,12 @@ impl Instance {
 
     /// The first call cell.
     pub(crate) fn cells(&self) -> *const AtomicPtr<u8> {
-        self.cells.base()
+        self.registry.cells.base()
     }
 
     /// The call cell of `function`: what new calls enter.
     pub(crate) fn cell(&self, function: FunctionIndex) -> &AtomicPtr<u8> {
-        self.cells.cell(self.number(function))
+        self.registry.cells.cell(self.number(function))
     }
 
     /// How calls of a signature use the machine.
@@ -538,17 +537,15 @@ fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), Instan
 
 /// Memory for compiled code of functions that have the numbers `own`, with what enters them until there is any: their stubs,
 /// those of other instances' functions, which have lower numbers, and the cells that lead there.
-fn code_memory(
-    settings: &Settings,
-    own: Range<u32>,
-) -> Result<(Registry, StubTable, CallCells), InstantiationError> {
+fn code_memory(settings: &Settings, own: Range<u32>) -> Result<(Registry, StubTable), InstantiationError> {
     let no_code = out_of_memory("compiled code");
     let registry = Registry::new(settings, compile::compiler().common_unwind()).map_err(no_code)?;
     let all = 0..own.end;
     let stubs = registry.install_stubs(all.clone()).map_err(no_code)?;
     let stub_of = |function: FunctionIndex| stubs.stub(own.start + function.as_u32()) as u64;
     registry.prepare_binding(settings.mechanism.binding, own.clone(), stub_of).map_err(no_code)?;
-    let cells = CallCells::new(own.end).map_err(out_of_memory("call cells"))?;
+    let cells = &registry.cells;
+    cells.cover(own.end).map_err(out_of_memory("call cells"))?;
     all.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));
-    Ok((registry, stubs, cells))
+    Ok((registry, stubs))
 }

@@ -1,6 +1,7 @@
 //! Reserved address space, of which a prefix is accessible.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 /// A range of reserved addresses; nothing is accessible until it is committed. Zeroed when first
@@ -35,6 +36,20 @@ impl Reservation {
             return Err(io::Error::last_os_error());
         }
         Ok(Reservation { base: base.cast(), bytes })
+    }
+
+    /// This one in two, the first of `bytes`, whole pages.
+    pub(crate) fn split(self, bytes: usize) -> [Reservation; 2] {
+        assert!(bytes.is_multiple_of(4096) && bytes < self.bytes, "both have whole pages");
+        let (base, all) = self.leak();
+        let behind = base.wrapping_add(bytes);
+        [Reservation { base, bytes }, Reservation { base: behind, bytes: all - bytes }]
+    }
+
+    /// The first address and the size in bytes of what is not freed here any more.
+    pub(crate) fn leak(self) -> (*mut u8, usize) {
+        let this = ManuallyDrop::new(self);
+        (this.base, this.bytes)
     }
 
     /// Makes the first `bytes` readable and writable.

@@ -11,6 +11,8 @@ use osr_compiler::{
 use osr_ir::{FunctionIndex, Point};
 
 use crate::code::CodeVersion;
+use crate::code::call_cells::RESERVED_BYTES;
+use crate::code::memory::NEAR_BYTES;
 use crate::instance::Instance;
 use crate::settings::failing_guards::FailingGuards;
 use crate::settings::inlining::Inlining;
@@ -90,6 +92,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         baseline: settings.baseline,
         recording: settings.mechanism.recording,
         binding: settings.mechanism.binding,
+        has_near_words: RESERVED_BYTES + settings.code_bytes <= NEAR_BYTES,
         poll: settings.mechanism.poll,
         counts_residents: settings.mechanism.release == CodeRelease::ResidenceCount,
         keeps_return_pc: settings.mechanism.bookkeeping == Bookkeeping::FrameSlot,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                     a call of g                          new code for g
-//!   cell              mov r, [rdi + cells]; call [r + 8g]  the cell is written
+//!   cell              call [cell]                          the cell is written
 //!   trampoline-cell   call stub; stub: jmp [word]          the word, too
 //!   trampoline        call stub; stub: jmp code            the distance of the jump, too
 //!   patchpoint        call code                            the distance of every call in memory, too
@@ -14,6 +14,8 @@
 //! The call cell says what calls enter under every binding. Through it come the interpreter, the host, other
 //! instances, and calls through tables; the rest follows it: [`Registry::rebind`] is told what the cell holds. Where a
 //! function has no code, calls of it lead to its [entry stub](super::x86_64::entry_stub), which the cell holds then.
+//! Baseline code, and code in memory that is too large for [near calls](osr_compiler::NearCall), loads the place of the cells
+//! from the context.
 //!
 //! # Writing into code
 //!

@@ -5,7 +5,7 @@
 //!   trampoline:        | jmp c0   | jmp c1   | ..
 //! ```
 //!
-//! A word is the stub's own, not the call cell: cells may be out of the reach of a 32-bit distance.
+//! A word is the stub's own, not the call cell: cells may be out of the reach of the distance that stubs have.
 
 use std::ops::Range;
 

@@ -21,6 +21,7 @@ use std::ptr;
 use super::space::Space;
 use super::{Allocation, GRANULE, PAGE};
 use crate::memory::process::Process;
+use crate::memory::reservation::Reservation;
 
 /// Fresh pages are made present in steps of so many bytes, in both mappings: a page fault for each of them
 /// would take longer than all the rest of an installation.
@@ -46,8 +47,9 @@ pub(crate) struct Arena {
 unsafe impl Send for Arena {}
 
 impl Arena {
-    pub(super) fn new(bytes: usize, checked: bool) -> io::Result<Arena> {
-        let bytes = bytes.next_multiple_of(PAGE);
+    /// Code is executed in the place of `reserved`.
+    pub(super) fn new(reserved: Reservation, checked: bool) -> io::Result<Arena> {
+        let bytes = reserved.bytes();
         // SAFETY: a plain system call; the name is a C string.
         let descriptor = unsafe { libc::memfd_create(c"osr-code".as_ptr(), libc::MFD_CLOEXEC) };
         if descriptor < 0 {
@@ -57,7 +59,7 @@ impl Arena {
         let file = unsafe { File::from_raw_fd(descriptor) };
         file.set_len(bytes as u64)?;
         let mut arena = Arena {
-            execute: map(&file, bytes, libc::PROT_READ | libc::PROT_EXEC)?,
+            execute: map_over(reserved, &file)?,
             write: ptr::null_mut(),
             bytes,
             checked,
@@ -66,7 +68,7 @@ impl Arena {
             freed_since_trim: 0,
             process: Process::current(),
         };
-        arena.write = map(&file, bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+        arena.write = map(&file, bytes)?;
         for mapping in [arena.execute, arena.write] {
             // SAFETY: the range is the mapping, none of whose bytes changes.
             if unsafe { libc::madvise(mapping.cast(), bytes, libc::MADV_DONTFORK) } != 0 {
@@ -188,8 +190,24 @@ impl Drop for Arena {
     }
 }
 
-fn map(file: &File, bytes: usize, protection: i32) -> io::Result<*mut u8> {
+/// `file`, executable, in the place of `reserved`.
+fn map_over(reserved: Reservation, file: &File) -> io::Result<*mut u8> {
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    // SAFETY: the range is reserved, and nothing else is there.
+    let mapping = unsafe {
+        libc::mmap(reserved.base().cast(), reserved.bytes(), protection, flags, file.as_raw_fd(), 0)
+    };
+    if mapping == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(reserved.leak().0)
+}
+
+/// `file`, writable.
+fn map(file: &File, bytes: usize) -> io::Result<*mut u8> {
     let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address of the kernel's choice.
     let mapping = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
     if mapping == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(mapping.cast()) }

@@ -37,11 +37,11 @@ pub(crate) struct JitModules {
 }
 
 impl JitModules {
-    pub(super) fn new(bytes: usize, checked: bool) -> io::Result<JitModules> {
+    pub(super) fn new(reserved: Reservation, checked: bool) -> JitModules {
         let flags = settings::Flags::new(settings::builder());
         let isa = cranelift_native::builder().expect("x86-64 is supported").finish(flags);
         let isa = isa.expect("the default settings agree");
-        Ok(JitModules { isa, pages: Arc::new(Pages::new(bytes, checked)?), modules: HashMap::new() })
+        JitModules { isa, pages: Arc::new(Pages::new(reserved, checked)), modules: HashMap::new() }
     }
 
     pub(super) fn range(&self) -> Range<u64> {
@@ -133,10 +133,9 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(bytes: usize, checked: bool) -> io::Result<Pages> {
-        let reservation = Reservation::new(bytes)?;
+    fn new(reservation: Reservation, checked: bool) -> Pages {
         let space = Mutex::new(Space::new(reservation.bytes(), checked));
-        Ok(Pages { reservation, space })
+        Pages { reservation, space }
     }
 
     fn range(&self) -> Range<u64> {

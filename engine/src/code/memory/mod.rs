@@ -22,10 +22,13 @@ use std::ops::Range;
 use arena::Arena;
 use jit_module::JitModules;
 
+use crate::memory::reservation::Reservation;
 use crate::settings::code_memory::CodeMemory;
 
 /// Code is allocated in multiples of this many bytes: a cache line.
 pub(crate) const GRANULE: usize = 64;
+/// So much memory is reached from everywhere in it by instructions that have a distance, such as `call rel32`.
+pub(crate) const NEAR_BYTES: usize = 2 << 30;
 /// Protection is changed for whole pages.
 pub(crate) const PAGE: usize = 4096;
 
@@ -48,12 +51,12 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    /// Reserves `bytes`. If `checked`, what is freed stays inaccessible for a while, so that a stray return into it
+    /// In the place of `reserved`. If `checked`, what is freed stays inaccessible for a while, so that a stray return into it
     /// faults at an address that is known.
-    pub(crate) fn new(kind: CodeMemory, bytes: usize, checked: bool) -> io::Result<Memory> {
+    pub(crate) fn new(kind: CodeMemory, reserved: Reservation, checked: bool) -> io::Result<Memory> {
         Ok(match kind {
-            CodeMemory::Arena => Memory::Arena(Arena::new(bytes, checked)?),
-            CodeMemory::JitModule => Memory::JitModule(JitModules::new(bytes, checked)?),
+            CodeMemory::Arena => Memory::Arena(Arena::new(reserved, checked)?),
+            CodeMemory::JitModule => Memory::JitModule(JitModules::new(reserved, checked)),
         })
     }
 
@@ -172,6 +175,10 @@ impl Memory {
 mod tests {
     use super::*;
 
+    fn memory(kind: CodeMemory, bytes: usize, checked: bool) -> Memory {
+        Memory::new(kind, Reservation::new(bytes).unwrap(), checked).unwrap()
+    }
+
     /// `mov eax, value; ret`
     fn code(value: u32) -> Vec<u8> {
         let mut bytes = vec![0xb8];
@@ -208,7 +215,7 @@ mod tests {
     #[test]
     fn code_runs_and_freed_memory_is_used_again() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let mut memory = memory(kind, 1 << 20, false);
             let [first, second] = [1, 2].map(|value| install(&mut memory, value).unwrap());
             assert_eq!((run(&memory, first), run(&memory, second)), (1, 2));
             memory.free(first);
@@ -222,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_not_sealed_is_written() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let mut memory = memory(kind, 1 << 20, false);
             let allocation = memory.allocate(&code(1)).unwrap();
             memory.write(allocation, 1, &7u32.to_le_bytes());
             memory.seal(allocation);
@@ -233,7 +240,7 @@ mod tests {
     #[test]
     fn what_is_sealed_is_patched() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let mut memory = memory(kind, 1 << 20, false);
             let allocation = install(&mut memory, 1).unwrap();
             for value in 2..5u16 {
                 assert_eq!(run(&memory, allocation), u32::from(value) - 1, "{kind:?}");
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn no_page_is_writable_and_executable() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 1 << 20, false).unwrap();
+            let mut memory = memory(kind, 1 << 20, false);
             let allocation = memory.allocate(&code(1)).unwrap();
             let address = memory.range().start + allocation.offset as u64;
             assert!(!permissions(address).contains("wx"), "{kind:?}");
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn the_head_of_an_allocation_outlives_the_rest() {
         for (kind, checked) in CodeMemory::ALL.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
-            let mut memory = Memory::new(kind, 1 << 20, checked).unwrap();
+            let mut memory = memory(kind, 1 << 20, checked);
             let unit = memory.unit();
             let mut bytes = code(1);
             bytes.resize(2 * unit, 0);
@@ -282,7 +289,7 @@ mod tests {
     #[test]
     fn full_memory_refuses() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, PAGE, false).unwrap();
+            let mut memory = memory(kind, PAGE, false);
             assert!(memory.allocate(&[0; PAGE]).is_some());
             assert!(memory.allocate(&[0]).is_none(), "{kind:?}");
         }
@@ -291,7 +298,7 @@ mod tests {
     #[test]
     fn checked_memory_keeps_freed_pages_until_it_needs_them() {
         for kind in CodeMemory::ALL {
-            let mut memory = Memory::new(kind, 2 * PAGE, true).unwrap();
+            let mut memory = memory(kind, 2 * PAGE, true);
             let first = install(&mut memory, 1).unwrap();
             memory.free(first);
             let address = memory.range().start + first.offset as u64;
