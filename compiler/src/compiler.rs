@@ -32,7 +32,7 @@ use super::source::{Merged, Source};
 use super::tightening::{Replaced, Tight, tighten};
 use super::translate::Translated;
 use super::trap_site::trap_sites;
-use super::{coldness, compared_in_memory, epilogue, invalidation_point, pad, safepoint, translate};
+use super::{coldness, compared_in_memory, epilogue, guard, invalidation_point, pad, safepoint, translate};
 use crate::analysis::Analysis;
 use crate::fallback::Fallback;
 use crate::frame_map::{FrameMaps, VirtualFrames};
@@ -389,6 +389,8 @@ impl Compiler {
         near_calls.extend(calls.near(&tight));
         let direct_calls = calls.direct(&tight);
         let mut code = std::mem::take(&mut tight.code);
+        guard::lead_back(&mut code, &maps)
+            .map_err(|at| CompileError::Cranelift(format!("no trap behind the exit at {at:#x}")))?;
         if settings.return_sites == ReturnSites::Overwritable {
             invalidation_point::make_room(&mut code, &maps)?;
         }

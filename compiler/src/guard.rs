@@ -6,10 +6,11 @@
 //!           ...
 //!   cold:   store the frame state     of the block that the guard exits to
 //!           mov  esi, number
-//!           call failed_guard         which lands the frame, and does not return
+//!           call failed_guard         which lands the frame
+//!           jmp  rdx                  the stub returns, so that the return is predicted, and continues
 //! ```
 //!
-//! An exit is a call that is never returned from, with a frame map of its own: what its block stores is the state where
+//! An exit is a call behind which nothing continues, with a frame map of its own: what its block stores is the state where
 //! execution continues, and nothing else. It is never executed where the guard holds, so that it takes nothing from the
 //! code but a use of the state in a cold block; nothing follows it, and the optimizer knows only that it traps there. The
 //! number is the guard's in its version, and all that the runtime needs to know which one it was: each copy of a guard
@@ -24,9 +25,11 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use osr_ir::{Block, Body, FunctionIndex, Point, Position, Register};
 use osr_stubs::Context;
+use osr_stubs::x86_64::JUMP_BACK;
 
-use super::safepoint::Safepoint;
+use super::safepoint::{CompiledMaps, Safepoint};
 use super::translate::Translator;
+use crate::frame_map::Site;
 use crate::listed;
 use crate::settings::CompiledTier;
 
@@ -208,3 +211,23 @@ impl Translator<'_, '_> {
         self.record_safepoint(call, Safepoint { guard: Some(number), ..safepoint });
     }
 }
+
+/// Writes the jump by which the stub comes back behind the exits of guards in `code`, over the trap that is there. Returns
+/// where it is not, if it is missing somewhere.
+pub(super) fn lead_back(code: &mut [u8], maps: &CompiledMaps) -> Result<(), u32> {
+    let exits = maps.frame_maps.sites().zip(&maps.guards).filter(|(_, guard)| guard.is_some());
+    for (Site { return_offset, .. }, _) in exits {
+        let behind = code.get_mut(return_offset as usize..).ok_or(return_offset)?;
+        let trap = usize::from(behind.first() == Some(&INT3));
+        if !behind[trap..].starts_with(&UD2) {
+            return Err(return_offset);
+        }
+        behind[..trap + UD2.len()].fill(INT3);
+        behind[..JUMP_BACK.len()].copy_from_slice(&JUMP_BACK);
+    }
+    Ok(())
+}
+
+const UD2: [u8; 2] = [0x0f, 0x0b];
+
+const INT3: u8 = 0xcc;

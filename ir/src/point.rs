@@ -29,11 +29,11 @@ pub enum PointKind {
     LoopHeader,
     /// After a call: its effects have happened, its results are in their registers.
     AfterCall,
-    /// At an instruction or terminator that may trap. Not resumable.
-    Trap,
     /// Before the first instruction of a block that a guard exits to; if that is a loop header, arriving at it comes next.
     /// Or before an indirect call.
     Guard,
+    /// At an instruction or terminator that may trap. Not resumable.
+    Trap,
 }
 
 impl PointKind {

@@ -20,6 +20,8 @@
 //! | landing, at [`landing_pc`](x86_64::landing_pc) | a return through a hijacked slot | what the hook `land` returns |
 //! | invalidated, at [`invalidated_pc`](x86_64::invalidated_pc) | a return to a call whose code was overwritten | a landing |
 //! | [`left_return`](x86_64::left_return) | a frame whose code has found out that it is retired | a landing |
+//! | [`failed_guard`](x86_64::failed_guard) | the exit of a guard that has failed | the exit, and [`left_guard`](x86_64::left_guard) |
+//! | [`left_guard`](x86_64::left_guard) | a frame that has left at a guard | a landing |
 //! | barrier, at [`barrier_pc`](x86_64::barrier_pc) | the end of a frame that is counted | where it would have returned to |
 //! | [`run_pad`](x86_64::run_pad) | a landing whose state a pad stores | that pad, and the landing again |
 //! | [`resume_interpreter`](x86_64::resume_interpreter) | a landing in the interpreter | the interpreter, which returns to the popped frame's caller |

@@ -1,9 +1,11 @@
 //! The guards of a version, with what became of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use osr_compiler::Guard;
+
+use super::ledger::PendingSite;
 
 /// How often a guard of a body has failed, in all versions and all copies.
 #[derive(Clone, Debug, Default)]
@@ -29,12 +31,28 @@ impl FailureCount {
 pub(crate) struct VersionGuard {
     pub(crate) guard: Guard,
     failures: FailureCount,
+    exit: OnceLock<Box<Exit>>,
 }
+
+/// Where frames are that have left at a guard.
+#[derive(Debug)]
+struct Exit(PendingSite);
+
+// SAFETY: it points to the version that has the guard, which may be shared, and to what that owns and does not change.
+unsafe impl Send for Exit {}
+// SAFETY: the same.
+unsafe impl Sync for Exit {}
 
 impl VersionGuard {
     /// `guard`, whose failures are counted there.
     pub(crate) fn new(guard: Guard, failures: FailureCount) -> VersionGuard {
-        VersionGuard { guard, failures }
+        VersionGuard { guard, failures, exit: OnceLock::new() }
+    }
+
+    /// Where frames are that have left by its exit: what `find` returned when the first one had.
+    #[inline(always)]
+    pub(crate) fn exit(&self, find: impl FnOnce() -> PendingSite) -> &PendingSite {
+        &self.exit.get_or_init(|| Box::new(Exit(find()))).0
     }
 
     /// How often it has failed, as far as the runtime has seen.

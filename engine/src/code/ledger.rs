@@ -195,12 +195,19 @@ impl Deref for LentSite {
     #[inline(always)]
     fn deref(&self) -> &PendingSite {
         // SAFETY: a batch keeps its sites, and the ledger its batches, until the record is finished or detached: before that
-        // a landing hijacks nothing, and takes no other record.
+        // a landing hijacks nothing, and takes no other record. A site that is not the ledger's is its version's.
         unsafe { &*self.0 }
     }
 }
 
 impl TakenRecord {
+    /// That of a frame which has left at `slot` by itself, and so had none. `site` is its version's own; whether the frame
+    /// counts as pending there.
+    #[inline(always)]
+    pub(crate) fn of_exit(slot: ReturnSlot, site: &PendingSite, counts: bool) -> TakenRecord {
+        TakenRecord { slot, site: LentSite(site), is_last: counts, unfinished: Unfinished }
+    }
+
     /// The frame has landed, and is popped. Returns the version as [`Registry::site_is_empty`] does.
     #[inline(always)]
     pub(crate) fn landed(self, ledger: &RefCell<Ledger>, registry: &Registry) -> Option<Arc<CodeVersion>> {

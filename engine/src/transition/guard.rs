@@ -14,6 +14,7 @@ use std::sync::Arc;
 use osr_stackwalk::{ReturnPc, ReturnSlot};
 use osr_stubs::Context;
 
+use crate::code::ledger::TakenRecord;
 use crate::code::{CodeVersion, VersionState};
 use crate::event::{Cause, Event};
 use crate::thread::Thread;
@@ -49,13 +50,13 @@ pub(crate) unsafe extern "C" fn failed(context: *mut Context) -> *const u8 {
         return link;
     }
     let slot = ReturnSlot::below(registers.stack_pointer);
-    let site = thread.pending_site(version, site);
+    let exit = guard.exit(|| thread.pending_site(version, site));
     // Nothing waits for a frame that executes, unless its code does, to be released.
     let counts = version.state() != VersionState::Current;
     if counts {
         version.add_pending_frames(1);
     }
-    let record = thread.ledger().borrow_mut().unrecorded(slot, site, counts);
+    let record = TakenRecord::of_exit(slot, exit, counts);
     if !is_frequent {
         return land_frame(thread, record, registers);
     }

@@ -39,7 +39,7 @@ pub use barrier::barrier_pc;
 pub use current::{current, set_current};
 pub use enter::{enter, entry_return, faulted, unwind_to_entry};
 pub use exit::{left_poll, poll, poll_registers, runtime_call};
-pub use guard::failed_guard;
+pub use guard::{JUMP_BACK, failed_guard, left_guard};
 pub use here::{Here, registers_here, visit_here};
 pub use interpret::{enter_interpreter, resume_interpreter};
 pub use landing::{any_frame_pc, landing_from_table, landing_pc};

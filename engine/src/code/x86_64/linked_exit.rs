@@ -16,8 +16,8 @@
 //!          leave
 //!          jmp  continuation             as if the function's caller had called it
 //!   full:  mov  rax, return PC           as the exit does that is not linked
-//!          push rax
-//!          jmp  [rdi + failed_guard_stub]
+//!          mov  rdx, left_guard
+//!          jmp  rdx
 //! ```
 //!
 //! On arrival `rdi` is the context, `rsi` the number of the guard, the frame whole, and what its exit stores is stored. The
@@ -28,6 +28,7 @@ use std::mem::offset_of;
 use osr_compiler::frame_map::{FrameMaps, Location, MachineRegister, Site};
 use osr_stackwalk::{CalleeSaved, CompactRows};
 use osr_stubs::Context;
+use osr_stubs::x86_64::{JUMP_BACK, left_guard};
 
 use super::entry_stub::TRAP_INSTRUCTION;
 
@@ -64,7 +65,7 @@ pub(crate) const JUMP_BYTES: usize = 5;
 pub(crate) const COUNT_BYTES: usize = 13;
 
 /// Where in `code` a jump fits in the place of the call of the stub that would return to `return_offset`, if it does: over
-/// the call, and over what stands behind it and is never executed. The stub's address is in the context, whose address is in
+/// the call, and over what stands behind it, for the stub. The stub's address is in the context, whose address is in
 /// some register, or is in a register itself.
 pub(crate) fn exit(code: &[u8], return_offset: usize) -> Option<usize> {
     let (before, behind) = code.split_at_checked(return_offset)?;
@@ -76,8 +77,9 @@ pub(crate) fn exit(code: &[u8], return_offset: usize) -> Option<usize> {
         [.., 0xff, operand] if operand & 0xf8 == 0xd0 => 2,
         _ => return None,
     };
-    let never_executed = if let [0xcc, 0x0f, 0x0b, ..] = *behind { 3 } else { 0 };
-    (call + never_executed >= JUMP_BYTES).then_some(return_offset - call)
+    let jump_back = [JUMP_BACK[0], JUMP_BACK[1], TRAP_INSTRUCTION];
+    let behind_call = if behind.starts_with(&jump_back) { jump_back.len() } else { 0 };
+    (call + behind_call >= JUMP_BYTES).then_some(return_offset - call)
 }
 
 /// A jump from `at` to `target`; none if it is too far.
@@ -113,9 +115,8 @@ impl LinkedExit<'_> {
         let full = (code.0.len() - behind_check) as u32;
         code.0[behind_check - 4..behind_check].copy_from_slice(&full.to_le_bytes());
         code.with_word(&[0x48, 0xb8], self.return_pc);
-        code.bytes(&[0x50]);
-        code.with_field(&[0xff, 0xa7], offset_of!(Context, failed_guard_stub) as u32);
-        code.bytes(&[TRAP_INSTRUCTION]);
+        code.with_word(&[0x48, 0xba], left_guard as *const () as u64);
+        code.bytes(&JUMP_BACK);
         Some(code.0)
     }
 }
