@@ -57,6 +57,9 @@ pub struct Context {
     /// How many guards hold up to the one that fails all the same. Only code that is to be stressed counts.
     pub guard_countdown: u64,
 
+    /// Of a landing whose frame's own return slot is below this and hijacked, the departure tells the return predictor; 0 if
+    /// none does. It is worth it, and safe for the returns further out, where more frames follow than the predictor holds.
+    pub predicted_below: u64,
     /// What the landing stub saves and restores.
     pub landing: LandingRegisters,
     /// The runtime's side of the stubs.

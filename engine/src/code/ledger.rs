@@ -302,6 +302,7 @@ pub(crate) struct Batch {
 pub(crate) struct RecordWriter {
     next: *mut Packed,
     end: *mut Packed,
+    sites: *mut PendingSite,
     stack_end: u64,
 }
 
@@ -311,13 +312,18 @@ impl RecordWriter {
         self.next == self.end
     }
 
-    /// Adds a record of `slot`, which is further out than all before. There must be room.
+    /// Adds a record of `slot`, which is further out than all before, and so the outermost of `site`. There must be room,
+    /// and the batch must have had the site when the writer began.
     #[inline(always)]
     pub(crate) fn write(&mut self, slot: ReturnSlot, site: PendingSiteId) {
         debug_assert!(!self.is_full());
-        let record = Packed { depth: depth(self.stack_end, slot), site };
-        // SAFETY: spare capacity of the batch, which nothing else has filled.
-        unsafe { self.next.write(record) };
+        let depth = depth(self.stack_end, slot);
+        // SAFETY: spare capacity of the batch, which nothing else has filled; and one of its sites, to which there is no
+        // reference while a hijack walks.
+        unsafe {
+            self.next.write(Packed { depth, site });
+            (*self.sites.wrapping_add(site.index())).outermost = depth;
+        }
         self.next = self.next.wrapping_add(1);
     }
 }
@@ -334,31 +340,26 @@ impl Batch {
     /// Slots must be nearer to the end of the stack, in bytes.
     const DEEPEST: u64 = 8 << u32::BITS;
 
-    /// Adds a site, which is not among them yet.
+    /// Adds a site, which is not among them yet. Writers that began before do not write any more.
     pub(crate) fn add_site(&mut self, site: PendingSite) -> PendingSiteId {
         self.sites.push(site);
         PendingSiteId(self.sites.len() as u32 - 1)
     }
 
-    /// Writes records after those that are there. There is room for at least one.
+    /// Writes records after those that are there, of sites that are. There is room for at least one.
     #[inline(always)]
     pub(crate) fn writer(&mut self) -> RecordWriter {
         if self.records.len() == self.records.capacity() {
             self.grow();
         }
         let Range { start, end } = self.records.spare_capacity_mut().as_mut_ptr_range();
-        RecordWriter { next: start.cast(), end: end.cast(), stack_end: self.stack_end }
+        let sites = self.sites.as_mut_ptr();
+        RecordWriter { next: start.cast(), end: end.cast(), sites, stack_end: self.stack_end }
     }
 
     #[cold]
     fn grow(&mut self) {
         self.records.reserve(64);
-    }
-
-    /// The record of `slot` is the outermost that was written of `site`. To be said before the batch is complete.
-    #[inline(always)]
-    pub(crate) fn set_outermost(&mut self, site: PendingSiteId, slot: ReturnSlot) {
-        self.sites[site.index()].outermost = depth(self.stack_end, slot);
     }
 
     /// What `writer`, the last one, has written is part of the batch from now on.
@@ -372,6 +373,11 @@ impl Batch {
     /// How many records are pending.
     pub(crate) fn len(&self) -> usize {
         self.records.len() - self.next
+    }
+
+    /// The slot of the innermost frame behind which no more than `others` are pending, if there are more in all.
+    pub(crate) fn slot_before(&self, others: usize) -> Option<ReturnSlot> {
+        Some(self.record(self.len().checked_sub(others + 1)?).slot)
     }
 
     /// The pending records, innermost first.

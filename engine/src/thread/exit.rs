@@ -33,6 +33,12 @@ impl Thread {
         (context.exit_slot, context.exit_frame) = (slot.address(), frame_base);
     }
 
+    /// Landings of frames whose own slots are below `slot` have the next return predicted; none if there is no such slot.
+    pub(crate) fn predict_landings_below(&self, slot: Option<ReturnSlot>) {
+        // SAFETY: the thread is in the runtime, so the context is not in use.
+        unsafe { (*self.context()).predicted_below = slot.map_or(0, ReturnSlot::address) };
+    }
+
     /// Whether the guard that has failed was made to. Then the next one is chosen.
     #[inline(always)]
     pub(crate) fn guard_is_forced(&self) -> bool {

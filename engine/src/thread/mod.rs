@@ -170,6 +170,7 @@ impl Thread {
             left_return_stub: stubs::left_return as *const u8,
             failed_guard_stub: stubs::failed_guard as *const u8,
             guard_countdown: forced_guard,
+            predicted_below: 0,
             landing: LandingRegisters::default(),
             hooks: hooks.stubs,
             memories: instance.memory_views().as_ptr(),

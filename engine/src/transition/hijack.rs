@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use osr_stackwalk::{ReturnPc, ReturnSlot};
+use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
 
 use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
 use crate::code::{CodeVersion, SiteRef, VersionId, VersionState};
@@ -13,7 +13,10 @@ use crate::settings::CompiledTier;
 use crate::settings::mechanism::{ActiveFrames, RebuildTime};
 use crate::thread::Thread;
 use crate::thread::phase::Phase;
-use crate::transition::pc_cache::PcCache;
+use crate::transition::pc_cache::{EntryId, PcCache};
+
+/// How many returns a processor predicts by the calls that they are of, at most: return stacks hold 16 to 52.
+const PREDICTOR_DEPTH: usize = 64;
 
 /// What a hijack did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Thread {
         let pcs = LedgerPcs::new(&ledger);
         // Survives the change from site to site. In a run it is in machine registers.
         let mut writer = hijacking.batch.writer();
+        let mut last = None;
         let walked = self.walk(&pcs).visit_runs(|frame, others| {
             // SAFETY: the walk vouches for the slot.
             if unsafe { frame.return_slot.load() } == landing {
@@ -90,24 +94,38 @@ impl Thread {
                 again += u64::from(choose(record.site.version(), record.site.number()));
                 return;
             }
-            let Decision { site, is_chosen } = hijacking.decide(frame.pc, writer, &choose);
-            if !is_chosen {
-                while others.next_frame().is_some() {}
-                return;
+            let mut entry = hijacking.decide(frame.pc, &mut writer, &choose);
+            let decisions = &mut hijacking.decisions;
+            if let Some(last) = last {
+                decisions.set_successor(last, entry);
             }
-            let mut run = writer;
-            let mut slot = frame.return_slot;
+            let (mut run, mut decision) = (writer, decisions.value(entry));
+            let Frame { mut pc, return_slot: mut slot, .. } = frame;
             loop {
-                if run.is_full() {
-                    hijacking.batch.keep_written(run);
-                    run = hijacking.batch.writer();
+                if decision.is_chosen {
+                    if run.is_full() {
+                        hijacking.batch.keep_written(run);
+                        run = hijacking.batch.writer();
+                    }
+                    hijack_slot(&mut run, slot, decision.site, landing);
                 }
-                hijack_slot(&mut run, slot, site, landing);
-                let Some(next) = others.next_frame() else { break };
-                slot = next.return_slot;
+                // In a recursion the same PC follows, or else what followed before.
+                let next = others.next_frame_if(|held| {
+                    if held == pc {
+                        return true;
+                    }
+                    let (successor, known) = decisions.successor(entry);
+                    if held != known {
+                        return false;
+                    }
+                    (entry, pc, decision) = (successor, known, decisions.value(successor));
+                    true
+                });
+                let Some(frame) = next else { break };
+                slot = frame.return_slot;
             }
             writer = run;
-            hijacking.batch.set_outermost(site, slot);
+            last = Some(entry);
         });
         hijacking.batch.keep_written(writer);
         walked?;
@@ -129,6 +147,7 @@ impl Thread {
         let copy = |record: Record<'_>| (record.slot, *record.site);
         let seen: Vec<(ReturnSlot, PendingSite)> =
             if self.is_observed() { batch.records().map(copy).collect() } else { Vec::new() };
+        self.predict_landings_below(batch.slot_before(PREDICTOR_DEPTH));
         self.ledger().borrow_mut().add(batch);
         seen.iter().for_each(|(slot, site)| self.observe_hijack(*slot, site, cause));
         self.count_hijacked(hijacked);
@@ -168,7 +187,6 @@ impl Thread {
         let site = batch.add_site(site);
         let mut writer = batch.writer();
         writer.write(slot, site);
-        batch.set_outermost(site, slot);
         batch.keep_written(writer);
         ledger.add(batch);
     }
@@ -246,7 +264,7 @@ pub(super) struct Decision {
 pub(super) struct Hijacking<'i> {
     instance: &'i Instance,
     pub(super) batch: Batch,
-    decisions: PcCache<Decision>,
+    pub(super) decisions: PcCache<Decision>,
 }
 
 impl<'i> Hijacking<'i> {
@@ -255,25 +273,42 @@ impl<'i> Hijacking<'i> {
         Hijacking { instance, batch, decisions: PcCache::new(unused) }
     }
 
-    /// What becomes of a frame that `pc` returns to: `choose` is asked once for each PC. It may panic: what `writer` has
-    /// written is in the batch by then.
+    /// What becomes of a frame that `pc` returns to, as an entry of [`Self::decisions`].
     #[inline(always)]
     pub(super) fn decide(
         &mut self,
         pc: ReturnPc,
-        writer: RecordWriter,
+        writer: &mut RecordWriter,
         choose: impl Fn(&CodeVersion, u32) -> bool,
-    ) -> Decision {
+    ) -> EntryId {
+        match self.decisions.find(pc) {
+            Some(entry) => entry,
+            None => self.decide_first(pc, writer, choose),
+        }
+    }
+
+    /// The same, where `choose` has to be asked: once for each PC. It may panic: what `writer` has written is in the batch
+    /// by then.
+    #[cold]
+    #[inline(never)]
+    fn decide_first(
+        &mut self,
+        pc: ReturnPc,
+        writer: &mut RecordWriter,
+        choose: impl Fn(&CodeVersion, u32) -> bool,
+    ) -> EntryId {
         let (instance, batch) = (self.instance, &mut self.batch);
-        self.decisions.get(pc, |pc| {
-            batch.keep_written(writer);
+        batch.keep_written(*writer);
+        let entry = self.decisions.add(pc, |pc| {
             let found = instance.registry().site_at(pc);
             let SiteRef { version, site } =
                 found.expect("compiled frames are at sites of versions in memory");
             let words = instance.frame_words(version.function);
             let is_chosen = choose(&version, site);
             Decision { site: batch.add_site(PendingSite::new(&version, site, words)), is_chosen }
-        })
+        });
+        *writer = self.batch.writer();
+        entry
     }
 
     pub(super) fn keep(&mut self) -> Batch {

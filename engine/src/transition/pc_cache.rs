@@ -1,7 +1,8 @@
 //! What is known of return PCs, for a walk. Stacks repeat few PCs many times; a search for each would cost more than
-//! the walk.
+//! the walk. And they repeat them in the same order: each PC also knows which one came after it, as a branch predictor
+//! does.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use osr_stackwalk::ReturnPc;
 
@@ -9,46 +10,108 @@ use osr_stackwalk::ReturnPc;
 pub(super) struct PcCache<T> {
     pcs: [ReturnPc; ENTRIES],
     values: [T; ENTRIES],
+    /// Which entry followed last time.
+    successors: [EntryId; ENTRIES],
     /// Those that had to make way.
-    evicted: HashMap<ReturnPc, T>,
+    evicted: BTreeMap<ReturnPc, T>,
 }
 
 const ENTRIES: usize = 32;
 
 const WAYS: usize = 4;
 
+/// An entry of a [`PcCache`]: what it is of stays the same until the next PC is [added](PcCache::add).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntryId(u8);
+
+impl EntryId {
+    #[inline(always)]
+    fn new(index: usize) -> EntryId {
+        debug_assert!(index < ENTRIES);
+        EntryId(index as u8)
+    }
+
+    /// The remainder spares indexing its check.
+    #[inline(always)]
+    fn index(self) -> usize {
+        usize::from(self.0) % ENTRIES
+    }
+}
+
 impl<T: Copy> PcCache<T> {
     /// Nothing is known. `unused` is any value.
     pub(super) fn new(unused: T) -> PcCache<T> {
-        PcCache { pcs: [ReturnPc::default(); ENTRIES], values: [unused; ENTRIES], evicted: HashMap::new() }
+        PcCache {
+            pcs: [ReturnPc::default(); ENTRIES],
+            values: [unused; ENTRIES],
+            successors: [EntryId(0); ENTRIES],
+            evicted: BTreeMap::new(),
+        }
     }
 
     /// What is known of `pc`: what `meet` returned when it was asked first.
     #[inline(always)]
     pub(super) fn get(&mut self, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> T {
-        // Return PCs differ in all bits; the product spreads them.
-        let first = (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.ilog2())) as usize;
-        for way in 0..WAYS {
-            if self.pcs[first ^ way] == pc {
-                return self.values[first ^ way];
-            }
-        }
-        self.fill(first, pc, meet)
+        let entry = self.find(pc).unwrap_or_else(|| self.add(pc, meet));
+        self.value(entry)
     }
 
+    /// The entry of `pc`, if it has one.
+    #[inline(always)]
+    pub(super) fn find(&self, pc: ReturnPc) -> Option<EntryId> {
+        let first = first_place(pc);
+        for way in 0..WAYS {
+            if self.pcs[first ^ way] == pc {
+                return Some(EntryId::new(first ^ way));
+            }
+        }
+        None
+    }
+
+    /// Makes an entry for `pc`, which has none. `meet` is asked what is known of it, unless that was known before.
     #[cold]
     #[inline(never)]
-    fn fill(&mut self, first: usize, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> T {
-        let free = (0..WAYS).map(|way| first ^ way).find(|&entry| self.pcs[entry].is_null());
-        let entry = free.unwrap_or(first);
-        if free.is_none() {
-            self.evicted.insert(self.pcs[entry], self.values[entry]);
+    pub(super) fn add(&mut self, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> EntryId {
+        let value = self.evicted.get(&pc).copied().unwrap_or_else(|| meet(pc));
+        let mut place = first_place(pc);
+        for way in 1..WAYS {
+            if !self.pcs[place].is_null() {
+                place = first_place(pc) ^ way;
+            }
         }
-        let known = self.evicted.get(&pc).copied();
-        let value = known.unwrap_or_else(|| meet(pc));
-        (self.pcs[entry], self.values[entry]) = (pc, value);
-        value
+        if !self.pcs[place].is_null() {
+            self.evicted.insert(self.pcs[place], self.values[place]);
+        }
+        (self.pcs[place], self.values[place]) = (pc, value);
+        // A recursion, until another PC is seen to follow.
+        self.successors[place] = EntryId::new(place);
+        EntryId::new(place)
     }
+
+    /// What is known of the PC of `entry`.
+    #[inline(always)]
+    pub(super) fn value(&self, entry: EntryId) -> T {
+        self.values[entry.index()]
+    }
+
+    /// The entry that is likely to be that of the next PC after that of `entry`, and its PC.
+    #[inline(always)]
+    pub(super) fn successor(&self, entry: EntryId) -> (EntryId, ReturnPc) {
+        let successor = self.successors[entry.index()];
+        (successor, self.pcs[successor.index()])
+    }
+
+    /// The PC of `next` came after that of `entry`.
+    #[inline(always)]
+    pub(super) fn set_successor(&mut self, entry: EntryId, next: EntryId) {
+        self.successors[entry.index()] = next;
+    }
+}
+
+/// Return PCs differ in all bits; the product spreads them.
+#[inline(always)]
+fn first_place(pc: ReturnPc) -> usize {
+    (pc.address().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - ENTRIES.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -69,5 +132,17 @@ mod tests {
             }
         }
         assert_eq!(met, 1000);
+    }
+
+    #[test]
+    fn what_followed_last_is_the_successor() {
+        let mut cache = PcCache::new(());
+        let [one, other] = [ReturnPc::new(11), ReturnPc::new(12)];
+        let first = cache.add(one, |_| ());
+        assert_eq!(cache.successor(first), (first, one), "a recursion");
+        let second = cache.add(other, |_| ());
+        cache.set_successor(first, second);
+        assert_eq!(cache.successor(first), (second, other));
+        assert_eq!(cache.successor(second), (second, other));
     }
 }

@@ -90,10 +90,10 @@ impl Thread {
             } else {
                 let is_retired = |version: &CodeVersion, _| version.state() == VersionState::Retired;
                 let mut writer = hijacking.batch.writer();
-                let Decision { site, is_chosen } = hijacking.decide(pc, writer, is_retired);
+                let entry = hijacking.decide(pc, &mut writer, is_retired);
+                let Decision { site, is_chosen } = hijacking.decisions.value(entry);
                 if visits == 0 || is_chosen {
                     hijack_slot(&mut writer, return_slot, site, landing);
-                    hijacking.batch.set_outermost(site, return_slot);
                     hijacking.batch.keep_written(writer);
                     hijacked.frames += 1;
                 }

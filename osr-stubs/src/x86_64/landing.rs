@@ -21,7 +21,7 @@
 //!    registers become those of the old frame's caller;
 //! 3. only then raise `rsp` to the old frame's own return slot. A signal that arrives any later may
 //!    overwrite the old frame: nothing of it is needed any more;
-//! 4. jump to the code that continues: the interpreter's resume thunk, or a continuation.
+//! 4. leave for the code that continues: the interpreter's resume thunk, or a continuation.
 //!
 //! Where the frame map is code, step 2 is interrupted: the hook leaves the registers as they are, and control
 //! goes to that [pad](super::pad), which comes back for the rest.
@@ -29,16 +29,29 @@
 //! # The return predictor
 //!
 //! Processors predict returns by a stack of their own: a call pushes the address that it expects to be returned
-//! to, a `ret` takes the topmost. It knows nothing of swapped slots, so the `ret` that arrives here was
-//! predicted to go into the old code, and is mispredicted: some 20 cycles, once for each landing. What was
-//! executed speculatively there leaves no trace in registers or memory, also if the code has been released. The
-//! predictor's stack keeps its depth, as one call is matched by one `ret`. So the returns further out
-//! stay predicted, unless their slots are swapped as well.
+//! to, a `ret` takes the topmost. It knows nothing of swapped slots, so a `ret` that arrives here is predicted to go
+//! into the old code, and is mispredicted: some 20 cycles. What was executed speculatively there leaves no trace in
+//! registers or memory, also if the code has been released.
 //!
-//! The departure is a jump, for the same reason: the old frame was entered by one call, and the code that
-//! continues in its place executes the one `ret` that matches it. What upsets the count is a [pad](super::pad),
-//! whose last call is never returned from, and a trap, which drops frames without their returns: the returns
-//! after these are mispredicted, as many as the predictor holds at most (16 or 32).
+//! The departure is a jump: the old frame was entered by one call, and the code that continues in its place executes
+//! the one `ret` that matches it. So the predictor's stack keeps its depth, and the returns further out stay predicted,
+//! unless their slots are swapped as well. A [pad](super::pad), whose last call is never returned from, and a trap, which
+//! drops frames without their returns, upset it: as many returns are mispredicted as it holds at most (16 to 52).
+//!
+//! Where many frames are hijacked in a row, the departure knows better than the predictor where the next return leads: here.
+//! Then it is a call, right in front of the landing PC, which pushes what the slot holds already:
+//!
+//! ```text
+//!   departure    writes                         the predictor expects
+//!   jmp rax      nothing                        what the call said that entered the old frame
+//!   call rax     the landing PC, to the slot    the landing PC
+//!       osr_landing: ...
+//! ```
+//!
+//! The entries of the old calls stay below, one for each landing, and would have all returns further out mispredicted. So
+//! the outermost frames of a chain, as many as any predictor holds, depart by a jump: each takes one of these entries, and
+//! mispredicts, as it would have otherwise. What the predictor knew of frames further out than that is lost anyway.
+//! [`Context::predicted_below`] is where in the stack they begin.
 //!
 //! A shadow stack that is enforced (CET) refuses a swapped return. Nothing here switches it on.
 //!
@@ -58,10 +71,9 @@
 //! At a poll, too, control arrives here by a return (from the `poll` stub); the results are then
 //! meaningless and the frame map does not ask for them.
 //!
-//! Unwinders look up the return PC minus one, so a `nop` stands before the label, inside the unwind
-//! row. The row describes the *old frame* as its own code would: CFA = rbp + 16; or it leads to the PC that the slot
-//! [held](super::origins), if a table says so. The callee-saved registers that the frame may have saved are marked
-//! undefined rather than guessed.
+//! Unwinders look up the return PC minus one, so the byte before the label has an unwind row of its own. It describes the
+//! *old frame* as its own code would: CFA = rbp + 16; or it leads to the PC that the slot [held](super::origins), if a table
+//! says so. The callee-saved registers that the frame may have saved are marked undefined rather than guessed.
 
 use std::arch::naked_asm;
 use std::mem::offset_of;
@@ -69,6 +81,19 @@ use std::mem::offset_of;
 use super::macros::{in_compiled_frame, in_frame, load_current_context, store_callee_saved, store_results};
 use super::origins::{ORIGINS, landing_row, search_origins};
 use crate::context::{CalleeSaved, Context, Hooks, LandingRegisters, NativeResults};
+
+/// Of the row of a departure: the callee-saved registers are those of the old frame's caller, but for `rbp`.
+macro_rules! callers_registers {
+    () => {
+        concat!(
+            ".cfi_same_value rbx\n",
+            ".cfi_same_value r12\n",
+            ".cfi_same_value r13\n",
+            ".cfi_same_value r14\n",
+            ".cfi_same_value r15\n",
+        )
+    };
+}
 
 /// See the module's description. Never called: returned into, at [`landing_pc`].
 ///
@@ -88,11 +113,20 @@ pub unsafe extern "C" fn landing() {
         "mov r11, qword ptr [rsp - 8]",
         "mov qword ptr [rdi + {table_entry}], r11",
         "jmp 2f",
-        // Unwinders look up the return PC minus one, which has to be in this row.
+        ".quad {origins} - .",
+        // The departure that tells the return predictor: `call rax`, with rsp right above the old frame's own
+        // slot. Unwinders that stop here look up the first byte; those that find the landing PC in a slot look up the
+        // return PC minus one, the second byte, whose row is another.
+        ".cfi_remember_state",
+        ".cfi_def_cfa rsp, 0",
+        callers_registers!(),
+        ".cfi_same_value rbp",
+        "3:",
+        ".byte 0xff",
+        ".cfi_restore_state",
         ".cfi_remember_state",
         landing_row!(),
-        ".quad {origins} - .",
-        "nop",
+        ".byte 0xd0",
         ".cfi_restore_state",
         ".globl osr_landing",
         ".hidden osr_landing",
@@ -129,14 +163,23 @@ pub unsafe extern "C" fn landing() {
         "mov rsp, qword ptr [rdi + {stack_pointer}]",
         // The old frame is popped: what is left is a function at its entry, but that rbp is still the old one.
         ".cfi_def_cfa rsp, 8",
-        ".cfi_same_value rbx",
-        ".cfi_same_value r12",
-        ".cfi_same_value r13",
-        ".cfi_same_value r14",
-        ".cfi_same_value r15",
+        callers_registers!(),
+        "cmp rsp, qword ptr [rdi + {predicted_below}]",
         "mov rbp, qword ptr [rdi + {rbp}]",
         ".cfi_same_value rbp",
-        // 4. A jump: see the module's description.
+        // 4. A jump or a call: see the module's description.
+        "jb 4f",
+        "jmp rax",
+        "4:",
+        "lea r11, [rip + osr_landing]",
+        "cmp qword ptr [rsp], r11",
+        "jne 5f",
+        // The slot stays as it is: it is within the 128 bytes below rsp, which signals leave alone.
+        "add rsp, 8",
+        ".cfi_def_cfa_offset 0",
+        "jmp 3b",
+        ".cfi_def_cfa_offset 8",
+        "5:",
         "jmp rax",
         ".cfi_endproc",
         result_integer = const LANDING + offset_of!(LandingRegisters, results) + offset_of!(NativeResults, integer),
@@ -150,6 +193,7 @@ pub unsafe extern "C" fn landing() {
         stack_pointer = const LANDING + offset_of!(LandingRegisters, stack_pointer),
         state = const LANDING + offset_of!(LandingRegisters, state),
         table_entry = const LANDING + offset_of!(LandingRegisters, table_entry),
+        predicted_below = const offset_of!(Context, predicted_below),
         land_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, land),
         origins = sym ORIGINS,
     )

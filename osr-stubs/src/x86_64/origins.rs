@@ -65,13 +65,13 @@ pub unsafe fn publish(table: &[Origin]) {
 }
 
 /// Part of an unwind rule: a DWARF expression that leaves the PC of the origin on top, or zero. At the return PC that is looked
-/// up the distance of [`ORIGINS`] is nine bytes back, as a word that is relative to itself. 56 bytes.
+/// up the distance of [`ORIGINS`] is ten bytes back, as a word that is relative to itself. 56 bytes.
 macro_rules! search_origins {
     () => {
         concat!(
-            ".cfi_escape 0x80, 0x77\n", //  0        breg16 -9            rip - 9: the word
+            ".cfi_escape 0x80, 0x76\n", //  0        breg16 -10           rip - 10: the word
             ".cfi_escape 0x06\n",       //  2        deref
-            ".cfi_escape 0x80, 0x77\n", //  3        breg16 -9
+            ".cfi_escape 0x80, 0x76\n", //  3        breg16 -10
             ".cfi_escape 0x22\n",       //  5        plus                 origins
             ".cfi_escape 0x12\n",       //  6        dup
             ".cfi_escape 0x23, 0x08, 0x06\n", //  7        plus_uconst 8, deref origins entries

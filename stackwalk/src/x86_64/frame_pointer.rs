@@ -106,8 +106,8 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         self.visit_runs(|frame, _| visit(frame))
     }
 
-    /// As [`Self::visit`], where `visit` may take more frames itself: those that follow, as long as control
-    /// returns to the same PC in them, as in a recursion.
+    /// As [`Self::visit`], where `visit` may take more frames itself: those that follow, as long as it knows the PC
+    /// that control returns to in them, as in a recursion.
     ///
     /// # Errors
     /// Those of [`Self::next_frame`].
@@ -150,26 +150,32 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
     }
 }
 
-/// Frames that follow a frame, as long as control returns to the same PC in them.
+/// Frames that follow a frame, as long as it is known which PC control returns to in them.
 #[derive(Debug)]
 pub struct FrameRun<'m, M> {
     memory: &'m M,
-    /// What their slots hold.
+    /// What the slot of the last one holds.
     held: ReturnPc,
     at: ExitRecord,
 }
 
 impl<M: StackMemory> FrameRun<'_, M> {
-    /// The next one. Not for the frames of hijacked slots. Errors are left to the walk, which meets them at
-    /// the same frame.
+    /// The next one, if control returns to the same PC in it as in the last. Not for the frames of hijacked slots. Errors
+    /// are left to the walk, which meets them at the same frame.
     #[inline(always)]
     pub fn next_frame(&mut self) -> Option<Frame> {
+        let held = self.held;
+        self.next_frame_if(|pc| pc == held)
+    }
+
+    /// The next one, if `is_known` says so of what its slot holds, which then is a PC in code. Errors are left to the walk.
+    #[inline(always)]
+    pub fn next_frame_if(&mut self, is_known: impl FnOnce(ReturnPc) -> bool) -> Option<Frame> {
         let ExitRecord { return_slot, frame_base } = self.at;
-        if self.memory.read(return_slot.address()) != Some(self.held.address()) {
-            return None;
-        }
+        let pc = self.memory.read(return_slot.address()).map(ReturnPc::new).filter(|pc| is_known(*pc))?;
         self.at = self.at.caller(self.memory).ok()?;
-        Some(Frame { pc: self.held, return_slot, frame_base })
+        self.held = pc;
+        Some(Frame { pc, return_slot, frame_base })
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a hijacked return costs beside a plain one, alone and in chains: each is predicted wrongly, since the predictor
-//! expects the PC that the call has pushed.
+//! expects the PC that the call has pushed. In long chains departures tell it otherwise.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::guest::{DESCENT, Guest, refused};
 use crate::laboratory::results::Finding;
 
 /// Hijacked frames in a row. The return stacks of processors hold 16 to 64.
-const CHAINS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+const CHAINS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 256, 1024];
 
 /// Returns through chains of frames, hijacked and not, in turn. Hijacked frames land in continuations that are there.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
