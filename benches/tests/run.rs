@@ -132,7 +132,7 @@ fn a_trap_says_where_in_the_source() {
     let [division, last, recursion, first] =
         ["whole / parts", "share(100, left)", "spend(left - price", "spend(100, price)"].map(bank_line);
     for tier in ["interpreter", "baseline", "optimized"] {
-        for more in [&[][..], &["--inline", "on"], &["--stress", "invalidate=2"]] {
+        for more in [&[][..], &["--inline", "off"], &["--stress", "invalidate=2"]] {
             if tier == "interpreter" && !more.is_empty() {
                 continue;
             }
@@ -220,7 +220,7 @@ fn a_trap_of_the_start_function_is_a_trap() {
 fn a_recursion_100_000_frames_deep_is_hijacked_as_a_whole() {
     let invalidate = case("invalidate.wat");
     let arguments = ["run", &invalidate, "--invoke", "depth", "100000", "--tier", "optimized"];
-    let all = [&arguments[..], &["--stack-size", "256M", "--stats", "-"]].concat();
+    let all = [&arguments[..], &["--inline", "off", "--stack-size", "256M", "--stats", "-"]].concat();
     let done = osr_bench(&all).prints("705082704\n");
     let stats: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
     assert_eq!(stats["transitions"]["hijacked_frames"], 100_001);

@@ -184,7 +184,7 @@ fn the_ir_is_printed_with_its_points_and_places_and_runs() {
 
 #[test]
 fn maps_name_places() {
-    let done = osr_bench(&["maps", &program("debug/bank.wasm"), "--function", "spend"]);
+    let done = osr_bench(&["maps", &program("debug/bank.wasm"), "--function", "spend", "--inline", "off"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stdout.contains("(after call, b1:1, 0x"), "{}", done.stdout);
     assert!(done.stdout.contains(" bank.c:"), "{}", done.stdout);

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use osr_engine::{Inlining, InliningError, Settings};
+use osr_engine::{Inlining, InliningError};
 
-/// `off`, `on`, or how much.
+/// `off`, `on`, or how much. Programs that are run have it on, which [`Settings`](osr_engine::Settings) leave off: what the
+/// laboratory measures is one function's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InliningOption(pub(crate) Option<Inlining>);
 
 impl Default for InliningOption {
     fn default() -> InliningOption {
-        InliningOption(Settings::default().inlining)
+        InliningOption(Some(Inlining::default()))
     }
 }
 

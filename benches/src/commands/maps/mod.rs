@@ -35,7 +35,7 @@ Examples:
   osr-bench maps richards.wasm --function schedule --continuations
   osr-bench maps fib.wasm --state-recording pads
   osr-bench maps fib.wasm --mechanism orc
-  osr-bench maps fib.wasm --inline on
+  osr-bench maps fib.wasm --inline off
   osr-bench maps fib.wasm --json";
 
 /// Options of `maps`.
