@@ -136,3 +136,4 @@ pub use settings::{
 pub use speculation::{Speculation, Speculations};
 pub use trap_site::TrapSite;
 pub use unit::{EntryPoint, Unit, VersionKey};
+pub use unrolling::unrolled_instructions;

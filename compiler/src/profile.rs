@@ -26,13 +26,26 @@ struct Layout {
     counts: Counts,
 }
 
-/// What is counted besides.
+/// What is counted, but for the countdown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// The targets of indirect calls.
+    /// Arrivals at loop headers.
+    pub arrivals: bool,
+    /// Which way branches go.
+    pub branches: bool,
+    /// Indirect calls.
+    pub calls: bool,
+    /// The targets of indirect calls, if these are counted.
     pub targets: bool,
     /// The values of arguments.
     pub arguments: bool,
+}
+
+impl Counts {
+    /// Whether anything is counted.
+    pub fn any(self) -> bool {
+        self.arrivals || self.branches || self.calls || self.arguments
+    }
 }
 
 /// The words of a parameter, in this order.
@@ -115,7 +128,7 @@ impl Profile {
     /// The position of the countdown: entries and back-edges that are left until the policy is asked.
     pub const COUNTDOWN: u32 = 0;
 
-    /// A profile of `body`, which has so many parameters, with nothing counted; what `counts` says is counted besides.
+    /// A profile of `body`, which has so many parameters, with nothing counted; what `counts` says will be.
     pub fn new(body: &Body, parameters: usize, points: &Points, countdown: u32, counts: Counts) -> Profile {
         let mut layout = Layout { counts, ..Layout::default() };
         let words_of_call =
@@ -129,17 +142,21 @@ impl Profile {
         let integers = (0..parameters).filter(|parameter| counts.arguments && is_integer(parameter));
         layout.parameters = integers.map(|parameter| (parameter, take(WORDS_OF_PARAMETER))).collect();
         for block in body.block_indices() {
-            if let Some(header) = points.header(block) {
+            if let Some(header) = points.header(block).filter(|_| counts.arrivals) {
                 layout.headers.push((header, take(1)));
             }
             let basic_block = body.block(block);
             for (index, instruction) in basic_block.instructions.iter().enumerate() {
-                if let Instruction::CallIndirect { .. } = instruction {
+                if let Instruction::CallIndirect { .. } = instruction
+                    && counts.calls
+                {
                     let point = points.at(block, index).expect("calls have points");
                     layout.indirect_calls.push((point, take(words_of_call)));
                 }
             }
-            if let Terminator::Branch { .. } | Terminator::Guard { .. } = basic_block.terminator {
+            if let Terminator::Branch { .. } | Terminator::Guard { .. } = basic_block.terminator
+                && counts.branches
+            {
                 layout.branches.push((block, take(2)));
             }
         }
@@ -163,22 +180,22 @@ impl Profile {
         self.words[Profile::COUNTDOWN as usize].store(countdown, Ordering::Relaxed);
     }
 
-    /// The word that counts arrivals at the loop header `point`.
-    pub fn header(&self, point: Point) -> u32 {
+    /// The word that counts arrivals at the loop header `point`, if they are counted.
+    pub fn header(&self, point: Point) -> Option<u32> {
         find(&self.layout.headers, point)
     }
 
-    /// The first of two words for the branch that ends `block`: taken, not taken.
-    pub fn branch(&self, block: Block) -> u32 {
+    /// The first of two words for the branch that ends `block`, if branches are counted: taken, not taken.
+    pub fn branch(&self, block: Block) -> Option<u32> {
         find(&self.layout.branches, block)
     }
 
-    /// The first of the words of the indirect call before `point`.
-    pub fn indirect_call(&self, point: Point) -> u32 {
+    /// The first of the words of the indirect call before `point`, if indirect calls are counted.
+    pub fn indirect_call(&self, point: Point) -> Option<u32> {
         find(&self.layout.indirect_calls, point)
     }
 
-    /// What is counted besides.
+    /// What is counted.
     pub fn counts(&self) -> Counts {
         self.layout.counts
     }
@@ -229,8 +246,8 @@ impl Profile {
     }
 }
 
-/// Both lists are made in order of their keys.
-fn find<K: Ord + Copy>(sorted: &[(K, u32)], key: K) -> u32 {
-    let found = sorted.binary_search_by_key(&key, |(known, _)| *known).expect("the layout is of this body");
-    sorted[found].1
+/// Lists are made in order of their keys.
+fn find<K: Ord + Copy>(sorted: &[(K, u32)], key: K) -> Option<u32> {
+    let found = sorted.binary_search_by_key(&key, |(known, _)| *known).ok()?;
+    Some(sorted[found].1)
 }

@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use osr_ir::{Block, Point, Points, Register};
+use osr_ir::{Block, Point, Register};
 
 use super::translate::{BlockLocal, Translator};
 use crate::profile::{IndirectCallWord, IndirectCalls, ParameterWord, Profile};
@@ -13,8 +13,8 @@ impl Translator<'_, '_> {
     pub(super) fn profile_arrival(&mut self, point: Point) -> Option<ir::Value> {
         let profile = self.profile?;
         let base = self.profile_base(profile);
-        if point != Points::entry() {
-            self.increment(base, profile.header(point));
+        if let Some(arrivals) = profile.header(point) {
+            self.increment(base, arrivals);
         }
         let flags = MemFlagsData::trusted();
         let offset = offset_of(Profile::COUNTDOWN);
@@ -47,7 +47,7 @@ impl Translator<'_, '_> {
     /// Counts which way the branch at the end of `block` goes.
     pub(super) fn profile_branch(&mut self, block: Block, condition: ir::Value) {
         let Some(profile) = self.profile else { return };
-        let taken = profile.branch(block);
+        let Some(taken) = profile.branch(block) else { return };
         let [taken, not_taken] = [taken, taken + 1].map(|word| {
             self.builder.ins().iconst(types::I64, (profile.address() + u64::from(word) * 4) as i64)
         });
@@ -58,8 +58,8 @@ impl Translator<'_, '_> {
     /// Counts that the indirect call before `point` calls the function of that number.
     pub(super) fn profile_indirect_call(&mut self, point: Point, function: ir::Value) {
         let Some(profile) = self.profile else { return };
+        let Some(first) = profile.indirect_call(point) else { return };
         let base = self.profile_base(profile);
-        let first = profile.indirect_call(point);
         let [calls, repeated, last] =
             [IndirectCallWord::Calls, IndirectCallWord::Repeated, IndirectCallWord::Last]
                 .map(|word| first + word as u32);

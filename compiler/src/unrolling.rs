@@ -24,6 +24,17 @@ pub(super) struct Unrolling {
     copies: Vec<u8>,
 }
 
+/// Instructions that unrolling adds to `body`, of whose loops there are to be at most `copies`.
+pub fn unrolled_instructions(body: &Body, points: &Points, copies: u8) -> usize {
+    let unrolling = Unrolling::of(body, points, copies);
+    let added = |block: Block| {
+        let header = unrolling.header[block.index()]?;
+        let further = usize::from(unrolling.copies[header.index()] - 1);
+        Some(further * (body.block(block).instructions.len() + 1))
+    };
+    body.block_indices().filter_map(added).sum()
+}
+
 impl Unrolling {
     /// Chooses loops of `body`, of which there are to be at most `copies`.
     pub(super) fn of(body: &Body, points: &Points, copies: u8) -> Unrolling {
@@ -138,6 +149,18 @@ mod tests {
         let copies = |steps| of_text(&format!("(loop {} {COUNT})", step.repeat(steps)), 4);
         assert_eq!(copies(40), [(2, 1)]);
         assert_eq!(copies(200), []);
+    }
+
+    #[test]
+    fn what_unrolling_adds_is_what_further_copies_have() {
+        let text = format!("(module (func (param i32) (loop {COUNT}) (local.set 0 (i32.const 3))))");
+        let module = osr_ir::wasm::import_text(&text).expect("a valid module");
+        let body = module.functions[0].body().expect("defined");
+        let points = Points::of(body);
+        let header = body.block_indices().find(|&block| points.header(block).is_some()).expect("a loop");
+        let size = body.block(header).instructions.len() + 1;
+        let added = [0, 1, 2, 4].map(|copies| super::unrolled_instructions(body, &points, copies));
+        assert_eq!(added, [0, 0, size, 3 * size]);
     }
 
     #[test]

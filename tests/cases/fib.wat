@@ -30,22 +30,22 @@
 ;;! maps fib --tier baseline
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)
-;;=     r0: i32 = [rbp-24]
-;;=     r1: i64 = [rbp-32]
+;;=     r0: i32 = [rbp-16]
+;;=     r1: i64 = [rbp-24]
 ;;=     r5: i64 = rax
 ;;=   site 1: p0 (entry, b0:0)
-;;=     r0: i32 = [rbp-24]
+;;=     r0: i32 = [rbp-16]
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-24]
-;;=     r1: i64 = [rbp-32]
+;;=     r0: i32 = [rbp-16]
+;;=     r1: i64 = [rbp-24]
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
-;;=     r0: i32 = [rbp-24]
-;;=     r1: i64 = [rbp-32]
+;;=     r0: i32 = [rbp-16]
+;;=     r1: i64 = [rbp-24]
 ;;=     r5: i64 = rax
 ;;=   site 1: p1 (loop header, b1:0)
-;;=     r0: i32 = [rbp-24]
-;;=     r1: i64 = [rbp-32]
+;;=     r0: i32 = [rbp-16]
+;;=     r1: i64 = [rbp-24]
 ;;! maps fib --state-recording pads
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)

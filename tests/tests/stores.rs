@@ -302,7 +302,7 @@ fn what_was_written_before_a_segment_that_does_not_fit_stays() {
 /// What baseline code counts are functions of its own instance.
 #[test]
 fn foreign_functions_have_no_number_in_profiles() {
-    let settings = Settings { tiers: Tiers::Baseline, ..eager() };
+    let settings = Settings { tiers: Tiers::Baseline, profile: true, ..eager() };
     let store = Store::new();
     let state = instantiate(&store, STATE, &settings, &Imports::new());
     let _user = instantiate(&store, USER, &settings, &from("state", &state));

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::session::Outcome;
+use crate::cli::InliningOption;
 use crate::error::Error;
 use crate::new_file::NewFile;
 
@@ -119,6 +120,7 @@ impl ScheduledRun {
                 record: false,
                 checked: false,
                 coverage: false,
+                profile: false,
                 planted: None,
                 ..settings.clone()
             },
@@ -132,8 +134,16 @@ impl ScheduledRun {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
-        let Settings { tiers, threshold, optimize_threshold, compilation, mechanism, unrolling, .. } =
-            self.settings;
+        let Settings {
+            tiers,
+            threshold,
+            optimize_threshold,
+            compilation,
+            mechanism,
+            inlining,
+            unrolling,
+            ..
+        } = self.settings;
         let Settings { speculate, speculation_threshold, guard_failures, .. } = &self.settings;
         option("--tier", &plain(&serde_json::json!(tiers)));
         if tiers == Tiers::Auto {
@@ -148,6 +158,10 @@ impl ScheduledRun {
             option("--mechanism", &mechanism);
         } else if recording != StateRecording::default() {
             option("--state-recording", &recording.name());
+        }
+        let inlining = InliningOption(inlining);
+        if inlining != InliningOption::default() {
+            option("--inline", &inlining);
         }
         if unrolling != Settings::DEFAULT_UNROLLING {
             option("--unrolling", &unrolling);
@@ -186,6 +200,7 @@ impl ScheduledRun {
         let settings = serde_json::json!(self.settings);
         let value = |setting| settings.pointer(setting).map(plain).unwrap_or_default();
         parts.extend(OPTIONS.map(|(setting, option)| part(option, value(setting))));
+        parts.push(part("--inline", InliningOption(self.settings.inlining).to_string()));
         parts.push(part("--mechanism", self.settings.mechanism.to_string()));
         let others = settings.as_object().into_iter().flatten();
         parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));

@@ -73,6 +73,8 @@ impl Pass<'_> {
     fn save_state(&mut self, point: Point, results: &[Register]) {
         let live = self.analysis.liveness.at(point);
         self.flush(|register| live.binary_search(&register).is_ok() && !results.contains(&register));
+        // Others are not used again, but by the call itself.
+        self.buffers.constants.retain_unstored(|_| false);
     }
 
     /// A call of guest code. The state is saved.
@@ -201,7 +203,7 @@ impl Pass<'_> {
     /// Counts that the indirect call before `point` calls the function whose number is in `rax`.
     fn count_indirect_call(&mut self, point: Point) {
         let Some(profile) = self.unit.profile else { return };
-        let first = profile.indirect_call(point);
+        let Some(first) = profile.indirect_call(point) else { return };
         let word = |word: IndirectCallWord| machine::at(PROFILE, (first + word as u32) as i32 * 4);
         emit!(self.assembler, addl_mi_sxb(word(IndirectCallWord::Calls), 1));
         emit!(self.assembler, leal_rm(SCRATCH, machine::at(RAX, 1)));

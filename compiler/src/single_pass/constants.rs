@@ -72,6 +72,12 @@ impl Constants {
         }
     }
 
+    /// Of the registers whose slot may not hold the constant only those will be stored that are `live`: blocks of thousands of
+    /// calls do not look at all the constants before.
+    pub(super) fn retain_unstored(&mut self, live: impl Fn(Register) -> bool) {
+        self.unstored.retain(|&register| live(register));
+    }
+
     /// Nothing is known but what holds everywhere.
     pub(super) fn forget(&mut self) {
         self.known.drain(..).for_each(|register| self.here[register.index()] = None);

@@ -177,6 +177,7 @@ impl Pass<'_> {
                     self.buffers.cache.forget(register);
                 }
             }
+            self.buffers.constants.retain_unstored(|register| live.contains(register));
         } else {
             self.buffers.cache.forget_all();
             self.buffers.constants.forget();
@@ -263,19 +264,20 @@ impl Pass<'_> {
         self.flush_for(if_true);
         self.flush_for(if_false);
         let (yes, no) = (self.label_of(if_true), self.label_of(if_false));
-        if self.unit.profile.is_some() {
+        if let Some(taken) = self.unit.profile.and_then(|profile| profile.branch(block)) {
+            let not_taken = taken + 1;
             // What lies next is fallen into, behind its count.
             let (first, second, test) = match next == Some(if_false) {
-                true => ((yes, true), (no, false), test.negated()),
-                false => ((no, false), (yes, true), test),
+                true => ((yes, taken), (no, not_taken), test.negated()),
+                false => ((no, not_taken), (yes, taken), test),
             };
             let other = self.assembler.label();
             self.jump_near_if(test, other);
-            self.count_branch(block, first.1);
+            self.count(first.1);
             self.assembler.jump(first.0);
             self.assembler.bind(other);
-            self.count_branch(block, second.1);
-            if next != Some(if second.1 { if_true } else { if_false }) {
+            self.count(second.1);
+            if next != Some(if second.1 == taken { if_true } else { if_false }) {
                 self.assembler.jump(second.0);
             }
         } else if next == Some(if_true) {

@@ -1,11 +1,10 @@
 //! Polls, and what is counted on the way.
 //!
 //! ```text
-//!   entry:   sub [countdown], 1            header:  add [arrivals], 1
-//!            je  cold                               sub [countdown], 1
-//!            cmp rsp, [limit]                       je  cold
-//!            jb  cold                               cmp [limit], -1
-//!            ..                                     je  cold
+//!   entry:   sub [countdown], 1            header:  sub [countdown], 1
+//!            je  cold                               je  cold
+//!            cmp rsp, [limit]                       cmp [limit], -1
+//!            jb  cold                               je  cold
 //!   cold:    mov rdi, context
 //!            call poll                     preserves every register
 //!            jmp back
@@ -16,7 +15,7 @@
 
 use std::mem::offset_of;
 
-use osr_ir::{Block, Point, Points, Register, TrapKind};
+use osr_ir::{Point, Points, Register, TrapKind};
 use osr_stubs::Context;
 
 use super::Pass;
@@ -49,8 +48,8 @@ impl Pass<'_> {
     pub(super) fn poll(&mut self, point: Point) {
         let [cold, back] = std::array::from_fn(|_| self.assembler.label());
         if let Some(profile) = self.unit.profile {
-            if point != Points::entry() {
-                self.count(profile.header(point));
+            if let Some(arrivals) = profile.header(point) {
+                self.count(arrivals);
             }
             emit!(self.assembler, subl_mi_sxb(profile_word(Profile::COUNTDOWN), 1));
             self.assembler.jump_if(Condition::Equal, cold);
@@ -68,7 +67,7 @@ impl Pass<'_> {
     }
 
     /// Counts in word number `word` of the profile.
-    fn count(&mut self, word: u32) {
+    pub(super) fn count(&mut self, word: u32) {
         emit!(self.assembler, addl_mi_sxb(profile_word(word), 1));
     }
 
@@ -86,13 +85,6 @@ impl Pass<'_> {
             self.count(first + ParameterWord::Changed as u32);
             self.assembler.store_gpr(Width::Bits64, word(ParameterWord::Value), SCRATCH);
             self.assembler.bind(same);
-        }
-    }
-
-    /// Counts that the branch at the end of `block` was taken, or was not.
-    pub(super) fn count_branch(&mut self, block: Block, taken: bool) {
-        if let Some(profile) = self.unit.profile {
-            self.count(profile.branch(block) + u32::from(!taken));
         }
     }
 

@@ -1,11 +1,13 @@
 //! What an instance knows of bodies before they are compiled: analyses, made on first use, once for whatever executes the body;
 //! and what compiling is expected to take.
 
-use osr_compiler::{Analysis, CompiledTier, VersionKey};
+use std::sync::atomic::Ordering;
+
+use osr_compiler::{Analysis, CompiledTier, EntryPoint, VersionKey};
 use osr_ir::{FunctionIndex, Points};
 
 use super::Instance;
-use crate::tiering::{CostModel, Work};
+use crate::tiering::{CostModel, Work, growth};
 
 impl Instance {
     /// The points of a defined function, in its body as it is executed.
@@ -38,16 +40,20 @@ impl Instance {
             None => work.instructions(),
             Some(point) => work.reached_from(body, self.points(key.function), point),
         };
+        // What was executed in baseline code has called what it calls: that is what is inlined.
+        let is_known =
+            self.function(key.function).code_at(CompiledTier::Baseline, EntryPoint::Function).is_some();
         match key.tier {
-            CompiledTier::Baseline => own,
-            CompiledTier::Optimized => {
-                own.saturating_add(work.growth(self.module(), body, self.settings.inlining))
+            CompiledTier::Optimized if is_known => {
+                let growth = || growth(self.module(), body, self.points(key.function), &self.settings);
+                own.saturating_add(work.growth(growth))
             }
+            _ => own,
         }
     }
 
     /// What compilations are taken to cost.
     pub(crate) fn costs(&self) -> CostModel {
-        CostModel::of(&self.settings)
+        CostModel::of(&self.settings, self.has_optimized.load(Ordering::Relaxed))
     }
 }

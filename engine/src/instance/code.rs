@@ -14,7 +14,7 @@ use crate::instance::Instance;
 use crate::instance::function::FunctionState;
 use crate::settings::Tier;
 use crate::settings::failing_guards::FailingGuards;
-use crate::tiering::compile;
+use crate::tiering::{NEVER, compile};
 
 /// Code that the compiler has refused to make: there the function stays in the tier that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,19 +42,32 @@ impl Instance {
     pub(crate) fn publish(&self, version: &CodeVersion) {
         let state = self.function(version.function);
         state.set_code(version.tier, version.entry, version.start as *mut u8);
+        if version.tier == CompiledTier::Optimized {
+            self.has_optimized.store(true, Ordering::Relaxed);
+        }
         self.update_calls(version);
         if let Some(coverage) = &self.coverage {
             coverage.compiled(version);
         }
     }
 
-    /// The counters of `function`'s baseline code.
-    pub(crate) fn profile(&self, function: FunctionIndex) -> &Profile {
+    /// The counters of `function`'s baseline code; none if it neither is left nor counts anything.
+    pub(crate) fn profile(&self, function: FunctionIndex) -> Option<&Profile> {
+        let (threshold, counts) = (self.threshold(Tier::Baseline), self.settings.counts());
+        if threshold == NEVER && !counts.any() {
+            return None;
+        }
         let points = &self.analysis(function).points;
         let parameters = self.module().signature_of(function).parameters.len();
-        let (threshold, counts) = (self.threshold(Tier::Baseline), self.settings.counts());
         let new = || Profile::new(self.body(function), parameters, points, threshold, counts);
-        self.function(function).profile(new)
+        Some(self.function(function).profile(new))
+    }
+
+    /// Restarts the countdown of `function`'s baseline code.
+    pub(crate) fn restart_countdown(&self, function: FunctionIndex) {
+        if let Some(profile) = self.function(function).existing_profile() {
+            profile.reset_countdown(self.threshold(Tier::Baseline));
+        }
     }
 
     /// Cuts the incoming edges of `version`: nothing new enters it. The function's counting restarts. False,
@@ -71,9 +84,7 @@ impl Instance {
         self.update_calls(version);
         state.restart_count(self.head_start);
         state.account.retire();
-        if let Some(profile) = state.existing_profile() {
-            profile.reset_countdown(self.threshold(Tier::Baseline));
-        }
+        self.restart_countdown(version.function);
         true
     }
 

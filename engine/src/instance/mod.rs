@@ -88,6 +88,8 @@ pub struct Instance {
     registry: Registry,
     stubs: StubTable,
     coverage: Option<Coverage>,
+    /// Whether something was optimized.
+    has_optimized: AtomicBool,
     /// What is compiled beside the guest.
     queue: Option<Queue>,
     thread: AtomicPtr<Thread>,
@@ -179,6 +181,7 @@ impl Instance {
             landing,
             bodies: Bodies::of(&module),
             coverage: settings.coverage.then(Coverage::default),
+            has_optimized: AtomicBool::new(false),
             kept_globals: KeptGlobals::of(&module, &settings),
             thread: AtomicPtr::new(ptr::null_mut()),
             queue: Queue::of(settings.compilation),

@@ -75,6 +75,9 @@ pub struct Settings {
     pub unrolling: u8,
     /// What optimized code speculates on.
     pub speculate: BTreeSet<SpeculationKind>,
+    /// Baseline code counts arrivals at loop headers, branches and indirect calls
+    /// ([`Instance::profiled`](crate::Instance::profiled)), and not only what is speculated on.
+    pub profile: bool,
     /// How often baseline code must have executed what is speculated on: a profile that says less says nothing.
     pub speculation_threshold: u32,
     /// How often a guard fails until something is done about it.
@@ -144,11 +147,15 @@ impl Settings {
             || self.failing_guards == FailingGuards::Dispatch
     }
 
-    /// What baseline code counts for the sake of speculation.
+    /// What baseline code counts, besides what it counts down.
     pub(crate) fn counts(&self) -> Counts {
         let is_chosen = |kinds: &[SpeculationKind]| kinds.iter().any(|kind| self.speculate.contains(kind));
+        let targets = is_chosen(&[SpeculationKind::CallTarget, SpeculationKind::OnlyTargets]);
         Counts {
-            targets: is_chosen(&[SpeculationKind::CallTarget, SpeculationKind::OnlyTargets]),
+            arrivals: self.profile,
+            branches: self.profile || is_chosen(&[SpeculationKind::Branch]),
+            calls: self.profile || targets,
+            targets,
             arguments: is_chosen(&[SpeculationKind::Argument]),
         }
     }
@@ -199,6 +206,7 @@ impl Default for Settings {
             inlining: None,
             unrolling: Settings::DEFAULT_UNROLLING,
             speculate: BTreeSet::new(),
+            profile: false,
             speculation_threshold: Settings::DEFAULT_SPECULATION_THRESHOLD,
             guard_failures: Settings::DEFAULT_GUARD_FAILURES,
             failing_guards: FailingGuards::default(),
@@ -273,6 +281,7 @@ mod tests {
                 inlining: Some(Inlining { callee: 1, growth: 2, depth: 3, recursion: 4 }),
                 unrolling: 9,
                 speculate: SpeculationKind::ALL.iter().copied().collect(),
+                profile: true,
                 speculation_threshold: 7,
                 guard_failures: 3,
                 failing_guards: FailingGuards::Link,

@@ -81,7 +81,7 @@ fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Spe
         analysis: instance.analysis(key.function),
         inner: &[],
         settings: code_settings(instance),
-        profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)),
+        profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)).flatten(),
         speculation,
     }
 }

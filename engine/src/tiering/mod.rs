@@ -28,6 +28,7 @@ use osr_ir::{FunctionIndex, Point, PointKind};
 
 pub(crate) use account::Account;
 pub(crate) use cost::CostModel;
+pub(crate) use growth::growth;
 pub(crate) use order::compile_now;
 pub(crate) use passage::passages;
 pub(crate) use queue::Queue;
@@ -97,7 +98,7 @@ pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> 
     let function = version.function;
     let state = thread.instance().function(function);
     let threshold = thread.instance().threshold(Tier::Baseline);
-    thread.instance().profile(function).reset_countdown(threshold);
+    thread.instance().restart_countdown(function);
     if threshold == NEVER {
         return None;
     }

@@ -6,10 +6,7 @@
 
 use std::sync::OnceLock;
 
-use osr_ir::{Block, Body, Module, Point, PointKind, Points};
-
-use super::growth::growth;
-use crate::settings::inlining::Inlining;
+use osr_ir::{Block, Body, Point, PointKind, Points};
 
 /// The work in a body, in instructions of the IR.
 #[derive(Debug)]
@@ -20,7 +17,7 @@ pub(crate) struct Work {
     paths: Box<[u32]>,
     /// Per block, those that can be reached from it, at most: counted on first use.
     reached: OnceLock<Box<[u32]>>,
-    /// Those that inlining adds: estimated on first use.
+    /// Those that optimizing adds: estimated on first use.
     growth: OnceLock<u32>,
 }
 
@@ -57,9 +54,9 @@ impl Work {
         self.instructions
     }
 
-    /// Instructions that `inlining` adds to `body`, about; none if nothing is inlined.
-    pub(crate) fn growth(&self, module: &Module, body: &Body, inlining: Option<Inlining>) -> u32 {
-        inlining.map_or(0, |inlining| *self.growth.get_or_init(|| growth(module, body, inlining)))
+    /// Instructions that optimizing adds, about, as `estimate` says when it is first asked.
+    pub(crate) fn growth(&self, estimate: impl FnOnce() -> u32) -> u32 {
+        *self.growth.get_or_init(estimate)
     }
 
     /// Instructions that an arrival at `point` stands for.

@@ -1,5 +1,6 @@
 //! Safepoints: polls and calls of the runtime, where an activation can be stopped and seen.
 
+use osr_compiler::profile::Profile;
 use osr_ir::Point;
 
 use crate::code::{CodeVersion, SiteRef, VersionState};
@@ -75,7 +76,9 @@ impl Thread {
             return false;
         }
         self.at_poll(&version, site, || self.safepoint());
-        if version.tier == CompiledTier::Baseline && self.instance().profile(version.function).is_due() {
+        let is_due = |profile: &Profile| profile.is_due();
+        let state = self.instance().function(version.function);
+        if version.tier == CompiledTier::Baseline && state.existing_profile().is_some_and(is_due) {
             self.counter_expired(&version, site, point);
         }
         true
@@ -87,8 +90,7 @@ impl Thread {
         let is_retired = version.state() != VersionState::Current;
         if self.exit_is_hijacked() || is_retired && self.instance().settings().mechanism.frames_leave() {
             // It leaves anyway; other frames of the function count on.
-            let threshold = self.instance().threshold(Tier::Baseline);
-            self.instance().profile(version.function).reset_countdown(threshold);
+            self.instance().restart_countdown(version.function);
         } else if let Some(tier) = tiering::baseline(self, version, point) {
             let place = tiering::place_of(self, version.function, point);
             self.leave_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });

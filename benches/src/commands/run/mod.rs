@@ -142,7 +142,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     if script::is_script(&options.call.program) {
         return script::run(options);
     }
-    let call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
+    let mut call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
+    call.settings.profile |= options.explain.is_some();
     let outputs = Outputs::open(options, &call)?;
     let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
     let mut observers = symbols::observers(&options.symbols)?;
