@@ -15,15 +15,23 @@
 //!
 //! What is in their place has as many bytes. It is filled up with prefixes that do nothing, as assemblers do it to align
 //! branches: an instruction that does nothing would be one more.
+//!
+//! Where other instructions are between a load and its comparison, the load goes when the code is
+//! [tightened](super::tightening), and the comparison becomes one with memory.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::ops::Range;
 
 use cranelift_codegen::CompiledCode;
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register,
+};
 use osr_stubs::{Context, POLL_REQUEST};
 
+use super::disassembly::Disassembly;
 use super::encoding::{compare_memory, compare_stack_pointer, compare_stack_pointer_with};
+use super::exit_state::is_written;
 use super::poll_sites::{compares_request, is_limit, loads_limit};
 use super::safepoint::Origins;
 use crate::settings::ReturnSites;
@@ -38,6 +46,9 @@ const LIMIT: i32 = offset_of!(Context, stack_limit) as i32;
 /// has a base.
 pub(super) const PREFIX: u8 = 0x3e;
 
+/// What instructions become, by their offsets.
+pub(super) type Edits = BTreeMap<u32, Vec<u8>>;
+
 /// Replaces the comparisons in `code`, which is that of `compiled`.
 pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: ReturnSites) {
     // Where returns are checked, the copy of the stack pointer may be compared there, too.
@@ -47,6 +58,64 @@ pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: Re
     for range in Origins::of(compiled).polls().into_values().flatten() {
         replace_poll(&mut code[range.start as usize..range.end as usize]);
     }
+}
+
+/// What becomes of comparisons that are apart from their loads, in `code`, which is that of `compiled`.
+pub(super) fn apart(code: &Disassembly, compiled: &CompiledCode, return_sites: ReturnSites) -> Edits {
+    let mut edits = Edits::new();
+    let mut edit = |compare: usize, in_memory: &dyn Fn(u8) -> Vec<u8>| {
+        let instructions = &code.instructions[..=compare];
+        if let Some(load) = load_before(instructions)
+            && load.next_ip() != instructions[compare].ip()
+        {
+            edits.insert(load.ip() as u32, Vec::new());
+            edits.insert(instructions[compare].ip() as u32, in_memory(load.memory_base().number() as u8));
+        }
+    };
+    let compares_limit = |compare: &Instruction| {
+        compare.mnemonic() == Mnemonic::Cmp
+            && [compare.op0_kind(), compare.op1_kind()] == [OpKind::Register; 2]
+            && compare.op0_register() == Register::RSP
+    };
+    let check = code.instructions.iter().take(LOOKED_AT).position(compares_limit);
+    if let Some(check) = check.filter(|_| return_sites != ReturnSites::Checked) {
+        edit(check, &|base| compare_stack_pointer(base, LIMIT));
+    }
+    for range in Origins::of(compiled).polls().into_values().flatten() {
+        let first = code.instructions.partition_point(|found| found.ip() < u64::from(range.start));
+        let of_range =
+            code.instructions[first..].iter().take_while(|found| found.ip() < u64::from(range.end));
+        let is_it = |found: &Instruction| compares_request(found) && found.op0_kind() == OpKind::Register;
+        if let Some(position) = of_range.clone().position(is_it) {
+            edit(first + position, &|base| compare_memory(base, LIMIT, POLL_REQUEST as i8));
+        }
+    }
+    edits
+}
+
+/// The load of the stack limit that the last of `instructions` compares, if the register that points to the context is
+/// written in between by nothing but the load.
+fn load_before(instructions: &[Instruction]) -> Option<&Instruction> {
+    /// What the allocator and the scheduler may have put in between.
+    const LOOKED_AT: usize = 8;
+    let (compare, before) = instructions.split_last()?;
+    let mut factory = InstructionInfoFactory::new();
+    let mut written = BTreeSet::new();
+    for instruction in before.iter().rev().take(LOOKED_AT) {
+        let compared = [compare.op0_register(), compare.op1_register()];
+        if compared.into_iter().any(|register| register.is_gpr64() && loads_limit(instruction, register)) {
+            return Some(instruction).filter(|load| !written.contains(&load.memory_base()));
+        }
+        let used = factory.info(instruction).used_registers().iter();
+        let used = used.filter(|used| is_written(used.access()));
+        written.extend(used.map(|used| used.register().full_register()));
+        // What is compared may have been moved.
+        let is_other = compared.into_iter().any(|register| written.contains(&register));
+        if is_other || instruction.flow_control() != FlowControl::Next {
+            return None;
+        }
+    }
+    None
 }
 
 fn decode(code: &[u8]) -> impl Iterator<Item = Instruction> {
@@ -155,6 +224,24 @@ mod tests {
         let mut code = [0x4d, 0x8b, 0x45, 0, 0x49, 0x83, 0xf8, 0xff];
         replace_poll(&mut code);
         assert_eq!(text(&code), ["cmp qword ptr [r13],0FFFFFFFFFFFFFFFFh"]);
+    }
+
+    #[test]
+    fn a_load_apart_is_found_while_the_context_is_where_it_was() {
+        let load = |code: &[u8]| {
+            let instructions: Vec<Instruction> = decode(code).collect();
+            load_before(&instructions).map(|load| (load.ip(), load.memory_base()))
+        };
+        let (first, moved, compare) = ([0x4c, 0x8b, 0x0f], [0x48, 0x89, 0xfb], [0x4c, 0x39, 0xcc]);
+        // mov r9, [rdi]; mov rbx, rdi; cmp rsp, r9
+        assert_eq!(load(&[first, moved, compare].concat()), Some((0, Register::RDI)));
+        // mov r9, [rdi]; mov rdi, rbx; cmp rsp, r9
+        assert_eq!(load(&[first, [0x48, 0x89, 0xdf], compare].concat()), None, "rdi is another");
+        // mov r9, [rdi]; call rax; cmp rsp, r9
+        assert_eq!(load(&[&first[..], &[0xff, 0xd0], &compare].concat()), None, "a call is in between");
+        // mov r9, [rdi]; mov r9, rbx; cmp rsp, r9
+        assert_eq!(load(&[first, [0x49, 0x89, 0xd9], compare].concat()), None, "something else is compared");
+        assert_eq!(load(&compare), None);
     }
 
     #[test]

@@ -459,7 +459,8 @@ fn tightened(
     let polls =
         if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
     let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
-    let replaced = Replaced { blocks: &exits.replacements, calls: &calls.near_starts() };
+    let edits = compared_in_memory::apart(&disassembly, compiled, unit.settings.return_sites);
+    let replaced = Replaced { blocks: &exits.replacements, calls: &calls.near_starts(), edits: &edits };
     let tight = tighten(&code, &disassembly, handlers(compiled), replaced, is_of_poll);
     let near_calls = exits.record(safepoints, &tight);
     (tight, near_calls)

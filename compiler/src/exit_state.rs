@@ -112,9 +112,6 @@ impl ExitState {
     fn step(&mut self, instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Option<()> {
         let moved = self.moved(instruction);
         let info = factory.info(instruction);
-        let is_written = |access: OpAccess| {
-            !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess)
-        };
         for used in info.used_registers().iter().filter(|used| is_written(used.access())) {
             self.held.insert(Place::Register(used.register().full_register()), Held::Unknown);
         }
@@ -212,6 +209,11 @@ impl ExitState {
         };
         (index == Register::None && from_base % 8 == 0).then_some(from_base)
     }
+}
+
+/// Whether an operand that is so accessed is written.
+pub(super) fn is_written(access: OpAccess) -> bool {
+    !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess)
 }
 
 #[cfg(test)]

@@ -192,7 +192,15 @@ impl Translator<'_, '_> {
 
     /// Leaves the frame that has called `poll`, the safepoint at `point`. Its state is what it is here.
     fn leave(&mut self, poll: ir::Inst, point: Point) {
-        let (call, safepoint) = self.call_for_good(offset_of!(Context, left_poll_stub), None, point);
+        let stub = Callee::At(self.context_word(offset_of!(Context, left_poll_stub)));
+        // The call asks for no register. What keeps contexts is of another convention.
+        let convention = match self.recording {
+            StateRecording::CrossChecked => CallConv::SystemV,
+            _ => CallConv::PreserveAll,
+        };
+        let signature = self.builder.import_signature(ir::Signature::new(convention));
+        let (call, safepoint) = self.leave_by(signature, (stub, &[]), point);
+        self.builder.ins().trap(never_trap_code());
         let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
         self.builder.func.set_srcloc(call, Origin::Leave(number).location());
     }
@@ -211,15 +219,26 @@ impl Translator<'_, '_> {
         let mut signature = ir::Signature::new(CallConv::SystemV);
         signature.params.resize(arguments.len(), AbiParam::new(types::I64));
         let signature = self.builder.import_signature(signature);
-        let slots_current = self.slots_current.clone();
-        let resumption = Resumption { point, results: &[], places: &[] };
-        let keeping = Keeping::where_left(self.recording);
-        let (call, safepoint, _) = self.call_with_state(signature, (stub, &arguments), resumption, keeping);
+        let (call, safepoint) = self.leave_by(signature, (stub, &arguments), point);
         if number.is_some() && self.unit.settings.exits_are_linked {
             // The call may have two bytes, the trap has two.
             self.builder.ins().debugtrap();
         }
         self.builder.ins().trap(never_trap_code());
+        (call, safepoint)
+    }
+
+    /// Calls `callee`, by which the frame is left at `point`, with what is live there.
+    fn leave_by(
+        &mut self,
+        signature: ir::SigRef,
+        callee: (Callee, &[ir::Value]),
+        point: Point,
+    ) -> (ir::Inst, Safepoint) {
+        let slots_current = self.slots_current.clone();
+        let resumption = Resumption { point, results: &[], places: &[] };
+        let keeping = Keeping::where_left(self.recording);
+        let (call, safepoint, _) = self.call_with_state(signature, callee, resumption, keeping);
         self.slots_current = slots_current;
         (call, safepoint)
     }

@@ -185,7 +185,8 @@ fn preceding_branch(code: &[u8], disassembly: &Disassembly, offset: u32) -> Opti
 
 /// So many bytes that do nothing, in as few instructions as processors decode at full speed.
 fn nops(mut bytes: usize) -> Vec<u8> {
-    const LONGEST: [u8; 8] = [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+    const LONGEST: usize = 11;
+    const LONG: [u8; 8] = [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
     const SHORTER: [&[u8]; 8] = [
         &[],
         &[0x90],
@@ -197,11 +198,17 @@ fn nops(mut bytes: usize) -> Vec<u8> {
         &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
     ];
     let mut nops = Vec::with_capacity(bytes);
-    while bytes >= LONGEST.len() {
-        nops.extend(LONGEST);
-        bytes -= LONGEST.len();
+    while bytes > 0 {
+        let length = bytes.min(LONGEST);
+        match SHORTER.get(length) {
+            Some(nop) => nops.extend(*nop),
+            None => {
+                nops.extend(std::iter::repeat_n(0x66, length - LONG.len()));
+                nops.extend(LONG);
+            }
+        }
+        bytes -= length;
     }
-    nops.extend(SHORTER[bytes]);
     nops
 }
 

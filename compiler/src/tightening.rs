@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 
-use super::compared_in_memory::padding;
+use super::compared_in_memory::{Edits, padding};
 use super::disassembly::{Disassembly, branch_target};
 use super::near_call::NEAR_CALL;
 
@@ -42,6 +42,8 @@ enum Is {
     Short(usize),
     /// A near call.
     NearCall,
+    /// What the instruction at its start becomes.
+    Edited,
     /// The replacement of that number, with a long jump, or a short one.
     Replacement { number: usize, is_short: bool },
     /// The tail.
@@ -55,6 +57,8 @@ pub(super) struct Replaced<'r> {
     pub(super) blocks: &'r [Replacement],
     /// Where the direct calls begin whose places near calls take.
     pub(super) calls: &'r BTreeSet<u32>,
+    /// Instructions, with what they become.
+    pub(super) edits: &'r Edits,
 }
 
 /// What takes the place of a block that only one branch leads to: a near call, after which execution continues elsewhere.
@@ -108,7 +112,13 @@ impl Tight {
 fn moved(pieces: &[Piece], offset: u32) -> u32 {
     let before = pieces.partition_point(|piece| piece.start <= offset);
     let Some(piece) = before.checked_sub(1).map(|last| &pieces[last]) else { return 0 };
-    if offset < piece.end { piece.offset + (offset - piece.start) } else { piece.offset + piece.bytes }
+    if offset == piece.start {
+        piece.offset
+    } else if offset < piece.end && !matches!(piece.is, Is::Edited) {
+        piece.offset + (offset - piece.start)
+    } else {
+        piece.offset + piece.bytes
+    }
 }
 
 /// Replaces in `code` what is `replaced`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
@@ -159,6 +169,11 @@ impl Tightening<'_> {
                 let bytes = NEAR_CALL.len() as u32 + LONG_JUMP_BYTES;
                 let is = Is::Replacement { number, is_short: false };
                 pieces.push(Piece { start: at, end: at + 1, offset: 0, bytes, is });
+            } else if reached[number]
+                && let Some(bytes) = self.replaced.edits.get(&at)
+            {
+                let bytes = bytes.len() as u32;
+                pieces.push(Piece { start: at, end, offset: 0, bytes, is: Is::Edited });
             } else if reached[number] && self.replaced.calls.contains(&at) {
                 let bytes = NEAR_CALL.len() as u32;
                 pieces.push(Piece { start: at, end, offset: 0, bytes, is: Is::NearCall });
@@ -249,6 +264,7 @@ impl Tightening<'_> {
                     made.extend(&distance[..if is_short { 1 } else { 4 }]);
                 }
                 Is::NearCall => made.extend(NEAR_CALL),
+                Is::Edited => made.extend(&self.replaced.edits[&piece.start]),
                 Is::Tail => made.extend(&self.code[piece.start as usize..piece.end as usize]),
             }
         }
@@ -305,7 +321,7 @@ mod tests {
 
     fn tight(code: &[u8], starts: &[u32], blocks: &[Replacement]) -> Tight {
         let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
-        let replaced = Replaced { blocks, calls: &BTreeSet::new() };
+        let replaced = Replaced { blocks, calls: &BTreeSet::new(), edits: &Edits::new() };
         tighten(code, &disassembly, std::iter::empty(), replaced, |_| false)
     }
 
@@ -326,6 +342,18 @@ mod tests {
         let made = Replacement { start: 7, next: 6 };
         let found = tight(&code, &[0, 6, 7], &[made]);
         assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x15, 0, 0, 0, 0, 0xeb, 0xf7]);
+    }
+
+    #[test]
+    fn instructions_become_others_of_any_length() {
+        // mov rax, [rdi]; mov rbx, rdi; cmp rsp, rax; je 16; ret; ret
+        let code = [0x48, 0x8b, 7, 0x48, 0x89, 0xfb, 0x48, 0x39, 0xc4, 0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0xc3];
+        let disassembly = Disassembly::of_blocks(&code, vec![0, 15, 16]).expect("it can be read");
+        let edits = Edits::from([(0, Vec::new()), (6, vec![0x49, 0x3b, 0x64, 0x24, 0])]);
+        let replaced = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &edits };
+        let found = tighten(&code, &disassembly, std::iter::empty(), replaced, |_| false);
+        assert_eq!(found.code, [0x48, 0x89, 0xfb, 0x49, 0x3b, 0x64, 0x24, 0, 0x74, 1, 0xc3, 0xc3]);
+        assert_eq!([0, 3, 6, 9].map(|offset| found.offset(offset)), [0, 0, 3, 8]);
     }
 
     #[test]
@@ -352,7 +380,7 @@ mod tests {
         assert_eq!(tight(&code, &[0, 206], &[]).code, code);
         let near = [0x0f, 0x84, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&near, vec![0, 6]).expect("it can be read");
-        let nothing = Replaced { blocks: &[], calls: &BTreeSet::new() };
+        let nothing = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &Edits::new() };
         assert_eq!(tighten(&near, &disassembly, std::iter::empty(), nothing, |at| at == 0).code, near);
     }
 
@@ -362,7 +390,7 @@ mod tests {
         let code = [0x0f, 0x84, 11, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3, 0xe8, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 12, 17]).expect("it can be read");
         let calls = BTreeSet::from([6, 12]);
-        let replaced = Replaced { blocks: &[], calls: &calls };
+        let replaced = Replaced { blocks: &[], calls: &calls, edits: &Edits::new() };
         let found = tighten(&code, &disassembly, std::iter::empty(), replaced, |_| false);
         assert_eq!(found.code, [0x74, 7, 0xff, 0x15, 0, 0, 0, 0, 0xc3, 0xc3]);
         assert_eq!([6, 11, 12].map(|offset| found.kept(offset)), [Some(2), Some(8), None]);

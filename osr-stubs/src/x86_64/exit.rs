@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | [`runtime_call`] | `rdi` context, `rsi`, `rdx`, `rcx` operands, `r8` immediate, `r9` operation | `rax` result, a word; caller-saved registers are clobbered |
 //! | [`poll`] | nothing | every register as on entry |
-//! | [`left_poll`] | `rdi` context | never: it lands |
+//! | [`left_poll`] | nothing | never: it lands |
 
 use std::arch::naked_asm;
 use std::mem::offset_of;
@@ -163,8 +163,7 @@ pub unsafe fn poll_registers(exit_slot: u64) -> PollRegisters {
 /// frame calls everything from the same stack pointer. So the landing finds the record of the poll.
 ///
 /// # Safety
-/// Entered by a call from compiled code with the context in `rdi`, after a poll that left the frame's record in
-/// the ledger.
+/// Entered by a call from compiled code of the current context, after a poll that left the frame's record in the ledger.
 #[unsafe(naked)]
 pub unsafe extern "C" fn left_poll() {
     naked_asm!(
@@ -174,6 +173,7 @@ pub unsafe extern "C" fn left_poll() {
         // which may release that code: nothing on the stack may return into it then.
         "lea rax, [rip + osr_landing]",
         "mov qword ptr [rbp + 8], rax",
+        load_current_context!("rdi"),
         "call qword ptr [rdi + {left_poll_hook}]",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
