@@ -428,13 +428,14 @@ impl FrameMaps {
         u64::from_le_bytes(*word.expect("a constant"))
     }
 
-    /// Makes the maps wrong: `register` is said to be `bits` wherever it is live.
-    pub fn misplace(&mut self, register: Register, bits: u64) {
+    /// Makes the maps wrong that `is_wrong` picks, by their sites and the numbers of these: `register` is said to be `bits`
+    /// wherever it is live.
+    pub fn misplace(&mut self, register: Register, bits: u64, is_wrong: impl Fn(u32, &Site) -> bool) {
         let mut builder = FrameMapBuilder::default();
-        for site in self.sites() {
+        for (number, site) in (0..).zip(self.sites()) {
             let mut entries: Vec<FrameMapEntry> = self.entries(&site).collect();
             for entry in &mut entries {
-                if entry.register == register {
+                if entry.register == register && is_wrong(number, &site) {
                     entry.location = builder.constant(bits);
                 } else if let Location::Constant(n) = entry.location {
                     entry.location = builder.constant(self.constant(n));
@@ -562,7 +563,7 @@ mod tests {
         ];
         builder.site(90, (Point::new(7), PointKind::AfterCall), entries.clone());
         let mut maps = builder.finish();
-        maps.misplace(Register::new(1), 13);
+        maps.misplace(Register::new(1), 13, |_, _| true);
         let wrong: Vec<_> = maps.entries(&maps.site(0)).collect();
         let bits = |entry: &FrameMapEntry| match entry.location {
             Location::Constant(n) => Some(maps.constant(n)),

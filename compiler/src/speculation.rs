@@ -34,6 +34,11 @@ impl Speculations {
         self.functions.insert(function, speculation);
     }
 
+    /// The functions in whose bodies there is anything.
+    pub fn functions(&self) -> impl Iterator<Item = FunctionIndex> + '_ {
+        self.functions.keys().copied()
+    }
+
     /// In the body of `function`, if there is anything.
     pub fn of(&self, function: FunctionIndex) -> Option<&Speculation> {
         self.functions.get(&function)

@@ -292,9 +292,6 @@ pub enum RedefinitionError {
     /// The functions do not have these bodies, or a state map is wrong.
     #[error(transparent)]
     Invalid(#[from] osr_ir::verifier::VerifyError),
-    /// Calls lead to the entries of versions, which know one body only.
-    #[error("with the call binding `entry-check` functions cannot be redefined: choose another")]
-    EntryCheck,
     /// Activations are to be carried, and are at no point.
     #[error(
         "activations of `{from}` cannot be carried to `{to}`: the bodies have no point in common, write a `map {from} to {to}`"

@@ -241,7 +241,7 @@ pub use settings::mechanism::{
     ActiveFrames, Axis, Bookkeeping, CodeRelease, HijackDensity, Mechanism, MechanismError, PRESETS,
     Placement, Preset, RebuildTime, Refusal,
 };
-pub use settings::planted::PlantedDefect;
+pub use settings::planted::{DefectPlace, PlantedDefect};
 pub use settings::speculate::SpeculationKind;
 pub use settings::stress::{Action, Land, Periodic, Schedule, Stress};
 pub use settings::tier::{Tier, Tiers};

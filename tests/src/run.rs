@@ -39,6 +39,8 @@ pub struct Run {
     pub behavior: Behavior,
     /// What the thread counted.
     pub transitions: Transitions,
+    /// Whether landings were watched: by an observer, or because the settings ask for it.
+    pub is_watched: bool,
     /// Frames that left by exits of guards that are linked.
     pub linked_exits: u64,
     /// Activations that continued in other code.
@@ -69,6 +71,7 @@ pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool)
     let watched =
         Delegates { observer: Observers::join(watches.into_iter().chain(steps).collect()), policy: None };
     let points = settings.points || shadowed || script.is_some();
+    let is_watched = settings.watches_landings() || watched.observer.is_some();
     let settings = Settings { points, ..settings.clone() };
     let instance = Instance::with_delegates(settings, watched, module.clone(), &imports()).ok()?;
     let thread = Thread::new(&instance).expect("a thread");
@@ -90,6 +93,7 @@ pub fn run(module: &Module, calls: &[Call], settings: &Settings, shadowed: bool)
                 .collect(),
         },
         transitions: thread.transitions(),
+        is_watched,
         moves: thread.moves(),
         code: instance.code_statistics(),
         compared: shadow.as_ref().map(|shadow| shadow.compared()).unwrap_or_default(),

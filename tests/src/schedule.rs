@@ -44,7 +44,19 @@ pub fn random_settings(seed: u64, size: Size) -> Settings {
         value_stack_bytes: 16 << 20,
         ..Settings::default()
     };
-    speculating(&mut random, settings)
+    let settings = speculating(&mut random, settings);
+    if random.bool() { unwatched(settings) } else { settings }
+}
+
+/// `settings` in which nothing is done at landings but landing: what watches them takes another path for frames that stand
+/// for several activations.
+fn unwatched(settings: Settings) -> Settings {
+    let stress = match settings.stress {
+        Stress::Periodic(periodic) => Stress::Periodic(Periodic { land: None, ..periodic }),
+        Stress::Random(seed) => Stress::invalidate(1 + seed % 8),
+        other => other,
+    };
+    Settings { checked: false, stress, ..settings }
 }
 
 /// `settings` with speculation, what becomes of guards that fail, and guards that are made to, each with some probability.

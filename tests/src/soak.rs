@@ -10,7 +10,7 @@
 use std::fmt;
 
 use fastrand::Rng;
-use osr_engine::{CallBinding, Mechanism, Moves, Settings, Stress, Tier, Tiers};
+use osr_engine::{Mechanism, Moves, Settings, Stress, Tier, Tiers};
 use osr_ir::Module;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,10 @@ pub struct Totals {
     pub failed_guards: u64,
     /// Frames that left by exits of guards that are linked.
     pub linked_exits: u64,
+    /// Activations besides the first that landed with a frame which stood for them.
+    pub virtual_frames: u64,
+    /// Those in rounds in which nothing watched landings, so that they became frames of the interpreter together.
+    pub unwatched_virtual_frames: u64,
     /// Times that functions were redefined.
     pub redefinitions: u64,
     /// Versions that were compiled.
@@ -81,6 +85,8 @@ impl Totals {
         self.failed_guards += run.transitions.failed_guards;
         self.linked_exits += run.linked_exits;
         self.transitions += run.linked_exits;
+        self.virtual_frames += run.transitions.virtual_frames;
+        self.unwatched_virtual_frames += if run.is_watched { 0 } else { run.transitions.virtual_frames };
         self.redefinitions += run.transitions.redefinitions;
         self.versions_compiled += run.code.versions_compiled;
         self.versions_released += run.code.versions_released;
@@ -235,7 +241,7 @@ impl Soak {
 
 /// Whether functions can be redefined at every point.
 fn can_be_redefined(mechanism: &Mechanism) -> bool {
-    can_be_shadowed(mechanism) && mechanism.binding != CallBinding::EntryCheck && mechanism.replaces_frames()
+    can_be_shadowed(mechanism) && mechanism.replaces_frames()
 }
 
 /// Whether every point can be a safepoint, which a shadow interpreter asks for.

@@ -12,6 +12,7 @@ use osr_ir::{ExportItem, Module, Value};
 use osr_tests::Configuration;
 use osr_tests::configuration::describe;
 use osr_tests::guest::{acting, interpreted, parse, start, start_with};
+use osr_tests::program::folder_of_programs;
 use osr_tests::run::{Call, run};
 
 use SpeculationKind::{Branch, CallTarget, OnlyTargets};
@@ -208,4 +209,20 @@ fn what_was_not_seen_leaves_and_heals() {
     assert_eq!(inlined.len(), 4, "{inlined:?}");
     let limit = Settings::DEFAULT_GUARD_FAILURES as usize;
     assert_eq!(failed, vec![DeoptReason::OtherTarget; limit]);
+}
+
+/// Engines that read no text are given the same program.
+#[test]
+fn the_binary_of_the_measured_program_is_its_text() {
+    let path =
+        |extension| folder_of_programs().join("speculation").join("indirect-calls").with_extension(extension);
+    let text = std::fs::read_to_string(path("wat")).expect("it is there");
+    let text = osr_ir::wasm::import_text(&text).expect("it is valid");
+    let binary =
+        osr_ir::wasm::import(&std::fs::read(path("wasm")).expect("it is there")).expect("it is valid");
+    let bodies = |module: &Module| {
+        module.functions.iter().map(|function| function.body().cloned()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies(&text), bodies(&binary));
+    assert_eq!((&text.tables, &text.elements), (&binary.tables, &binary.elements));
 }

@@ -275,8 +275,8 @@ fn damaged_with(
     let cases = cases().into_iter().map(|case| (case.name, case.module));
     let programs = programs().into_iter().map(|program| (program.name.clone(), program.module(true)));
     for (name, module) in cases.chain(programs) {
-        let usual =
-            ["many-live.wat", "multi-value.wat", "nested-loops.wat", "binary-trees"].contains(&&*name);
+        let usual = ["many-live.wat", "multi-value.wat", "nested-loops.wat", "vectors.wat", "binary-trees"]
+            .contains(&&*name);
         // Enough calls with values across them that do not change.
         let wanted = usual || recording == StateRecording::Locations && name == "richards";
         if !wanted {

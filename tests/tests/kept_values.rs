@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use osr_engine::{
-    ActiveFrames, Inlining, Instance, InstantiationError, Land, Mechanism, Settings, SpeculationKind,
-    StateRecording, Stress, Tier, Tiers,
+    ActiveFrames, Imports, Inlining, Instance, InstantiationError, Land, Mechanism, Settings,
+    SpeculationKind, StateRecording, Store, Stress, Thread, Tier, Tiers,
 };
-use osr_ir::{ExportItem, Module, Value};
+use osr_ir::{ExportItem, GlobalIndex, Module, Value};
 use osr_tests::Configuration;
 use osr_tests::configuration::describe;
 use osr_tests::guest::{acting, interpreted, parse, start};
@@ -205,4 +205,97 @@ fn globals_change_under_every_mechanism() {
         }
     }
     assert!(tried >= 8, "{tried} mechanisms");
+}
+
+/// The owner of `mode` reads it in a loop, and calls what another instance has put into its table.
+const OWNER: &str = r#"(module
+  (type $unit (func))
+  (table (export "table") 1 funcref)
+  (global $mode (export "mode") (mut i32) (i32.const 3))
+  (global $count (mut i32) (i32.const 0))
+  (func (export "set") (param i32) (global.set $mode (local.get 0)))
+  (func $step (param $x i32) (result i32)
+    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+    (if (i32.eqz (i32.rem_u (global.get $count) (i32.const 37))) (then (call_indirect (type $unit) (i32.const 0))))
+    (i32.add (i32.mul (local.get $x) (i32.const 31)) (global.get $mode)))
+  (func (export "sum") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.xor (call $step (i32.add (local.get $sum) (local.get $n))) (global.get $mode)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+/// It stores to `mode` when the owner calls it, and reads it in a loop in which the owner stores to it.
+const USER: &str = r#"(module
+  (import "owner" "table" (table 1 funcref))
+  (import "owner" "mode" (global $mode (mut i32)))
+  (import "owner" "set" (func $set (param i32)))
+  (global $next (mut i32) (i32.const 10))
+  (func $store
+    (global.set $next (i32.add (global.get $next) (i32.const 1)))
+    (if (i32.eqz (i32.rem_u (global.get $next) (i32.const 3))) (then (global.set $mode (global.get $next)))))
+  (elem (i32.const 0) $store)
+  (func (export "sum") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 7)) (global.get $mode)))
+      (if (i32.eqz (i32.rem_u (local.get $n) (i32.const 50))) (then (call $set (local.get $n))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+/// What the owner's `sum` returns, by turns with the user's if that `calls_user`, how many versions took `mode` for a constant, and how many frames of such
+/// were hijacked.
+fn sums_of_two(owner: &Settings, user: &Settings, calls_user: bool) -> (Vec<u64>, usize, u64) {
+    let store = Store::new();
+    let owner = store.instantiate(owner.clone(), parse(OWNER), &Imports::new()).expect("the owner");
+    let mut results = Vec::new();
+    let of_owner = Thread::new(&owner).expect("a thread");
+    let mut call =
+        |thread: &Thread, n| results.extend(thread.invoke("sum", &[Value::I32(n)]).expect("it returns"));
+    call(&of_owner, 30);
+    let mut imports = Imports::new();
+    imports.instance("owner", &owner);
+    let user = store.instantiate(user.clone(), parse(USER), &imports).expect("the user");
+    let of_user = Thread::new(&user).expect("a thread");
+    let mut kept = 0;
+    for round in 0..8 {
+        call(&of_owner, 150 + round);
+        if calls_user {
+            call(&of_user, 150 + round);
+        }
+        let keeps = |instance: &Instance| {
+            let versions = instance.versions();
+            versions.iter().filter(|version| version.keeps(GlobalIndex::new(0))).count()
+        };
+        kept += keeps(&owner) + keeps(&user);
+    }
+    let hijacked = of_owner.transitions().hijacked_frames + of_user.transitions().hijacked_frames;
+    (results, kept, hijacked)
+}
+
+#[test]
+fn globals_that_instances_share_are_read() {
+    let (expected, ..) = sums_of_two(&interpreted(), &interpreted(), true);
+    let made_at_once = Settings { placement: Some(5), ..osr_tests::guest::eager() };
+    for land in [Land::In(Tier::Interpreter), Land::Random(3)] {
+        for guard_failures in [1, u32::MAX] {
+            let stress = || Stress::None.landing(land);
+            let speculates = Settings { guard_failures, ..hasty(&[Global], None, stress()) };
+            let compiles = hasty(&[], None, stress());
+            for user in [&speculates, &compiles, &made_at_once, &interpreted()] {
+                let (found, ..) = sums_of_two(&speculates, user, true);
+                assert_eq!(found, expected, "{land:?}, {user:?}");
+            }
+            // The owner's stores are not looked at: the user cannot rely on the value.
+            let (found, kept, _) = sums_of_two(&compiles, &speculates, true);
+            assert_eq!((&found, kept), (&expected, 0), "{land:?}");
+        }
+    }
+    // No code that stores to it is compiled: the speculation does not end.
+    let (expected, ..) = sums_of_two(&interpreted(), &interpreted(), false);
+    let speculates = Settings { guard_failures: u32::MAX, ..hasty(&[Global], None, Stress::None) };
+    let (found, kept, hijacked) = sums_of_two(&speculates, &interpreted(), false);
+    assert_eq!(found, expected);
+    assert!(
+        kept > 0 && hijacked > 0,
+        "{kept} versions took it for a constant, {hijacked} frames were hijacked"
+    );
 }

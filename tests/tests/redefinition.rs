@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use osr_engine::{
     BaselineCompiler, CallBinding, Delegates, Event, Land, Mechanism, Observation, Observer, Observers,
-    Preset, RebuildTime, Redefined, Script, Settings, Shadow, StateRecording, Stress, Tier, Tiers,
+    Placement, Preset, RebuildTime, Redefined, Script, Settings, Shadow, StateRecording, Stress, Tier, Tiers,
     Transitions,
 };
 use osr_ir::{
@@ -74,6 +74,7 @@ fn ways() -> Vec<(&'static str, Settings)> {
         mechanism,
         ..settings(Tiers::Auto, Land::Random(7), StateRecording::default())
     };
+    let with_checked_entries = Mechanism { binding: CallBinding::EntryCheck, ..Mechanism::DEFAULT };
     let preset = |name| mechanism(Preset::named(name).expect("it is there").mechanism);
     vec![
         ("interpreter", settings(Tiers::Interpreter, Land::Random(1), Slots)),
@@ -92,6 +93,11 @@ fn ways() -> Vec<(&'static str, Settings)> {
         (
             "auto, rebuilt at once",
             mechanism(Mechanism { rebuild: RebuildTime::AtOnce, ..Mechanism::DEFAULT }),
+        ),
+        ("auto, entry checks", mechanism(with_checked_entries)),
+        (
+            "auto, entry checks at the same address",
+            mechanism(Mechanism { placement: Placement::SameAddress, ..with_checked_entries }),
         ),
         ("auto, v8", preset("v8")),
         ("auto, hotspot", preset("hotspot")),
@@ -197,7 +203,7 @@ fn redefining_by_the_same_changes_nothing() {
         let module = with_variants(program.module(number % 2 == 0));
         let interpreted = settings(Tiers::Interpreter, Land::Random(0), StateRecording::default());
         let expected = run(&program, &module, &interpreted, None);
-        for (way, settings) in ways.iter().skip(number % 6).step_by(6) {
+        for (way, settings) in ways.iter().skip(number % 7).step_by(7) {
             let alternate = Alternate::new(2_003, &[CarryAll, CarryAll, RunOut, Carry, Invalidate]);
             let found = on_large_stack(16 << 20, || run(&program, &module, settings, Some(alternate)));
             assert_eq!((&found.0, found.1), (&expected.0, expected.1), "{}, {way}", program.name);
@@ -281,7 +287,6 @@ fn what_cannot_be_redefined_stays_as_it_was() {
         changes: vec![Change { function: FunctionIndex::new(3), body: FunctionIndex::new(2) }],
         activations: OldActivations::RunOut,
     };
-    let entry_check = Mechanism { binding: CallBinding::EntryCheck, ..Mechanism::DEFAULT };
     for (settings, redefinition, why) in [
         (v8(), redefined(OldActivations::CarryAll), not_mapped),
         (v8(), no_body, "`twice` cannot be redefined as `ten`: that is no body of it"),
@@ -289,11 +294,6 @@ fn what_cannot_be_redefined_stays_as_it_was() {
             settings("orc"),
             redefined(OldActivations::Carry),
             "the mechanism lets active frames run out, so none can be replaced",
-        ),
-        (
-            Settings { mechanism: entry_check, ..osr_tests::guest::eager() },
-            redefined(OldActivations::RunOut),
-            "with the call binding `entry-check` functions cannot be redefined: choose another",
         ),
     ] {
         let (results, outcome) = redefine_once(&settings, redefinition);

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use osr_engine::{
-    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, FailingGuards, PlantedDefect, Settings,
-    SpeculationKind, StateRecording, Tiers,
+    BaselineCompiler, CodeMemory, Compilation, CompiledTier, Costs, DefectPlace, FailingGuards,
+    PlantedDefect, Settings, SpeculationKind, StateRecording, Tiers,
 };
 
 use super::inlining::InliningOption;
@@ -57,7 +57,7 @@ pub(crate) struct EngineOptions {
     /// What optimized code speculates on, with commas between: what baseline code has always seen. `branch`: the same side
     /// of a branch is taken. `call-target`: an indirect call has few targets, which it is compared with, and which may be
     /// inlined. `only-targets`: and no others. `argument`: an integer argument has the same value. `global`: so has a
-    /// global of the module's own.
+    /// mutable global.
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = speculation)]
     pub(crate) speculate: Vec<SpeculationKind>,
     /// How often baseline code must have executed what is speculated on.
@@ -68,7 +68,7 @@ pub(crate) struct EngineOptions {
     pub(crate) guard_failures: u32,
     /// What that is. `remake`: code that has the guard is retired, and new code does without. `link`: its exit jumps to
     /// a continuation of its own. `dispatch`: to one that is specialized for frames that fail there, and leads back when
-    /// they do not.
+    /// they do not; hijacked frames of code that speculates land so, too.
     #[arg(long, value_name = "WHAT", default_value = FailingGuards::default().name(), value_parser = failing_guards)]
     pub(crate) failing_guards: FailingGuards,
     /// With `--failing-guards dispatch`, for how many contexts there are continuations of a function at most; with `link`,
@@ -92,9 +92,9 @@ pub(crate) struct EngineOptions {
     /// dead registers and slots poisoned.
     #[arg(long)]
     pub(crate) checked: bool,
-    /// Make the frame maps of the continuations of FUNCTION wrong about register number N, to try out the
-    /// tools that find such defects.
-    #[arg(long, value_name = "FUNCTION:N", hide = true)]
+    /// Make frame maps of FUNCTION wrong about register number N, to try out the tools that find such defects: those of its
+    /// `continuations`, of its `guards`, or of `chains` of activations that were inlined into it.
+    #[arg(long, value_name = "FUNCTION:N[:PLACE]", hide = true)]
     pub(crate) plant_defect: Option<DefectOption>,
 }
 
@@ -106,21 +106,31 @@ impl FromStr for DefectOption {
     type Err = String;
 
     fn from_str(text: &str) -> Result<DefectOption, String> {
+        let named = |name: &str| DefectPlace::ALL.iter().copied().find(|place| place.name() == name);
+        let placed = text.rsplit_once(':').and_then(|(text, name)| Some((text, named(name)?)));
+        let (text, place) = placed.unwrap_or((text, DefectPlace::default()));
         let parts = text.rsplit_once(':').and_then(|(function, n)| Some((function, n.parse().ok()?)));
         let (function, register) = parts.ok_or("write FUNCTION:N, with the number N of a register")?;
-        Ok(DefectOption(PlantedDefect { function: function.to_owned(), register }))
+        Ok(DefectOption(PlantedDefect { function: function.to_owned(), register, place }))
     }
 }
 
 impl fmt::Display for DefectOption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.0.function, self.0.register)
+        let PlantedDefect { function, register, place } = &self.0;
+        write!(formatter, "{function}:{register}")?;
+        if *place != DefectPlace::default() { write!(formatter, ":{}", place.name()) } else { Ok(()) }
     }
 }
 
 /// The kind of speculation of that name.
 fn speculation(name: &str) -> Result<SpeculationKind, String> {
     let names: Vec<&str> = SpeculationKind::ALL.iter().map(|kind| kind.name()).collect();
+    if name == "trap" {
+        let why = "that divisions and accesses of memory do not trap is what code relies on anyway: processor and guard \
+                   pages find out, and no instruction could be left out";
+        return Err(why.to_owned());
+    }
     let found = SpeculationKind::ALL.iter().find(|kind| kind.name() == name);
     found.copied().ok_or_else(|| format!("there is no such speculation; there is {}", names.join(", ")))
 }

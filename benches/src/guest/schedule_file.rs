@@ -17,12 +17,15 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use osr_engine::{Compilation, Mechanism, Schedule, Settings, StateRecording, Stress, Tiers};
+use osr_engine::{
+    BaselineCompiler, Compilation, FailingGuards, Mechanism, Schedule, Settings, StateRecording, Stress,
+    Tiers,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::session::Outcome;
-use crate::cli::InliningOption;
+use crate::cli::inlining::InliningOption;
 use crate::error::Error;
 use crate::new_file::NewFile;
 
@@ -86,17 +89,21 @@ impl fmt::Display for Reached {
 
 /// Settings that are options of `osr-bench run`, by where they are in the JSON, in the order in which they are
 /// compared. All others have the same value in every run.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 15] = [
     ("/tiers", "--tier"),
     ("/threshold", "--threshold"),
     ("/optimize_threshold", "--optimize-threshold"),
     ("/costs", "--costs"),
     ("/compilation", "--compile"),
     ("/mechanism/recording", "--state-recording"),
+    ("/baseline", "--baseline"),
+    ("/inlining", "--inline"),
     ("/unrolling", "--unrolling"),
     ("/speculate", "--speculate"),
     ("/speculation_threshold", "--speculation-threshold"),
     ("/guard_failures", "--guard-failures"),
+    ("/failing_guards", "--failing-guards"),
+    ("/contexts", "--contexts"),
     ("/points", "--points"),
 ];
 
@@ -145,6 +152,7 @@ impl ScheduledRun {
             ..
         } = self.settings;
         let Settings { speculate, speculation_threshold, guard_failures, .. } = &self.settings;
+        let Settings { baseline, failing_guards, contexts, .. } = self.settings;
         option("--tier", &plain(&serde_json::json!(tiers)));
         if tiers == Tiers::Auto {
             let given = [("--threshold", threshold), ("--optimize-threshold", optimize_threshold)];
@@ -166,6 +174,9 @@ impl ScheduledRun {
         if unrolling != Settings::DEFAULT_UNROLLING {
             option("--unrolling", &unrolling);
         }
+        if baseline != BaselineCompiler::default() {
+            option("--baseline", &baseline.name());
+        }
         if !speculate.is_empty() {
             let kinds: Vec<&str> = speculate.iter().map(|kind| kind.name()).collect();
             option("--speculate", &kinds.join(","));
@@ -173,6 +184,12 @@ impl ScheduledRun {
         }
         if *guard_failures != Settings::DEFAULT_GUARD_FAILURES {
             option("--guard-failures", guard_failures);
+        }
+        if failing_guards != FailingGuards::default() {
+            option("--failing-guards", &failing_guards.name());
+        }
+        if contexts != Settings::DEFAULT_CONTEXTS {
+            option("--contexts", &contexts);
         }
         option("--stack-size", &self.stack_bytes);
         if self.settings.points {

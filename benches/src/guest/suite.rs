@@ -25,15 +25,23 @@ pub(crate) struct Recorded {
     pub(crate) expect_bench: String,
 }
 
+/// Per program its module, and the one that LLVM's optimizer has not seen.
 macro_rules! wasm_files {
     ($($name:literal)*) => {
-        [$(($name, include_bytes!(concat!("../../../tests/programs/wasm/", $name, ".wasm")))),*]
+        [$((
+            $name,
+            include_bytes!(concat!("../../../tests/programs/wasm/", $name, ".wasm")),
+            include_bytes!(concat!("../../../tests/programs/wasm-ssa/", $name, ".wasm")),
+        )),*]
     };
 }
 
+/// What the names of bundled programs end with that LLVM's optimizer has not seen.
+const UNOPTIMIZED: &str = "-ssa";
+
 const RECORDED: &str = include_str!("../../../tests/programs/programs.json");
 
-const FILES: [(&str, &[u8]); 20] = wasm_files! {
+const FILES: [(&str, &[u8], &[u8]); 20] = wasm_files! {
     "bicg" "binary-trees" "cholesky" "deep-recursion" "deltablue" "fannkuch" "fasta" "fasta-redux" "fib"
     "gemm" "hashmap" "jacobi-2d" "mandelbrot" "many-call-sites" "n-body" "phase-change"
     "reverse-complement" "richards" "sort" "spectral-norm"
@@ -71,12 +79,23 @@ pub(crate) fn load(name: &str) -> Result<Program, Error> {
 
 /// The module of the bundled program of that name.
 pub(crate) fn bytes(name: &str) -> &'static [u8] {
-    FILES.iter().find(|(file, _)| *file == name).expect("every listed program is bundled").1
+    let (name, is_optimized) = match name.strip_suffix(UNOPTIMIZED) {
+        Some(name) => (name, false),
+        None => (name, true),
+    };
+    let found = FILES.iter().find(|(file, ..)| *file == name);
+    let (_, optimized, unoptimized) = found.expect("every listed program is bundled");
+    if is_optimized { optimized } else { unoptimized }
+}
+
+/// What the program of that name is called where LLVM's optimizer has not seen it.
+pub(crate) fn unoptimized(name: &str) -> String {
+    format!("{name}{UNOPTIMIZED}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, all};
+    use super::{FILES, all, load, unoptimized};
 
     #[test]
     fn every_listed_program_is_bundled_and_loads() {
@@ -85,6 +104,8 @@ mod tests {
         for program in programs {
             let loaded = program.load().unwrap();
             assert!(loaded.module.export(&program.invoke).is_some(), "{}", program.name);
+            let unoptimized = load(&unoptimized(&program.name)).unwrap();
+            assert!(unoptimized.module.export(&program.invoke).is_some(), "{}", program.name);
         }
     }
 }

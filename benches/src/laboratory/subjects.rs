@@ -28,6 +28,9 @@ pub(crate) struct SubjectOptions {
     /// The arguments that bundled programs are measured with.
     #[arg(long, value_enum, default_value_t = SizeName::Small)]
     pub(crate) size: SizeName,
+    /// Bundled programs as they are before LLVM's optimizer (`tests/programs/wasm-ssa/`): their calls are there to be inlined.
+    #[arg(long)]
+    pub(crate) unoptimized: bool,
     /// The exported function of a file [default: as of `run`].
     #[arg(long, value_name = "NAME")]
     pub(crate) invoke: Option<String>,
@@ -51,10 +54,13 @@ pub(crate) fn chosen(options: &SubjectOptions) -> Result<Vec<Subject>, Error> {
     let recorded = suite::all();
     if options.programs.is_empty() {
         check_one_file(options, &[])?;
-        return Ok(recorded.iter().map(|program| bundled(program, options.size)).collect());
+        return Ok(recorded
+            .iter()
+            .map(|program| bundled(program, options.size, options.unoptimized))
+            .collect());
     }
     let subject = |name: &String| match recorded.iter().find(|program| program.name == *name) {
-        Some(program) => Ok(bundled(program, options.size)),
+        Some(program) => Ok(bundled(program, options.size, options.unoptimized)),
         None if is_path(name) => {
             check_one_file(options, &options.programs)?;
             file(Path::new(name), options)
@@ -74,7 +80,7 @@ pub(crate) fn chosen(options: &SubjectOptions) -> Result<Vec<Subject>, Error> {
 /// The bundled program of that name, with the arguments for a short call.
 pub(crate) fn bundled_by_name(name: &str) -> Result<Subject, Error> {
     let named = suite::named(&[name.to_owned()])?;
-    Ok(bundled(&named[0], SizeName::Small))
+    Ok(bundled(&named[0], SizeName::Small, false))
 }
 
 /// Whether it is meant as a path: bundled programs have names without dots and slashes.
@@ -90,13 +96,14 @@ fn check_one_file(options: &SubjectOptions, programs: &[String]) -> Result<(), E
     }
 }
 
-fn bundled(program: &Recorded, size: SizeName) -> Subject {
+fn bundled(program: &Recorded, size: SizeName, unoptimized: bool) -> Subject {
     let (arguments, expected) = match size {
         SizeName::Small => (&program.small, &program.expect),
         SizeName::Bench => (&program.bench, &program.expect_bench),
     };
+    let name = if unoptimized { suite::unoptimized(&program.name) } else { program.name.clone() };
     Subject {
-        origin: Origin::Bundled(program.name.clone()),
+        origin: Origin::Bundled(name),
         invoke: Some(program.invoke.clone()),
         arguments: arguments.iter().map(i64::to_string).collect(),
         expected: expected.clone(),

@@ -52,8 +52,8 @@ pub(crate) struct PendingSite {
     sources: Sources,
     /// The words that it takes: the registers of the body, or of those of all activations that a frame stands for.
     words: usize,
-    /// Whether the frames stand for several activations.
-    has_chain: bool,
+    /// Whether the frames stand for one activation each, and their code does not speculate.
+    is_plain: bool,
     /// The depth of the outermost record in its batch.
     outermost: u32,
 }
@@ -68,7 +68,8 @@ impl PendingSite {
         let sources = version.frame_maps.sources(&site);
         let Site { return_offset, point, kind, .. } = site;
         let destination = None;
-        let (words, has_chain) = (version.state_words(number, registers), version.has_chain(number));
+        let words = version.state_words(number, registers);
+        let is_plain = !version.has_chain(number) && version.speculation.is_none();
         PendingSite {
             version,
             return_offset,
@@ -78,7 +79,7 @@ impl PendingSite {
             destination,
             sources,
             words,
-            has_chain,
+            is_plain,
             outermost: NO_DEPTH,
         }
     }
@@ -106,10 +107,15 @@ impl PendingSite {
         self.version().function_at(self.number)
     }
 
-    /// Whether the frames stand for several activations.
+    /// Whether the frames stand for one activation each, and their code does not speculate.
     #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// Whether the frames stand for several activations.
     pub(crate) fn has_chain(&self) -> bool {
-        self.has_chain
+        self.version().has_chain(self.number)
     }
 
     /// The return PC that their slots held.

@@ -249,7 +249,7 @@ pub enum Event<'a> {
         /// The base of the frame. If the activation continues in compiled code, its frame has the same base there.
         frame: u64,
         /// How many further activations the frame stands for, into which this one was inlined. Each
-        /// [continues](Event::Continued) in its turn.
+        /// [continues](Event::Continued) in its turn. None if it continues as one frame for all of them.
         further: usize,
         /// Where it continues; none for the interpreter.
         to: Option<Continuation>,

@@ -18,6 +18,9 @@ pub struct Transitions {
     pub landings: u64,
     /// Activations that have landed with an activation that was inlined into them, and was counted there.
     pub virtual_frames: u64,
+    /// Landings in code that is specialized as the code was that the frame has left
+    /// ([`FailingGuards::Dispatch`](crate::FailingGuards::Dispatch)).
+    pub dispatched_landings: u64,
     /// Times that a guard of optimized code failed, and its frame landed: among the landings above.
     pub failed_guards: u64,
     /// Times that a frame was chosen whose slot was hijacked already.

@@ -15,6 +15,7 @@ use osr_stubs::TableView;
 use crate::error::{InstantiationError, Tag};
 use crate::instance::Instance;
 use crate::instance::host::{HostFunction, Imports, Provided};
+use crate::instance::kept_globals::KeptGlobal;
 use crate::instance::store::StoreState;
 use crate::memory::linear_memory::LinearMemory;
 use crate::memory::table::Table;
@@ -36,6 +37,8 @@ pub(crate) struct Globals {
     layout: WordLayout,
     /// Those that own the words of imported ones.
     _owners: Vec<Arc<Instance>>,
+    /// By global, what is known of it where it is imported from, if code may take it for a constant.
+    pub(crate) kept: Vec<Option<Arc<KeptGlobal>>>,
 }
 
 impl Globals {
@@ -130,8 +133,9 @@ impl Linker<'_> {
     ) -> Result<Globals, InstantiationError> {
         let layout = WordLayout::of(self.module.globals.iter().map(|global| global.ty));
         let words = Vec::with_capacity(layout.count());
-        let mut globals = Globals { words, layout, _owners: Vec::new() };
+        let mut globals = Globals { words, layout, _owners: Vec::new(), kept: Vec::new() };
         for global in &self.module.globals {
+            let mut kept = None;
             let words = match &global.initial {
                 GlobalInitial::Expression(ConstantExpression::Value(value)) => value.to_words().collect(),
                 &GlobalInitial::Expression(ConstantExpression::Global(other)) => {
@@ -139,14 +143,18 @@ impl Linker<'_> {
                 }
                 GlobalInitial::Expression(expression) => vec![evaluate(expression, &globals, &reference)],
                 GlobalInitial::Import(name) if global.mutable => {
-                    let (owner, address) = self.mutable_global(name, global.ty)?;
-                    globals._owners.push(owner);
+                    let (owner, index) = self.mutable_global(name, global.ty)?;
+                    let word: *const AtomicU64 = owner.global_word(index);
+                    let address = word as u64;
+                    kept = owner.kept_globals().known(index).cloned();
+                    globals._owners.push(Arc::clone(owner));
                     // Only the first is looked at.
                     vec![address; global.ty.words()]
                 }
                 GlobalInitial::Import(name) => self.constant(name, global.ty)?,
             };
             globals.words.extend(words.into_iter().map(AtomicU64::new));
+            globals.kept.push(kept);
         }
         Ok(globals)
     }
@@ -165,19 +173,18 @@ impl Linker<'_> {
         }
     }
 
-    /// The address of the word of a mutable global, and whom to keep for it.
+    /// A mutable global of another instance.
     fn mutable_global(
         &self,
         name: &ImportName,
         ty: Type,
-    ) -> Result<(Arc<Instance>, u64), InstantiationError> {
+    ) -> Result<(&Arc<Instance>, GlobalIndex), InstantiationError> {
         let expected = || describe_global(ty, true);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Global(global))
                 if is_global(instance, *global, ty, true) =>
             {
-                let word: *const AtomicU64 = instance.global_word(*global);
-                Ok((Arc::clone(instance), word as u64))
+                Ok((instance, *global))
             }
             other => Err(incompatible(name, expected(), other)),
         }

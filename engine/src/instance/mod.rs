@@ -158,9 +158,10 @@ impl Instance {
         let signature_numbers: Box<[u32]> =
             module.signatures.iter().map(|signature| store.signature_number(signature)).collect();
         let references = linker.references(&imported_functions, &signature_numbers, first_number);
-        let globals = linker.globals(|function| references[function.index()])?;
+        let mut globals = linker.globals(|function| references[function.index()])?;
         let elements = linker.elements(&globals, &references);
-        let (registry, stubs) = code_memory(&settings, first_number..first_number + functions as u32)?;
+        let (registry, stubs) =
+            code_memory(&settings, &module, first_number..first_number + functions as u32)?;
         let has_own_policy = policy.is_some();
         let policy = policy::policy(policy, &settings);
         let (head_start, landing) = (policy.head_start(), policy.landing());
@@ -182,7 +183,7 @@ impl Instance {
             bodies: Bodies::of(&module),
             coverage: settings.coverage.then(Coverage::default),
             has_optimized: AtomicBool::new(false),
-            kept_globals: KeptGlobals::of(&module, &settings),
+            kept_globals: KeptGlobals::of(&module, &settings, std::mem::take(&mut globals.kept)),
             thread: AtomicPtr::new(ptr::null_mut()),
             queue: Queue::of(settings.compilation),
             registry,
@@ -538,15 +539,22 @@ fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), Instan
     }
 }
 
-/// Memory for compiled code of functions that have the numbers `own`, with what enters them until there is any: their stubs,
-/// those of other instances' functions, which have lower numbers, and the cells that lead there.
-fn code_memory(settings: &Settings, own: Range<u32>) -> Result<(Registry, StubTable), InstantiationError> {
+/// Memory for compiled code of the functions of `module`, which have the numbers `own`, with what enters them until there is
+/// any: their stubs, those of other instances' functions, which have lower numbers, and the cells that lead there.
+fn code_memory(
+    settings: &Settings,
+    module: &Module,
+    own: Range<u32>,
+) -> Result<(Registry, StubTable), InstantiationError> {
     let no_code = out_of_memory("compiled code");
     let registry = Registry::new(settings, compile::compiler().common_unwind()).map_err(no_code)?;
     let all = 0..own.end;
     let stubs = registry.install_stubs(all.clone()).map_err(no_code)?;
     let stub_of = |function: FunctionIndex| stubs.stub(own.start + function.as_u32()) as u64;
-    registry.prepare_binding(settings.mechanism.binding, own.clone(), stub_of).map_err(no_code)?;
+    let function_of = |body| module.function_of(body);
+    registry
+        .prepare_binding(settings.mechanism.binding, own.clone(), function_of, stub_of)
+        .map_err(no_code)?;
     let cells = &registry.cells;
     cells.cover(own.end).map_err(out_of_memory("call cells"))?;
     all.for_each(|number| cells.cell(number).store(stubs.stub(number), Ordering::Relaxed));

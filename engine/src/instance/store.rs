@@ -132,6 +132,7 @@ impl Store {
         let _claim = self.state.claim().ok_or(InstantiationError::StoreInUse)?;
         let mut instances = lock(&self.instances);
         let instance = Instance::link(settings, delegates, module, imports, &self.state)?;
+        instance.give_up_imported_globals();
         instance.make_code()?;
         self.state.admit(&instance)?;
         instances.push(Arc::clone(&instance));
@@ -213,6 +214,11 @@ impl StoreState {
         numbers.references.resize(first as usize, 0);
         numbers.references.extend(instance.own_references());
         Ok(())
+    }
+
+    /// The instances that there are.
+    pub(crate) fn instances(&self) -> Vec<Arc<Instance>> {
+        lock(&self.numbers).members.iter().filter_map(|member| member.instance.upgrade()).collect()
     }
 
     /// The word of type `exnref` that refers to `exception`, which is kept for it as long as the store is there: nothing

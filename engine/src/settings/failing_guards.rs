@@ -15,7 +15,8 @@ listed! {
         Link = "link",
         /// Its exit is linked to a continuation that is specialized for frames that fail there: it speculates on what the
         /// version does, but that this guard fails. When that fails, too, the way leads back. For each
-        /// function there are only some such continuations (`contexts`); other exits are linked as above.
+        /// function there are only some such continuations (`contexts`); other exits are linked as above. Frames of such
+        /// versions that are hijacked, and are to land in optimized code, land in continuations that are as specialized.
         Dispatch = "dispatch",
     }
 }

@@ -179,10 +179,9 @@ impl Settings {
     }
 
     /// Whether landings are checked, recorded, counted by site, forced to end somewhere, or hijack frames further out.
-    pub(crate) fn watches_landings(&self) -> bool {
-        let forces = !matches!(self.stress, Stress::None);
+    pub fn watches_landings(&self) -> bool {
         let is_sparse = self.mechanism.density == HijackDensity::Sparse;
-        self.checked || self.record || self.coverage || forces || is_sparse
+        self.checked || self.record || self.coverage || self.stress.forces_landings() || is_sparse
     }
 
     /// Whether all code is made with the instance.
@@ -232,6 +231,7 @@ mod tests {
     use osr_compiler::{CallBinding, Poll};
 
     use crate::settings::mechanism::Mechanism;
+    use crate::settings::planted::DefectPlace;
 
     use super::*;
     use crate::settings::stress::{Action, Land, Periodic, Schedule};
@@ -297,7 +297,11 @@ mod tests {
                 code_bytes: 3,
                 checked: !Settings::default().checked,
                 coverage: true,
-                planted: Some(PlantedDefect { function: "f".to_owned(), register: 4 }),
+                planted: Some(PlantedDefect {
+                    function: "f".to_owned(),
+                    register: 4,
+                    place: DefectPlace::Guards,
+                }),
             });
         }
     }

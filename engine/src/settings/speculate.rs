@@ -18,9 +18,9 @@ listed! {
         /// Integer arguments that baseline code has always seen with the same value: they are constants of code that the
         /// function is called in, which leaves where it begins if another value is passed.
         Argument = "argument",
-        /// Mutable globals of the module's own, neither imported nor exported, of one word: a constant of optimized code, which
-        /// is invalidated when the interpreter stores another value. Other compiled code never does: a function that
-        /// stores to such a global ends the speculation on it when it is compiled.
+        /// Mutable globals of one word: a constant of optimized code, which is invalidated when the interpreter stores another
+        /// value. Other compiled code never does: a function that stores to such a global ends the speculation on it when it
+        /// is compiled. Of globals that are imported the same holds if the instance that owns them speculates so, too.
         Global = "global",
     }
 }

@@ -174,6 +174,15 @@ impl Stress {
         }
     }
 
+    /// Whether it says where frames land.
+    pub(crate) fn forces_landings(&self) -> bool {
+        match self {
+            Stress::None => false,
+            Stress::Periodic(periodic) => periodic.land.is_some(),
+            Stress::Random(_) | Stress::Uncovered | Stress::Replay(_) => true,
+        }
+    }
+
     /// Whether guards are made to fail that hold.
     pub(crate) fn fails_guards(&self) -> bool {
         self.next_guard(0).is_some()

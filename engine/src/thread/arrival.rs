@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{Ordering, fence};
 
 use osr_compiler::Poll;
-use osr_ir::{FunctionIndex, GlobalIndex, Point};
+use osr_ir::{FunctionIndex, Point};
 use osr_stubs::POLL_REQUEST;
 
 use crate::code::VersionId;
@@ -14,7 +14,6 @@ use crate::error::TransitionError;
 use crate::event::Event;
 use crate::settings::Tier;
 use crate::thread::Thread;
-use crate::thread::observation::Request;
 use crate::thread::phase::Phase;
 
 impl Thread {
@@ -94,31 +93,6 @@ impl Thread {
         self.observe_reached(function, point, None, Tier::Interpreter);
         self.carry_out_requests();
         !self.fails(function, point)
-    }
-
-    /// The interpreter has changed the value of `global`, which code may take for a constant: if some does, it is invalidated.
-    #[cold]
-    pub(crate) fn global_changed(&self, global: GlobalIndex) {
-        if self.instance().is_kept(global) {
-            self.instance().kept_globals().count_change(global);
-            (self.hooks.invalidate_for_global)(self, global);
-        }
-    }
-
-    /// Code that stores to `global` is about to be entered: no code may take it for a constant from here on. False if that
-    /// cannot be seen to here, where `is_landing`, but only at the next safepoint.
-    pub(crate) fn give_up_global(&self, global: GlobalIndex, is_landing: bool) -> bool {
-        self.instance().kept_globals().give_up(global);
-        if !self.instance().is_kept(global) {
-            return true;
-        }
-        if is_landing {
-            self.agenda().request(Request::InvalidateAll);
-            self.update_polls(Phase::Landing);
-            return false;
-        }
-        (self.hooks.invalidate_for_global)(self, global);
-        true
     }
 
     /// Tells the observer of an arrival, if arrivals are safepoints.

@@ -18,6 +18,7 @@ pub(crate) mod phase;
 pub(crate) mod rebuilt;
 pub(crate) mod reclaim;
 pub(crate) mod return_pcs;
+mod stored_global;
 pub(crate) mod trap;
 pub(crate) mod walk;
 

@@ -55,7 +55,7 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
     let mut body = compiled?;
     if let Some(defect) = &instance.settings().planted {
-        defect.apply(&instance.module().function(key.function).name, key.entry, &mut body.frame_maps);
+        defect.apply(&instance.module().function(key.function).name, key.entry, &mut body);
     }
     Ok(body)
 }
@@ -99,7 +99,7 @@ fn code_settings(instance: &Instance) -> CodeSettings {
         return_sites: settings.mechanism.return_sites(),
         inlining: settings.inlining.map(Inlining::budget),
         unrolling: settings.copies(),
-        lists_stores: instance.kept_globals().is_chosen(),
+        lists_stores: !instance.kept_globals().is_empty(),
         guards_leave: settings.mechanism.can_leave(),
         exits_are_linked: settings.failing_guards != FailingGuards::Remake,
         guards_fail: settings.stress.fails_guards(),

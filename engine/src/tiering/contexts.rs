@@ -9,6 +9,9 @@
 //! A frame of code with inlined bodies leaves as several activations. Its context has all of them, and the continuation stands
 //! for the same ones: it is a frame of the same bodies, merged as they were.
 //!
+//! A frame that is hijacked has a context, too: all that its version speculates on ([dispatched
+//! landings](crate::transition::dispatch)).
+//!
 //! This is the dispatch table of Flückiger et al., "Deoptless", PLDI 2022, for what our code speculates on; there contexts
 //! are types of values. It is bounded: when it is full, exits lead to continuations for which nothing is known.
 
@@ -16,6 +19,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use osr_compiler::Speculations;
 use osr_ir::{FunctionIndex, Point};
+
+use crate::code::CodeVersion;
+use crate::instance::Instance;
 
 /// The contexts of a function: by number, those that code was asked for.
 #[derive(Debug, Default)]
@@ -34,6 +40,16 @@ pub(crate) struct ContextPlace {
     pub(crate) point: Point,
     /// The activations of inlined bodies that the frames stand for, too: each was called by the one before.
     pub(crate) inner: Box<[(FunctionIndex, Point)]>,
+}
+
+impl ContextPlace {
+    /// That of frames at the `site`th site of `version`.
+    pub(crate) fn of(instance: &Instance, version: &CodeVersion, site: u32) -> ContextPlace {
+        let mut activations = instance.activations(version, site).into_iter().rev();
+        let outermost = activations.next().expect("every frame is one of some activation");
+        let inner = activations.map(|activation| (activation.function, activation.point)).collect();
+        ContextPlace { point: outermost.point, inner }
+    }
 }
 
 impl Contexts {

@@ -222,7 +222,7 @@ pub(crate) fn landing(
 
 /// Whether `function` is to continue at `point` in the interpreter: compiled code has left there for that.
 #[cold]
-fn is_interpreted_at(thread: &Thread, function: FunctionIndex, point: Point) -> bool {
+pub(crate) fn is_interpreted_at(thread: &Thread, function: FunctionIndex, point: Point) -> bool {
     let instance = thread.instance();
     let points = &instance.analysis(function).points;
     points.kind(point) == PointKind::AfterCall

@@ -73,6 +73,15 @@ pub(crate) fn known(instance: &Instance, guards: Box<[Guard]>) -> Box<[VersionGu
     guards.into_iter().map(known).collect()
 }
 
+/// The same as `all`, where there are no guards that were given up since.
+pub(crate) fn without_given_up(instance: &Instance, all: Speculations) -> Speculations {
+    let functions: Vec<FunctionIndex> = all.functions().collect();
+    functions.into_iter().fold(all, |all, function| {
+        let given_up = instance.function(function).learnt.lessons().given_up.clone();
+        given_up.into_iter().fold(all, |all, (reason, at)| all.without(function, reason, at))
+    })
+}
+
 /// What code that is made for `key` speculates on; none if it does on nothing, and has all guards of the bodies.
 pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations> {
     if key.tier != CompiledTier::Optimized {

@@ -60,12 +60,7 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
 fn entry(instance: &Instance, version: &CodeVersion, guard: Guard, site: u32) -> Option<EntryPoint> {
     let state = instance.function(version.function);
     let &Settings { failing_guards, contexts, .. } = instance.settings();
-    let mut activations = instance.activations(version, site).into_iter().rev();
-    let outermost = activations.next().expect("every frame is one of some activation");
-    let place = ContextPlace {
-        point: outermost.point,
-        inner: activations.map(|activation| (activation.function, activation.point)).collect(),
-    };
+    let place = ContextPlace::of(instance, version, site);
     let can_flip = matches!(guard.reason, DeoptReason::Guard | DeoptReason::Branch);
     let is_flipped = failing_guards == FailingGuards::Dispatch && can_flip;
     let speculation = || version.speculation.as_deref().cloned().unwrap_or_default();

@@ -17,7 +17,7 @@ use osr_stubs::{CalleeSaved, Context, LandingRegisters, NativeResults, PollRegis
 use crate::code::CodeVersion;
 use crate::code::ledger::{PendingSite, TakenRecord};
 use crate::code::x86_64::callee_saves;
-use crate::event::{Continuation, Event};
+use crate::event::{Continuation, Event, FrameState};
 use crate::settings::destination::Destination;
 use crate::settings::stress::{Stress, mix};
 use crate::settings::{CompiledTier, StateRecording, Tier};
@@ -26,7 +26,7 @@ use crate::thread::pending::Landed;
 use crate::thread::phase::Phase;
 use crate::thread::trap::Innermost;
 use crate::tiering;
-use crate::transition::{state_pad, virtual_frames};
+use crate::transition::{dispatch, state_pad, virtual_frames};
 
 /// What dead registers and slots hold in checked runs.
 pub(crate) const POISON: u64 = 0xdead_beef_dead_beef;
@@ -241,13 +241,20 @@ fn resume(
     is_watched: bool,
 ) -> *const u8 {
     let site = &*record.site;
-    if site.has_chain() {
-        return virtual_frames::resume(thread, (record.slot, site), state, frame_base);
-    }
     let (version, point) = (site.version(), site.point());
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, site, is_watched);
-    let continuation = tiering::landing(thread, version.function, point, destination);
+    let usual = || tiering::landing(thread, version.function, point, destination);
+    let continuation = if site.is_plain() {
+        usual()
+    } else {
+        match dispatch::continuation(thread, site, destination) {
+            None if site.has_chain() => {
+                return virtual_frames::resume(thread, (record.slot, site), state, frame_base, destination);
+            }
+            dispatched => dispatched.or_else(usual),
+        }
+    };
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
     let place = site.kind().into();
     thread.count_move(version.tier.into(), to, place);
@@ -259,7 +266,7 @@ fn resume(
             frame: frame_base,
             further: 0,
             to: continuation.map(|(code, tier)| Continuation { tier, code: code as u64 }),
-            state: thread.frame_state(version.function, point, state),
+            state: innermost_state(thread, site, state),
         });
         thread.cover(version, site.number(), to);
         if site.destination().is_none() {
@@ -273,6 +280,14 @@ fn resume(
             stubs::resume_interpreter as *const u8
         }
     }
+}
+
+/// The state of the innermost of the activations that a frame at `site` stands for, which is a part of `state`.
+#[cold]
+fn innermost_state<'s>(thread: &'s Thread, site: &PendingSite, state: &'s [u64]) -> FrameState<'s> {
+    let innermost = site.version().activations(site.number()).next();
+    let offset = innermost.map_or(0, |activation| activation.offset);
+    thread.frame_state(site.function(), site.point(), &state[offset..])
 }
 
 /// Where the frame is to continue: as was decided when it was hijacked, or as is forced, or as the policy

@@ -1,6 +1,7 @@
 //! Transitions: how frames of compiled code are replaced while they are active.
 
-pub(crate) mod dropped;
+mod dispatch;
+mod dropped;
 mod exit_link;
 pub(crate) mod guard;
 pub(crate) mod guest_frames;

@@ -16,7 +16,6 @@
 
 use std::sync::Arc;
 
-use osr_compiler::CallBinding;
 use osr_ir::redefinition::{Change, OldActivations, Redefinition};
 use osr_ir::{FunctionIndex, PointKind, StateMap, default_map, verifier};
 
@@ -88,9 +87,6 @@ impl Thread {
         let instance = self.instance();
         self.check_updatable()?;
         let mechanism = instance.settings().mechanism;
-        if mechanism.binding == CallBinding::EntryCheck {
-            return Err(RedefinitionError::EntryCheck);
-        }
         verifier::verify_redefinition(instance.module(), redefinition)?;
         let with_old = |change: &Change| (*change, instance.entered_body(change.function));
         let mut changes: Vec<_> = redefinition.changes.iter().map(with_old).collect();

@@ -30,16 +30,16 @@ use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::thread::pending::{Chain, Landed};
 use crate::tiering;
-use crate::transition::landing::destination;
 
 /// The frame at `frame_base`, which was pending at `pending` and returned to through `slot`, lands as several activations,
-/// whose state is `state`. Returns the code to jump to.
+/// whose state is `state`, in `destination`. Returns the code to jump to.
 #[cold]
 pub(super) fn resume(
     thread: &Thread,
     (slot, pending): (ReturnSlot, &PendingSite),
     state: &[u64],
     frame_base: u64,
+    destination: Destination,
 ) -> *const u8 {
     let (version, site) = (pending.version(), pending.number());
     let mut waiting = thread.waiting().borrow_mut();
@@ -49,11 +49,7 @@ pub(super) fn resume(
     let innermost = waiting.pop().expect("every frame is one of some activation");
     let further = waiting.len() - first;
     drop(waiting);
-    thread.count(|transitions| {
-        transitions.landings += 1;
-        transitions.virtual_frames += further as u64;
-    });
-    let destination = destination(thread, pending, thread.watches_landings());
+    thread.count(|transitions| transitions.virtual_frames += further as u64);
     let continuation = continuation(thread, innermost, state.as_ptr().cast_mut(), destination);
     let to = tier(continuation);
     let place = pending.kind().into();

@@ -1,5 +1,5 @@
 ;; N indirect calls. Call number i is of entry `i and MASK` of a table: of one function (MASK 0), of two by turns (1), or of
-;; four (3). After V8's measurement of speculative inlining for WebAssembly (2025), whose loop makes 200 million calls.
+;; four (3); indirect-calls.wasm is the same, assembled. After V8's measurement of speculative inlining for WebAssembly (2025), whose loop makes 200 million calls.
 ;;
 ;;   osr-bench run tests/programs/speculation/indirect-calls.wat 200000000 0
 ;;   osr-bench run tests/programs/speculation/indirect-calls.wat 200000000 0 --inline on --speculate call-target

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use osr_engine::Location;
-use osr_ir::{Body, Instruction, Point, Register};
+use osr_ir::word_layout::word_count;
+use osr_ir::{Instruction, Point, Register};
 
 use super::graph::{Graph, Start};
 use super::{SiteMap, Subject};
@@ -22,9 +23,9 @@ pub(super) type Arriving = BTreeMap<Point, Vec<Known>>;
 
 /// What holds at `site`, if its map is right: that its constants are. Where no site is (at the entry), what
 /// holds everywhere.
-pub(super) fn claimed(subject: &Subject<'_>, site: Option<&SiteMap>) -> Vec<Known> {
-    let parameters = subject.module.signature_of(subject.function).parameters.len();
-    let mut known = everywhere(subject.body(), parameters);
+pub(super) fn claimed(subject: &Subject<'_>, graph: &Graph<'_>, site: Option<&SiteMap>) -> Vec<Known> {
+    let parameters = word_count(&subject.module.signature_of(subject.function).parameters);
+    let mut known = everywhere(graph, parameters);
     for entry in site.iter().flat_map(|site| &site.entries) {
         if let Some(constant) = constant_of(subject, entry.location) {
             known[entry.register.index()] = constant;
@@ -34,16 +35,18 @@ pub(super) fn claimed(subject: &Subject<'_>, site: Option<&SiteMap>) -> Vec<Know
 }
 
 /// A register that is no parameter and is only ever assigned one constant holds it wherever it is live.
-fn everywhere(body: &Body, parameters: usize) -> Vec<Known> {
-    let mut assigned: Vec<Option<Known>> = vec![None; body.registers.len()];
+fn everywhere(graph: &Graph<'_>, parameters: usize) -> Vec<Known> {
+    let mut assigned: Vec<Option<Known>> = vec![None; graph.words.count()];
     assigned[..parameters].fill(Some(Known::Anything));
-    for instruction in body.blocks.iter().flat_map(|block| &block.instructions) {
-        let value = match instruction {
-            Instruction::Const { value, .. } => Known::Constant(value.to_bits()),
-            _ => Known::Anything,
+    for instruction in graph.body.blocks.iter().flat_map(|block| &block.instructions) {
+        let constant: Vec<u64> = match instruction {
+            Instruction::Const { value, .. } => value.to_words().collect(),
+            _ => Vec::new(),
         };
-        for register in instruction.definitions() {
-            let assigned = &mut assigned[register.index()];
+        let words = instruction.definitions().iter().flat_map(|&register| graph.words_of(register));
+        for (number, word) in words.enumerate() {
+            let value = constant.get(number).map_or(Known::Anything, |&word| Known::Constant(word));
+            let assigned = &mut assigned[word.index()];
             *assigned =
                 Some(if assigned.is_none_or(|before| before == value) { value } else { Known::Anything });
         }
@@ -93,7 +96,7 @@ pub(super) fn propagate(graph: &Graph<'_>, start: Start, known: Vec<Known>) -> A
         let mut leaving = joined.clone();
         facts.insert(at.node, joined);
         if let Some(instruction) = graph.instruction(at.node) {
-            step(instruction, &mut leaving);
+            step(graph, instruction, &mut leaving);
         }
         pending.extend(
             graph.successors(at.node).iter().map(|&node| (Start { node, polls: true }, leaving.clone())),
@@ -108,11 +111,14 @@ fn join(before: Option<&Vec<Known>>, more: &[Known]) -> Vec<Known> {
     before.iter().zip(more).map(join).collect()
 }
 
-fn step(instruction: &Instruction, known: &mut [Known]) {
-    let value = match instruction {
-        Instruction::Const { value, .. } => Known::Constant(value.to_bits()),
-        Instruction::Copy { src, .. } => known[src.index()],
-        _ => Known::Anything,
+fn step(graph: &Graph<'_>, instruction: &Instruction, known: &mut [Known]) {
+    let values: Vec<Known> = match instruction {
+        Instruction::Const { value, .. } => value.to_words().map(Known::Constant).collect(),
+        Instruction::Copy { src, .. } => graph.words_of(*src).map(|word| known[word.index()]).collect(),
+        _ => Vec::new(),
     };
-    instruction.definitions().iter().for_each(|register| known[register.index()] = value);
+    let words = instruction.definitions().iter().flat_map(|&register| graph.words_of(register));
+    for (number, word) in words.enumerate() {
+        known[word.index()] = values.get(number).copied().unwrap_or(Known::Anything);
+    }
 }

@@ -1,11 +1,13 @@
 //! The body as a graph of its instructions, and what can be asked of its paths.
 //!
+//! Registers are words here, as they are in frame maps: a vector is two, which are read and written together.
+//!
 //! A *node* is a moment: before an instruction (the terminator is the last of its block). Edges lead to
 //! the moments after it. Everything here is a search along edges, one register or one point at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use osr_ir::{Block, Body, Instruction, Point, PointKind, Points, Register, Terminator};
+use osr_ir::{Block, Body, Instruction, Point, PointKind, Points, Register, Terminator, Type, WordLayout};
 
 /// The moment before an instruction.
 pub(super) type Node = usize;
@@ -15,6 +17,7 @@ pub(super) type Node = usize;
 pub(super) struct Graph<'b> {
     pub(super) body: &'b Body,
     pub(super) points: Points,
+    pub(super) words: WordLayout,
     /// Per block, its first node.
     starts: Vec<Node>,
     /// Per node, its block and its place there.
@@ -50,6 +53,7 @@ impl<'b> Graph<'b> {
         let mut graph = Graph {
             body,
             points: Points::of(body),
+            words: WordLayout::of(body.registers.iter().copied()),
             starts,
             successors: vec![Vec::new(); places.len()],
             predecessors: vec![Vec::new(); places.len()],
@@ -57,8 +61,38 @@ impl<'b> Graph<'b> {
             live: Vec::new(),
         };
         graph.link();
-        graph.live = (0..body.registers.len()).map(|register| graph.live(Register::new(register))).collect();
+        graph.live = graph.registers().map(|register| graph.live(register)).collect();
         graph
+    }
+
+    /// The words.
+    pub(super) fn registers(&self) -> impl Iterator<Item = Register> + use<> {
+        (0..self.words.count()).map(Register::new)
+    }
+
+    /// The words of a register of the body.
+    pub(super) fn words_of(&self, register: Register) -> impl Iterator<Item = Register> + use<> {
+        self.words.range(register.index()).map(Register::new)
+    }
+
+    /// The register of the body that `word` is of.
+    pub(super) fn value(&self, word: Register) -> Register {
+        Register::new(self.words.value_at(word.index()))
+    }
+
+    /// The type of `word`; none if there is no such word.
+    pub(super) fn ty(&self, word: Register) -> Option<Type> {
+        let ty = || match self.body.ty(self.value(word)) {
+            Type::V128 => Type::I64,
+            ty => ty,
+        };
+        (word.index() < self.words.count()).then(ty)
+    }
+
+    /// The words that the instruction at `node` writes.
+    fn written(&self, node: Node) -> Vec<Register> {
+        let written = self.instruction(node).map_or(&[][..], Instruction::definitions);
+        written.iter().flat_map(|&register| self.words_of(register)).collect()
     }
 
     fn link(&mut self) {
@@ -95,8 +129,8 @@ impl<'b> Graph<'b> {
     }
 
     fn reads(&self, node: Node, register: Register) -> bool {
-        let mut reads = false;
-        let note = |read| reads |= read == register;
+        let (mut reads, value) = (false, self.value(register));
+        let note = |read| reads |= read == value;
         match self.instruction(node) {
             Some(instruction) => instruction.each_use(note),
             None => self.terminator(node).each_use(note),
@@ -105,7 +139,8 @@ impl<'b> Graph<'b> {
     }
 
     fn writes(&self, node: Node, register: Register) -> bool {
-        self.instruction(node).is_some_and(|instruction| instruction.definitions().contains(&register))
+        let value = self.value(register);
+        self.instruction(node).is_some_and(|instruction| instruction.definitions().contains(&value))
     }
 
     /// Where `register` is live: backward from each read to the writes before it.
@@ -182,7 +217,7 @@ impl<'b> Graph<'b> {
     pub(super) fn ahead(&self, start: Start) -> Ahead {
         let mut ahead = Ahead::default();
         let mut untouched: BTreeMap<Node, BTreeSet<Register>> = BTreeMap::new();
-        let all: BTreeSet<Register> = (0..self.body.registers.len()).map(Register::new).collect();
+        let all: BTreeSet<Register> = self.registers().collect();
         let mut pending = vec![(start, all)];
         while let Some((at, mut kept)) = pending.pop() {
             self.seen_at(at).for_each(|point| ahead.entry(point).or_default().extend(&kept));
@@ -195,8 +230,8 @@ impl<'b> Graph<'b> {
                 continue;
             }
             before.extend(&kept);
-            for written in self.instruction(at.node).map_or(&[][..], Instruction::definitions) {
-                kept.remove(written);
+            for written in self.written(at.node) {
+                kept.remove(&written);
             }
             let next = self.successors(at.node).iter();
             pending.extend(next.map(|&node| (Start { node, polls: true }, kept.clone())));
@@ -209,7 +244,7 @@ impl<'b> Graph<'b> {
     pub(super) fn kept(&self, start: Start) -> Ahead {
         let mut kept_at = Ahead::default();
         let mut before: BTreeMap<(Node, bool), BTreeSet<Register>> = BTreeMap::new();
-        let all: BTreeSet<Register> = (0..self.body.registers.len()).map(Register::new).collect();
+        let all: BTreeSet<Register> = self.registers().collect();
         let mut pending = vec![(start, all)];
         while let Some((at, mut kept)) = pending.pop() {
             let known = before.get(&(at.node, at.polls));
@@ -225,8 +260,8 @@ impl<'b> Graph<'b> {
             if self.is_call(at.node) {
                 continue;
             }
-            for written in self.instruction(at.node).map_or(&[][..], Instruction::definitions) {
-                kept.remove(written);
+            for written in self.written(at.node) {
+                kept.remove(&written);
             }
             let next = self.successors(at.node).iter();
             pending.extend(next.map(|&node| (Start { node, polls: true }, kept.clone())));

@@ -35,8 +35,8 @@
 //! Of a version with inlined bodies, all of that is claimed of the body that they make together ([`Subject::merged`]); a site's
 //! entries are the registers that the activations need there, each by itself.
 //!
-//! Nothing is claimed of bodies that have vectors, whose entries are words rather than registers: there, cross-checked state
-//! recording and landings with poisoned slots are what is left (`tests/cases/vectors.wat`, random modules).
+//! Registers are words there, as in frame maps: a vector is two, of which all of this is claimed one by one. Where the frame
+//! leaves for a tail call, which the interpreter makes, is a call like any other.
 //!
 //! Not claimed: anything of how the exit of a guard is reached; that a value that was computed since the site before is the
 //! register's, nor anything of
@@ -57,7 +57,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use osr_engine::{CodeVersion, CompiledTier, EntryPoint, FrameMapEntry, Location, StateRecording};
-use osr_ir::{Body, FunctionIndex, Module, Point, PointKind, Points, Register, Type};
+use osr_ir::{Body, FunctionIndex, Module, Point, PointKind, Points, Register};
 
 use merged::Waiting;
 pub use tracing::Traced;
@@ -228,9 +228,6 @@ pub fn check(subject: &Subject<'_>) -> Vec<Violation> {
 
 /// The same, and how many of the allocator's values could be followed.
 pub fn check_and_trace(subject: &Subject<'_>) -> (Vec<Violation>, Traced) {
-    if subject.body().registers.contains(&Type::V128) {
-        return (Vec::new(), Traced::default());
-    }
     let mut machine = match machine::Machine::read(&subject.code) {
         Ok(machine) => machine,
         Err(offset) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use osr_engine::{FrameMapEntry, Location, MachineRegister};
+use osr_ir::word_layout::word_types;
 use osr_ir::{Instruction, Module, Register, Type};
 
 use super::graph::Graph;
@@ -33,7 +34,7 @@ pub(super) fn check_registers(subject: &Subject<'_>, graph: &Graph<'_>, violatio
             continue;
         }
         let waiting = subject.waiting.get(&site.return_offset);
-        for register in (0..graph.body.registers.len()).map(Register::new) {
+        for register in graph.registers() {
             let found = site.entries.iter().filter(|entry| entry.register == register).count();
             let waits = waiting.is_some_and(|waiting| waiting.contains(&register));
             let live = usize::from(waits || graph.is_live(register, site.point));
@@ -41,7 +42,7 @@ pub(super) fn check_registers(subject: &Subject<'_>, graph: &Graph<'_>, violatio
             violations.unless(found <= live, site.return_offset, ViolationKind::NeedlessRegister(register));
         }
         for entry in &site.entries {
-            let Some(&ty) = graph.body.registers.get(entry.register.index()) else {
+            let Some(ty) = graph.ty(entry.register) else {
                 violations.add(site.return_offset, ViolationKind::NeedlessRegister(entry.register));
                 continue;
             };
@@ -73,7 +74,7 @@ pub(super) fn check_locations(
             if let Location::FrameSlot(offset) = entry.location {
                 check_in_frame(site, entry, offset, machine, violations);
                 if subject.stores(site) {
-                    check_slot(site, entry, offset, machine, violations);
+                    check_slot(site, (entry, half(graph, entry.register)), offset, machine, violations);
                     owners.entry((offset, entry.register)).or_insert(site.return_offset);
                 }
             }
@@ -86,7 +87,8 @@ pub(super) fn check_locations(
 /// may hold something else where values are the allocator's.
 fn check_results(subject: &Subject<'_>, graph: &Graph<'_>, site: &SiteMap, violations: &mut Violations) {
     use MachineRegister::{R12, R13, R14, R15, Rbx};
-    let results = graph.call_of(site.point).map_or(Vec::new(), |call| result_places(subject.module, call));
+    let results =
+        graph.call_of(site.point).map_or(Vec::new(), |call| result_places(subject.module, graph, call));
     for entry in &site.entries {
         let expected =
             results.iter().find(|(register, _)| *register == entry.register).map(|&(_, place)| place);
@@ -100,8 +102,8 @@ fn check_results(subject: &Subject<'_>, graph: &Graph<'_>, site: &SiteMap, viola
     }
 }
 
-/// Where `call` leaves its results: System V's registers, then the context, by position.
-fn result_places(module: &Module, call: &Instruction) -> Vec<(Register, Location)> {
+/// Where `call` leaves the words of its results: System V's registers, then the context, by position.
+fn result_places(module: &Module, graph: &Graph<'_>, call: &Instruction) -> Vec<(Register, Location)> {
     use MachineRegister::{Rax, Rdx, Xmm0, Xmm1};
     let types = match call {
         Instruction::Call { function, .. } => &*module.signature_of(*function).results,
@@ -109,8 +111,9 @@ fn result_places(module: &Module, call: &Instruction) -> Vec<(Register, Location
         _ => &[Type::I32],
     };
     let (mut integers, mut floats) = ([Rax, Rdx].into_iter(), [Xmm0, Xmm1].into_iter());
-    let results = call.definitions().iter().zip(types).enumerate();
-    let place = |(position, (&register, &ty)): (usize, (&Register, &Type))| {
+    let words = call.definitions().iter().flat_map(|&register| graph.words_of(register));
+    let results = words.zip(word_types(types)).enumerate();
+    let place = |(position, (register, ty)): (usize, (Register, Type))| {
         let free = if matches!(ty, Type::F32 | Type::F64) { floats.next() } else { integers.next() };
         (register, free.map_or(Location::Result(position as u32), Location::Register))
     };
@@ -131,10 +134,16 @@ fn check_in_frame(
     violations.unless(apart, site.return_offset, ViolationKind::OverlapsSaved(register));
 }
 
-/// Nothing but the register's value is written where a slot is.
+/// Of a word of a vector, how far it is from the first one, in bytes.
+fn half(graph: &Graph<'_>, word: Register) -> Option<i32> {
+    let words = graph.words.range(graph.value(word).index());
+    (words.len() > 1).then(|| SLOT * (word.index() - words.start) as i32)
+}
+
+/// Nothing but the register's value is written where a slot is. A vector is written as a whole, or by halves.
 fn check_slot(
     site: &SiteMap,
-    entry: &FrameMapEntry,
+    (entry, half): (&FrameMapEntry, Option<i32>),
     offset: i32,
     machine: &Machine,
     violations: &mut Violations,
@@ -144,7 +153,8 @@ fn check_slot(
     for (&at, step) in &machine.steps {
         let Some((start, bytes)) = step.write() else { continue };
         let overlaps = start < offset + SLOT && offset < start + bytes as i32;
-        let whole = start == offset && bytes as i32 >= size && bytes as i32 <= SLOT;
+        let is_vector = half.is_some_and(|half| (start, bytes as i32) == (offset - half, 2 * SLOT));
+        let whole = is_vector || start == offset && bytes as i32 >= size && bytes as i32 <= SLOT;
         violations.unless(!overlaps || whole, site.return_offset, ViolationKind::PartialWrite(register, at));
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn check(
         checker.check_from(Some(site));
         let kept = graph.kept(checker.start(Some(site)));
         let from_here =
-            tracing::check_from((subject, machine), site, &checker.sites, &kept, checker.violations);
+            tracing::check_from((subject, graph, machine), site, &checker.sites, &kept, checker.violations);
         traced.followed += from_here.followed;
         traced.lost += from_here.lost;
     }
@@ -69,9 +69,10 @@ impl<'c> Checker<'c, '_> {
     fn check_from(&mut self, site: Option<&'c SiteMap>) {
         let start = self.start(site);
         let ahead = self.ahead(site, start);
-        let mut arriving = constants::propagate(self.graph, start, constants::claimed(self.subject, site));
+        let mut arriving =
+            constants::propagate(self.graph, start, constants::claimed(self.subject, self.graph, site));
         if site.is_none() && self.subject.entry == EntryPoint::Function {
-            arriving.insert(Points::entry(), constants::claimed(self.subject, None));
+            arriving.insert(Points::entry(), constants::claimed(self.subject, self.graph, None));
         }
         let from = site.map(|site| site.return_offset);
         for (end, written) in segments(self.machine, from.unwrap_or(0), &self.named) {
@@ -167,7 +168,9 @@ fn segments(machine: &Machine, start: u32, named: &Slots) -> BTreeMap<u32, Slots
         let mut leaving = joined.clone();
         written.insert(offset, joined);
         let step = &machine.steps[&offset];
-        leaving.extend(step.write().map(|(at, _)| at).filter(|at| named.contains(at)));
+        // A vector is written to two slots.
+        let slots = step.write().into_iter().flat_map(|(at, bytes)| (at..at + bytes as i32).step_by(8));
+        leaving.extend(slots.filter(|at| named.contains(at)));
         if step.is_call {
             ends.insert(step.end, leaving);
         } else {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use osr_engine::Location;
 use osr_ir::{Point, Points, Register};
 
+use super::graph::Graph;
 use super::machine::{Effect, Machine, Place};
 use super::{SiteMap, Subject, ViolationKind, Violations};
 
@@ -29,7 +30,7 @@ pub struct Traced {
 /// Checks what arrives at the sites after `site`. `kept` are, per point, the registers that every path of the
 /// body from `site` leaves alone.
 pub(super) fn check_from(
-    (subject, machine): (&Subject<'_>, &Machine),
+    (subject, graph, machine): (&Subject<'_>, &Graph<'_>, &Machine),
     site: &SiteMap,
     sites: &BTreeMap<u32, &SiteMap>,
     kept: &BTreeMap<Point, BTreeSet<Register>>,
@@ -39,7 +40,7 @@ pub(super) fn check_from(
     if subject.stores(site) {
         return traced;
     }
-    for (end, held) in follow((subject, machine), site, sites) {
+    for (end, held) in follow(graph, machine, site, sites) {
         let next = sites[&end];
         let Some(kept) = kept.get(&next.point) else { continue };
         for entry in next.entries.iter().filter(|entry| kept.contains(&entry.register)) {
@@ -84,7 +85,8 @@ fn place_of(location: Location) -> Option<Place> {
 /// What each place holds at the calls that the code reaches next from `site`, by their return offsets. Polls are
 /// passed through: they leave everything as it is.
 fn follow(
-    (subject, machine): (&Subject<'_>, &Machine),
+    graph: &Graph<'_>,
+    machine: &Machine,
     site: &SiteMap,
     sites: &BTreeMap<u32, &SiteMap>,
 ) -> BTreeMap<u32, Held> {
@@ -93,7 +95,7 @@ fn follow(
         let Some(place) = place_of(entry.location) else { continue };
         start.entry(place).or_default().insert(entry.register);
     }
-    let wide = |register: Register| !super::places::is_narrow(subject.body().ty(register));
+    let wide = |word: Register| graph.ty(word).is_none_or(|ty| !super::places::is_narrow(ty));
     let mut before: BTreeMap<u32, Held> = BTreeMap::new();
     let mut ends: BTreeMap<u32, Held> = BTreeMap::new();
     let mut pending = vec![(site.return_offset, start)];

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use osr_engine::{Delegates, Instance, Settings, Thread, Tiers};
+use osr_engine::{Delegates, Instance, Observers, Script, Settings, Thread, Tiers};
 
 use super::reduction::Candidate;
 use crate::commands::run::fuel::Fuel;
@@ -50,8 +50,10 @@ impl Ends {
             ..Settings::default()
         };
         let run = || {
-            let delegates = Delegates::observer(fuel.clone());
             let module = candidate.module.clone();
+            let script = Arc::new(Script::new(&module.script));
+            let observer = Observers::join(vec![fuel.clone(), script]);
+            let delegates = Delegates { observer, policy: None };
             let instance = Instance::with_delegates(settings, delegates, module, &env::imports(true)).ok()?;
             let thread = Thread::new(&instance).ok()?;
             // Whatever comes of it: it has ended.

@@ -134,6 +134,7 @@ fn first_failure(call: &Call, judge: &mut Judge<'_>) -> Result<(Candidate, Failu
         invoke: call.invoke.clone(),
         arguments: call.arguments.clone(),
         schedule,
+        settings: call.settings.clone(),
     };
     let lengths = match &call.settings.stress {
         Stress::Replay(_) | Stress::None => &LENGTHS[..1],
@@ -162,7 +163,7 @@ fn scheduled_run(call: &Call, candidate: &Candidate, program: &[u8]) -> Schedule
         schedule_file::program_hash(program),
         &candidate.invoke,
         shown,
-        &call.settings,
+        &candidate.settings,
         call.run.stack_bytes,
     )
 }

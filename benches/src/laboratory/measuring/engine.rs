@@ -1,7 +1,7 @@
 //! Engines: the tiers of this one, and the others that they are compared with.
 
 use clap::ValueEnum;
-use osr_engine::{Settings, Tiers};
+use osr_engine::{Inlining, Settings, Tiers};
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, Subject};
@@ -20,6 +20,8 @@ pub(crate) enum Engine {
     Baseline,
     /// This engine's optimized tier.
     Optimized,
+    /// This engine's optimized tier, with calls inlined. Measured only if it is named.
+    Inlined,
     /// This engine, starting in the interpreter.
     Auto,
     /// Wasmtime: Cranelift, optimizing for speed.
@@ -44,6 +46,7 @@ impl Engine {
             Engine::Interpreter => "interpreter",
             Engine::Baseline => "baseline",
             Engine::Optimized => "optimized",
+            Engine::Inlined => "inlined",
             Engine::Auto => "auto",
             Engine::Wasmtime => "wasmtime",
             Engine::Wasmi => "wasmi",
@@ -82,13 +85,14 @@ impl Engine {
         let tiers = match self {
             Engine::Interpreter => Tiers::Interpreter,
             Engine::Baseline => Tiers::Baseline,
-            Engine::Optimized => Tiers::Optimized,
+            Engine::Optimized | Engine::Inlined => Tiers::Optimized,
             Engine::Auto => Tiers::Auto,
             Engine::Wasmtime | Engine::Wasmi | Engine::Node => return self.open_peer(&job.subject, program),
         };
         // A lucky place must not pass for fast code.
         let placement = (tiers == Tiers::Optimized).then_some(job.seed);
-        let settings = Settings { placement, ..settings(tiers) };
+        let inlining = (self == Engine::Inlined).then(Inlining::default);
+        let settings = Settings { placement, inlining, ..settings(tiers) };
         Ok(Box::new(Ours::open(settings, &job.subject, program)?))
     }
 

@@ -32,6 +32,7 @@ Examples:
   osr-bench steady                                    all bundled programs
   osr-bench steady fib richards --engines optimized,wasmtime
   osr-bench steady --size bench --budget 120 --engines optimized,wasmtime,node
+  osr-bench steady --unoptimized --engines inlined,optimized,wasmtime --base wasmtime
   osr-bench steady my.wasm --invoke run --argument 1000 --json
   osr-bench steady fib richards --vary unrolling=1,4 --samples samples.csv
   osr-bench steady --vary mechanism.poll=stack-limit,flag,patched-nop

@@ -11,6 +11,7 @@
 //! A call of a function that has no code when it is bound leads to a stub, which jumps to what the call cell holds.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use osr_compiler::EntryPoint;
 use osr_ir::FunctionIndex;
@@ -23,8 +24,8 @@ use crate::code::x86_64::entry_stub::TRAP_INSTRUCTION;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Entries {
-    /// The number of the module's first function in the store.
-    first_number: u32,
+    /// By body, the number in the store of the function that it is a body of, whose call cell says what calls enter.
+    cells: Box<[u32]>,
     redirects: Allocation,
     redirects_start: u64,
     /// By function, what calls enter.
@@ -49,18 +50,19 @@ struct Entry {
 }
 
 impl Entries {
-    /// None yet, of a module with so many functions, calls of which enter `code`; `None` if there is no room.
+    /// None yet, of a module whose functions have these numbers, and whose bodies those `cells`; calls enter `code`. `None` if
+    /// there is no room.
     pub(super) fn new(
         memory: &mut Memory,
-        first_number: u32,
-        functions: usize,
+        numbers: Range<u32>,
+        cells: Box<[u32]>,
         code: impl Fn(FunctionIndex) -> u64,
     ) -> Option<Entries> {
-        let numbers = first_number..first_number + functions as u32;
+        let functions = numbers.len();
         let redirects = memory.allocate(&numbers.flat_map(checked_entry::redirect).collect::<Vec<u8>>())?;
         memory.seal(redirects);
         Some(Entries {
-            first_number,
+            cells,
             redirects,
             redirects_start: memory.range().start + redirects.offset as u64,
             entered: (0..functions).map(FunctionIndex::new).map(code).collect(),
@@ -70,9 +72,9 @@ impl Entries {
         })
     }
 
-    /// What precedes code of `function` in an allocation whose head can be kept in multiples of `unit`.
-    pub(super) fn head(&self, function: FunctionIndex, unit: usize) -> impl Iterator<Item = u8> {
-        let number = self.first_number + function.as_u32();
+    /// What precedes code of `body` in an allocation whose head can be kept in multiples of `unit`.
+    pub(super) fn head(&self, body: FunctionIndex, unit: usize) -> impl Iterator<Item = u8> {
+        let number = self.cells[body.index()];
         let before = std::iter::repeat_n(TRAP_INSTRUCTION, unit - GRANULE);
         before.chain(checked_entry::granule(number))
     }

@@ -75,12 +75,13 @@ pub struct BindingStatistics {
 }
 
 impl Binding {
-    /// As `kind` has it, in an instance whose functions have these numbers, and calls of them enter `code`; `None` if
-    /// there is no room.
+    /// As `kind` has it, in an instance whose functions have these numbers, each a body of `function_of` it, and calls of
+    /// them enter `code`; `None` if there is no room.
     fn new(
         memory: &mut Memory,
         kind: CallBinding,
         numbers: Range<u32>,
+        function_of: impl Fn(FunctionIndex) -> FunctionIndex,
         code: impl Fn(FunctionIndex) -> u64,
     ) -> Option<Binding> {
         let functions = numbers.len();
@@ -92,7 +93,9 @@ impl Binding {
             CallBinding::Trampoline => trampolines(memory, Kind::Near),
             CallBinding::Patchpoint => Some(Binding::Patchpoints(CallSites::default())),
             CallBinding::EntryCheck => {
-                Entries::new(memory, numbers.start, functions, &code).map(Binding::Entries)
+                let cell = |body| numbers.start + function_of(FunctionIndex::new(body)).as_u32();
+                let cells = (0..functions).map(cell).collect();
+                Entries::new(memory, numbers, cells, &code).map(Binding::Entries)
             }
         }
     }
@@ -186,16 +189,17 @@ impl Binding {
 }
 
 impl Registry {
-    /// Prepares for calls as `kind` has it, in an instance whose functions have these numbers, and calls of them enter
-    /// `code`.
+    /// Prepares for calls as `kind` has it, in an instance whose functions have these numbers, each a body of `function_of`
+    /// it, and calls of them enter `code`.
     pub(crate) fn prepare_binding(
         &self,
         kind: CallBinding,
         numbers: Range<u32>,
+        function_of: impl Fn(FunctionIndex) -> FunctionIndex,
         code: impl Fn(FunctionIndex) -> u64,
     ) -> io::Result<()> {
         let inner = &mut *self.inner();
-        let binding = Binding::new(&mut inner.memory, kind, numbers, code);
+        let binding = Binding::new(&mut inner.memory, kind, numbers, function_of, code);
         inner.binding = binding.ok_or_else(|| io::Error::other("code memory is too small"))?;
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use osr_ir::module::GlobalInitial;
 use osr_ir::{
-    BasicBlock, Block, Body, ConstantExpression, ExportItem, Function, FunctionIndex, FunctionKind,
-    Instruction, Module, Register, Signature, Terminator, Value, point,
+    Alternative, BasicBlock, Block, Body, Change, ConstantExpression, ExportItem, Function, FunctionIndex,
+    FunctionKind, Instruction, Module, Register, Signature, StateMap, StepAction, Terminator, Value, point,
 };
 
 /// The body of `function`, if it is defined.
@@ -183,10 +183,27 @@ fn each_function_mut(module: &mut Module, visit: &mut impl FnMut(&mut FunctionIn
             visit(function);
         }
     }
-    let blocks = module.functions.iter_mut().filter_map(body_mut).flat_map(|body| &mut body.blocks);
-    for instruction in blocks.flat_map(|block| &mut block.instructions) {
-        if let Instruction::Call { function, .. } | Instruction::RefFunc { function, .. } = instruction {
+    for block in module.functions.iter_mut().filter_map(body_mut).flat_map(|body| &mut body.blocks) {
+        for instruction in &mut block.instructions {
+            if let Instruction::Call { function, .. } | Instruction::RefFunc { function, .. } = instruction {
+                visit(function);
+            }
+        }
+        if let Terminator::TailCall { function, .. } = &mut block.terminator {
             visit(function);
+        }
+    }
+    for Alternative { body, of } in &mut module.alternatives {
+        [body, of].into_iter().for_each(&mut *visit);
+    }
+    for StateMap { from, to, .. } in &mut module.state_maps {
+        [from, to].into_iter().for_each(&mut *visit);
+    }
+    for step in &mut module.script {
+        if let StepAction::Redefine(redefinition) = &mut step.action {
+            for Change { function, body } in &mut redefinition.changes {
+                [function, body].into_iter().for_each(&mut *visit);
+            }
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   program, arguments, schedule ──> schedule ──> program ──> arguments ──> schedule ──> ... until nothing
-//!                                    fewer        functions,  smaller       smaller         gets smaller
-//!                                    entries      blocks,     numbers       ordinals
+//!                                    settings,    functions,  smaller       smaller         gets smaller
+//!                                    fewer        script,     numbers       ordinals
+//!                                    entries      blocks,
 //!                                                 instructions
 //! ```
 //!
@@ -18,7 +19,7 @@ mod edit;
 mod program;
 mod schedule;
 
-use osr_engine::Schedule;
+use osr_engine::{Schedule, Settings};
 use osr_ir::{Module, Value};
 
 /// What is run: may fail.
@@ -32,14 +33,19 @@ pub(crate) struct Candidate {
     pub(crate) arguments: Vec<Value>,
     /// The transitions that are forced.
     pub(crate) schedule: Schedule,
+    /// The engine's settings, but for what is forced.
+    pub(crate) settings: Settings,
 }
 
 impl Candidate {
-    /// Its size: entries of the schedule, instructions.
+    /// Its size: entries of the schedule and steps of the script, instructions.
     pub(crate) fn size(&self) -> (usize, usize) {
         let Schedule { safepoints, landings, guards } = &self.schedule;
         let bodies = self.module.functions.iter().filter_map(osr_ir::Function::body);
-        (safepoints.len() + landings.len() + guards.len(), bodies.map(osr_ir::Body::instruction_count).sum())
+        (
+            safepoints.len() + landings.len() + guards.len() + self.module.script.len(),
+            bodies.map(osr_ir::Body::instruction_count).sum(),
+        )
     }
 }
 
@@ -67,6 +73,7 @@ pub(crate) fn shrink(first: Candidate, fails: &mut dyn FnMut(&Candidate) -> Tria
     let mut shrinker = Shrinker { best: first, fails, tried: 0, is_over: false };
     loop {
         let before = shrinker.best.clone();
+        shrinker.fewer_settings();
         shrinker.fewer_entries();
         shrinker.smaller_program();
         shrinker.smaller_arguments();

@@ -9,6 +9,7 @@ impl Shrinker<'_> {
     /// Makes the module smaller, from the large to the small.
     pub(super) fn smaller_program(&mut self) {
         self.fewer_exports();
+        self.fewer_redefinitions();
         self.fewer_bodies();
         self.attempt_module(edit::drop_functions);
         for function in 0..self.best.module.functions.len() {
@@ -27,6 +28,32 @@ impl Shrinker<'_> {
             shrinker.attempt_module(|module| module.exports = exports)
         });
         self.attempt_module(|module| module.start = None);
+    }
+
+    /// Fewer steps of the script, and fewer maps and bodies for them.
+    fn fewer_redefinitions(&mut self) {
+        let all = self.best.module.script.clone();
+        self.leave_out(all.len(), |shrinker, kept| {
+            let script = kept.iter().map(|&n| all[n].clone()).collect();
+            shrinker.attempt_module(|module| module.script = script)
+        });
+        let all = self.best.module.state_maps.clone();
+        self.leave_out(all.len(), |shrinker, kept| {
+            let state_maps = kept.iter().map(|&n| all[n].clone()).collect();
+            shrinker.attempt_module(|module| module.state_maps = state_maps)
+        });
+        for map in 0..self.best.module.state_maps.len() {
+            let all = self.best.module.state_maps[map].entries.clone();
+            self.leave_out(all.len(), |shrinker, kept| {
+                let entries = kept.iter().map(|&n| all[n].clone()).collect();
+                shrinker.attempt_module(|module| module.state_maps[map].entries = entries)
+            });
+        }
+        let all = self.best.module.alternatives.clone();
+        self.leave_out(all.len(), |shrinker, kept| {
+            let alternatives = kept.iter().map(|&n| all[n]).collect();
+            shrinker.attempt_module(|module| module.alternatives = alternatives)
+        });
     }
 
     /// Functions that only return zeros.

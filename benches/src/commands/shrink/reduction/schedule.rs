@@ -1,6 +1,6 @@
-//! Smaller schedules: fewer entries, smaller ordinals.
+//! Smaller schedules: fewer entries, smaller ordinals, less that the settings ask for.
 
-use osr_engine::Schedule;
+use osr_engine::{FailingGuards, Schedule, Settings, SpeculationKind};
 
 use super::{Candidate, Shrinker};
 
@@ -17,6 +17,22 @@ impl Shrinker<'_> {
             let landings = kept.iter().map(|&n| all[n]).collect();
             shrinker.attempt_schedule(|schedule| schedule.landings = landings)
         });
+        let all = self.best.schedule.guards.clone();
+        self.leave_out(all.len(), |shrinker, kept| {
+            let guards = kept.iter().map(|&n| all[n]).collect();
+            shrinker.attempt_schedule(|schedule| schedule.guards = guards)
+        });
+    }
+
+    /// Leaves out speculation, and what becomes of failing guards, and inlining.
+    pub(super) fn fewer_settings(&mut self) {
+        let all: Vec<SpeculationKind> = self.best.settings.speculate.iter().copied().collect();
+        self.leave_out(all.len(), |shrinker, kept| {
+            let speculate = kept.iter().map(|&n| all[n]).collect();
+            shrinker.attempt_settings(|settings| settings.speculate = speculate)
+        });
+        self.attempt_settings(|settings| settings.failing_guards = FailingGuards::default());
+        self.attempt_settings(|settings| settings.inlining = None);
     }
 
     /// Moves entries forward, each as far as it can.
@@ -28,6 +44,10 @@ impl Shrinker<'_> {
         for n in 0..self.best.schedule.landings.len() {
             let before = if n == 0 { 0 } else { self.best.schedule.landings[n - 1].0 };
             self.smaller_ordinal(before, |schedule| &mut schedule.landings[n].0);
+        }
+        for n in 0..self.best.schedule.guards.len() {
+            let before = if n == 0 { 0 } else { self.best.schedule.guards[n - 1] };
+            self.smaller_ordinal(before, |schedule| &mut schedule.guards[n]);
         }
     }
 
@@ -46,6 +66,12 @@ impl Shrinker<'_> {
                 low = next + 1;
             }
         }
+    }
+
+    fn attempt_settings(&mut self, edit: impl FnOnce(&mut Settings)) -> bool {
+        let mut candidate: Candidate = self.best.clone();
+        edit(&mut candidate.settings);
+        self.attempt(candidate)
     }
 
     fn attempt_schedule(&mut self, edit: impl FnOnce(&mut Schedule)) -> bool {
