@@ -1,6 +1,6 @@
 //! Smaller programs: fewer functions, blocks, instructions, and less around them.
 
-use osr_ir::{Body, Module};
+use osr_ir::{Body, Module, Terminator};
 
 use super::Shrinker;
 use super::edit;
@@ -105,9 +105,10 @@ impl Shrinker<'_> {
         let mut block = 0;
         while block < self.body(function).blocks.len() {
             let terminator = &self.body(function).blocks[block].terminator;
-            let is_return = matches!(terminator, osr_ir::Terminator::Return { .. });
+            // Nothing is simpler than trapping: returning zeros in its place would never end.
+            let ends = matches!(terminator, Terminator::Return { .. } | Terminator::Unreachable);
             let simpler = edit::simpler_terminators(terminator);
-            let done = !is_return
+            let done = !ends
                 && self.attempt_body(function, |body| {
                     edit::return_zeros(body, block, &signature);
                     edit::tidy_blocks(body);
