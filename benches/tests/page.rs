@@ -38,7 +38,7 @@ fn every_link_leads_to_something_on_the_page_and_nothing_else_is_loaded() {
     assert!(!page.contains("src=") && !page.contains("url("), "it opens offline");
     for part in [
         "loop header, live:",
-        "call    rcx",
+        "call    qword ptr",
         "r0    i32",
         "<td>land</td>",
         "INVALIDATE",

@@ -247,8 +247,9 @@ fn explanations_and_traces_name_lines() {
     let scratch = Scratch::new("places");
     let trace = scratch.path("trace.json");
     let bank = program("debug/bank.wasm");
-    let options = ["--tier", "optimized", "--stress", "invalidate=3", "--explain", "--trace", &trace];
-    let done = osr_bench(&[&["run", &bank, "--invoke", "count", "5"][..], &options].concat()).prints("25\n");
+    let options = ["--inline", "off", "--stress", "invalidate=3", "--explain", "--trace", &trace];
+    let call = ["run", &bank, "--invoke", "count", "5", "--tier", "optimized"];
+    let done = osr_bench(&[&call[..], &options].concat()).prints("25\n");
     assert!(done.stderr.lines().any(|line| line.contains("frames hijacked: p") && line.contains(" bank.c:")));
     let trace = std::fs::read_to_string(&trace).expect("a trace was written");
     let trace: serde_json::Value = serde_json::from_str(&trace).expect("it is complete");
