@@ -3,7 +3,7 @@
 mod call;
 mod engine;
 mod host;
-pub(crate) mod inlining;
+mod inlining;
 pub(crate) mod mechanism;
 mod size;
 mod stress;

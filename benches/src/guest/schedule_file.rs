@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::session::Outcome;
-use crate::cli::inlining::InliningOption;
+use crate::cli::InliningOption;
 use crate::error::Error;
 use crate::new_file::NewFile;
 
