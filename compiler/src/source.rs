@@ -4,7 +4,7 @@ use osr_ir::inlining::{FrameIndex, InlineBudget, Inlined, inline};
 use osr_ir::{Block, Body, InlineTree, Point, PointKind, Points, Register};
 
 use crate::analysis::Analysis;
-use crate::compiler::CompileError;
+use crate::error::CompileError;
 use crate::settings::CompiledTier;
 use crate::speculation::Speculations;
 use crate::unit::{Unit, VersionKey};

@@ -12,7 +12,7 @@ use cranelift_assembler_x64::{CodeSink, DeferredTarget, KnownOffset, TrapCode, i
 use osr_ir::{FunctionIndex, Point, TrapKind};
 
 use super::machine::{Address, Condition, Gpr, Machine, Width, Xmm};
-use crate::compiler::DirectCall;
+use crate::compiled_body::DirectCall;
 use crate::trap_site::TrapSite;
 
 /// A place in the code that branches lead to.

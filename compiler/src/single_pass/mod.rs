@@ -52,7 +52,8 @@ use uses::UseFinder;
 
 use crate::analysis::Analysis;
 use crate::calling_convention::Place;
-use crate::compiler::{CompileError, CompiledBody};
+use crate::compiled_body::CompiledBody;
+use crate::error::CompileError;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, Location, Mirrored, MirroredSites};
 use crate::settings::StateRecording;
 use crate::unit::Unit;

@@ -1,0 +1,64 @@
+//! The calls that Cranelift leaves to be bound, by the names of what they call.
+
+use std::collections::BTreeSet;
+
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::entity::PrimaryMap;
+use cranelift_codegen::ir;
+use cranelift_codegen::{CompiledCode, FinalizedMachReloc, FinalizedRelocTarget};
+use osr_ir::FunctionIndex;
+
+use crate::compiled_body::DirectCall;
+use crate::near_call::{Called, DIRECT_DISTANCE, NEAR_DISTANCE, NearCall, NearWord};
+use crate::tightening::Tight;
+
+/// The calls that must be bound: where in Cranelift's code their distances go. Nothing else may need relocation.
+pub(super) struct NamedCalls {
+    pub(super) direct: Vec<DirectCall>,
+    pub(super) near: Vec<NearCall>,
+}
+
+impl NamedCalls {
+    /// Those of `compiled`, by the function's table of names.
+    pub(super) fn of(
+        compiled: &CompiledCode,
+        names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
+    ) -> NamedCalls {
+        let mut calls = NamedCalls { direct: Vec::new(), near: Vec::new() };
+        for relocation in compiled.buffer.relocs() {
+            let FinalizedMachReloc { offset, kind, addend, ref target } = *relocation;
+            let FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name)) = target else {
+                panic!("compiled code must not need relocation: {relocation:?}");
+            };
+            assert_eq!((kind, addend), (Reloc::X86CallPCRel4, -4), "names are of what is called");
+            match Called::of(&names[*name]) {
+                Called::Function(index) => {
+                    let callee = FunctionIndex::new(index as usize);
+                    calls.direct.push(DirectCall { offset, callee });
+                }
+                Called::Cell(number) => calls.near.push(NearCall { offset, word: NearWord::Cell(number) }),
+            }
+        }
+        calls
+    }
+
+    /// Those that are replaced by near calls: where they begin, by ascending offset.
+    pub(super) fn near_starts(&self) -> BTreeSet<u32> {
+        self.near.iter().map(|call| call.offset - DIRECT_DISTANCE).collect()
+    }
+
+    /// The direct calls in code that was tightened.
+    pub(super) fn direct(&self, tight: &Tight) -> Vec<DirectCall> {
+        let moved =
+            |call: &DirectCall| Some(DirectCall { offset: tight.kept(call.offset)?, callee: call.callee });
+        self.direct.iter().filter_map(moved).collect()
+    }
+
+    /// The near calls in code that was tightened.
+    pub(super) fn near(&self, tight: &Tight) -> impl Iterator<Item = NearCall> {
+        self.near.iter().filter_map(|call| {
+            let start = tight.kept(call.offset - DIRECT_DISTANCE)?;
+            Some(NearCall { offset: start + NEAR_DISTANCE, word: call.word })
+        })
+    }
+}
