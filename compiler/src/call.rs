@@ -13,11 +13,11 @@ use osr_stubs::{Context, MemoryView, TableView};
 
 use super::clif_type::{VECTOR, call_signature, wide_type};
 use super::compiler::Cells;
-use super::near_call::Called;
 use super::state::{Callee, Resumption};
 use super::translate::{BlockLocal, Translator};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
+use crate::emitted::near_call::Called;
 use crate::reference::signature_half;
 use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;

@@ -3,12 +3,12 @@
 use osr_ir::{FunctionIndex, GlobalIndex};
 use osr_stackwalk::CompactRows;
 
+use crate::emitted::near_call::NearCall;
+use crate::emitted::poll_sites::PollSites;
 use crate::fallback::Fallback;
 use crate::frame_map::{FrameMaps, VirtualFrames};
 use crate::guard::Guard;
-use crate::near_call::NearCall;
 use crate::pad_sites::PadSites;
-use crate::poll_sites::PollSites;
 use crate::residence::ResidenceCount;
 use crate::settings::StateRecording;
 use crate::speculation::Speculations;

@@ -20,7 +20,7 @@
 //! values that the loop needs out of their registers: so the state is needed only where the frame is left for
 //! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
 //! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. That block is seldom
-//! executed, even when frames are left: what it would store is [read from it](super::poll_exits), and all that remains of the
+//! executed, even when frames are left: what it would store is [read from it](crate::emitted::poll_exits), and all that remains of the
 //! cold code is the call of the stub. Where it cannot be read, the frame map of a poll says where the state is at the
 //! call that leaves.
 //!
@@ -30,7 +30,7 @@
 //! meet anyway.
 //!
 //! Where the setting is a [cheaper poll](Poll::is_overwritten), loops are compiled as they are for the stack limit, and
-//! the comparison is overwritten in memory with what costs less while no poll is requested ([`poll_sites`](super::poll_sites)).
+//! the comparison is overwritten in memory with what costs less while no poll is requested ([`poll_sites`](crate::emitted::poll_sites)).
 //!
 //! Baseline code, whose allocator has no idea of loops, polls at the header and stores before it calls.
 

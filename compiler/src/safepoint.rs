@@ -2,7 +2,7 @@
 //!
 //! A call carries its safepoint's number in its source location, which Cranelift keeps with its machine code. Slots
 //! become offsets from the frame base when the frame's layout is known; where the allocator keeps a call's
-//! contexts is said by the exception table. Where values are at polls is [read](super::poll_exits) from the code.
+//! contexts is said by the exception table. Where values are at polls is [read](crate::emitted::poll_exits) from the code.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use osr_ir::{Point, Register, Type};
 
 use super::pad::{Immovable, read_pads};
 use super::source::Source;
-use super::tightening::Tight;
+use crate::emitted::tightening::Tight;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 use crate::pad_sites::PadSites;
 

@@ -6,7 +6,7 @@ use osr_ir::{Body, Instruction, Point, Points, Position, TrapKind};
 
 use super::safepoint::{Origin, Origins, Safepoint};
 use super::source::Source;
-use super::tightening::Tight;
+use crate::emitted::tightening::Tight;
 
 /// An instruction that may trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

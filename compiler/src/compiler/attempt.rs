@@ -17,20 +17,21 @@ use super::named_calls::NamedCalls;
 use super::{Compiler, Scratch, stored_globals};
 use crate::analysis::Analysis;
 use crate::compiled_body::{CompiledBody, DirectCall};
-use crate::disassembly::Disassembly;
+use crate::emitted::disassembly::Disassembly;
+use crate::emitted::near_call::NearCall;
+use crate::emitted::poll_exits::{PollExits, handlers};
+use crate::emitted::poll_sites::PollSites;
+use crate::emitted::tightening::{Replaced, Tight, tighten};
+use crate::emitted::{compared_in_memory, epilogue};
 use crate::error::CompileError;
 use crate::frame_map::VirtualFrames;
-use crate::near_call::NearCall;
-use crate::poll_exits::{PollExits, handlers};
-use crate::poll_sites::PollSites;
 use crate::safepoint::{Origins, Safepoint};
 use crate::settings::{CompiledTier, ReturnSites, StateRecording};
 use crate::source::Source;
-use crate::tightening::{Replaced, Tight, tighten};
 use crate::translate::Translated;
 use crate::trap_site::trap_sites;
 use crate::unit::Unit;
-use crate::{coldness, compared_in_memory, epilogue, guard, invalidation_point, pad, safepoint, translate};
+use crate::{coldness, guard, invalidation_point, pad, safepoint, translate};
 
 /// What to compile, and how.
 #[derive(Clone, Copy)]

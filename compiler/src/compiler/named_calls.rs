@@ -9,8 +9,8 @@ use cranelift_codegen::{CompiledCode, FinalizedMachReloc, FinalizedRelocTarget};
 use osr_ir::FunctionIndex;
 
 use crate::compiled_body::DirectCall;
-use crate::near_call::{Called, DIRECT_DISTANCE, NEAR_DISTANCE, NearCall, NearWord};
-use crate::tightening::Tight;
+use crate::emitted::near_call::{Called, DIRECT_DISTANCE, NEAR_DISTANCE, NearCall, NearWord};
+use crate::emitted::tightening::Tight;
 
 /// The calls that must be bound: where in Cranelift's code their distances go. Nothing else may need relocation.
 pub(super) struct NamedCalls {

@@ -15,10 +15,10 @@ use cranelift_codegen::CompiledCode;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
 use super::compared_in_memory::PREFIX;
-use super::safepoint::Origins;
+use crate::safepoint::Origins;
 
 /// Replaces the ends of frames in `code`, which is that of `compiled`.
-pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode) {
+pub(crate) fn replace(code: &mut [u8], compiled: &CompiledCode) {
     for range in Origins::of(compiled).returns() {
         replace_one(&mut code[range.start as usize..range.end as usize]);
     }

@@ -14,8 +14,8 @@ use super::near_call::NEAR_CALL;
 
 /// Code that was tightened, and where what it was made of is in it.
 #[derive(Debug)]
-pub(super) struct Tight {
-    pub(super) code: Vec<u8>,
+pub(crate) struct Tight {
+    pub(crate) code: Vec<u8>,
     /// By ascending offset; none if nothing was moved.
     pieces: Vec<Piece>,
 }
@@ -52,22 +52,22 @@ enum Is {
 
 /// What other code takes the place of.
 #[derive(Clone, Copy)]
-pub(super) struct Replaced<'r> {
+pub(crate) struct Replaced<'r> {
     /// Blocks.
-    pub(super) blocks: &'r [Replacement],
+    pub(crate) blocks: &'r [Replacement],
     /// Where the direct calls begin whose places near calls take.
-    pub(super) calls: &'r BTreeSet<u32>,
+    pub(crate) calls: &'r BTreeSet<u32>,
     /// Instructions, with what they become.
-    pub(super) edits: &'r Edits,
+    pub(crate) edits: &'r Edits,
 }
 
 /// What takes the place of a block that only one branch leads to: a near call, after which execution continues elsewhere.
 #[derive(Clone, Debug)]
-pub(super) struct Replacement {
+pub(crate) struct Replacement {
     /// Where the block begins.
-    pub(super) start: u32,
+    pub(crate) start: u32,
     /// Where execution continues.
-    pub(super) next: u32,
+    pub(crate) next: u32,
 }
 
 const SHORT_JUMP: u8 = 0xeb;
@@ -89,17 +89,17 @@ const ROUNDS: usize = 3;
 
 impl Tight {
     /// `code` as it is.
-    pub(super) fn unchanged(code: Vec<u8>) -> Tight {
+    pub(crate) fn unchanged(code: Vec<u8>) -> Tight {
         Tight { code, pieces: Vec::new() }
     }
 
     /// Where what was at `offset` is. What was there may be gone: then what is before it ends there.
-    pub(super) fn offset(&self, offset: u32) -> u32 {
+    pub(crate) fn offset(&self, offset: u32) -> u32 {
         if self.pieces.is_empty() { offset } else { moved(&self.pieces, offset) }
     }
 
     /// The same, if it is not gone.
-    pub(super) fn kept(&self, offset: u32) -> Option<u32> {
+    pub(crate) fn kept(&self, offset: u32) -> Option<u32> {
         let before = self.pieces.partition_point(|piece| piece.start <= offset);
         let is_gone = match before.checked_sub(1) {
             Some(last) => offset >= self.pieces[last].end,
@@ -123,7 +123,7 @@ fn moved(pieces: &[Piece], offset: u32) -> u32 {
 
 /// Replaces in `code` what is `replaced`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
 /// that begin at what `stays` says keep their lengths.
-pub(super) fn tighten(
+pub(crate) fn tighten(
     code: &[u8],
     disassembly: &Disassembly,
     roots: impl Iterator<Item = u32>,

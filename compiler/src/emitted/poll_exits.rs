@@ -28,16 +28,16 @@ use osr_ir::{PointKind, Register, Type};
 use super::disassembly::{Disassembly, branch_target, continues};
 use super::exit_state::{ExitState, Held, Place, read};
 use super::near_call::{NEAR_CALL, NEAR_DISTANCE, NearCall, NearWord};
-use super::safepoint::{Origin, Origins, Recorded, Safepoint, State, in_frame, layout};
-use super::source::Source;
 use super::tightening::{Replacement, Tight};
 use crate::frame_map::MachineRegister;
+use crate::safepoint::{Origin, Origins, Recorded, Safepoint, State, in_frame, layout};
+use crate::source::Source;
 
 /// The exits of a body, read.
 #[derive(Debug, Default)]
-pub(super) struct PollExits {
+pub(crate) struct PollExits {
     /// By poll, what is left of its exit.
-    pub(super) replacements: Vec<Replacement>,
+    pub(crate) replacements: Vec<Replacement>,
     /// By poll, the number of its safepoint, and the frame state there.
     states: Vec<(usize, State)>,
 }
@@ -54,7 +54,7 @@ struct PollCode {
 
 impl PollExits {
     /// The exits of the polls in `code`, which is that of `compiled`, as far as they can be read.
-    pub(super) fn read(
+    pub(crate) fn read(
         code: &Disassembly,
         source: Source<'_>,
         safepoints: &[Safepoint],
@@ -76,7 +76,7 @@ impl PollExits {
 
     /// Says in `safepoints` where the values are in code that was tightened, with the replacements. Returns the calls that
     /// these make.
-    pub(super) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearCall> {
+    pub(crate) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearCall> {
         let replaced = self.states.into_iter().zip(self.replacements);
         let record = |((number, state), Replacement { start, .. }): ((usize, State), Replacement)| {
             let call = tight.offset(start);
@@ -111,7 +111,7 @@ fn polls(safepoints: &[Safepoint], source: Source<'_>, compiled: &CompiledCode) 
 }
 
 /// The handlers of calls that throw.
-pub(super) fn handlers(compiled: &CompiledCode) -> impl Iterator<Item = u32> {
+pub(crate) fn handlers(compiled: &CompiledCode) -> impl Iterator<Item = u32> {
     let handlers = compiled.buffer.call_sites().flat_map(|call| call.exception_handlers);
     handlers.filter_map(|handler| match handler {
         Handler::Default(start) | Handler::Tag(_, start) => Some(*start),

@@ -15,33 +15,33 @@ use cranelift_codegen::CompiledCode;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 
 /// The instructions of a body. Offsets are from the start of its code.
-pub(super) struct Disassembly {
+pub(crate) struct Disassembly {
     /// By ascending offset.
-    pub(super) instructions: Vec<Instruction>,
+    pub(crate) instructions: Vec<Instruction>,
     /// By ascending offset.
-    pub(super) tables: Vec<Table>,
+    pub(crate) tables: Vec<Table>,
     /// Where the traps and the constants are that no block is.
-    pub(super) tail: Range<u32>,
+    pub(crate) tail: Range<u32>,
     /// Targets with the numbers of the instructions that lead there, sorted; found when they are asked for.
     sources: OnceCell<Vec<(u32, usize)>>,
 }
 
 /// A jump table.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// The number of the instruction that jumps.
-    pub(super) jump: usize,
-    pub(super) bytes: Range<u32>,
-    pub(super) targets: Vec<u32>,
+    pub(crate) jump: usize,
+    pub(crate) bytes: Range<u32>,
+    pub(crate) targets: Vec<u32>,
 }
 
 impl Disassembly {
     /// That of `code`, which is that of `compiled`, instruction for instruction.
-    pub(super) fn of(code: &[u8], compiled: &CompiledCode) -> Option<Disassembly> {
+    pub(crate) fn of(code: &[u8], compiled: &CompiledCode) -> Option<Disassembly> {
         Disassembly::of_blocks(code, compiled.bb_starts.clone())
     }
 
     /// That of `code`, whose blocks begin at `starts`.
-    pub(super) fn of_blocks(code: &[u8], mut starts: Vec<u32>) -> Option<Disassembly> {
+    pub(crate) fn of_blocks(code: &[u8], mut starts: Vec<u32>) -> Option<Disassembly> {
         let end = code.len() as u32;
         starts.push(0);
         starts.sort_unstable();
@@ -109,19 +109,19 @@ impl Disassembly {
     }
 
     /// Where the constants begin, if there are any.
-    pub(super) fn constants(&self) -> Option<u32> {
+    pub(crate) fn constants(&self) -> Option<u32> {
         let accesses = self.instructions.iter().filter(|instruction| instruction.is_ip_rel_memory_operand());
         let accesses = accesses.filter(|instruction| instruction.mnemonic() != Mnemonic::Lea);
         accesses.map(|instruction| instruction.ip_rel_memory_address() as u32).min()
     }
 
     /// The number of the instruction at `offset`.
-    pub(super) fn at(&self, offset: u32) -> Option<usize> {
+    pub(crate) fn at(&self, offset: u32) -> Option<usize> {
         self.instructions.binary_search_by_key(&u64::from(offset), Instruction::ip).ok()
     }
 
     /// What leads to `target`, other than what is before it in memory.
-    pub(super) fn sources(&self, target: u32) -> impl Iterator<Item = &Instruction> {
+    pub(crate) fn sources(&self, target: u32) -> impl Iterator<Item = &Instruction> {
         let all = self.sources.get_or_init(|| {
             let branches = self.instructions.iter().enumerate();
             let branches = branches.filter_map(|(number, found)| Some((branch_target(found)?, number)));
@@ -137,7 +137,7 @@ impl Disassembly {
 
     /// By number, whether an instruction is reached from one of `roots`, where those at the first offset of a pair of
     /// `instead` are not, but what is at the second.
-    pub(super) fn reached(&self, roots: Vec<u32>, instead: impl Fn(u32) -> Option<u32>) -> Vec<bool> {
+    pub(crate) fn reached(&self, roots: Vec<u32>, instead: impl Fn(u32) -> Option<u32>) -> Vec<bool> {
         let mut reached = vec![false; self.instructions.len()];
         let mut pending = roots;
         while let Some(offset) = pending.pop() {
@@ -174,13 +174,13 @@ const UD2: [u8; 2] = [0x0f, 0x0b];
 const MOST_PADDING: usize = 64;
 
 /// Where `instruction` branches to, if it says so.
-pub(super) fn branch_target(instruction: &Instruction) -> Option<u32> {
+pub(crate) fn branch_target(instruction: &Instruction) -> Option<u32> {
     let is_branch = instruction.is_jcc_short_or_near() || instruction.is_jmp_short_or_near();
     is_branch.then(|| instruction.near_branch_target() as u32)
 }
 
 /// Whether execution may continue behind `instruction`.
-pub(super) fn continues(instruction: &Instruction) -> bool {
+pub(crate) fn continues(instruction: &Instruction) -> bool {
     let ends = matches!(
         instruction.flow_control(),
         FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return

@@ -23,7 +23,7 @@ use super::disassembly::{Disassembly, branch_target, continues};
 
 /// Where a value can be before an exit executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In that register, of full width.
     Register(Register),
     /// In the frame, that many bytes from the frame base.
@@ -32,7 +32,7 @@ pub(super) enum Place {
 
 /// What a place holds when an exit has executed so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(crate) enum Held {
     /// What that place held before.
     Before(Place),
     /// The lower half of that.
@@ -44,7 +44,7 @@ pub(super) enum Held {
 
 /// The state of an exit that is read.
 #[derive(Clone, Debug)]
-pub(super) struct ExitState {
+pub(crate) struct ExitState {
     held: BTreeMap<Place, Held>,
     /// Bytes from the stack pointer to the frame base.
     frame_bytes: i32,
@@ -55,7 +55,7 @@ const LONGEST: usize = 4096;
 
 /// Reads the exit of a poll that begins at `start` and calls the runtime up to `poll`: what it does until the end of the
 /// call at `end`, which is that one or one behind the only branch. None if it does anything but to move values.
-pub(super) fn read(
+pub(crate) fn read(
     code: &Disassembly,
     start: u32,
     (poll, end): (u32, u32),
@@ -82,7 +82,7 @@ enum Stop {
 
 impl ExitState {
     /// What is at `place`.
-    pub(super) fn held(&self, place: Place) -> Held {
+    pub(crate) fn held(&self, place: Place) -> Held {
         self.held.get(&place).copied().unwrap_or(Held::Before(place))
     }
 
@@ -212,7 +212,7 @@ impl ExitState {
 }
 
 /// Whether an operand that is so accessed is written.
-pub(super) fn is_written(access: OpAccess) -> bool {
+pub(crate) fn is_written(access: OpAccess) -> bool {
     !matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess)
 }
 

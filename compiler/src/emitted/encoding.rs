@@ -5,17 +5,17 @@ use cranelift_assembler_x64::{CodeSink, DeferredTarget, Inst, KnownOffset, TrapC
 use crate::single_pass::machine::{Gpr, Machine, RSP, at};
 
 /// `cmp qword [base + offset], value`
-pub(super) fn compare_memory(base: u8, offset: i32, value: i8) -> Vec<u8> {
+pub(crate) fn compare_memory(base: u8, offset: i32, value: i8) -> Vec<u8> {
     bytes(inst::cmpq_mi_sxb::<Machine>::new(at(Gpr(base), offset), value))
 }
 
 /// `cmp rsp, [base + offset]`
-pub(super) fn compare_stack_pointer(base: u8, offset: i32) -> Vec<u8> {
+pub(crate) fn compare_stack_pointer(base: u8, offset: i32) -> Vec<u8> {
     bytes(inst::cmpq_rm::<Machine>::new(RSP, at(Gpr(base), offset)))
 }
 
 /// `cmp rsp, register`
-pub(super) fn compare_stack_pointer_with(register: u8) -> Vec<u8> {
+pub(crate) fn compare_stack_pointer_with(register: u8) -> Vec<u8> {
     bytes(inst::cmpq_rm::<Machine>::new(RSP, Gpr(register)))
 }
 

@@ -30,14 +30,14 @@ pub enum NearWord {
 }
 
 /// `call [rip + distance]`, without the distance.
-pub(super) const NEAR_CALL: [u8; 6] = [0xff, 0x15, 0, 0, 0, 0];
+pub(crate) const NEAR_CALL: [u8; 6] = [0xff, 0x15, 0, 0, 0, 0];
 /// Where in a near call the distance is.
-pub(super) const NEAR_DISTANCE: u32 = 2;
+pub(crate) const NEAR_DISTANCE: u32 = 2;
 /// Where in the `call rel32` that Cranelift emits the distance is.
-pub(super) const DIRECT_DISTANCE: u32 = 1;
+pub(crate) const DIRECT_DISTANCE: u32 = 1;
 
 /// What Cranelift knows functions by: a namespace for each way to call them.
-pub(super) enum Called {
+pub(crate) enum Called {
     /// Directly, by its index in the module.
     Function(u32),
     /// Through its cell, by its number in the store.
@@ -46,7 +46,7 @@ pub(super) enum Called {
 
 impl Called {
     /// Cranelift's name for it.
-    pub(super) fn name(self) -> ir::UserExternalName {
+    pub(crate) fn name(self) -> ir::UserExternalName {
         match self {
             Called::Function(index) => ir::UserExternalName { namespace: 0, index },
             Called::Cell(index) => ir::UserExternalName { namespace: 1, index },
@@ -54,7 +54,7 @@ impl Called {
     }
 
     /// What has that name.
-    pub(super) fn of(name: &ir::UserExternalName) -> Called {
+    pub(crate) fn of(name: &ir::UserExternalName) -> Called {
         match name.namespace {
             0 => Called::Function(name.index),
             1 => Called::Cell(name.index),

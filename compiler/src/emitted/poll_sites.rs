@@ -25,8 +25,8 @@ use iced_x86::{
 use osr_stubs::{Context, POLL_REQUEST};
 
 use super::disassembly::Disassembly;
-use super::safepoint::Origins;
 use super::tightening::Tight;
+use crate::safepoint::Origins;
 
 /// The polls of a compiled body's loops.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ const LOAD_BYTES: u32 = 6;
 
 impl PollSites {
     /// The polls in `code`, which is that of `compiled`. They are to be overwritten.
-    pub(super) fn of(code: &[u8], compiled: &CompiledCode, disassembly: Option<&Disassembly>) -> PollSites {
+    pub(crate) fn of(code: &[u8], compiled: &CompiledCode, disassembly: Option<&Disassembly>) -> PollSites {
         let polls = Origins::of(compiled).polls();
         let read = |ranges: &Vec<Range<u32>>| {
             let site = ranges.iter().find_map(|range| read(code, range.clone()))?;
@@ -82,7 +82,7 @@ impl PollSites {
     }
 
     /// They, in code that was tightened.
-    pub(super) fn moved(self, tight: &Tight) -> PollSites {
+    pub(crate) fn moved(self, tight: &Tight) -> PollSites {
         let moved = |site: &PollSite| PollSite {
             offset: tight.offset(site.offset),
             end: tight.offset(site.end),
@@ -242,7 +242,7 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
 }
 
 /// Whether `instruction` compares a register, or a thread's stack limit, with what requests polls.
-pub(super) fn compares_request(instruction: &Instruction) -> bool {
+pub(crate) fn compares_request(instruction: &Instruction) -> bool {
     let compares = match instruction.op0_kind() {
         OpKind::Memory => is_limit(instruction),
         kind => kind == OpKind::Register,
@@ -254,7 +254,7 @@ pub(super) fn compares_request(instruction: &Instruction) -> bool {
 }
 
 /// Whether `instruction` loads a thread's stack limit into `register`.
-pub(super) fn loads_limit(instruction: &Instruction, register: IcedRegister) -> bool {
+pub(crate) fn loads_limit(instruction: &Instruction, register: IcedRegister) -> bool {
     instruction.mnemonic() == Mnemonic::Mov
         && (instruction.op0_kind(), instruction.op0_register()) == (OpKind::Register, register)
         && instruction.op1_kind() == OpKind::Memory
@@ -262,7 +262,7 @@ pub(super) fn loads_limit(instruction: &Instruction, register: IcedRegister) -> 
 }
 
 /// Whether the memory operand of `instruction`, which is of a poll, is a thread's stack limit.
-pub(super) fn is_limit(instruction: &Instruction) -> bool {
+pub(crate) fn is_limit(instruction: &Instruction) -> bool {
     instruction.memory_displacement64() == offset_of!(Context, stack_limit) as u64
         && instruction.memory_index() == IcedRegister::None
         && !matches!(instruction.memory_base(), IcedRegister::RSP | IcedRegister::RIP)

@@ -33,7 +33,7 @@ use super::disassembly::Disassembly;
 use super::encoding::{compare_memory, compare_stack_pointer, compare_stack_pointer_with};
 use super::exit_state::is_written;
 use super::poll_sites::{compares_request, is_limit, loads_limit};
-use super::safepoint::Origins;
+use crate::safepoint::Origins;
 use crate::settings::ReturnSites;
 
 /// A function checks the stack within so many instructions.
@@ -44,13 +44,13 @@ const LIMIT: i32 = offset_of!(Context, stack_limit) as i32;
 
 /// A segment override, which has no meaning for a comparison, nor for whatever else does not access memory in a segment that
 /// has a base.
-pub(super) const PREFIX: u8 = 0x3e;
+pub(crate) const PREFIX: u8 = 0x3e;
 
 /// What instructions become, by their offsets.
-pub(super) type Edits = BTreeMap<u32, Vec<u8>>;
+pub(crate) type Edits = BTreeMap<u32, Vec<u8>>;
 
 /// Replaces the comparisons in `code`, which is that of `compiled`.
-pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: ReturnSites) {
+pub(crate) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: ReturnSites) {
     // Where returns are checked, the copy of the stack pointer may be compared there, too.
     if return_sites != ReturnSites::Checked {
         replace_stack_check(code);
@@ -61,7 +61,7 @@ pub(super) fn replace(code: &mut [u8], compiled: &CompiledCode, return_sites: Re
 }
 
 /// What becomes of comparisons that are apart from their loads, in `code`, which is that of `compiled`.
-pub(super) fn apart(code: &Disassembly, compiled: &CompiledCode, return_sites: ReturnSites) -> Edits {
+pub(crate) fn apart(code: &Disassembly, compiled: &CompiledCode, return_sites: ReturnSites) -> Edits {
     let mut edits = Edits::new();
     let mut edit = |compare: usize, in_memory: &dyn Fn(u8) -> Vec<u8>| {
         let instructions = &code.instructions[..=compare];
@@ -175,7 +175,7 @@ fn compares_copy(instruction: &Instruction, copy: &Instruction) -> bool {
 }
 
 /// How many bytes of `instruction`, which is of `code`, [fill it up](overwrite).
-pub(super) fn padding(code: &[u8], instruction: &Instruction) -> u32 {
+pub(crate) fn padding(code: &[u8], instruction: &Instruction) -> u32 {
     let bytes = &code[instruction.ip() as usize..instruction.next_ip() as usize];
     bytes.iter().take_while(|&&byte| byte == PREFIX).count() as u32
 }
