@@ -75,7 +75,8 @@ fn a_trap_is_written_too() {
     let done = osr_bench(&["run", &wat, "--stats", &file]);
     assert_eq!((done.code, &*done.stdout), (1, ""));
     let stats = read(&file);
-    let frame = serde_json::json!({"activations": 1, "function": "f", "place": "0x20", "point": "p1"});
+    let frame =
+        serde_json::json!({"activations": 1, "function": "f", "place": "0x20 trap.wat:1:34", "point": "p1"});
     let trap = serde_json::json!({
         "kind": "unreachable", "function": "f", "point": "p1", "backtrace": [frame], "further_activations": 0,
     });

@@ -141,6 +141,21 @@ impl Instance {
         keepers
     }
 
+    /// Invalidates the code of this instance that takes `global` for a constant, on the native thread that executes the store.
+    /// Frames of it, if there are any, wait for guest code or for the host.
+    pub(crate) fn invalidate_for(&self, global: GlobalIndex) {
+        if let Some(thread) = self.thread() {
+            // SAFETY: the instance is of a store that this native thread has claimed, so the thread is this native thread's. It
+            // is pinned, and lives: one that is dropped detaches itself.
+            let thread = unsafe { thread.as_ref() };
+            thread.invalidate_keeping(global);
+            return;
+        }
+        // Without a thread there are no frames. What is retired is kept until the instance is dropped.
+        let live = self.registry().live();
+        live.iter().filter(|version| version.keeps(global)).for_each(|version| _ = self.retire(version));
+    }
+
     /// Stores to globals of other instances that nothing looks at: those of code that is made with the instance, and of the
     /// runtime where something is caught. These may not be taken for constants from here on.
     pub(crate) fn give_up_imported_globals(&self) {

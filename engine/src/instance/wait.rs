@@ -29,9 +29,11 @@ impl Instance {
             return Ok(NOT_EQUAL);
         }
         let timeout = u64::try_from(timeout).map_err(|_| TrapKind::EndlessWait)?;
-        let thread = self.thread().expect("a thread executes the instance");
-        // SAFETY: it waits here, and so is there.
-        unsafe { thread.as_ref() }.agenda().sleep(Duration::from_nanos(timeout));
+        // An instance that follows another one has no thread, and what it follows has waited.
+        if let Some(thread) = self.thread() {
+            // SAFETY: it waits here, and so is there.
+            unsafe { thread.as_ref() }.agenda().sleep(Duration::from_nanos(timeout));
+        }
         Ok(TIMED_OUT)
     }
 }

@@ -5,7 +5,6 @@ use std::ptr;
 
 use osr_ir::GlobalIndex;
 
-use crate::instance::Instance;
 use crate::thread::Thread;
 use crate::thread::observation::Request;
 use crate::thread::phase::Phase;
@@ -37,21 +36,9 @@ impl Thread {
         }
         is_done
     }
-}
 
-impl Instance {
-    /// Invalidates the code of this instance that takes `global` for a constant, on the native thread that executes the store.
-    /// Frames of it, if there are any, wait for guest code or for the host.
-    pub(crate) fn invalidate_for(&self, global: GlobalIndex) {
-        if let Some(thread) = self.thread() {
-            // SAFETY: the instance is of a store that this native thread has claimed, so the thread is this native thread's. It
-            // is pinned, and lives: one that is dropped detaches itself.
-            let thread = unsafe { thread.as_ref() };
-            (thread.hooks.invalidate_for_global)(thread, global);
-            return;
-        }
-        // Without a thread there are no frames. What is retired is kept until the instance is dropped.
-        let live = self.registry().live();
-        live.iter().filter(|version| version.keeps(global)).for_each(|version| _ = self.retire(version));
+    /// Invalidates the code of its instance that takes `global` for a constant.
+    pub(crate) fn invalidate_keeping(&self, global: GlobalIndex) {
+        (self.hooks.invalidate_for_global)(self, global);
     }
 }

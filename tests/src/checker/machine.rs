@@ -155,7 +155,7 @@ impl Reader<'_> {
         for (&offset, instruction) in &self.instructions {
             let mut successors: Vec<u32> = branch_target(instruction).into_iter().collect();
             successors.extend(falls_through(instruction).then_some(instruction.next_ip() as u32));
-            if instruction.flow_control() == FlowControl::IndirectBranch {
+            if instruction.flow_control() == FlowControl::IndirectBranch && !self.is_behind_call(offset) {
                 successors.extend(self.table_before(offset).ok_or(offset)?);
             }
             let effect = effect(instruction, &mut information, frame_bytes);
@@ -163,6 +163,16 @@ impl Reader<'_> {
             steps.insert(offset, Step { end: instruction.next_ip() as u32, is_call, successors, effect });
         }
         Ok(Machine { steps, frame_bytes, saved: self.saved(frame_bytes) })
+    }
+
+    /// Whether what is at `offset` stands behind a call: a jump there goes back to the stub that was called, by which the frame is
+    /// left.
+    fn is_behind_call(&self, offset: u32) -> bool {
+        let before = self.instructions.range(..offset).next_back().map(|(_, instruction)| instruction);
+        before.is_some_and(|before| {
+            before.next_ip() == u64::from(offset)
+                && matches!(before.flow_control(), FlowControl::Call | FlowControl::IndirectCall)
+        })
     }
 
     /// Where the jump table leads whose address was taken last before the jump at `offset`.
