@@ -31,7 +31,9 @@ pub(crate) enum Error {
     ScriptElsewhere { path: PathBuf },
     /// What a script says itself, or what watches a single instance.
     #[error("{option} with a .wast script, which says itself what it calls and imports")]
-    #[diagnostic(help("leave it out: engine options, --timeout and --quiet apply to scripts"))]
+    #[diagnostic(help(
+        "leave it out: engine options, --stats, --trace, --explain, --symbols, --timeout and --quiet apply to scripts"
+    ))]
     OptionWithScript { option: &'static str },
     /// Steps of a script did not do what they should.
     #[error("{}: {failures} step(s) failed", path.display())]

@@ -72,6 +72,43 @@ fn what_is_no_script_is_refused_with_its_place() {
     osr_bench(&["run", &scratch.path("missing.wast")]).refused(&["cannot read"]);
     let script = scratch.file("fib.wast", SCRIPT);
     osr_bench(&["run", &script, "--invoke", "fib", "3"]).refused(&["an argument with a .wast script"]);
-    osr_bench(&["run", &script, "--explain"]).refused(&["--explain with a .wast script"]);
+    osr_bench(&["run", &script, "--explain=html", "--explain-to", "-"])
+        .refused(&["--explain=html with a .wast script"]);
     osr_bench(&["maps", &script]).refused(&["not a script", "osr-bench run SCRIPT.wast"]);
+}
+
+/// What watches a call watches scripts, too: a trace has all instances, an explanation and statistics have each.
+#[test]
+fn scripts_are_explained_traced_and_counted() {
+    let scratch = Scratch::new("watched-scripts");
+    let script = scratch.file("two.wast", &format!("{SCRIPT}\n{SCRIPT}"));
+    let [stats, trace, explained] =
+        ["stats.json", "trace.json", "explained.json"].map(|name| scratch.path(name));
+    let engine = ["--tier", "optimized", "--stress", "invalidate=5", "--quiet"];
+    let outputs = ["--stats", &*stats, "--trace", &trace, "--explain=json", "--explain-to", &explained];
+    osr_bench(&[&["run", &*script][..], &engine, &outputs].concat())
+        .prints(&format!("{script}: 10 passed\n"));
+    let read = |path: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let stats = read(&stats);
+    assert_eq!((&stats["passed"], &stats["failed"]), (&10.into(), &0.into()));
+    let lines = |list: &serde_json::Value| -> Vec<u64> {
+        list.as_array().unwrap().iter().map(|instance| instance["line"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(lines(&stats["instances"]), [1, 15]);
+    for instance in stats["instances"].as_array().unwrap() {
+        assert!(instance["transitions"]["landings"].as_u64() > Some(0), "{instance}");
+        assert!(instance["code"]["versions_compiled"].as_u64() > Some(1), "{instance}");
+    }
+    let explained = read(&explained);
+    assert_eq!(lines(&explained), [1, 15]);
+    for instance in explained.as_array().unwrap() {
+        assert_eq!(instance["explanation"]["functions"][0]["name"], "fib");
+    }
+    let events = read(&trace);
+    let names = events["traceEvents"].as_array().unwrap().iter().filter_map(|event| event["name"].as_str());
+    assert!(names.filter(|name| name.contains("fib")).count() > 4);
+    let text = osr_bench(&["run", &script, "--quiet", "--explain"]).prints(&format!("{script}: 10 passed\n"));
+    assert!(text.stderr.contains("the instance made at line 15:\n"), "{}", text.stderr);
 }

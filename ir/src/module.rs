@@ -8,6 +8,7 @@ use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
 use crate::origin::Origin;
 use crate::redefinition::{Alternative, Step};
+use crate::reference_type::ReferenceType;
 use crate::state_map::StateMap;
 use crate::value::{Type, Value};
 
@@ -182,6 +183,8 @@ pub struct ImportName {
 pub struct Global {
     /// The type of its value.
     pub ty: Type,
+    /// What else is known of the references that it holds.
+    pub reference: ReferenceType,
     /// Whether `global.set` may change it.
     pub mutable: bool,
     /// The initial value; for an imported global the host's name of it.
@@ -301,6 +304,8 @@ fn compute(operation: BinaryOp, left: u64, right: u64) -> u64 {
 pub struct Table {
     /// The type of the entries: [`Type::Funcref`] or [`Type::Externref`].
     pub ty: Type,
+    /// What else is known of them.
+    pub reference: ReferenceType,
     /// Entries at the start.
     pub minimum: u32,
     /// The most entries it may grow to.

@@ -313,7 +313,7 @@ proptest! {
         for value in [osr_ir::Value::F64(bits), osr_ir::Value::F32(bits as u32), osr_ir::Value::I64(bits as i64)] {
             let initial = osr_ir::ConstantExpression::Value(value);
             let initial = osr_ir::GlobalInitial::Expression(initial);
-            let global = osr_ir::Global { ty: value.ty(), mutable: false, initial };
+            let global = osr_ir::Global { ty: value.ty(), reference: Default::default(), mutable: false, initial };
             let module = Module { globals: vec![global], ..Module::default() };
             let printed = text::print(&module);
             let literal = printed.trim_end().rsplit(' ').next().unwrap().to_owned();

@@ -91,7 +91,7 @@ fn run((name, script): &(String, Script), configuration: &Configuration) -> (u64
         |failure: &Failure| !(is_known && ACCEPTED.iter().any(|end| failure.message.ends_with(end)));
     let failures = summary.failures.into_iter().filter(is_failure);
     (
-        summary.safepoints,
+        summary.safepoints(),
         failures.map(|failure| format!("{}: {name}, {failure}", configuration.name)).collect(),
     )
 }

@@ -34,12 +34,13 @@ mod spectest;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use osr_engine::{CodeStatistics, Transitions};
 use osr_ir::{Module, Value};
 
 pub use failure::Failure;
 pub use parse::ParseError;
 pub use pattern::Pattern;
-pub use run::Print;
+pub use run::{Print, Watch};
 
 /// A script.
 #[derive(Debug)]
@@ -114,8 +115,26 @@ pub struct Summary {
     pub left_out: BTreeMap<Missing, usize>,
     /// What went wrong, in order.
     pub failures: Vec<Failure>,
+    /// The instances that were made, in order.
+    pub instances: Vec<Made>,
+}
+
+/// An instance, and what has happened in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Where the step is that made it, from 1.
+    pub line: usize,
+    /// Of its thread.
+    pub transitions: Transitions,
+    /// How much code there was.
+    pub code: CodeStatistics,
+}
+
+impl Summary {
     /// Safepoints that compiled code reached, if the settings count them.
-    pub safepoints: u64,
+    pub fn safepoints(&self) -> u64 {
+        self.instances.iter().map(|made| made.transitions.safepoints).sum()
+    }
 }
 
 /// `52 passed; left out: 3 gc`: without failures.

@@ -8,30 +8,34 @@ use osr_engine::{Delegates, Imports, Instance, InstantiationError, InvokeError, 
 use osr_ir::{ExportItem, Module, TrapKind, Type};
 
 use super::failure::{Failure, Outcome, show, show_expected};
-use super::{Deed, Directive, Missing, Parsed, Refusal, Script, Summary, spectest};
+use super::{Deed, Directive, Made, Missing, Parsed, Refusal, Script, Summary, spectest};
 
 /// Is called with each line that a script prints.
 pub type Print = dyn Fn(&str) + Send + Sync;
 
+/// Says what watches the instance that the step at this line makes, and decides for it.
+pub type Watch<'w> = dyn Fn(usize) -> Delegates + 'w;
+
 impl Script {
     /// Runs the script under `settings`. What it prints is dropped.
     pub fn run(&self, settings: &Settings) -> Summary {
-        self.run_with(settings, &Delegates::default(), Arc::new(|_| {}))
+        self.run_with(settings, &|_| Delegates::default(), Arc::new(|_| {}))
     }
 
-    /// Runs the script under `settings`, all its instances watched by one observer, if `delegates` have one. What it prints,
-    /// by the functions of `spectest`, goes to `print`.
-    pub fn run_with(&self, settings: &Settings, delegates: &Delegates, print: Arc<Print>) -> Summary {
+    /// Runs the script under `settings`, its instances watched as `watch` says. What it prints, by the functions of `spectest`,
+    /// goes to `print`.
+    pub fn run_with(&self, settings: &Settings, watch: &Watch<'_>, print: Arc<Print>) -> Summary {
         let mut summary = Summary::default();
-        let mut run = Run::new(settings, delegates, print);
+        let mut run = Run::new(settings, watch, print);
         for step in &self.steps {
+            run.line = step.line;
             match run.perform(&step.directive) {
                 Ok(()) => summary.passed += 1,
                 Err(Stop::LeftOut(feature)) => *summary.left_out.entry(feature).or_default() += 1,
                 Err(Stop::Failed(message)) => summary.failures.push(Failure { line: step.line, message }),
             }
         }
-        summary.safepoints = run.threads.iter().map(|thread| thread.transitions().safepoints).sum();
+        summary.instances = run.instances_made();
         summary
     }
 }
@@ -66,8 +70,12 @@ struct Live {
 /// The state of a run. Threads go first when it is dropped.
 struct Run<'s> {
     settings: &'s Settings,
-    delegates: &'s Delegates,
+    watch: &'s Watch<'s>,
+    /// The line of the step at hand.
+    line: usize,
     threads: Vec<Pin<Box<Thread>>>,
+    /// The line of the step that made each thread's instance.
+    lines: Vec<usize>,
     instances: HashMap<String, Slot>,
     current: Option<Slot>,
     definitions: HashMap<Option<String>, &'s Parsed>,
@@ -78,13 +86,15 @@ struct Run<'s> {
 }
 
 impl<'s> Run<'s> {
-    fn new(settings: &'s Settings, delegates: &'s Delegates, print: Arc<Print>) -> Run<'s> {
+    fn new(settings: &'s Settings, watch: &'s Watch<'s>, print: Arc<Print>) -> Run<'s> {
         let (store, mut imports) = (Store::new(), Imports::new());
         spectest::provide(&store, settings, &mut imports, &print);
         Run {
             settings,
-            delegates,
+            watch,
+            line: 0,
             threads: Vec::new(),
+            lines: Vec::new(),
             instances: HashMap::new(),
             current: None,
             definitions: HashMap::new(),
@@ -166,6 +176,7 @@ impl<'s> Run<'s> {
         };
         let thread = Thread::new(&instance).map_err(|error| Stop::Failed(error.to_string()))?;
         self.threads.push(thread);
+        self.lines.push(self.line);
         let thread = self.threads.len() - 1;
         match self.threads[thread].start() {
             Ok(()) => Ok(Ok(Live { instance, thread })),
@@ -175,8 +186,18 @@ impl<'s> Run<'s> {
     }
 
     fn link(&self, module: &Module) -> Result<Arc<Instance>, InstantiationError> {
-        let (settings, delegates) = (self.settings.clone(), self.delegates.clone());
+        let (settings, delegates) = (self.settings.clone(), (self.watch)(self.line));
         self.store.instantiate_with_delegates(settings, delegates, module.clone(), &self.imports)
+    }
+
+    /// What became of the instances.
+    fn instances_made(&self) -> Vec<Made> {
+        let made = |(thread, &line): (&Pin<Box<Thread>>, &usize)| Made {
+            line,
+            transitions: thread.transitions(),
+            code: thread.instance().code_statistics(),
+        };
+        self.threads.iter().zip(&self.lines).map(made).collect()
     }
 
     /// What it means that an instance could not be made.

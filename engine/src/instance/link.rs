@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use osr_compiler::reference::reference;
-use osr_ir::module::GlobalInitial;
+use osr_ir::module::{Global, GlobalInitial};
 use osr_ir::{
     ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Memory,
-    Module, Signature, TagIndex, Type, WordLayout,
+    Module, Signature, TableIndex, TagIndex, Type, WordLayout,
 };
 use osr_stubs::TableView;
 
 use crate::error::{InstantiationError, Tag};
 use crate::instance::Instance;
+use crate::instance::held_type::HeldType;
 use crate::instance::host::{HostFunction, Imports, Provided};
 use crate::instance::kept_globals::KeptGlobal;
 use crate::instance::store::StoreState;
@@ -143,7 +144,7 @@ impl Linker<'_> {
                 }
                 GlobalInitial::Expression(expression) => vec![evaluate(expression, &globals, &reference)],
                 GlobalInitial::Import(name) if global.mutable => {
-                    let (owner, index) = self.mutable_global(name, global.ty)?;
+                    let (owner, index) = self.mutable_global(name, global)?;
                     let word: *const AtomicU64 = owner.global_word(index);
                     let address = word as u64;
                     kept = owner.kept_globals().known(index).cloned();
@@ -151,7 +152,7 @@ impl Linker<'_> {
                     // Only the first is looked at.
                     vec![address; global.ty.words()]
                 }
-                GlobalInitial::Import(name) => self.constant(name, global.ty)?,
+                GlobalInitial::Import(name) => self.constant(name, global)?,
             };
             globals.words.extend(words.into_iter().map(AtomicU64::new));
             globals.kept.push(kept);
@@ -160,12 +161,15 @@ impl Linker<'_> {
     }
 
     /// The value of an immutable global.
-    fn constant(&self, name: &ImportName, ty: Type) -> Result<Vec<u64>, InstantiationError> {
+    fn constant(&self, name: &ImportName, wanted: &Global) -> Result<Vec<u64>, InstantiationError> {
+        let ty = HeldType::of_global(self.module, wanted);
         let expected = || describe_global(ty, false);
         match self.find(name, expected)? {
-            Provided::Constant(value) if value.ty() == ty => Ok(value.to_words().collect()),
+            Provided::Constant(value) if HeldType::of_value(*value).is_subtype_of(ty) => {
+                Ok(value.to_words().collect())
+            }
             Provided::Export(instance, ExportItem::Global(global))
-                if is_global(instance, *global, ty, false) =>
+                if global_type(instance, *global).is_subtype_of(ty) && !is_mutable(instance, *global) =>
             {
                 Ok(instance.global_value(*global))
             }
@@ -177,12 +181,13 @@ impl Linker<'_> {
     fn mutable_global(
         &self,
         name: &ImportName,
-        ty: Type,
+        wanted: &Global,
     ) -> Result<(&Arc<Instance>, GlobalIndex), InstantiationError> {
+        let ty = HeldType::of_global(self.module, wanted);
         let expected = || describe_global(ty, true);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Global(global))
-                if is_global(instance, *global, ty, true) =>
+                if global_type(instance, *global).is_same_as(ty) && is_mutable(instance, *global) =>
             {
                 Ok((instance, *global))
             }
@@ -263,10 +268,11 @@ impl Linker<'_> {
             return new.map(Arc::new).map_err(out_of_memory("a table"));
         };
         let wanted = Limits { minimum: table.minimum, maximum: table.maximum, is_64: table.is_64 };
-        let expected = || describe_table(table.ty, wanted);
+        let ty = HeldType::of_table(self.module, table);
+        let expected = || describe_table(ty, wanted);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Table(index))
-                if instance.table(*index).ty() == table.ty
+                if table_type(instance, *index).is_same_as(ty)
                     && wanted.admit(Limits::of_table(instance.table(*index))) =>
             {
                 Ok(Arc::clone(instance.table(*index)))
@@ -292,9 +298,16 @@ impl Linker<'_> {
     }
 }
 
-fn is_global(instance: &Instance, global: GlobalIndex, ty: Type, mutable: bool) -> bool {
-    let global = &instance.module().globals[global.index()];
-    global.ty == ty && global.mutable == mutable
+fn is_mutable(instance: &Instance, global: GlobalIndex) -> bool {
+    instance.module().globals[global.index()].mutable
+}
+
+fn global_type(instance: &Instance, global: GlobalIndex) -> HeldType<'_> {
+    HeldType::of_global(instance.module(), &instance.module().globals[global.index()])
+}
+
+fn table_type(instance: &Instance, table: TableIndex) -> HeldType<'_> {
+    HeldType::of_table(instance.module(), &instance.module().tables[table.index()])
 }
 
 /// The sizes that an import asks for.
@@ -343,7 +356,7 @@ fn incompatible(name: &ImportName, expected: String, found: &Provided) -> Instan
 fn describe(provided: &Provided) -> String {
     match provided {
         Provided::Host(host) => describe_function(&host.signature),
-        Provided::Constant(value) => describe_global(value.ty(), false),
+        Provided::Constant(value) => describe_global(HeldType::of_value(*value), false),
         Provided::Export(instance, item) => describe_export(instance, *item),
         Provided::Tag(tag) => describe_tag(tag.types()),
     }
@@ -353,8 +366,7 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
     match item {
         ExportItem::Function(function) => describe_function(instance.module().signature_of(function)),
         ExportItem::Global(global) => {
-            let global = &instance.module().globals[global.index()];
-            describe_global(global.ty, global.mutable)
+            describe_global(global_type(instance, global), is_mutable(instance, global))
         }
         ExportItem::Tag(tag) => describe_tag(instance.tag(tag).types()),
         ExportItem::Memory(index) => {
@@ -362,8 +374,7 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
             describe_memory(Limits::of_memory(memory), memory.is_shared())
         }
         ExportItem::Table(table) => {
-            let table = instance.table(table);
-            describe_table(table.ty(), Limits::of_table(table))
+            describe_table(table_type(instance, table), Limits::of_table(instance.table(table)))
         }
     }
 }
@@ -387,15 +398,15 @@ fn describe_memory(limits: Limits, is_shared: bool) -> String {
 }
 
 /// The entries are function references, unless it is said otherwise.
-fn describe_table(ty: Type, limits: Limits) -> String {
+fn describe_table(ty: HeldType<'_>, limits: Limits) -> String {
     let bits = if limits.is_64 { "64-bit " } else { "" };
-    match ty {
-        Type::Funcref => format!("a {bits}table of {limits} entries"),
-        _ => format!("a {bits}table of {limits} entries of type {ty}"),
+    match ty.is_usual_for_tables() {
+        true => format!("a {bits}table of {limits} entries"),
+        false => format!("a {bits}table of {limits} entries of type {ty}"),
     }
 }
 
-fn describe_global(ty: Type, mutable: bool) -> String {
+fn describe_global(ty: HeldType<'_>, mutable: bool) -> String {
     let kind = if mutable { "a mutable" } else { "an immutable" };
     format!("{kind} global of type {ty}")
 }

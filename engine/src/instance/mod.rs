@@ -11,6 +11,7 @@ mod exceptions;
 pub(crate) mod externals;
 pub(crate) mod function;
 mod globals;
+mod held_type;
 pub(crate) mod host;
 pub(crate) mod kept_globals;
 pub(crate) mod link;

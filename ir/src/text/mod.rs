@@ -15,6 +15,7 @@
 //! global g1: mut f64 = import "env" "x"
 //! global g2: mut i64 = 0
 //! global g3: mut i32 = 0
+//! global g4: funcref to s0 = fib      ; what references are to, for linking; `nonnull`: and never null
 //! table t0: 10 20                     ; or: table t0: import "env" "table" 10
 //! tag x0: (g2)                        ; the values of its exceptions; or: tag x0: import "env" "tag" (g2)
 //! caught g3                           ; where it is said which tag was caught
@@ -53,8 +54,8 @@
 //! module      = item*
 //! item        = "signature" sN types
 //!             | "memory" (mN ":")? origin? "shared"? "i64"? size
-//!             | "global" gN ":" "mut"? type "=" (origin | constant)
-//!             | "table" tN ":" ("externref" | "exnref")? origin? "i64"? size ("=" constant)?
+//!             | "global" gN ":" "mut"? type referent "=" (origin | constant)
+//!             | "table" tN ":" ("externref" | "exnref")? referent origin? "i64"? size ("=" constant)?
 //!             | "tag" xN ":" origin? "(" gN,* ")" | "caught" gN
 //!             | "data" dN (mN? "at" constant | "passive") string+
 //!             | "element" eN (tN "at" constant | "passive" | "declared") ("externref" | "exnref")? "[" constant,* "]"
@@ -71,6 +72,7 @@
 //! part        = rN | T ".const" number | "ref.null" | "extern.null" | "exn.null" | unary | binary
 //! change      = name "to" name
 //! activations = "run_out" | "invalidate" | "carry" | "carry_all"
+//! referent    = "nonnull"? ("to" (sN | "nothing"))?
 //! types       = "(" type,* ")" results?
 //! results     = "->" "(" type,* ")"
 //! register    = rN ":" type

@@ -125,6 +125,16 @@ pub enum VerifyError {
         /// Its type.
         ty: Type,
     },
+    /// A global or table is said to refer to what its type does not.
+    #[error("{item} is of type {ty}, and cannot refer to {referent}")]
+    Referent {
+        /// The global or table.
+        item: Item,
+        /// Its type.
+        ty: Type,
+        /// What it is said to refer to.
+        referent: &'static str,
+    },
     /// An element segment is for a table of another type.
     #[error("element segment {element} has type {found}, not {expected} as its table")]
     ElementType {

@@ -40,6 +40,7 @@ use crate::index::{
 use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
 };
+use crate::reference_type::{ReferenceType, Referent};
 use crate::value::Type;
 use initializer::Initializer;
 
@@ -125,6 +126,7 @@ fn verify_tables(module: &Module) -> Result<(), VerifyError> {
         if !table.ty.is_reference() {
             return Err(VerifyError::NoReferences { item, ty: table.ty });
         }
+        verify_referent(module, item.clone(), table.ty, table.reference)?;
         verify_size(item.clone(), table.minimum, table.maximum)?;
         if let Some(initial) = &table.initial {
             Initializer { module, globals: module.globals.len(), of: &|| item.clone() }
@@ -132,6 +134,23 @@ fn verify_tables(module: &Module) -> Result<(), VerifyError> {
         }
     }
     Ok(())
+}
+
+fn verify_referent(
+    module: &Module,
+    item: Item,
+    ty: Type,
+    reference: ReferenceType,
+) -> Result<(), VerifyError> {
+    let refuse = |item, referent| Err(VerifyError::Referent { item, ty, referent });
+    match reference.referent {
+        _ if !ty.is_reference() && reference != ReferenceType::default() => refuse(item, "anything"),
+        Referent::Function(_) if ty != Type::Funcref => refuse(item, "functions"),
+        Referent::Function(signature) => {
+            exists(module.signatures.len(), signature.index(), item, Item::Signature(signature))
+        }
+        Referent::Any | Referent::Nothing => Ok(()),
+    }
 }
 
 fn verify_size(item: Item, minimum: u32, maximum: Option<u32>) -> Result<(), VerifyError> {
@@ -143,6 +162,7 @@ fn verify_size(item: Item, minimum: u32, maximum: Option<u32>) -> Result<(), Ver
 
 fn verify_globals(module: &Module) -> Result<(), VerifyError> {
     for (i, global) in module.globals.iter().enumerate() {
+        verify_referent(module, Item::Global(GlobalIndex::new(i)), global.ty, global.reference)?;
         if let GlobalInitial::Expression(expression) = &global.initial {
             let of = || Item::Global(GlobalIndex::new(i));
             Initializer { module, globals: i, of: &of }.verify(expression, global.ty)?;

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use wasmparser::{
-    AbstractHeapType, ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, HeapType,
-    Import, KnownCustom, MemoryType, Name, NameSectionReader, Operator, Parser, Payload, TableInit,
-    TableType, TypeRef, ValType,
+    AbstractHeapType, ConstExpr, DataKind, Element, ElementItems, ElementKind, ExternalKind, GlobalType,
+    HeapType, Import, KnownCustom, MemoryType, Name, NameSectionReader, Operator, Parser, Payload, RefType,
+    TableInit, TableType, TypeRef, ValType,
 };
 
 use super::debug_lines::DebugLines;
@@ -25,6 +25,7 @@ use crate::module::{
 };
 use crate::operation::BinaryOp;
 use crate::origin::Origin;
+use crate::reference_type::{ReferenceType, Referent};
 use crate::value::{Type, Value};
 
 type Result<T, E = ImportError> = std::result::Result<T, E>;
@@ -78,7 +79,7 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
 }
 
 /// The type of references to what `ty` says, null or not; none if they are to objects that are collected. Code has been
-/// validated, and what a reference is called as is checked all the same: so which function type it was is forgotten.
+/// validated, and what a reference is called as is checked all the same: so only linking asks which function type it was.
 fn reference_type(ty: HeapType) -> Option<Type> {
     use AbstractHeapType::{Exn, Extern, Func, NoExn, NoExtern, NoFunc};
     match ty {
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
                         TableInit::RefNull => None,
                         TableInit::Expr(expression) => Some(constant(expression)?),
                     };
-                    let table = table_of(&table.ty, None, offset)?;
+                    let table = self.table_of(&table.ty, None, offset)?;
                     self.module.tables.push(Table { initial, ..table });
                 }
             }
@@ -146,9 +147,8 @@ impl<'a> Reader<'a> {
             Payload::GlobalSection(section) => {
                 for item in section.into_iter_with_offsets() {
                     let (offset, global) = item?;
-                    let ty = value_type(global.ty.content_type, offset)?;
                     let initial = GlobalInitial::Expression(constant(&global.init_expr)?);
-                    self.module.globals.push(Global { ty, mutable: global.ty.mutable, initial });
+                    self.add_global(global.ty, initial, offset)?;
                 }
             }
             Payload::TagSection(section) => {
@@ -209,12 +209,43 @@ impl<'a> Reader<'a> {
         self.module.tags.push(Tag { values: Vec::new(), import });
     }
 
+    fn add_global(&mut self, global: GlobalType, initial: GlobalInitial, offset: u64) -> Result<()> {
+        let ty = value_type(global.content_type, offset)?;
+        let reference = match global.content_type {
+            ValType::Ref(ty) => self.reference(ty),
+            _ => ReferenceType::default(),
+        };
+        self.module.globals.push(Global { ty, reference, mutable: global.mutable, initial });
+        Ok(())
+    }
+
+    fn table_of(&self, table: &TableType, import: Option<ImportName>, offset: u64) -> Result<Table> {
+        let ty = value_type(ValType::Ref(table.element_type), offset)?;
+        let reference = self.reference(table.element_type);
+        let (minimum, maximum) = (size(table.initial), table.maximum.map(size));
+        Ok(Table { ty, reference, minimum, maximum, is_64: table.table64, initial: None, import })
+    }
+
+    /// What `ty` says of its referents beyond [`reference_type`].
+    fn reference(&self, ty: RefType) -> ReferenceType {
+        use AbstractHeapType::{NoExn, NoExtern, NoFunc};
+        let referent = match ty.heap_type() {
+            HeapType::Concrete(index) => {
+                let index = index.as_module_index().expect("it is not canonical where it stands in a module");
+                Referent::Function(self.types[index as usize])
+            }
+            HeapType::Abstract { ty: NoFunc | NoExtern | NoExn, .. } => Referent::Nothing,
+            _ => Referent::Any,
+        };
+        ReferenceType { is_non_null: !ty.is_nullable(), referent }
+    }
+
     /// Adds the globals that hold what was caught: tags share them.
     fn add_caught_globals(&mut self) {
         let globals = &mut self.module.globals;
         let mut add = |ty| {
             let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::zero(ty)));
-            globals.push(Global { ty, mutable: true, initial });
+            globals.push(Global { ty, reference: ReferenceType::default(), mutable: true, initial });
             GlobalIndex::new(globals.len() - 1)
         };
         self.module.caught = Some(add(Type::I32));
@@ -230,7 +261,8 @@ impl<'a> Reader<'a> {
         let tables = &mut self.module.tables;
         let (minimum, maximum) = (1, Some(1));
         let (is_64, initial, import) = (false, None, None);
-        tables.push(Table { ty: Type::Funcref, minimum, maximum, is_64, initial, import });
+        let (ty, reference) = (Type::Funcref, ReferenceType::default());
+        tables.push(Table { ty, reference, minimum, maximum, is_64, initial, import });
         TableIndex::new(tables.len() - 1)
     }
 
@@ -238,13 +270,12 @@ impl<'a> Reader<'a> {
         let name = ImportName { module: import.module.to_owned(), name: import.name.to_owned() };
         match import.ty {
             TypeRef::Func(ty) => self.add_function(ty, FunctionKind::Import(name)),
-            TypeRef::Table(ty) => self.module.tables.push(table_of(&ty, Some(name), offset)?),
+            TypeRef::Table(ty) => {
+                let table = self.table_of(&ty, Some(name), offset)?;
+                self.module.tables.push(table);
+            }
             TypeRef::Memory(ty) => self.module.memories.push(memory_of(&ty, Some(name))),
-            TypeRef::Global(ty) => self.module.globals.push(Global {
-                ty: value_type(ty.content_type, offset)?,
-                mutable: ty.mutable,
-                initial: GlobalInitial::Import(name),
-            }),
+            TypeRef::Global(ty) => self.add_global(ty, GlobalInitial::Import(name), offset)?,
             TypeRef::Tag(tag) => self.add_tag(tag.func_type_idx, Some(name)),
             TypeRef::FuncExact(_) => {
                 return Err(ImportError::Unsupported { feature: Feature::CustomDescriptors, offset });
@@ -295,12 +326,6 @@ fn function_index(index: u32) -> FunctionIndex {
 /// Sizes of 32-bit memories and tables fit: that is part of being valid. Of others there is not room for so much.
 fn size(of: u64) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
-}
-
-fn table_of(ty: &TableType, import: Option<ImportName>, offset: u64) -> Result<Table> {
-    let element = value_type(ValType::Ref(ty.element_type), offset)?;
-    let (minimum, maximum) = (size(ty.initial), ty.maximum.map(size));
-    Ok(Table { ty: element, minimum, maximum, is_64: ty.table64, initial: None, import })
 }
 
 fn memory_of(ty: &MemoryType, import: Option<ImportName>) -> Memory {

@@ -8,7 +8,8 @@ mod code;
 use osr_ir::{
     BinaryOp, ConstantExpression, ConstantStep, DataIndex, DataSegment, ElementSegment, Export, ExportItem,
     Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory,
-    MemoryIndex, Module, SegmentMode, Signature, SignatureIndex, Table, TableIndex, Type, Value,
+    MemoryIndex, Module, ReferenceType, Referent, SegmentMode, Signature, SignatureIndex, Table, TableIndex,
+    Type, Value,
 };
 
 /// What may be relied on in a generated module.
@@ -197,17 +198,34 @@ impl Generator<'_> {
         for _ in 0..self.tape.below(3) {
             let ((minimum, maximum), import) = (self.size(), self.import());
             let ty = self.reference_type();
+            let reference = self.reference(ty);
             let is_64 = self.tape.flag();
-            self.module.tables.push(Table { ty, minimum, maximum, is_64, initial: None, import });
+            self.module.tables.push(Table { ty, reference, minimum, maximum, is_64, initial: None, import });
         }
         for _ in 0..self.tape.below(5) {
             let (ty, mutable) = (self.ty(), self.tape.flag());
+            let reference = self.reference(ty);
             let initial = match self.import() {
                 Some(import) => GlobalInitial::Import(import),
                 None => GlobalInitial::Expression(self.constant(ty)),
             };
-            self.module.globals.push(Global { ty, mutable, initial });
+            self.module.globals.push(Global { ty, reference, mutable, initial });
         }
+    }
+
+    fn reference(&mut self, ty: Type) -> ReferenceType {
+        if !ty.is_reference() && !self.strays() {
+            return ReferenceType::default();
+        }
+        let signatures = self.module.signatures.len();
+        let referent = match self.tape.below(4) {
+            0 => Referent::Nothing,
+            1 if ty == Type::Funcref || self.strays() => self
+                .index(signatures)
+                .map_or(Referent::Any, |index| Referent::Function(SignatureIndex::new(index))),
+            _ => Referent::Any,
+        };
+        ReferenceType { is_non_null: self.tape.below(4) == 0, referent }
     }
 
     fn constant(&mut self, ty: Type) -> ConstantExpression {

@@ -2,45 +2,38 @@
 
 mod early_end;
 pub(in crate::commands) mod fuel;
+mod outputs;
 mod page;
 mod script;
 mod stats;
 mod symbols;
 mod verify;
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use osr_engine::explain::Explain;
-use osr_engine::trace::Trace;
 use osr_engine::{
     Compared, Delegates, Difference, Observer, Observers, Settings, Shadow, TransitionLog, Trap,
 };
 use osr_wasi::Exit;
 
 use crate::cli::{CallOptions, HostOptions};
-use crate::destination::Destination;
 use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::compiled::stand_ins;
 use crate::guest::host::Output;
-use crate::guest::host::record::{self, Record, Recorder};
+use crate::guest::host::record::Recorder;
 use crate::guest::load::Program;
-use crate::guest::schedule_file::{self, Reached};
+use crate::guest::schedule_file::Reached;
 use crate::guest::session::{Outcome, Session};
 use crate::guest::trapped::Trapped;
-use crate::new_file::NewFile;
 use crate::number::show_all;
 use crate::output;
-use early_end::{Ending, Unfinished};
+use early_end::Ending;
 use fuel::{Fuel, OutOfFuel};
-use page::Page;
-use stats::Stats;
+use outputs::Outputs;
 use symbols::Symbols;
 use verify::verify;
 
@@ -215,104 +208,6 @@ fn check_replay(call: &Call, outcome: &Outcome) -> Result<(), Error> {
 /// Says on stderr what happens to frames, as it happens.
 fn transitions_on_stderr() -> Arc<dyn Observer> {
     Arc::new(TransitionLog::new(std::io::stderr()))
-}
-
-type TraceFile = Trace<BufWriter<File>>;
-
-fn open_trace(path: &Path, call: &Call) -> Result<(NewFile, Arc<TraceFile>), Error> {
-    let file = NewFile::create(path)?;
-    let mut run = serde_json::to_value(&call.run).expect("our data has string keys");
-    run["program"] = call.program.path.display().to_string().into();
-    let trace = Trace::of_run(BufWriter::new(file.handle()?), &run);
-    let trace = trace.map_err(|source| Error::Write { path: path.to_owned(), source })?;
-    Ok((file, Arc::new(trace)))
-}
-
-/// What a run writes beside its results. Files are opened before: a run should not be in vain.
-struct Outputs {
-    stats: Option<Destination>,
-    schedule: Option<NewFile>,
-    imports: Option<NewFile>,
-    trace: Option<(NewFile, Arc<TraceFile>)>,
-    explain: Option<Explained>,
-}
-
-/// The explanation of a run.
-struct Explained {
-    format: ExplainFormat,
-    explain: Arc<Explain>,
-    /// What a page has besides, and its title.
-    page: Option<(Arc<Page>, String)>,
-    destination: Destination,
-}
-
-impl Explained {
-    fn open(options: &RunOptions, call: &Call) -> Result<Option<Explained>, Error> {
-        let Some(format) = options.explain else { return Ok(None) };
-        let title = || format!("{} {}", call.program.path.display(), call.invoke);
-        let page = (format == ExplainFormat::Html).then(|| (Arc::default(), title()));
-        let destination = options.explain_to.as_deref().map_or(Ok(Destination::Stderr), Destination::open)?;
-        Ok(Some(Explained { format, explain: Arc::default(), page, destination }))
-    }
-
-    fn write(self) -> Result<(), Error> {
-        let explanation = self.explain.explanation();
-        let text = match (self.format, &self.page) {
-            (ExplainFormat::Json, _) => {
-                serde_json::to_string_pretty(&explanation).expect("our data has string keys") + "\n"
-            }
-            (ExplainFormat::Html, Some((page, title))) => page.html(title, &explanation),
-            _ => explanation.to_string(),
-        };
-        self.destination.write(&text)
-    }
-}
-
-impl Outputs {
-    fn open(options: &RunOptions, call: &Call) -> Result<Outputs, Error> {
-        Ok(Outputs {
-            stats: options.stats.as_deref().map(Destination::open).transpose()?,
-            schedule: options.record.as_deref().map(NewFile::create).transpose()?,
-            imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
-            trace: options.trace.as_deref().map(|path| open_trace(path, call)).transpose()?,
-            explain: Explained::open(options, call)?,
-        })
-    }
-
-    fn observer(&self) -> Option<Arc<dyn Observer>> {
-        let trace = self.trace.iter().map(|(_, trace)| trace.clone() as Arc<dyn Observer>);
-        let explain = self.explain.iter().map(|explained| explained.explain.clone() as Arc<dyn Observer>);
-        let pages = self.explain.iter().flat_map(|explained| &explained.page);
-        let pages = pages.map(|(page, _)| page.clone() as Arc<dyn Observer>);
-        Observers::join(trace.chain(explain).chain(pages).collect())
-    }
-
-    fn write(mut self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
-        if let Some(file) = self.schedule.take() {
-            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
-        }
-        if let Some(file) = self.imports.take() {
-            record::file::write(file, &call.program.hash, record)?;
-        }
-        let stats = self.stats.take();
-        self.write_observed()?;
-        stats.map_or(Ok(()), |stats| stats.write(&Stats::of(outcome, call).text()))
-    }
-
-    /// Writes what observers have seen, and nothing else.
-    fn write_observed(self) -> Result<(), Error> {
-        if let Some((file, trace)) = self.trace {
-            trace.finish().map_err(|source| Error::Write { path: file.path().to_owned(), source })?;
-            file.commit()?;
-        }
-        self.explain.map_or(Ok(()), Explained::write)
-    }
-}
-
-impl Unfinished for Outputs {
-    fn write_unfinished(self) -> Result<(), Error> {
-        self.write_observed()
-    }
 }
 
 /// A time on the command line: `1.5` is a second and a half.

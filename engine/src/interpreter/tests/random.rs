@@ -4,8 +4,8 @@
 use osr_ir::module::{FunctionKind, GlobalInitial};
 use osr_ir::{
     BasicBlock, BinaryOp, Block, Body, ConstantExpression, Function, FunctionIndex, Global, GlobalIndex,
-    Instruction, LoadOp, Memory, MemoryIndex, Module, Register, Signature, StoreOp, Terminator, Type,
-    UnaryOp, Value,
+    Instruction, LoadOp, Memory, MemoryIndex, Module, ReferenceType, Register, Signature, StoreOp,
+    Terminator, Type, UnaryOp, Value,
 };
 
 use super::reference::{Reference, Snapshot, all_operations, constant};
@@ -293,7 +293,12 @@ fn module(random: &mut Random) -> Module {
         import: None,
     });
     let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::I64(7)));
-    module.globals.push(Global { ty: Type::I64, mutable: true, initial });
+    module.globals.push(Global {
+        ty: Type::I64,
+        reference: ReferenceType::default(),
+        mutable: true,
+        initial,
+    });
     module
 }
 

@@ -11,6 +11,7 @@ use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
     FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
+use crate::reference_type::{ReferenceType, Referent};
 use crate::value::{Type, Value};
 
 impl Parser<'_> {
@@ -81,13 +82,13 @@ impl Parser<'_> {
         self.definition('g', self.module.globals.len(), "a global such as `g0`")?;
         self.expect(":")?;
         let mutable = self.accept_word("mut")?;
-        let ty = self.ty()?;
+        let (ty, reference) = (self.ty()?, self.referent()?);
         self.expect("=")?;
         let initial = match self.origin()? {
             Some(import) => GlobalInitial::Import(import),
             None => GlobalInitial::Expression(self.constant(ty)?),
         };
-        self.module.globals.push(Global { ty, mutable, initial });
+        self.module.globals.push(Global { ty, reference, mutable, initial });
         Ok(())
     }
 
@@ -95,11 +96,11 @@ impl Parser<'_> {
         self.advance()?;
         self.definition('t', self.module.tables.len(), "a table such as `t0`")?;
         self.expect(":")?;
-        let ty = self.reference_type()?;
+        let (ty, reference) = (self.reference_type()?, self.referent()?);
         let (import, is_64) = (self.origin()?, self.accept_word("i64")?);
         let (minimum, maximum) = self.size()?;
         let initial = if self.accept("=")? { Some(self.constant(ty)?) } else { None };
-        self.module.tables.push(Table { ty, minimum, maximum, is_64, initial, import });
+        self.module.tables.push(Table { ty, reference, minimum, maximum, is_64, initial, import });
         Ok(())
     }
 
@@ -179,6 +180,21 @@ impl Parser<'_> {
             }
         }
         Ok(Type::Funcref)
+    }
+
+    /// What references are to, if that is said.
+    fn referent(&mut self) -> Result<ReferenceType, Failure> {
+        let is_non_null = self.accept_word("nonnull")?;
+        let referent = match self.accept_word("to")? {
+            false => Referent::Any,
+            true if self.accept_word("nothing")? => Referent::Nothing,
+            true => {
+                let (index, span) = self.index('s', "a signature such as `s0`, or `nothing`")?;
+                self.uses.signatures.note(index, span);
+                Referent::Function(SignatureIndex::new(index))
+            }
+        };
+        Ok(ReferenceType { is_non_null, referent })
     }
 
     fn import_item(&mut self) -> Result<(), Failure> {

@@ -38,6 +38,7 @@ impl Highest {
 /// Uses of a module's numbered things.
 #[derive(Default)]
 pub(super) struct Uses {
+    pub(super) signatures: Highest,
     pub(super) globals: Highest,
     pub(super) tables: Highest,
     pub(super) memories: Highest,
@@ -49,6 +50,7 @@ pub(super) struct Uses {
 impl Uses {
     /// Checks that `module` has all that was used.
     pub(super) fn check(&self, module: &Module) -> Result<(), Failure> {
+        self.signatures.check('s', module.signatures.len())?;
         self.globals.check('g', module.globals.len())?;
         self.tables.check('t', module.tables.len())?;
         self.memories.check('m', module.memories.len())?;

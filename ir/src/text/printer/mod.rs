@@ -21,6 +21,7 @@ use crate::module::{
     SegmentMode, Signature,
 };
 use crate::point::{Points, Position};
+use crate::reference_type::{ReferenceType, Referent};
 use crate::state_map::StateMap;
 use crate::value::Type;
 use code::{BodyComments, write_body};
@@ -118,7 +119,8 @@ fn analyses(body: &Body) -> (Points, Liveness) {
 }
 
 fn write_module(out: &mut impl Write, module: &Module, comments: Option<Comments<'_>>) -> fmt::Result {
-    if signatures_in_text_order(module) != (0..module.signatures.len()).collect::<Vec<_>>() {
+    let is_in_order = || signatures_in_text_order(module).into_iter().eq(0..module.signatures.len());
+    if mentions_signatures(module) || !is_in_order() {
         for (i, signature) in module.signatures.iter().enumerate() {
             write!(out, "signature {} ", SignatureIndex::new(i))?;
             write_signature(out, signature)?;
@@ -136,6 +138,13 @@ fn write_module(out: &mut impl Write, module: &Module, comments: Option<Comments
     write_exports(out, module)?;
     functions.try_for_each(|function| write(out, function))?;
     write_redefinitions(out, module)
+}
+
+/// Whether globals or tables say by number what their references are to.
+fn mentions_signatures(module: &Module) -> bool {
+    let globals = module.globals.iter().map(|global| global.reference);
+    let tables = module.tables.iter().map(|table| table.reference);
+    globals.chain(tables).any(|reference| matches!(reference.referent, Referent::Function(_)))
 }
 
 /// The signatures in the order in which reading the functions would intern them, each once.
@@ -179,7 +188,9 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
     }
     for (i, global) in module.globals.iter().enumerate() {
         let mutable = if global.mutable { "mut " } else { "" };
-        write!(out, "global g{i}: {mutable}{} = ", global.ty)?;
+        write!(out, "global g{i}: {mutable}{} ", global.ty)?;
+        write_referent(out, global.reference)?;
+        out.write_str("= ")?;
         match &global.initial {
             GlobalInitial::Import(import) => {
                 out.write_str("import ")?;
@@ -192,6 +203,7 @@ fn write_state(out: &mut impl Write, module: &Module) -> fmt::Result {
     for (i, table) in module.tables.iter().enumerate() {
         write!(out, "table t{i}: ")?;
         write_reference_type(out, table.ty)?;
+        write_referent(out, table.reference)?;
         write_origin(out, table.import.as_ref())?;
         out.write_str(if table.is_64 { "i64 " } else { "" })?;
         write_size(out, table.minimum, table.maximum)?;
@@ -245,6 +257,16 @@ fn write_segments(out: &mut impl Write, module: &Module) -> fmt::Result {
 /// What a table or segment holds, and a blank; nothing if it is function references.
 fn write_reference_type(out: &mut impl Write, ty: Type) -> fmt::Result {
     if ty == Type::Funcref { Ok(()) } else { write!(out, "{ty} ") }
+}
+
+/// What references are to, and a blank; nothing if that is not known.
+fn write_referent(out: &mut impl Write, reference: ReferenceType) -> fmt::Result {
+    out.write_str(if reference.is_non_null { "nonnull " } else { "" })?;
+    match reference.referent {
+        Referent::Any => Ok(()),
+        Referent::Function(signature) => write!(out, "to {signature} "),
+        Referent::Nothing => out.write_str("to nothing "),
+    }
 }
 
 fn write_mode<Target>(
