@@ -73,11 +73,11 @@ impl Life {
         true
     }
 
-    /// Nothing will return into the version. Returns how long that took since it was retired.
-    pub(crate) fn drain(&self) -> Duration {
+    /// Since `now` nothing returns into the version. Returns how long that took since it was retired.
+    pub(crate) fn drain(&self, now: Instant) -> Duration {
         let mut times = self.times();
         self.enter(VersionState::Drained);
-        let latency = times.retired.expect("what is drained was retired").elapsed();
+        let latency = now.duration_since(times.retired.expect("what is drained was retired"));
         times.latency = Some(latency);
         self.wake(&times);
         latency
@@ -148,7 +148,7 @@ mod tests {
         assert!(life.retire());
         assert!(!life.retire(), "once");
         assert_eq!((life.state(), life.latency()), (VersionState::Retired, None));
-        let latency = life.drain();
+        let latency = life.drain(Instant::now());
         assert_eq!((life.state(), life.latency()), (VersionState::Drained, Some(latency)));
         assert_eq!(life.while_in_memory(|| 1), Some(1));
         life.release();
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a version that is Current does not become Drained")]
     fn what_is_current_does_not_drain() {
-        Life::new().drain();
+        Life::new().drain(Instant::now());
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| life.wait_until_drained(Duration::MAX));
             life.retire();
-            life.drain();
+            life.drain(Instant::now());
             assert!(waiting.join().expect("it returns"));
         });
     }

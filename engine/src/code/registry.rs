@@ -28,12 +28,11 @@ use super::binding::Binding;
 use super::call_cells::{CallCells, RESERVED_BYTES};
 use super::guards::VersionGuard;
 use super::landing_table::LandingTable;
-use super::life::{Life, VersionState};
+use super::life::VersionState;
 use super::memory::{Allocation, GRANULE, Memory};
-use super::pads::Pads;
 use super::places::Places;
 use super::polls::Polls;
-use super::version::{CodeVersion, VersionId};
+use super::version::{CodePlace, CodeVersion, VersionId};
 use super::x86_64::entry_stub;
 use super::x86_64::jump_stub::distance;
 use crate::memory::reservation::Reservation;
@@ -217,65 +216,18 @@ impl Registry {
         let inner = &mut *self.inner();
         body.direct_calls.sort_unstable_by_key(|call| (call.callee, call.offset));
         let padding = inner.places.as_ref().map_or(padding, |places| places.padding(key, padding));
-        let mut head = vec![entry_stub::TRAP_INSTRUCTION; padding];
-        head.append(&mut inner.binding.head(key, inner.memory.unit()));
-        let code_bytes = body.code.len();
-        let landings = LandingTable::new(self.bookkeeping, code_bytes, body.kept_return_pc);
-        let table = landings.map_or(Vec::new(), |table| table.code(body.frame_maps.len()));
-        if !head.is_empty() || !table.is_empty() {
-            body.code = [&*head, &*body.code, &*table].concat().into();
-        }
+        let code_bytes = body.code.len() as u32;
+        let (prefix, landings) = self.surround(inner, key, padding, &mut body);
         let allocation = match &mut inner.places {
             None => inner.memory.allocate(&body.code).ok_or(CompileError::NoCodeMemory)?,
             Some(places) => places.put(&mut inner.memory, key, padding, &body.code)?,
         };
-        let slot = inner.free_slots.pop().unwrap_or_else(|| {
-            inner.next_slot += 1;
-            inner.next_slot - 1
-        });
-        inner.next_id += 1;
-        inner.compiled += 1;
-        let start = self.base + (allocation.offset + head.len()) as u64;
-        let polls = body.polls.map(|sites| {
-            let polls = Polls::new(&sites, &body.code[head.len()..], self.polls.distance(start));
-            if !self.polls.compares() && polls.set_compare(false) {
-                let idle = polls.bytes(false);
-                idle.for_each(|(at, bytes)| inner.memory.write(allocation, head.len() + at as usize, bytes));
-            }
-            Box::new(polls)
-        });
-        for call in &body.near_calls {
-            let distance = distance(start + u64::from(call.offset), self.cells.address(call.word));
-            inner.memory.write(allocation, head.len() + call.offset as usize, &distance);
-        }
-        let version = Arc::new_cyclic(|handle| CodeVersion {
-            id: VersionId(inner.next_id),
-            function: key.function,
-            tier: key.tier,
-            entry: key.entry,
-            start,
-            code_bytes: code_bytes as u32,
-            frame_maps: body.frame_maps,
-            trap_sites: body.trap_sites,
-            virtual_frames: body.virtual_frames,
-            recording: body.recording,
-            pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
-            slot_maps: body.slot_maps,
-            polls,
-            in_place: body.in_place,
-            residence: body.residence,
-            landings,
-            unwind: body.unwind,
-            direct_calls: body.direct_calls.into(),
-            allocation,
-            slot,
-            life: Life::new(),
-            pending_sites: AtomicU64::new(0),
-            guards,
-            speculation: body.speculation,
-            kept_globals: body.kept_globals,
-            handle: handle.clone(),
-        });
+        let start = self.base + (allocation.offset + prefix) as u64;
+        let polls = self.write_polls(inner, &body, (allocation, prefix)).map(Box::new);
+        self.write_near_calls(inner, &body, (allocation, prefix));
+        let (id, slot) = inner.number();
+        let place = CodePlace { start, code_bytes, allocation, slot, landings, polls };
+        let version = CodeVersion::new(id, key, place, body, guards);
         inner.frame_map_bytes += version.frame_map_bytes();
         inner.unwind_bytes += version.unwind_bytes();
         self.slot(slot).store(Arc::into_raw(Arc::clone(&version)).cast_mut(), Ordering::Release);
@@ -284,6 +236,56 @@ impl Registry {
         self.epoch.fetch_add(1, Ordering::Relaxed);
         add_time(&self.install_ns, began);
         Ok(version)
+    }
+
+    /// Puts what goes before and behind its code into `body`: `padding` and what calls lead to; a landing table. Returns the
+    /// bytes before it.
+    fn surround(
+        &self,
+        inner: &Inner,
+        key: VersionKey,
+        padding: usize,
+        body: &mut CompiledBody,
+    ) -> (usize, Option<LandingTable>) {
+        let mut head = vec![entry_stub::TRAP_INSTRUCTION; padding];
+        head.append(&mut inner.binding.head(key, inner.memory.unit()));
+        let landings = LandingTable::new(self.bookkeeping, body.code.len(), body.kept_return_pc);
+        let table = landings.map_or(Vec::new(), |table| table.code(body.frame_maps.len()));
+        if !head.is_empty() || !table.is_empty() {
+            body.code = [&*head, &*body.code, &*table].concat().into();
+        }
+        (head.len(), landings)
+    }
+
+    /// The polls of `body`, whose code begins after `prefix` bytes of its allocation. They are written to be idle if they are
+    /// to be.
+    fn write_polls(
+        &self,
+        inner: &mut Inner,
+        body: &CompiledBody,
+        (allocation, prefix): (Allocation, usize),
+    ) -> Option<Polls> {
+        let start = self.base + (allocation.offset + prefix) as u64;
+        let polls = Polls::new(body.polls.as_ref()?, &body.code[prefix..], self.polls.distance(start));
+        if !self.polls.compares() && polls.set_compare(false) {
+            let idle = polls.bytes(false);
+            idle.for_each(|(at, bytes)| inner.memory.write(allocation, prefix + at as usize, bytes));
+        }
+        Some(polls)
+    }
+
+    /// Has the near calls of `body`, whose code begins after `prefix` bytes of its allocation, find the cells.
+    fn write_near_calls(
+        &self,
+        inner: &mut Inner,
+        body: &CompiledBody,
+        (allocation, prefix): (Allocation, usize),
+    ) {
+        let start = self.base + (allocation.offset + prefix) as u64;
+        for call in &body.near_calls {
+            let distance = distance(start + u64::from(call.offset), self.cells.address(call.word));
+            inner.memory.write(allocation, prefix + call.offset as usize, &distance);
+        }
     }
 
     /// Takes `bytes` of code memory, which is never entered.
@@ -360,9 +362,9 @@ impl Registry {
         Some(SiteRef { version, site })
     }
 
-    /// Frees the code of `version`, which nothing can enter or return into any more.
-    pub(crate) fn release(&self, version: &CodeVersion) {
-        let began = Instant::now();
+    /// Frees the code of `version`, which nothing can enter or return into any more since `began`. Returns when that was
+    /// done.
+    pub(crate) fn release(&self, version: &CodeVersion, began: Instant) -> Instant {
         let pads = version.pads.as_ref().filter(|_| version.pending_sites.load(Ordering::Acquire) > 0);
         let kept = pads.map(|pads| (pads, pads.copy(&version.code().expect("it is in memory"))));
         version.life.release();
@@ -386,7 +388,7 @@ impl Registry {
             inner.forget(version);
         }
         drop(inner);
-        add_time(&self.release_ns, began);
+        add_time(&self.release_ns, began)
     }
 
     /// No frames are pending any more at a site of `version`, which counted at it. If it was the last such site of a
@@ -411,10 +413,22 @@ impl Registry {
 
     /// All versions whose code is in memory.
     pub(crate) fn live(&self) -> Vec<Arc<CodeVersion>> {
+        let mut live = Vec::new();
+        self.list_live(&mut live, |_| true);
+        live
+    }
+
+    /// Adds to `list` those of them that `choose` picks.
+    pub(crate) fn list_live(&self, list: &mut Vec<Arc<CodeVersion>>, choose: impl Fn(&CodeVersion) -> bool) {
         let inner = self.inner();
-        let versions = (0..inner.next_slot).map(|slot| self.slot(slot).load(Ordering::Acquire));
-        // SAFETY: handles leave their slots while the lock is held, which it is.
-        versions.filter(|version| !version.is_null()).map(|version| unsafe { copy_handle(version) }).collect()
+        for slot in 0..inner.next_slot {
+            let version = self.slot(slot).load(Ordering::Acquire).cast_const();
+            // SAFETY: handles leave their slots while the lock is held, which it is.
+            if unsafe { version.as_ref() }.is_some_and(&choose) {
+                // SAFETY: as before.
+                list.push(unsafe { copy_handle(version) });
+            }
+        }
     }
 
     /// Changes whenever code comes or goes.
@@ -463,12 +477,25 @@ impl Registry {
     }
 }
 
-/// Adds the time since `began` to `sum`.
-fn add_time(sum: &AtomicU64, began: Instant) {
-    sum.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+/// Adds the time since `began` to `sum`. Returns what time it is.
+fn add_time(sum: &AtomicU64, began: Instant) -> Instant {
+    let now = Instant::now();
+    sum.fetch_add(now.duration_since(began).as_nanos() as u64, Ordering::Relaxed);
+    now
 }
 
 impl Inner {
+    /// The number of a version that is installed, and a slot for it.
+    fn number(&mut self) -> (VersionId, u32) {
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.next_slot += 1;
+            self.next_slot - 1
+        });
+        self.next_id += 1;
+        self.compiled += 1;
+        (VersionId(self.next_id), slot)
+    }
+
     /// Puts `code` somewhere, ready to be executed; `None` if there is no room.
     fn install(&mut self, code: &[u8]) -> Option<Allocation> {
         let allocation = self.memory.allocate(code)?;

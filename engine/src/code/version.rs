@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use gimli::write::FrameDescriptionEntry;
 use osr_compiler::frame_map::{FrameMaps, VirtualActivation, VirtualFrames};
-use osr_compiler::{DirectCall, EntryPoint, Guard, ResidenceCount, Speculations, TrapSite};
+use osr_compiler::{
+    CompiledBody, DirectCall, EntryPoint, Guard, ResidenceCount, Speculations, TrapSite, VersionKey,
+};
 use osr_ir::{FunctionIndex, GlobalIndex, PointKind};
 use osr_stackwalk::CompactRows;
 
@@ -89,7 +91,58 @@ pub struct CodeVersion {
     pub(crate) handle: Weak<CodeVersion>,
 }
 
+/// Where the code of a version is, and what the registry has put there with it.
+#[derive(Debug)]
+pub(super) struct CodePlace {
+    /// The address of its first instruction.
+    pub(super) start: u64,
+    /// Without what is put around it.
+    pub(super) code_bytes: u32,
+    pub(super) allocation: Allocation,
+    pub(super) slot: u32,
+    pub(super) landings: Option<LandingTable>,
+    pub(super) polls: Option<Box<Polls>>,
+}
+
 impl CodeVersion {
+    /// What was compiled from `body`, at its place.
+    pub(super) fn new(
+        id: VersionId,
+        VersionKey { function, tier, entry }: VersionKey,
+        CodePlace { start, code_bytes, allocation, slot, landings, polls }: CodePlace,
+        body: CompiledBody,
+        guards: Box<[VersionGuard]>,
+    ) -> Arc<CodeVersion> {
+        Arc::new_cyclic(|handle| CodeVersion {
+            id,
+            function,
+            tier,
+            entry,
+            start,
+            code_bytes,
+            frame_maps: body.frame_maps,
+            trap_sites: body.trap_sites,
+            virtual_frames: body.virtual_frames,
+            recording: body.recording,
+            pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
+            slot_maps: body.slot_maps,
+            polls,
+            in_place: body.in_place,
+            residence: body.residence,
+            landings,
+            unwind: body.unwind,
+            direct_calls: body.direct_calls.into(),
+            allocation,
+            slot,
+            life: Life::new(),
+            pending_sites: AtomicU64::new(0),
+            guards,
+            speculation: body.speculation,
+            kept_globals: body.kept_globals,
+            handle: handle.clone(),
+        })
+    }
+
     /// A handle, which may be kept for as long as it is useful.
     pub fn handle(&self) -> Arc<CodeVersion> {
         self.handle.upgrade().expect("what is borrowed is kept by a handle")

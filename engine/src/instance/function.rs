@@ -88,11 +88,12 @@ struct TierCode {
 }
 
 impl TierCode {
-    fn cell(&self, points: usize, entry: EntryPoint) -> &AtomicPtr<u8> {
+    /// `points` says how many the body has.
+    fn cell(&self, points: impl FnOnce() -> usize, entry: EntryPoint) -> &AtomicPtr<u8> {
         match entry {
             EntryPoint::Function => &self.function,
             EntryPoint::Continuation(point) => {
-                let cells = || (0..points).map(|_| AtomicPtr::default()).collect();
+                let cells = || (0..points()).map(|_| AtomicPtr::default()).collect();
                 &self.continuations.get_or_init(cells)[point.index()]
             }
             EntryPoint::Specialized { context, .. } => {
@@ -224,7 +225,7 @@ impl FunctionState {
     }
 
     fn cell(&self, tier: CompiledTier, entry: EntryPoint) -> &AtomicPtr<u8> {
-        let points = self.analysis.get().map_or(0, |analysis| analysis.points.len());
+        let points = || self.analysis.get().map_or(0, |analysis| analysis.points.len());
         self.tiers[tier as usize].cell(points, entry)
     }
 

@@ -8,7 +8,7 @@ pub(crate) mod agenda;
 mod arrival;
 mod call;
 mod call_out;
-pub(crate) mod draining;
+mod context;
 mod exit;
 pub(crate) mod interrupt;
 pub(crate) mod observation;
@@ -27,14 +27,12 @@ use std::io;
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
 use std::pin::Pin;
-use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use osr_compiler::frame_map::VirtualActivation;
 use osr_ir::{GlobalIndex, Redefinition};
 use osr_stackwalk::{DwarfWalker, StackBounds};
-use osr_stubs::{CalleeSaved, Context, Hooks, LandingRegisters, x86_64 as stubs};
+use osr_stubs::{CalleeSaved, Context, Hooks};
 
 use crate::code::CodeVersion;
 use crate::code::ledger::Ledger;
@@ -47,7 +45,6 @@ use crate::memory::value_stack::ValueStack;
 use crate::settings::Tier;
 use crate::settings::stress::Schedule;
 use crate::thread::agenda::Agenda;
-use crate::thread::draining::Draining;
 use crate::thread::pending::{Chain, Front, Landed, PendingPad, PollExit, TierUp};
 use crate::thread::phase::{CurrentPhase, NotNow, Phase};
 use crate::thread::rebuilt::Rebuilt;
@@ -87,7 +84,6 @@ pub struct Thread {
     pending_pad: RefCell<Option<PendingPad>>,
     poll_exit: Cell<PollExit>,
     tier_up: Cell<Option<TierUp>>,
-    draining: Draining,
     front: Cell<Option<Front>>,
     trap: RefCell<Option<Trap>>,
     fault: Cell<Option<Fault>>,
@@ -146,37 +142,26 @@ impl Thread {
         if instance.thread().is_some() {
             return Err(ThreadError::InUse);
         }
-        let stack_limit = bounds.low + settings.stack_reserve_bytes as u64;
+        let thread = Box::pin(Thread::idle(instance, hooks, values, bounds, claim));
+        instance.attach_thread(&thread);
+        thread.update_polls(Phase::Outside);
+        Ok(thread)
+    }
+
+    /// A thread that executes nothing, and whose instance does not know it.
+    fn idle(
+        instance: &Arc<Instance>,
+        hooks: ThreadHooks,
+        values: ValueStack,
+        StackBounds { low, high }: StackBounds,
+        claim: Claim,
+    ) -> Thread {
+        let settings = instance.settings();
+        let stack_limit = low + settings.stack_reserve_bytes as u64;
         let results: Box<[Cell<u64>]> = (0..MAXIMUM_VALUES).map(|_| Cell::new(0)).collect();
         let forced_guard = settings.stress.next_guard(0).unwrap_or(u64::MAX);
-        let first_memory = instance.memory_views().first();
-        let context = Context {
-            stack_limit: AtomicU64::new(stack_limit),
-            leaving: 0,
-            memory_base: first_memory.map_or(ptr::null_mut(), |memory| memory.base),
-            memory_pages: first_memory.map_or(ptr::null(), |memory| memory.pages),
-            globals: instance.globals().as_ptr().cast_mut().cast(),
-            cells: instance.cells(),
-            tables: instance.table_views().as_ptr(),
-            results: results.as_ptr().cast_mut().cast(),
-            poll_stub: stubs::poll as *const u8,
-            left_poll_stub: stubs::left_poll as *const u8,
-            runtime_stub: stubs::runtime_call as *const u8,
-            interpreter_stub: stubs::enter_interpreter as *const u8,
-            exit_slot: 0,
-            exit_frame: 0,
-            return_limit: u64::MAX,
-            poll_flag: AtomicU64::new(0),
-            entry: ptr::null(),
-            left_return_stub: stubs::left_return as *const u8,
-            failed_guard_stub: stubs::failed_guard as *const u8,
-            guard_countdown: forced_guard,
-            predicted_below: 0,
-            landing: LandingRegisters::default(),
-            hooks: hooks.stubs,
-            memories: instance.memory_views().as_ptr(),
-        };
-        let thread = Box::pin(Thread {
+        let context = context::new(instance, &hooks, &results, (stack_limit, forced_guard));
+        Thread {
             context: UnsafeCell::new(context),
             hooks,
             instance: Arc::clone(instance),
@@ -184,9 +169,9 @@ impl Thread {
             agenda: Agenda::default(),
             values,
             results,
-            stack_high: bounds.high,
+            stack_high: high,
             stack_limit,
-            ledger: RefCell::new(Ledger::new(bounds.high)),
+            ledger: RefCell::new(Ledger::new(high)),
             table_landings: Cell::new(0),
             rebuilt: RefCell::default(),
             exit_registers: Cell::default(),
@@ -198,7 +183,6 @@ impl Thread {
             pending_pad: RefCell::new(None),
             poll_exit: Cell::default(),
             tier_up: Cell::new(None),
-            draining: Draining::default(),
             front: Cell::new(None),
             trap: RefCell::new(None),
             fault: Cell::new(None),
@@ -215,10 +199,7 @@ impl Thread {
             activations: RefCell::default(),
             _claim: claim,
             _pinned: PhantomPinned,
-        });
-        instance.attach_thread(&thread);
-        thread.update_polls(Phase::Outside);
-        Ok(thread)
+        }
     }
 
     /// Where a thread has the bounds of its value stack.
@@ -384,11 +365,6 @@ impl Thread {
     /// The frame at a poll that its next return check has leave current code.
     pub(crate) fn tier_up(&self) -> &Cell<Option<TierUp>> {
         &self.tier_up
-    }
-
-    /// The retired versions that are not drained.
-    pub(crate) fn draining(&self) -> &Draining {
-        &self.draining
     }
 
     /// Where a sparse hijack stopped.

@@ -1,13 +1,19 @@
 //! Retired code of a thread that waits to be freed.
+//!
+//! ```text
+//!   listed     frames of it are hijacked, or will be: the ledger tells when nothing returns into it any more
+//!   waiting    whether any frame is left in it has to be found out: a strategy of osr-release
+//! ```
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use osr_release::{Epoch, Reclaimer, Strategy};
 use osr_stackwalk::ReturnPc;
 
-use crate::code::CodeVersion;
 use crate::code::ledger::LedgerPcs;
+use crate::code::{CodeVersion, VersionId};
 use crate::event::Cause;
 use crate::settings::mechanism::{ActiveFrames, CodeRelease, Mechanism};
 use crate::thread::Thread;
@@ -24,6 +30,10 @@ pub(crate) struct Retired {
 #[derive(Debug)]
 pub(crate) struct Reclaim {
     waiting: RefCell<Reclaimer<Retired>>,
+    /// What waits for the ledger, in the order of retirement.
+    listed: RefCell<VecDeque<Retired>>,
+    /// An empty list, kept so that an invalidation does not allocate.
+    pub(crate) spare: RefCell<Vec<Arc<CodeVersion>>>,
     /// With epochs, the outermost call that is under way, if anything was retired in it.
     pub(crate) call: Cell<Option<Epoch>>,
     /// So many arrivals in the runtime are let pass before the next scan.
@@ -44,10 +54,33 @@ impl Reclaim {
             (CodeRelease::Epoch, _) => Reclaimer::new(Strategy::Epoch),
             _ => Reclaimer::new(Strategy::Scan),
         };
-        Reclaim { waiting: RefCell::new(waiting), call: Cell::default(), patience: Cell::default() }
+        Reclaim {
+            waiting: RefCell::new(waiting),
+            listed: RefCell::default(),
+            spare: RefCell::default(),
+            call: Cell::default(),
+            patience: Cell::default(),
+        }
     }
 
-    /// What waits.
+    /// `version`, which was retired because of `cause`, waits until it is [taken](Self::take), or [named](Self::remove).
+    pub(crate) fn list(&self, version: &Arc<CodeVersion>, cause: Cause) {
+        self.listed.borrow_mut().push_back(Retired { version: Arc::clone(version), cause });
+    }
+
+    /// The listed version of that number, if there is one, is listed no more.
+    pub(crate) fn remove(&self, version: VersionId) -> Option<Retired> {
+        let mut listed = self.listed.borrow_mut();
+        let place = listed.iter().position(|retired| retired.version.id == version)?;
+        listed.remove(place)
+    }
+
+    /// The listed version that was retired first is listed no more.
+    pub(crate) fn take(&self) -> Option<Retired> {
+        self.listed.borrow_mut().pop_front()
+    }
+
+    /// What waits to be found drained.
     pub(crate) fn waiting(&self) -> &RefCell<Reclaimer<Retired>> {
         &self.waiting
     }

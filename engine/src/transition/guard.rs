@@ -79,7 +79,7 @@ fn give_up(thread: &Thread, version: &CodeVersion, number: usize) -> (Vec<Arc<Co
     instance.function(guard.function).learnt.give_up(&guard);
     let has_guard =
         |other: &Arc<CodeVersion>| other.guards.iter().any(|other| other.guard.is_copy_of(&guard));
-    let versions = instance.registry().live().into_iter().filter(has_guard);
+    let versions = instance.registry().live().into_iter().filter(has_guard).collect();
     let cause = Cause::Guard { reason: guard.reason, point: guard.point.as_u32() };
     (thread.retire(versions, cause), cause)
 }

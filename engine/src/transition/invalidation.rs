@@ -11,7 +11,6 @@
 //! for](super::return_check).
 
 use std::cell::RefCell;
-use std::iter;
 use std::sync::Arc;
 
 use osr_ir::{FunctionIndex, GlobalIndex};
@@ -68,22 +67,22 @@ impl Thread {
             return self.replacing(Replacement::Invalidation, cause, || self.invalidate_met(cause));
         }
         let versions = self.active_versions()?;
-        self.invalidate(&versions, cause)
+        self.invalidate(versions, cause)
     }
 
-    /// Retires the version of each frame that a hijack meets, so that one walk does for both. No slot is hijacked before:
-    /// frames that are do not keep their version active.
+    /// Retires the version of each frame that a hijack meets, so that one walk does for both; there is no observer to be told.
+    /// No slot is hijacked before: frames that are do not keep their version active.
     fn invalidate_met(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
-        let retired = RefCell::new(Vec::new());
+        let retired = RefCell::new(self.reclaim().spare.take());
         let hijacked = self.hijack_sites(cause, |version, _| {
-            if version.state() == VersionState::Current {
-                retired.borrow_mut().extend(self.retire(iter::once(version.handle()), cause));
+            if self.instance().retire(version) {
+                retired.borrow_mut().push(version.handle());
             }
             true
         });
         let (frames, retired) = (hijacked?.frames, retired.into_inner());
         self.reclaim_retired(&retired, cause)?;
-        Ok(Invalidated::of(&retired, frames))
+        Ok(self.invalidated(retired, frames))
     }
 
     /// Invalidates all code of the instance.
@@ -96,7 +95,7 @@ impl Thread {
 
     /// As [`Self::invalidate_all`], for another reason than that the host asks.
     pub(crate) fn invalidate_all_because(&self, cause: Cause) -> Result<Invalidated, TransitionError> {
-        self.invalidate(&self.current_versions(), cause)
+        self.invalidate(self.current_versions(), cause)
     }
 
     /// Invalidates the versions that `choose` picks.
@@ -110,7 +109,7 @@ impl Thread {
         self.on_demand(|| {
             let mut versions = self.current_versions();
             versions.retain(|version| choose(version));
-            self.invalidate(&versions, Cause::Host)
+            self.invalidate(versions, Cause::Host)
         })
     }
 
@@ -161,7 +160,7 @@ impl Thread {
             let covered = assumption.end();
             let mut versions = self.current_versions();
             versions.retain(|version| covered.iter().any(|covered| Arc::ptr_eq(covered, version)));
-            self.invalidate(&versions, Cause::Host)
+            self.invalidate(versions, Cause::Host)
         })
     }
 
@@ -169,20 +168,21 @@ impl Thread {
     pub(crate) fn invalidate_for_global(&self, global: GlobalIndex) {
         let mut versions = self.instance().registry().live();
         versions.retain(|version| version.keeps(global));
-        let invalidated = self.invalidate(&versions, Cause::Global { global: global.as_u32() });
+        let invalidated = self.invalidate(versions, Cause::Global { global: global.as_u32() });
         invalidated.expect("a stack of compiled frames can be walked");
     }
 
     /// The versions that were not retired yet.
     pub(super) fn current_versions(&self) -> Vec<Arc<CodeVersion>> {
-        let mut versions = self.instance().registry().live();
-        versions.retain(|version| version.state() == VersionState::Current);
+        let mut versions = self.reclaim().spare.take();
+        let is_current = |version: &CodeVersion| version.state() == VersionState::Current;
+        self.instance().registry().list_live(&mut versions, is_current);
         versions
     }
 
     fn invalidate(
         &self,
-        versions: &[Arc<CodeVersion>],
+        versions: Vec<Arc<CodeVersion>>,
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
         self.replacing(Replacement::Invalidation, cause, || self.invalidate_versions(versions, cause))
@@ -191,25 +191,28 @@ impl Thread {
     /// The same, as a part of another replacement.
     pub(super) fn invalidate_versions(
         &self,
-        versions: &[Arc<CodeVersion>],
+        versions: Vec<Arc<CodeVersion>>,
         cause: Cause,
     ) -> Result<Invalidated, TransitionError> {
         self.check_updatable()?;
-        let retired = self.retire(versions.iter().cloned(), cause);
+        let retired = self.retire(versions, cause);
         let frames = self.replace_retired_unseen(&retired, cause)?;
-        Ok(Invalidated::of(&retired, frames))
+        Ok(self.invalidated(retired, frames))
+    }
+
+    /// What was done about the versions that were `retired`; the list is kept.
+    fn invalidated(&self, mut retired: Vec<Arc<CodeVersion>>, frames: u64) -> Invalidated {
+        let invalidated = Invalidated::of(&retired, frames);
+        retired.clear();
+        self.reclaim().spare.replace(retired);
+        invalidated
     }
 
     /// Retires those of `versions` that are current, and returns them: nothing new enters them.
-    pub(crate) fn retire(
-        &self,
-        versions: impl Iterator<Item = Arc<CodeVersion>>,
-        cause: Cause,
-    ) -> Vec<Arc<CodeVersion>> {
-        let retired: Vec<Arc<CodeVersion>> =
-            versions.filter(|version| self.instance().retire(version)).collect();
-        retired.iter().for_each(|version| self.observe(|| Event::Retired { version, cause }));
-        retired
+    pub(crate) fn retire(&self, mut versions: Vec<Arc<CodeVersion>>, cause: Cause) -> Vec<Arc<CodeVersion>> {
+        versions.retain(|version| self.instance().retire(version));
+        versions.iter().for_each(|version| self.observe(|| Event::Retired { version, cause }));
+        versions
     }
 
     /// The second and third step for versions that are retired.

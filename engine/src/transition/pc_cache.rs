@@ -12,8 +12,8 @@ pub(super) struct PcCache<T> {
     values: [T; ENTRIES],
     /// Which entry followed last time.
     successors: [EntryId; ENTRIES],
-    /// Those that had to make way.
-    evicted: BTreeMap<ReturnPc, T>,
+    /// Those that had to make way, if any had to.
+    evicted: Option<Box<BTreeMap<ReturnPc, T>>>,
 }
 
 const ENTRIES: usize = 32;
@@ -45,7 +45,7 @@ impl<T: Copy> PcCache<T> {
             pcs: [ReturnPc::default(); ENTRIES],
             values: [unused; ENTRIES],
             successors: [EntryId(0); ENTRIES],
-            evicted: BTreeMap::new(),
+            evicted: None,
         }
     }
 
@@ -72,7 +72,8 @@ impl<T: Copy> PcCache<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn add(&mut self, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> EntryId {
-        let value = self.evicted.get(&pc).copied().unwrap_or_else(|| meet(pc));
+        let known = self.evicted.as_ref().and_then(|evicted| evicted.get(&pc)).copied();
+        let value = known.unwrap_or_else(|| meet(pc));
         let mut place = first_place(pc);
         for way in 1..WAYS {
             if !self.pcs[place].is_null() {
@@ -80,7 +81,7 @@ impl<T: Copy> PcCache<T> {
             }
         }
         if !self.pcs[place].is_null() {
-            self.evicted.insert(self.pcs[place], self.values[place]);
+            self.evicted.get_or_insert_default().insert(self.pcs[place], self.values[place]);
         }
         (self.pcs[place], self.values[place]) = (pc, value);
         // A recursion, until another PC is seen to follow.

@@ -77,7 +77,7 @@ impl Thread {
             }
             match activations {
                 OldActivations::RunOut => Ok(Invalidated::default()),
-                _ => self.invalidate_versions(&self.versions_of(&plan), cause),
+                _ => self.invalidate_versions(self.versions_of(&plan), cause),
             }
         });
         Ok(Redefined { functions: plan.changes.len() as u64, invalidated: replaced? })

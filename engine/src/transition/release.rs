@@ -16,6 +16,7 @@
 //! What waits, and for what, is [`osr_release`]'s business; here is what it is told, and how code is freed.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use osr_release::{Census, CodeRange, Strategy};
 use osr_stackwalk::{ReturnPc, ReturnSlot};
@@ -55,14 +56,17 @@ impl Thread {
         let mechanism = self.instance().settings().mechanism;
         match mechanism.release {
             CodeRelease::OnHijack if mechanism.density == HijackDensity::Sparse => {
-                versions.iter().for_each(|version| self.draining().add(Arc::clone(version), cause));
+                versions.iter().for_each(|version| self.reclaim().list(version, cause));
                 self.release_behind_front();
                 Ok(())
             }
             CodeRelease::OnHijack => {
-                let is_free = |version: &&Arc<CodeVersion>| !self.releases_at_poll_exit(version, cause);
-                let drained: Vec<Arc<CodeVersion>> = versions.iter().filter(is_free).cloned().collect();
-                self.release(&drained, cause);
+                // One at most: it is the innermost frame that is at a poll.
+                let leaving = versions.iter().position(|version| self.releases_at_poll_exit(version, cause));
+                let (before, behind) = leaving
+                    .map_or((versions, &[][..]), |leaving| (&versions[..leaving], &versions[leaving + 1..]));
+                self.release(before, cause);
+                self.release(behind, cause);
                 Ok(())
             }
             CodeRelease::Never => Ok(()),
@@ -88,7 +92,7 @@ impl Thread {
     fn release_when_landed(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
         for version in versions {
             if version.has_pending_frames() {
-                self.draining().add(Arc::clone(version), cause);
+                self.reclaim().list(version, cause);
             } else {
                 self.release(std::slice::from_ref(version), cause);
             }
@@ -103,7 +107,7 @@ impl Thread {
             return self.frame_left(version);
         }
         let counts = mechanism.release == CodeRelease::FrameCount;
-        if counts && let Some((version, cause)) = self.draining().remove(version.id) {
+        if counts && let Some(Retired { version, cause }) = self.reclaim().remove(version.id) {
             self.release(&[version], cause);
         }
     }
@@ -248,14 +252,19 @@ impl Thread {
 
     /// Frees the code of `versions`, which nothing returns into any more.
     pub(crate) fn release(&self, versions: &[Arc<CodeVersion>], cause: Cause) {
+        if versions.is_empty() {
+            return;
+        }
         if self.instance().settings().checked {
             self.scan_before_release(versions);
         }
+        // Read once for each version: between two of them there is only the second's turn.
+        let mut now = Instant::now();
         for version in versions {
-            let latency = version.life.drain();
+            let latency = version.life.drain(now);
             self.observe(|| Event::Drained { version, latency, cause });
             self.observe(|| Event::Released { version, cause });
-            self.instance().registry().release(version);
+            now = self.instance().registry().release(version, now);
         }
     }
 }

@@ -22,10 +22,11 @@ use crate::event::{Cause, Replacement};
 use crate::settings::mechanism::HijackDensity;
 use crate::thread::Thread;
 use crate::thread::pending::Front;
+use crate::thread::reclaim::Retired;
 use crate::transition::hijack::{Decision, Hijacked, Hijacking, hijack_slot};
 
-/// How many frames an invalidation hijacks.
-const FIRST: u64 = 64;
+/// How many frames an invalidation hijacks: as few as will be landed in soon, since the front moves on by twice as many.
+const FIRST: u64 = 16;
 
 /// How many frames are looked at for each that is hijacked. Where others are in the way, one of them is the front.
 const VISITS: u64 = 16;
@@ -62,7 +63,7 @@ impl Thread {
         if self.front().get().is_some() {
             return;
         }
-        for (version, cause) in self.draining().take() {
+        while let Some(Retired { version, cause }) = self.reclaim().take() {
             if !self.releases_at_poll_exit(&version, cause) {
                 self.release(&[version], cause);
             }

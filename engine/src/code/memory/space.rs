@@ -79,17 +79,16 @@ impl Space {
         Some(offset)
     }
 
-    fn give(&mut self, Allocation { mut offset, bytes: mut length }: Allocation) {
+    fn give(&mut self, Allocation { offset, bytes: mut length }: Allocation) {
         if let Some(next) = self.free.remove(&(offset + length)) {
             length += next;
         }
-        if let Some((&previous, &previous_length)) = self.free.range(..offset).next_back()
-            && previous + previous_length == offset
-        {
-            offset = previous;
-            length += previous_length;
+        match self.free.range_mut(..offset).next_back() {
+            Some((previous, previous_length)) if previous + *previous_length == offset => {
+                *previous_length += length;
+            }
+            _ => _ = self.free.insert(offset, length),
         }
-        self.free.insert(offset, length);
     }
 }
 
