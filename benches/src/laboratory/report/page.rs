@@ -14,7 +14,7 @@ body{background:var(--ground);color:var(--text);font:16px/1.5 system-ui,sans-ser
 h1{font-size:1.7rem;line-height:1.2}h2{margin-top:2.5rem}blockquote{border-left:3px solid var(--line);margin:1rem 0;padding-left:1rem;color:var(--faint)}
 .wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.875rem}small{color:var(--faint)}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--ground)}
+th:first-child,td:first-child{text-align:left;white-space:normal;position:sticky;left:0;background:var(--ground)}
 figure{margin:1.5rem 0}figure svg{width:100%;max-width:760px;height:auto;display:block}figcaption,.faint{color:var(--faint);font-size:.875rem}
 code,pre{font:.8125rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere}pre{overflow-x:auto;white-space:pre}
 .key{display:flex;flex-wrap:wrap;gap:.25rem 1rem;font-size:.875rem}.key i{display:inline-block;width:1rem;height:.25rem;vertical-align:middle;margin-right:.35rem}";
@@ -135,7 +135,9 @@ fn table<'h>(corner: &str, header: impl Iterator<Item = &'h str>, rows: &[(Strin
     };
     let row = |(name, figures): &(String, Vec<Figure>)| {
         let cells: String = figures.iter().map(cell).collect();
-        format!("<tr><td>{}</td>{cells}</tr>\n", escaped(name))
+        // On a narrow screen a long name would leave no room for figures: it breaks between its parts.
+        let name = escaped(name).replace(',', ",<wbr>");
+        format!("<tr><td>{name}</td>{cells}</tr>\n")
     };
     let rows: String = rows.iter().map(row).collect();
     format!(
