@@ -126,3 +126,32 @@ fn peers_give_the_recorded_results() {
         }
     }
 }
+
+/// A program that is over for good after one call.
+const REPLAYED: &str = "(module (memory (export \"memory\") 1) (global $next (mut i32) (i32.const 0))
+    (func (export \"run\") (result i32) (local $n i32)
+      (if (global.get $next) (then (return (i32.const -1))))
+      (global.set $next (i32.const 1))
+      (drop (memory.grow (i32.const 1)))
+      (loop $again
+        (i32.store (local.get $n) (i32.add (i32.load (local.get $n)) (local.get $n)))
+        (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 4))) (i32.const 4000))))
+      (i32.load (i32.const 396))))";
+
+#[test]
+fn a_program_that_changes_its_state_is_rewound_between_calls() {
+    let scratch = Scratch::new("rewound");
+    let wat = scratch.file("replayed.wat", REPLAYED);
+    let options = [&*wat, "--engines", "interpreter,baseline,optimized", "--json"];
+    let done = steady(&options);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let done = steady(&[&options[..], &["--rewind"]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let findings: Value = serde_json::from_str(&done.stdout).unwrap();
+    let row = &findings["programs"][0];
+    for name in ["interpreter", "baseline", "optimized"] {
+        assert!(engine(row, name)["nanoseconds"].as_f64() > Some(0.0), "{row}");
+    }
+    let slower = engine(row, "interpreter")["relative"]["ratio"].as_f64();
+    assert!(slower > Some(2.0), "each call does its work: {slower:?}");
+}

@@ -350,6 +350,29 @@ pub enum ThreadError {
     },
 }
 
+/// The state of an instance could not be [saved](crate::Thread::save_state), or put back.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The thread is in the middle of something. Nothing happened.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// Guest code waits for the host: frames rely on memories and tables not becoming smaller. Nothing happened.
+    #[error(
+        "guest code of the store has called the host: its state can be saved and restored between calls only"
+    )]
+    Executing,
+    /// What was saved is another instance's. Nothing happened.
+    #[error("the state was saved of another instance")]
+    OtherInstance,
+    /// The process is a forked child of the one that made the instance.
+    #[error("this process is a forked child: it cannot execute its parent's instances, but make others")]
+    Forked,
+    /// The operating system does not take back what a memory has grown by. Some of the state is put back.
+    #[error("a memory cannot be made smaller: {0}")]
+    System(std::io::Error),
+}
+
 /// A function could not be called, or trapped.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -142,6 +142,7 @@
 //! | end a call from another native thread | [`Thread::interrupt_handle`] |
 //! | throw code away | [`Thread::invalidate_function`], [`Thread::invalidate_chosen`], [`Thread::end_assumption`] |
 //! | see the values of frames that wait | [`Thread::guest_frames`] |
+//! | call once more from the state of the first call | [`Thread::save_state`], [`Thread::restore_state`] |
 //! | run programs of WASI | the crate `osr-wasi` |
 //!
 //! # The house
@@ -204,8 +205,8 @@ mod transition;
 pub use code::assumption::Assumption;
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{
-    Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, Tag, ThreadError,
-    TransitionError, Trap, TrapFrame,
+    Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, StateError, Tag,
+    ThreadError, TransitionError, Trap, TrapFrame,
 };
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};
@@ -249,6 +250,7 @@ pub use thread::Thread;
 pub use thread::interrupt::InterruptHandle;
 pub use thread::observation::{Observation, Request};
 pub use thread::observer::{Observer, Observers};
+pub use thread::saved_state::SavedState;
 pub use thread::walk::{CompiledActivation, CompiledFrame};
 pub use tiering::policy::{Candidate, Ladder, TieringPolicy};
 pub use transition::guest_frames::GuestFrame;

@@ -39,6 +39,22 @@ pub(crate) struct SubjectOptions {
     pub(crate) argument: Vec<String>,
 }
 
+/// What calls find.
+#[derive(Debug, Args)]
+pub(crate) struct Rewinding {
+    /// Before each call, put memories, tables and globals back to what they were before the first, outside of what is timed:
+    /// for programs that change their state for good, such as replayed ones, whose second call would end at once.
+    #[arg(long)]
+    pub(crate) rewind: bool,
+}
+
+impl Rewinding {
+    /// `subjects`, to be called so.
+    pub(crate) fn apply(&self, subjects: Vec<Subject>) -> Vec<Subject> {
+        subjects.into_iter().map(|subject| Subject { rewind: self.rewind, ..subject }).collect()
+    }
+}
+
 /// Recorded arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SizeName {
@@ -107,6 +123,7 @@ fn bundled(program: &Recorded, size: SizeName, unoptimized: bool) -> Subject {
         invoke: Some(program.invoke.clone()),
         arguments: arguments.iter().map(i64::to_string).collect(),
         expected: expected.clone(),
+        rewind: false,
     }
 }
 
@@ -139,5 +156,6 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
         invoke: Some(name.to_owned()),
         arguments: options.argument.clone(),
         expected: show_all(&signature.results, &words).join(" "),
+        rewind: false,
     })
 }

@@ -290,7 +290,15 @@ impl Instance {
     }
 
     pub(crate) fn drop_data(&self, segment: DataIndex) {
-        self.data_dropped[segment.index()].store(true, Ordering::Relaxed);
+        self.set_data_dropped(segment, true);
+    }
+
+    pub(crate) fn is_data_dropped(&self, segment: DataIndex) -> bool {
+        self.data_dropped[segment.index()].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_data_dropped(&self, segment: DataIndex, is_dropped: bool) {
+        self.data_dropped[segment.index()].store(is_dropped, Ordering::Relaxed);
     }
 
     /// The references of an element segment; none once it is dropped.
@@ -300,7 +308,15 @@ impl Instance {
     }
 
     pub(crate) fn drop_elements(&self, segment: ElementIndex) {
-        self.elements_dropped[segment.index()].store(true, Ordering::Relaxed);
+        self.set_elements_dropped(segment, true);
+    }
+
+    pub(crate) fn are_elements_dropped(&self, segment: ElementIndex) -> bool {
+        self.elements_dropped[segment.index()].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_elements_dropped(&self, segment: ElementIndex, are_dropped: bool) {
+        self.elements_dropped[segment.index()].store(are_dropped, Ordering::Relaxed);
     }
 
     /// What is behind an import; `None` for functions of the module.

@@ -114,6 +114,33 @@ impl LinearMemory {
         Some(old)
     }
 
+    /// Makes it so many `pages` again, if it has grown; what it grows by next is zero. No guest code may run meanwhile,
+    /// nor be in the middle of a call: it relies on memory not becoming smaller.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(crate) fn shrink(&self, pages: u32) -> io::Result<()> {
+        let _guard = self.growing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = self.bytes();
+        let bytes = u64::from(pages) * PAGE_BYTES;
+        if bytes < now {
+            self.pages.store(u64::from(pages), Ordering::Release);
+            self.reservation.decommit(bytes as usize..now as usize)?;
+        }
+        Ok(())
+    }
+
+    /// Hands `access` all of memory, on the native thread that executes, while no guest code runs.
+    ///
+    /// # Panics
+    /// If another native thread executes instances of the store, or it is handed out.
+    pub(crate) fn change<T>(&self, access: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.occupancy.exclusively(|| {
+            // SAFETY: the accessible prefix, which nothing else accesses meanwhile.
+            access(unsafe { std::slice::from_raw_parts_mut(self.base(), self.bytes() as usize) })
+        })
+    }
+
     /// Whether `address` is one that guest code can reach: a fault there is a trap.
     pub(crate) fn reaches(&self, address: u64) -> bool {
         address.wrapping_sub(self.base() as u64) < self.reservation.bytes() as u64
@@ -175,7 +202,7 @@ impl LinearMemory {
 
     /// Everything. No guest code may run while it is in use: the native thread executes that would run it, or the
     /// access is exclusive.
-    fn contents(&self) -> &[u8] {
+    pub(crate) fn contents(&self) -> &[u8] {
         // SAFETY: the accessible prefix, which no one writes meanwhile.
         unsafe { std::slice::from_raw_parts(self.base(), self.bytes() as usize) }
     }

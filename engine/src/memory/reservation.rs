@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr;
 
 /// A range of reserved addresses; nothing is accessible until it is committed. Zeroed when first
@@ -61,6 +62,24 @@ impl Reservation {
         // SAFETY: the range lies within our own mapping.
         let status = unsafe { libc::mprotect(self.base.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE) };
         if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Makes `range`, whole pages at the end of what is committed, inaccessible again; it is zero when it is committed the next
+    /// time.
+    pub(crate) fn decommit(&self, range: Range<usize>) -> io::Result<()> {
+        assert!(range.end <= self.bytes, "decommit beyond the reservation");
+        // SAFETY: the range lies within our own mapping, and nothing of Rust's is there.
+        let status = unsafe {
+            libc::mmap(
+                self.base.wrapping_add(range.start).cast(),
+                range.len(),
+                libc::PROT_NONE,
+                libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if status == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// The first address.

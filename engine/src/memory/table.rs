@@ -5,6 +5,7 @@
 //! one. A table that several instances have keeps all their views current.
 
 use std::io;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -87,12 +88,31 @@ impl Table {
             // SAFETY: committed just now.
             unsafe { entries.add(entry as usize).write(value) };
         }
-        self.length.store(u64::from(new), Ordering::Release);
-        for (views, position) in views.iter() {
+        self.set_length(&views, new);
+        Some(old)
+    }
+
+    /// The entries. No guest code may run meanwhile.
+    pub(crate) fn entries(&self) -> Box<[u64]> {
+        // SAFETY: the accessible prefix, which no one writes meanwhile.
+        unsafe { std::slice::from_raw_parts(self.reservation.base().cast(), self.length() as usize) }.into()
+    }
+
+    /// Makes it have these `entries`, not more than it has. No guest code may run meanwhile, nor be in the middle of a call.
+    pub(crate) fn restore(&self, entries: &[u64]) {
+        assert!(entries.len() <= self.length() as usize, "tables do not become smaller");
+        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the accessible prefix has that many, and no one accesses it meanwhile.
+        unsafe { ptr::copy_nonoverlapping(entries.as_ptr(), self.reservation.base().cast(), entries.len()) };
+        self.set_length(&views, entries.len() as u32);
+    }
+
+    fn set_length(&self, views: &[(Weak<[TableView]>, usize)], length: u32) {
+        self.length.store(u64::from(length), Ordering::Release);
+        for (views, position) in views {
             if let Some(views) = views.upgrade() {
-                views[*position].length.store(u64::from(new), Ordering::Release);
+                views[*position].length.store(u64::from(length), Ordering::Release);
             }
         }
-        Some(old)
     }
 }

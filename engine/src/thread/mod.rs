@@ -18,6 +18,7 @@ pub(crate) mod phase;
 pub(crate) mod rebuilt;
 pub(crate) mod reclaim;
 pub(crate) mod return_pcs;
+pub(crate) mod saved_state;
 mod stored_global;
 pub(crate) mod trap;
 pub(crate) mod walk;

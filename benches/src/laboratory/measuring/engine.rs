@@ -101,6 +101,9 @@ impl Engine {
         if program.module.functions.iter().any(|function| !function.is_defined()) {
             return Err("it imports functions, which peers are not given".to_owned());
         }
+        if subject.rewind {
+            return Err("peers are not rewound between calls".to_owned());
+        }
         let call = super::runner::Call::of(subject, program)?;
         let bytes = subject.origin.bytes()?.ok_or("it is not WebAssembly")?;
         Ok(match self {

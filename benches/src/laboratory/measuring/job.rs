@@ -22,6 +22,8 @@ pub(crate) struct Subject {
     pub(crate) arguments: Vec<String>,
     /// What it returns, as text.
     pub(crate) expected: String,
+    /// Whether each call finds the state that the first one found.
+    pub(crate) rewind: bool,
 }
 
 /// Where a program is.

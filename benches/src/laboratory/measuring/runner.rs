@@ -1,5 +1,7 @@
 //! Runners: something that calls one function again and again, and takes the time.
 
+use std::time::Duration;
+
 use osr_ir::{FunctionIndex, Signature, Type, Value};
 
 use super::clock::Clock;
@@ -71,29 +73,89 @@ pub(crate) fn timed(
     mut call: impl FnMut() -> Result<Vec<u64>, String>,
 ) -> Result<Sample, String> {
     let begin = clock.now();
-    let first = call()?;
-    let mut changed = None;
+    let mut agreement = Agreement::new(call()?);
     for _ in 1..calls {
-        let words = call()?;
-        if words != first {
-            changed = Some(words);
-        }
+        agreement.note(call()?);
     }
     let nanoseconds = (clock.now() - begin).as_nanos() as u64;
-    // NaNs may differ in their bits: what is shown decides.
-    let show = |words: &[u64]| crate::number::show_all(types, words);
-    match changed {
-        Some(words) if show(&words) != show(&first) => {
-            Err(format!("its calls give {} and {}", show(&first).join(" "), show(&words).join(" ")))
+    agreement.sample(nanoseconds, types)
+}
+
+/// The same, each call by itself: what is done `before` each is not timed.
+pub(crate) fn timed_apart(
+    calls: u32,
+    clock: Clock,
+    types: &[Type],
+    mut before: impl FnMut() -> Result<(), String>,
+    mut call: impl FnMut() -> Result<Vec<u64>, String>,
+) -> Result<Sample, String> {
+    let mut time = Duration::ZERO;
+    let mut one = || {
+        before()?;
+        let begin = clock.now();
+        let words = call();
+        time += clock.now() - begin;
+        words
+    };
+    let mut agreement = Agreement::new(one()?);
+    for _ in 1..calls {
+        agreement.note(one()?);
+    }
+    agreement.sample(time.as_nanos() as u64, types)
+}
+
+/// What calls return, which must be the same.
+struct Agreement {
+    first: Vec<u64>,
+    changed: Option<Vec<u64>>,
+}
+
+impl Agreement {
+    fn new(first: Vec<u64>) -> Agreement {
+        Agreement { first, changed: None }
+    }
+
+    fn note(&mut self, words: Vec<u64>) {
+        if words != self.first {
+            self.changed = Some(words);
         }
-        _ => Ok(Sample { nanoseconds, words: first }),
+    }
+
+    /// The sample that took so many `nanoseconds`.
+    fn sample(self, nanoseconds: u64, types: &[Type]) -> Result<Sample, String> {
+        let Agreement { first, changed } = self;
+        // NaNs may differ in their bits: what is shown decides.
+        let show = |words: &[u64]| crate::number::show_all(types, words);
+        match changed {
+            Some(words) if show(&words) != show(&first) => {
+                Err(format!("its calls give {} and {}", show(&first).join(" "), show(&words).join(" ")))
+            }
+            _ => Ok(Sample { nanoseconds, words: first }),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, timed};
+    use super::{Clock, timed, timed_apart};
     use osr_ir::Type;
+
+    #[test]
+    fn what_is_done_before_calls_is_done_before_each_and_takes_no_time() {
+        let (mut prepared, mut called) = (0, 0);
+        let before = || {
+            prepared += 1;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            Ok(())
+        };
+        let call = || {
+            called += 1;
+            Ok(vec![called.min(1)])
+        };
+        let sample = timed_apart(3, Clock::Wall, &[Type::I32], before, call).unwrap();
+        assert_eq!((prepared, called, &*sample.words), (3, 3, &[1][..]));
+        assert!(sample.nanoseconds < 10_000_000, "{sample:?}");
+    }
 
     #[test]
     fn all_calls_are_made_and_must_agree() {

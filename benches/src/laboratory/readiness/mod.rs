@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::measuring::{self, Code, Compared, Effort, Machine, Mean, Replies, Subject, Variant};
 use super::statistics::geometric_mean;
 use super::subjects;
-use super::subjects::SubjectOptions;
+use super::subjects::{Rewinding, SubjectOptions};
 use crate::cli::percent;
 use crate::error::Error;
 use crate::output;
@@ -39,6 +39,7 @@ Examples:
   osr-bench readiness                            all bundled programs
   osr-bench readiness --unrolling 1              with a poll in each iteration of small loops, in all of them
   osr-bench readiness fib richards --processes 15
+  osr-bench readiness *.wasm --rewind            programs that have changed their state when a call ends
   osr-bench readiness --clock cpu --json         for a machine that is not quiet, as data
 
 Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
@@ -50,6 +51,9 @@ pub(crate) struct ReadinessOptions {
     /// What is measured.
     #[command(flatten)]
     pub(crate) subjects: SubjectOptions,
+    /// What calls find.
+    #[command(flatten)]
+    pub(crate) rewinding: Rewinding,
     /// Intervals that are wider than this many percent to either side are marked as noisy.
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
     pub(crate) noise: f64,
@@ -138,7 +142,7 @@ struct OverPrograms {
 
 /// Measures what `options` say.
 pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
-    let subjects = subjects::chosen(&options.subjects)?;
+    let subjects = options.rewinding.apply(subjects::chosen(&options.subjects)?);
     let effort = options.effort.seeded();
     let machine = Machine::current();
     let steps = subjects.len() as u64 * u64::from(effort.processes);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::measuring::{self, Compared, Effort, Engine, Machine, Mean, Replies, Subject, Variant};
 use super::show::{interval, mark, table, time};
 use super::subjects;
-use super::subjects::SubjectOptions;
+use super::subjects::{Rewinding, SubjectOptions};
 use crate::cli::percent;
 use crate::error::Error;
 use crate::new_file::NewFile;
@@ -34,6 +34,7 @@ Examples:
   osr-bench steady --size bench --budget 120 --engines optimized,wasmtime,node
   osr-bench steady --unoptimized --engines inlined,optimized,wasmtime --base wasmtime
   osr-bench steady my.wasm --invoke run --argument 1000 --json
+  osr-bench steady replayed.wasm --rewind             a program that has changed its state when a call ends
   osr-bench steady fib richards --vary unrolling=1,4 --samples samples.csv
   osr-bench steady --vary mechanism.poll=stack-limit,flag,patched-nop
 
@@ -46,6 +47,9 @@ pub(crate) struct SteadyOptions {
     /// What is measured.
     #[command(flatten)]
     pub(crate) subjects: SubjectOptions,
+    /// What calls find.
+    #[command(flatten)]
+    pub(crate) rewinding: Rewinding,
     /// The engines and tiers [default: all that there are].
     #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',')]
     pub(crate) engines: Vec<Engine>,
@@ -112,7 +116,7 @@ struct Row {
 pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
     let Chosen { names, variants, base } = Chosen::of(options)?;
     let samples = options.samples.as_deref().map(NewFile::create).transpose()?;
-    let subjects = subjects::chosen(&options.subjects)?;
+    let subjects = options.rewinding.apply(subjects::chosen(&options.subjects)?);
     let effort = options.effort.seeded();
     let machine = Machine::current();
     let progress =

@@ -22,7 +22,8 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for (name, argument, expected, steps, step) in KERNELS {
         let (origin, arguments) = (Origin::Kernel(name.to_owned()), vec![argument.to_owned()]);
-        let subject = Subject { origin, invoke: None, arguments, expected: expected.to_owned() };
+        let subject =
+            Subject { origin, invoke: None, arguments, expected: expected.to_owned(), rewind: false };
         // Not unrolled: there is a poll in each iteration.
         let measured = measure(&subject, trial, pair, 1)?;
         findings.extend(measured.findings(name));
