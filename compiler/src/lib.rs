@@ -79,6 +79,7 @@ mod clif_type;
 mod coldness;
 mod compiled_body;
 mod compiler;
+mod contexts;
 mod emitted;
 mod error;
 mod fallback;

@@ -17,6 +17,7 @@ use osr_ir::{Point, Register, Type};
 
 use super::pad::{Immovable, read_pads};
 use super::source::Source;
+use crate::emitted::frame_words::FrameWords;
 use crate::emitted::tightening::Tight;
 use crate::frame_map::{FrameMapBuilder, FrameMapEntry, FrameMaps, Location, MachineRegister};
 use crate::pad_sites::PadSites;
@@ -107,17 +108,17 @@ struct Call<'c> {
     exit: Option<u32>,
 }
 
-/// The frame maps of a compiled body.
+/// The frame maps of a compiled body, whose code was tightened, and whose frames have these words left.
 pub(super) fn maps(
     source: Source<'_>,
     safepoints: &[Safepoint],
     compiled: &CompiledCode,
-    tight: &Tight,
+    (tight, frame): (&Tight, &FrameWords),
 ) -> Result<CompiledMaps, Immovable> {
     let layout = layout(compiled);
     let calls = calls(safepoints, compiled, tight);
     let build = |state: fn(&Safepoint) -> &[(Register, Recorded)]| {
-        let mut maps = Maps { source, layout, builder: FrameMapBuilder::default() };
+        let mut maps = Maps { source, layout, frame, builder: FrameMapBuilder::default() };
         calls.iter().for_each(|call| maps.site(call, state(call.safepoint)));
         maps.builder.finish()
     };
@@ -216,7 +217,8 @@ impl Origin {
         })
     }
 
-    fn of(location: ir::SourceLoc) -> Option<Origin> {
+    /// What has that location, if anything.
+    pub(super) fn of(location: ir::SourceLoc) -> Option<Origin> {
         let bits = location.bits();
         let number = (bits & !Origin::POLL) as usize;
         match bits & Origin::POLL {
@@ -266,6 +268,7 @@ impl Origins<'_> {
 struct Maps<'c> {
     source: Source<'c>,
     layout: &'c MachBufferFrameLayout,
+    frame: &'c FrameWords,
     builder: FrameMapBuilder,
 }
 
@@ -299,7 +302,9 @@ impl Maps<'_> {
             Recorded::Frame(offset) => Location::FrameSlot(offset),
         };
         match location {
-            Location::FrameSlot(offset) => Location::FrameSlot(offset + 8 * word as i32),
+            Location::FrameSlot(offset) => {
+                Location::FrameSlot(self.frame.from_base(offset + 8 * word as i32))
+            }
             location => location,
         }
     }

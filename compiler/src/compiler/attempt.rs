@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{StackSlotData, StackSlotKind};
+use cranelift_codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 use cranelift_codegen::{CompiledCode, isa};
 use gimli::write::Address;
+use osr_ir::Type;
 use osr_ir::inlining::FrameIndex;
 use osr_stackwalk::{CfiRows, CompactRows};
 
@@ -18,10 +19,11 @@ use super::{Compiler, Scratch, stored_globals};
 use crate::analysis::Analysis;
 use crate::compiled_body::{CompiledBody, DirectCall};
 use crate::emitted::disassembly::Disassembly;
+use crate::emitted::frame_words::FrameWords;
 use crate::emitted::near_call::NearCall;
 use crate::emitted::poll_exits::{PollExits, handlers};
 use crate::emitted::poll_sites::PollSites;
-use crate::emitted::tightening::{Replaced, Tight, tighten};
+use crate::emitted::tightening::{Replaced, Tight, reached, tighten};
 use crate::emitted::{compared_in_memory, epilogue};
 use crate::error::CompileError;
 use crate::frame_map::VirtualFrames;
@@ -31,7 +33,7 @@ use crate::source::Source;
 use crate::translate::Translated;
 use crate::trap_site::trap_sites;
 use crate::unit::Unit;
-use crate::{coldness, guard, invalidation_point, pad, safepoint, translate};
+use crate::{coldness, contexts, guard, invalidation_point, pad, safepoint, translate};
 
 /// What to compile, and how.
 #[derive(Clone, Copy)]
@@ -120,6 +122,7 @@ impl Compiler {
         let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
         let Translated { mut safepoints, mut guards, kept_globals } =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
+        contexts::reduce(&mut cranelift.func, &mut safepoints);
         if !guards.is_empty() {
             coldness::pass_on(&mut cranelift.func);
         }
@@ -136,9 +139,12 @@ impl Compiler {
         }
         let unwind = self.unwind_rows(compiled, isa)?;
         let calls = NamedCalls::of(compiled, cranelift.func.params.user_named_funcs());
-        let Edited { mut tight, polls, direct_calls, near_calls } =
-            edited(request, compiled, &calls, &mut safepoints)?;
-        let maps = safepoint::maps(source, &safepoints, compiled, &tight)?;
+        let Edited { mut tight, frame, polls, direct_calls, near_calls } =
+            edited(request, compiled, (&calls, kept), &mut safepoints)?;
+        let unwind = unwind
+            .moved(|offset| tight.offset(offset))
+            .ok_or_else(|| CompileError::Cranelift("its prologue has become longer".into()))?;
+        let maps = safepoint::maps(source, &safepoints, compiled, (&tight, &frame))?;
         for (site, guard) in maps.guards.iter().enumerate() {
             if let Some(guard) = guard {
                 guards[*guard as usize].site = Some(site as u32);
@@ -164,7 +170,8 @@ impl Compiler {
             pads: maps.pads.map(Box::new),
             slot_maps: maps.slots.map(Box::new),
             residence: None,
-            kept_return_pc: kept.map(|slot| safepoint::in_frame(safepoint::layout(compiled), slot)),
+            kept_return_pc: kept
+                .map(|slot| frame.from_base(safepoint::in_frame(safepoint::layout(compiled), slot))),
             direct_calls,
             near_calls,
             in_place: maps.in_place,
@@ -198,16 +205,18 @@ impl Compiler {
 /// Code of Cranelift's in which all is done that can be done in machine code, and the calls that are to be bound.
 struct Edited {
     tight: Tight,
+    frame: FrameWords,
     polls: Option<Box<PollSites>>,
     direct_calls: Vec<DirectCall>,
     near_calls: Vec<NearCall>,
 }
 
-/// What becomes of the code of `compiled`. `safepoints` say where values are at polls then.
+/// What becomes of the code of `compiled`, of whose frames the word `kept` is in use. `safepoints` say where values are at polls
+/// then.
 fn edited(
     request: Request<'_>,
     compiled: &CompiledCode,
-    calls: &NamedCalls,
+    (calls, kept): (&NamedCalls, Option<StackSlot>),
     safepoints: &mut [Safepoint],
 ) -> Result<Edited, Failure> {
     let Unit { key, settings, .. } = request.unit;
@@ -221,22 +230,25 @@ fn edited(
     if disassembly.is_none() && !calls.near.is_empty() {
         return Err(Failure::NotReadable);
     }
-    let (tight, mut near_calls) = tightened(request, (code, disassembly), safepoints, compiled, calls);
+    let (tight, frame, mut near_calls) =
+        tightened(request, (code, disassembly), safepoints, compiled, (calls, kept));
     near_calls.extend(calls.near(&tight));
     let polls = polls.map(|polls| Box::new(polls.moved(&tight)));
-    Ok(Edited { polls, direct_calls: calls.direct(&tight), near_calls, tight })
+    Ok(Edited { polls, direct_calls: calls.direct(&tight), near_calls, tight, frame })
 }
 
 /// Tightens `code`, which is that of `compiled`, if there is a disassembly of it, and says in `safepoints` where values are at
 /// polls then.
 fn tightened(
     Request { unit, source, recording, cells, .. }: Request<'_>,
-    (code, disassembly): (Vec<u8>, Option<Disassembly>),
+    (mut code, disassembly): (Vec<u8>, Option<Disassembly>),
     safepoints: &mut [Safepoint],
     compiled: &CompiledCode,
-    calls: &NamedCalls,
-) -> (Tight, Vec<NearCall>) {
-    let Some(disassembly) = disassembly else { return (Tight::unchanged(code), Vec::new()) };
+    (calls, kept): (&NamedCalls, Option<StackSlot>),
+) -> (Tight, FrameWords, Vec<NearCall>) {
+    let Some(disassembly) = disassembly else {
+        return (Tight::unchanged(code), FrameWords::default(), Vec::new());
+    };
     // Where frames leave at invalidation points, or where returns are checked, they leave polls in the same way.
     let frames_leave = unit.settings.return_sites != ReturnSites::Plain;
     let exits = match recording {
@@ -247,11 +259,18 @@ fn tightened(
     let polls =
         if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
     let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
-    let edits = compared_in_memory::apart(&disassembly, compiled, unit.settings.return_sites);
+    let mut edits = compared_in_memory::apart(&disassembly, compiled, unit.settings.return_sites);
+    let reached = reached(&disassembly, handlers(compiled), &exits.replacements);
+    let may_go = !source.body.registers.contains(&Type::V128);
+    let layout = safepoint::layout(compiled);
+    let frame = FrameWords::of((&code, &disassembly), &reached, layout, kept, may_go);
+    if let Some(frame) = &frame {
+        frame.readdress(&mut code, &disassembly, &reached, &mut edits);
+    }
     let replaced = Replaced { blocks: &exits.replacements, calls: &calls.near_starts(), edits: &edits };
-    let tight = tighten(&code, &disassembly, handlers(compiled), replaced, is_of_poll);
+    let tight = tighten(&code, &disassembly, &reached, replaced, is_of_poll);
     let near_calls = exits.record(safepoints, &tight);
-    (tight, near_calls)
+    (tight, frame.unwrap_or_default(), near_calls)
 }
 
 /// Whether the frame has several times as many words as there are values at once: then the allocator has failed to merge

@@ -6,6 +6,7 @@
 //!   disassembly          blocks and instructions, by iced-x86
 //!   poll_sites           where idle polls are overwritten
 //!   poll_exits           cold code of polls becomes a frame map of the poll (exit_state)
+//!   frame_words          words of the frame that nothing accesses go, the others have short addresses
 //!   near_call            calls of words near the code
 //!   tightening           blocks that nothing reaches go, branches become short
 //! ```
@@ -15,6 +16,7 @@ pub(crate) mod disassembly;
 pub(crate) mod encoding;
 pub(crate) mod epilogue;
 pub(crate) mod exit_state;
+pub(crate) mod frame_words;
 pub(crate) mod near_call;
 pub(crate) mod poll_exits;
 pub(crate) mod poll_sites;

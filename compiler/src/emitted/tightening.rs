@@ -121,17 +121,27 @@ fn moved(pieces: &[Piece], offset: u32) -> u32 {
     }
 }
 
-/// Replaces in `code` what is `replaced`, and tightens it. What is reached is reached from its beginning, or from `roots`; branches
-/// that begin at what `stays` says keep their lengths.
+/// By number, whether an instruction is reached from the beginning, or from one of `roots`, where `blocks` are replaced.
+pub(crate) fn reached(
+    disassembly: &Disassembly,
+    roots: impl Iterator<Item = u32>,
+    blocks: &[Replacement],
+) -> Vec<bool> {
+    let next: BTreeMap<u32, u32> = blocks.iter().map(|made| (made.start, made.next)).collect();
+    disassembly.reached(roots.chain([0]).collect(), |offset| next.get(&offset).copied())
+}
+
+/// Replaces in `code` what is `replaced`, and tightens it. What is not `reached` goes; branches that begin at what `stays` says
+/// keep their lengths.
 pub(crate) fn tighten(
     code: &[u8],
     disassembly: &Disassembly,
-    roots: impl Iterator<Item = u32>,
+    reached: &[bool],
     replaced: Replaced<'_>,
     stays: impl Fn(u32) -> bool,
 ) -> Tight {
     let mut tightening = Tightening { code, disassembly, replaced, pieces: Vec::new() };
-    tightening.collect(roots);
+    tightening.collect(reached);
     for _ in 0..ROUNDS {
         tightening.place();
         if !tightening.shorten(&stays) {
@@ -152,11 +162,9 @@ struct Tightening<'c> {
 
 impl Tightening<'_> {
     /// Collects the pieces that remain.
-    fn collect(&mut self, roots: impl Iterator<Item = u32>) {
+    fn collect(&mut self, reached: &[bool]) {
         let numbers = self.replaced.blocks.iter().enumerate();
         let by_start: BTreeMap<u32, usize> = numbers.map(|(number, made)| (made.start, number)).collect();
-        let instead = |offset: u32| by_start.get(&offset).map(|&number| self.replaced.blocks[number].next);
-        let reached = self.disassembly.reached(roots.chain([0]).collect(), instead);
         let mut tables = self.disassembly.tables.iter().peekable();
         let mut pieces = Vec::with_capacity(reached.len());
         for (number, instruction) in self.disassembly.instructions.iter().enumerate() {
@@ -319,10 +327,20 @@ fn displacement(code: &[u8], instruction: &Instruction) -> usize {
 mod tests {
     use super::*;
 
+    fn tighten_reached(
+        code: &[u8],
+        disassembly: &Disassembly,
+        replaced: Replaced<'_>,
+        stays: impl Fn(u32) -> bool,
+    ) -> Tight {
+        let reached = reached(disassembly, std::iter::empty(), replaced.blocks);
+        tighten(code, disassembly, &reached, replaced, stays)
+    }
+
     fn tight(code: &[u8], starts: &[u32], blocks: &[Replacement]) -> Tight {
         let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
         let replaced = Replaced { blocks, calls: &BTreeSet::new(), edits: &Edits::new() };
-        tighten(code, &disassembly, std::iter::empty(), replaced, |_| false)
+        tighten_reached(code, &disassembly, replaced, |_| false)
     }
 
     #[test]
@@ -351,7 +369,7 @@ mod tests {
         let disassembly = Disassembly::of_blocks(&code, vec![0, 15, 16]).expect("it can be read");
         let edits = Edits::from([(0, Vec::new()), (6, vec![0x49, 0x3b, 0x64, 0x24, 0])]);
         let replaced = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &edits };
-        let found = tighten(&code, &disassembly, std::iter::empty(), replaced, |_| false);
+        let found = tighten_reached(&code, &disassembly, replaced, |_| false);
         assert_eq!(found.code, [0x48, 0x89, 0xfb, 0x49, 0x3b, 0x64, 0x24, 0, 0x74, 1, 0xc3, 0xc3]);
         assert_eq!([0, 3, 6, 9].map(|offset| found.offset(offset)), [0, 0, 3, 8]);
     }
@@ -381,7 +399,7 @@ mod tests {
         let near = [0x0f, 0x84, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&near, vec![0, 6]).expect("it can be read");
         let nothing = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &Edits::new() };
-        assert_eq!(tighten(&near, &disassembly, std::iter::empty(), nothing, |at| at == 0).code, near);
+        assert_eq!(tighten_reached(&near, &disassembly, nothing, |at| at == 0).code, near);
     }
 
     #[test]
@@ -391,7 +409,7 @@ mod tests {
         let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 12, 17]).expect("it can be read");
         let calls = BTreeSet::from([6, 12]);
         let replaced = Replaced { blocks: &[], calls: &calls, edits: &Edits::new() };
-        let found = tighten(&code, &disassembly, std::iter::empty(), replaced, |_| false);
+        let found = tighten_reached(&code, &disassembly, replaced, |_| false);
         assert_eq!(found.code, [0x74, 7, 0xff, 0x15, 0, 0, 0, 0, 0xc3, 0xc3]);
         assert_eq!([6, 11, 12].map(|offset| found.kept(offset)), [Some(2), Some(8), None]);
     }

@@ -79,6 +79,17 @@ impl CompactRows {
         CompactRows::of_saves(saves.into_iter().map(Some))
     }
 
+    /// The rows of a prologue whose instructions end where `moved` says, each by where it ended. `None` if they are too far
+    /// apart there.
+    #[must_use]
+    pub fn moved(self, moved: impl Fn(u32) -> u32) -> Option<CompactRows> {
+        let saves = self.changes().map(|(at, what)| match what {
+            What::Saved(register, offset) => Some((moved(at), register, offset)),
+            What::Cfa(..) => None,
+        });
+        CompactRows::of_saves(saves)
+    }
+
     fn of_saves(saves: impl Iterator<Item = Option<(u32, CalleeSaved, i32)>>) -> Option<CompactRows> {
         let mut packed = CompactRows(0);
         let mut before = (0, 0);

@@ -198,14 +198,18 @@ impl Reader<'_> {
     fn saved(&self, frame_bytes: i32) -> Vec<i32> {
         const PRESERVED: [Register; 5] =
             [Register::RBX, Register::R12, Register::R13, Register::R14, Register::R15];
-        let body = self.instructions.values().skip(3);
+        let body = self.instructions.values().skip(2 + usize::from(frame_bytes > 0));
         let saves = body.take_while(|instruction| {
             instruction.mnemonic() == Mnemonic::Mov
                 && instruction.op0_kind() == OpKind::Memory
-                && instruction.memory_base() == Register::RSP
+                && matches!(instruction.memory_base(), Register::RSP | Register::RBP)
                 && PRESERVED.contains(&instruction.op1_register())
         });
-        saves.map(|save| save.memory_displacement64() as i32 - frame_bytes).collect()
+        let place = |save: &Instruction| {
+            let from_stack_pointer = save.memory_base() == Register::RSP;
+            save.memory_displacement64() as i32 - if from_stack_pointer { frame_bytes } else { 0 }
+        };
+        saves.map(place).collect()
     }
 }
 
