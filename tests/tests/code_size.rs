@@ -5,8 +5,10 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use osr_engine::{
-    CodeVersion, CompiledTier, EntryPoint, Imports, Inlining, Instance, Mechanism, Settings, StateRecording,
+    CodeVersion, CompiledTier, EntryPoint, Imports, Inlining, Instance, Location, Mechanism, Settings,
+    StateRecording,
 };
+use osr_ir::{PointKind, Register};
 use osr_tests::{Program, programs};
 
 /// A generator of modules whose function 1 has `locals` locals and `steps` steps.
@@ -149,6 +151,37 @@ fn scattered_values_are_stored_instead() {
     assert!(ratio < 2.0, "{ratio:.2} times the code");
     let merged: (Shape, usize, usize) = (decoder, 20, 10);
     assert_eq!(compiled(merged, StateRecording::Locations).recording, StateRecording::Locations);
+}
+
+/// What holds one constant on all paths is that constant in frame maps, though more than one definition and a join are before it.
+#[test]
+fn constants_are_not_kept() {
+    let module = osr_ir::wasm::import_text(
+        "(module (func $callee (param i32) (result i32) (local.get 0))
+           (func (param i32) (result i32) (local i32)
+             (local.set 1 (i32.const 77))
+             (if (local.get 0) (then (drop (call $callee (i32.const 1)))))
+             (drop (call $callee (local.get 0)))
+             (i32.add (local.get 0) (local.get 1))))",
+    );
+    let module = module.expect("a valid module");
+    let function = module.function_indices().nth(1).expect("the function after its callee");
+    let settings = Settings { checked: false, ..Settings::default() };
+    let instance = Instance::new(settings, module, &Imports::new()).expect("it imports nothing");
+    let version = instance.compile(function, CompiledTier::Optimized, EntryPoint::Function);
+    let version = version.expect("it compiles");
+    let maps = &version.frame_maps;
+    let places = maps.sites().filter(|site| site.kind == PointKind::AfterCall).map(|site| {
+        let mut entries = maps.entries(&site);
+        entries.find(|entry| entry.register == Register::new(1)).expect("it is live").location
+    });
+    let held: Vec<_> = places
+        .map(|place| match place {
+            Location::Constant(n) => Ok(maps.constant(n)),
+            other => Err(other),
+        })
+        .collect();
+    assert_eq!(held, [Ok(77), Ok(77)]);
 }
 
 const SHAPES: [(&str, Shape); 3] =

@@ -250,12 +250,11 @@ mod tests {
 
     /// Slots one behind the other, from `first` on.
     fn layout(frame_to_fp_offset: u32, first: u32, slots: u32) -> MachBufferFrameLayout {
-        let mut stackslots = SecondaryMap::new();
+        let mut layout = MachBufferFrameLayout { frame_to_fp_offset, stackslots: SecondaryMap::new() };
         for slot in 0..slots {
-            stackslots[StackSlot::from_u32(slot)] = Default::default();
-            stackslots[StackSlot::from_u32(slot)].offset = first + 8 * slot;
+            layout.stackslots[StackSlot::from_u32(slot)].offset = first + 8 * slot;
         }
-        MachBufferFrameLayout { frame_to_fp_offset, stackslots }
+        layout
     }
 
     fn words(code: &[u8], layout: &MachBufferFrameLayout, kept: Option<u32>) -> Option<FrameWords> {
