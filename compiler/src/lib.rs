@@ -34,6 +34,7 @@
 //!     key: VersionKey { function, tier: CompiledTier::Optimized, entry: EntryPoint::Function },
 //!     analysis: &analysis,
 //!     inner: &[],
+//!     values: &[],
 //!     settings: CodeSettings {
 //!         baseline: BaselineCompiler::default(),
 //!         recording: StateRecording::Locations,

@@ -230,8 +230,14 @@ impl Translator<'_, '_> {
         };
         for &register in live {
             let ty = wide_type(self.body.ty(register));
-            let offset = self.source.word(register) as i32 * 8;
-            let value = self.builder.ins().load(ty, in_words(ty), state, offset);
+            let known = self.unit.values.iter().find(|&&(known, _)| known == register);
+            let value = match known {
+                Some(&(_, bits)) => self.builder.ins().iconst(ty, bits as i64),
+                None => {
+                    let offset = self.source.word(register) as i32 * 8;
+                    self.builder.ins().load(ty, in_words(ty), state, offset)
+                }
+            };
             self.write(register, value);
         }
         self.write_through(live);

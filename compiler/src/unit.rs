@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use osr_ir::{FunctionIndex, Point};
+use osr_ir::{FunctionIndex, Point, Register};
 
 use crate::analysis::Analysis;
 use crate::linked_module::LinkedModule;
@@ -71,6 +71,9 @@ pub struct Unit<'a> {
     /// For a continuation of frames that stand for several activations, those that the function's has called, which waits at the
     /// entry's point for the first of them, and so on: each with its point. It is refused if they are not inlined.
     pub inner: &'a [(FunctionIndex, Point)],
+    /// Of a continuation, registers of the function of which is known what they hold in every frame that enters, integers:
+    /// taken for constants.
+    pub values: &'a [(Register, u64)],
     /// What the code has besides the program.
     pub settings: CodeSettings,
     /// What the code counts, if it is to: baseline code profiles. It keeps the profile's address.

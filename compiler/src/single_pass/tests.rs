@@ -76,6 +76,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         key,
         analysis: &analysis,
         inner: &[],
+        values: &[],
         settings,
         profile: None,
         speculation: None,

@@ -17,6 +17,7 @@ use crate::instance::Instance;
 use crate::settings::failing_guards::FailingGuards;
 use crate::settings::inlining::Inlining;
 use crate::settings::mechanism::{Bookkeeping, CodeRelease};
+use crate::tiering::contexts::Values;
 use crate::tiering::speculation::{known, plan};
 
 /// The compiler of this machine. It has no state but memory that one compilation leaves to the next.
@@ -48,8 +49,8 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     let instructions = instance.unit_instructions(key);
     check_size(instance, key.tier, instructions)?;
     let (costs, began) = (instance.costs(), Instant::now());
-    let (speculation, inner) = (plan(instance, key), inner(instance, key));
-    let unit = Unit { inner: &inner, ..unit(instance, key, speculation.as_ref()) };
+    let (speculation, (inner, values)) = (plan(instance, key), context(instance, key));
+    let unit = Unit { inner: &inner, values: &values, ..unit(instance, key, speculation.as_ref()) };
     let compiled = compiler().compile(&unit);
     costs.measured(key.tier, instructions, began.elapsed());
     instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
@@ -66,11 +67,15 @@ fn check_size(instance: &Instance, tier: CompiledTier, instructions: u32) -> Res
     if bytes > limit { Err(CompileError::UnitTooLarge { instructions, bytes, limit }) } else { Ok(()) }
 }
 
-/// The activations besides the function's that code for `key` continues.
-fn inner(instance: &Instance, key: VersionKey) -> Box<[(FunctionIndex, Point)]> {
+/// What is known of the frames that enter code for `key`: the activations besides the function's that they stand for, and what
+/// registers hold.
+fn context(instance: &Instance, key: VersionKey) -> (Box<[(FunctionIndex, Point)]>, Values) {
     match key.entry {
-        EntryPoint::Specialized { context, .. } => instance.function(key.function).contexts.inner(context),
-        EntryPoint::Function | EntryPoint::Continuation(_) => Box::default(),
+        EntryPoint::Specialized { context, .. } => {
+            let contexts = &instance.function(key.function).contexts;
+            (contexts.inner(context), contexts.values(context))
+        }
+        EntryPoint::Function | EntryPoint::Continuation(_) => Default::default(),
     }
 }
 
@@ -80,6 +85,7 @@ fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Spe
         key,
         analysis: instance.analysis(key.function),
         inner: &[],
+        values: &[],
         settings: code_settings(instance),
         profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)).flatten(),
         speculation,

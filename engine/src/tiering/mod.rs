@@ -16,6 +16,7 @@ pub(crate) mod contexts;
 mod cost;
 mod directed;
 mod growth;
+pub(crate) mod invariants;
 mod order;
 mod passage;
 pub(crate) mod policy;
@@ -91,28 +92,38 @@ fn from_interpreter(
 }
 
 /// A frame of `version`, which profiles, is at the poll of `point`, and the function has been executed
-/// often enough. At its entry, new calls will enter better code; at a loop header this frame continues in
-/// better code, which is then there, by landing in the tier that is given.
+/// often enough. At its entry, new calls will enter better code; at a loop header this frame, whose state is what `state`
+/// returns, continues in better code, which is then there, by landing in the tier that is given.
 #[cold]
-pub(crate) fn baseline(thread: &Thread, version: &CodeVersion, point: Point) -> Option<CompiledTier> {
+pub(crate) fn baseline(
+    thread: &Thread,
+    version: &CodeVersion,
+    point: Point,
+    state: impl Fn() -> Vec<u64>,
+) -> Option<CompiledTier> {
     let function = version.function;
-    let state = thread.instance().function(function);
+    let function_state = thread.instance().function(function);
     let threshold = thread.instance().threshold(Tier::Baseline);
     thread.instance().restart_countdown(function);
     if threshold == NEVER {
         return None;
     }
     arrive(thread);
-    let arrival = Arrival::at(thread, Tier::Baseline, function, point);
-    state.account.charge(threshold, arrival.work(thread));
+    let mut arrival = Arrival::at(thread, Tier::Baseline, function, point);
+    function_state.account.charge(threshold, arrival.work(thread));
+    let known = invariants::known(thread, function, point, &state);
+    arrival.entry = known.unwrap_or(arrival.entry);
     let tier = arrival.ask(thread)?;
-    let is_called_again = state.code_at(tier, arrival.entry).is_some();
+    if known.is_none() && arrival.place == Place::LoopHeader && tier == CompiledTier::Optimized {
+        arrival.entry = invariants::choose(thread, function, point, &state);
+    }
+    let is_called_again = function_state.code_at(tier, arrival.entry).is_some();
     order::code(thread, &arrival, tier)?;
     thread.count(|transitions| transitions.tier_up += 1);
     if arrival.place == Place::Entry {
         return None;
     }
-    if is_called_again && state.code_at(tier, EntryPoint::Function).is_none() {
+    if is_called_again && function_state.code_at(tier, EntryPoint::Function).is_none() {
         // The frame that the continuation was compiled for did not come back here.
         let call = Arrival::at(thread, Tier::Baseline, function, osr_ir::Points::entry());
         if let Some(tier) = call.ask(thread) {

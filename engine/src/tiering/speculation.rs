@@ -87,8 +87,10 @@ pub(crate) fn plan(instance: &Instance, key: VersionKey) -> Option<Speculations>
     if key.tier != CompiledTier::Optimized {
         return None;
     }
-    if let EntryPoint::Specialized { context, .. } = key.entry {
-        let contexts = &instance.function(key.function).contexts;
+    let contexts = &instance.function(key.function).contexts;
+    if let EntryPoint::Specialized { context, .. } = key.entry
+        && contexts.values(context).is_empty()
+    {
         let mut plan = contexts.speculation(context);
         add_globals(instance, key.function, &mut plan);
         contexts.inner(context).iter().for_each(|&(inner, _)| add_globals(instance, inner, &mut plan));

@@ -246,7 +246,9 @@ fn resume(
     let destination = destination(thread, site, is_watched);
     let usual = || tiering::landing(thread, version.function, point, destination);
     let continuation = if site.is_plain() {
-        usual()
+        // What has tiered up lands where that was decided.
+        let specialized = || tiering::invariants::continuation(thread, version.function, point, state);
+        site.destination().and_then(|_| specialized()).or_else(usual)
     } else {
         match dispatch::continuation(thread, site, destination) {
             None if site.has_chain() => {

@@ -2,6 +2,7 @@
 
 use osr_compiler::profile::Profile;
 use osr_ir::Point;
+use osr_stubs::LandingRegisters;
 
 use crate::code::{CodeVersion, SiteRef, VersionState};
 use crate::error::TransitionError;
@@ -11,6 +12,7 @@ use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::thread::observation::Request;
 use crate::tiering;
+use crate::transition::landing::rebuild;
 
 impl Thread {
     /// Compiled code has reached the runtime.
@@ -91,10 +93,26 @@ impl Thread {
         if self.exit_is_hijacked() || is_retired && self.instance().settings().mechanism.frames_leave() {
             // It leaves anyway; other frames of the function count on.
             self.instance().restart_countdown(version.function);
-        } else if let Some(tier) = tiering::baseline(self, version, point) {
+        } else if let Some(tier) =
+            tiering::baseline(self, version, point, || self.polling_state(version, site))
+        {
             let place = tiering::place_of(self, version.function, point);
             self.leave_innermost(version, site, tier, Cause::TierUp { from: Tier::Baseline, place });
         }
+    }
+
+    /// The frame state of the innermost frame, of baseline code, which polls at `site` of `version`.
+    fn polling_state(&self, version: &CodeVersion, site: u32) -> Vec<u64> {
+        let mut registers = LandingRegisters::default();
+        // SAFETY: the thread is in the runtime, so the exit is valid.
+        registers.callee_saved.rbp = unsafe { (*self.context()).exit_frame };
+        let mut state = vec![0; self.instance().frame_words(version.function)];
+        let maps = &version.frame_maps;
+        let sources = maps.sources(&maps.site(site));
+        // SAFETY: the frame waits at that site, where baseline code has everything in slots; the state has a word for each
+        // register.
+        unsafe { rebuild(&sources, &registers, self.results(), state.as_mut_ptr(), |_| true) };
+        state
     }
 
     /// Does what is forced here.
