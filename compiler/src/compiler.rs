@@ -114,8 +114,8 @@ impl Compiler {
                 return Err("it has vectors".to_owned());
             }
             let body = unit.linked.body(unit.key.function);
-            if body.has_tail_calls() {
-                return Err("it makes tail calls".to_owned());
+            if body.leaves_for_interpreter() {
+                return Err("it makes tail calls, or says what it deoptimizes to".to_owned());
             }
             if unit.linked.module().memories.len() > 1 && body.accesses_further_memories() {
                 return Err("it accesses further memories".to_owned());
@@ -132,12 +132,12 @@ impl Compiler {
         residence: Option<i64>,
         scratch: &mut Scratch,
     ) -> Result<CompiledBody, CompileError> {
-        let has_tail_calls = unit.linked.body(unit.key.function).has_tail_calls();
+        let leaves = unit.linked.body(unit.key.function).leaves_for_interpreter();
         let recording = match unit.key.tier {
             CompiledTier::Baseline => StateRecording::Slots,
             CompiledTier::Optimized => match unit.settings.recording {
-                // A frame that leaves to make a tail call lands, whatever else does.
-                StateRecording::None if has_tail_calls => StateRecording::Slots,
+                // A frame that leaves to make a tail call lands, or to deoptimize, whatever else does.
+                StateRecording::None if leaves => StateRecording::Slots,
                 recording => recording,
             },
         };

@@ -243,9 +243,9 @@ impl Translator<'_, '_> {
         (call, safepoint)
     }
 
-    /// Ends `block`, which ends with a tail call: the frame leaves its code for good, to make the call in the interpreter.
-    /// It lands as one that a guard leaves, so that the callee finds the return slot where it was.
-    pub(super) fn leave_to_call(&mut self, block: Block) {
+    /// Ends `block`, which ends in the interpreter: the frame leaves its code for good, to make a tail call there, or to become
+    /// others. It lands as one that a guard leaves, so that the callee finds the return slot where it was.
+    pub(super) fn leave_for_interpreter(&mut self, block: Block) {
         let interpret = self.body.block(block).instructions.len() - 1;
         let point = self.analysis.points.at(block, interpret).expect("it is a call to points");
         self.count_exit();

@@ -482,7 +482,11 @@ impl Translator<'_, '_> {
             return self.guard(here, guard);
         }
         match terminator {
-            Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => self.leave_to_call(block),
+            Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => {
+                self.leave_for_interpreter(block);
+            }
             Terminator::Jump { target } => {
                 let target = self.edge(here, *target);
                 self.builder.ins().jump(target, &[]);

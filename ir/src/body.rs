@@ -26,6 +26,7 @@ use crate::index::{
 };
 use crate::operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 use crate::point::Position;
+use crate::state_map::ResumedFrame;
 use crate::trap::TrapKind;
 use crate::value::{Type, Value};
 use crate::vector::VectorOp;
@@ -66,6 +67,11 @@ impl Body {
     /// Whether some block ends with a [tail call](Terminator::TailCall).
     pub fn has_tail_calls(&self) -> bool {
         self.blocks.iter().any(|block| block.terminator.is_tail_call())
+    }
+
+    /// Whether some block [ends in the interpreter](Terminator::is_interpreted), so that compiled code leaves for it.
+    pub fn leaves_for_interpreter(&self) -> bool {
+        self.blocks.iter().any(|block| block.terminator.is_interpreted())
     }
 
     /// Whether execution that continues behind the call at `position` does so in the interpreter.
@@ -333,9 +339,19 @@ pub enum Terminator {
         index: Register,
         arguments: Vec<Register>,
     },
+    /// The activation becomes others, innermost first, each at a point of some body: the frame state that a guard leads to
+    /// which exits here, of one activation or of several that were inlined. Each but the innermost waits for the results of
+    /// the one before; what the outermost returns is returned. Right behind [`Instruction::Interpret`], so that compiled
+    /// code never gets here.
+    Deoptimize { frames: Vec<ResumedFrame> },
 }
 
 impl Terminator {
+    /// Whether this is executed in the interpreter only, right behind [`Instruction::Interpret`].
+    pub fn is_interpreted(&self) -> bool {
+        self.is_tail_call() || matches!(self, Terminator::Deoptimize { .. })
+    }
+
     /// Whether this leaves the function by a call.
     pub fn is_tail_call(&self) -> bool {
         matches!(self, Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. })
@@ -360,7 +376,8 @@ impl Terminator {
             Terminator::Return { .. }
             | Terminator::Unreachable
             | Terminator::TailCall { .. }
-            | Terminator::TailCallIndirect { .. } => {}
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => {}
         }
     }
 
@@ -373,6 +390,7 @@ impl Terminator {
             Terminator::Return { .. }
             | Terminator::TailCall { .. }
             | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. }
             | Terminator::Unreachable => 0,
         }
     }
@@ -387,6 +405,7 @@ impl Terminator {
             Terminator::Return { .. }
             | Terminator::TailCall { .. }
             | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. }
             | Terminator::Unreachable => unreachable!("nothing follows"),
         }
     }
@@ -403,7 +422,8 @@ impl Terminator {
             Terminator::Return { .. }
             | Terminator::Unreachable
             | Terminator::TailCall { .. }
-            | Terminator::TailCallIndirect { .. } => {}
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => {}
         }
     }
 }

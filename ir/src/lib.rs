@@ -123,7 +123,7 @@ pub use point::{Point, PointKind, Points, Position};
 pub use redefinition::{Alternative, Change, OldActivations, Redefinition, Step, StepAction};
 pub use reference_type::{ReferenceType, Referent};
 pub use shown::Shown;
-pub use state_map::{Expression, ExpressionStep, MapEntry, StateMap};
+pub use state_map::{Expression, ExpressionStep, MapEntry, ResumedFrame, StateMap};
 pub use trap::TrapKind;
 pub use value::{Type, Value};
 pub use vector::VectorOp;

@@ -158,6 +158,14 @@ impl Function {
             FunctionKind::Defined(body) => Some(body),
         }
     }
+
+    /// The same, unless it is still to be made.
+    pub(crate) fn made_body(&self) -> Option<&Body> {
+        match &self.kind {
+            FunctionKind::Defined(body) if body.is_made() => Some(body),
+            _ => None,
+        }
+    }
 }
 
 /// Where a function's code comes from.

@@ -3,6 +3,7 @@
 
 use crate::body::{Body, Instruction, Terminator};
 use crate::index::Register;
+use crate::state_map::ExpressionStep;
 
 /// Calls `$visit` for each register that an instruction reads, in operand order. Of a `&mut Instruction`, with `iter_mut`, they
 /// may be replaced.
@@ -112,6 +113,14 @@ macro_rules! each_use_of_terminator {
             }
             Terminator::TailCallIndirect { index, arguments, .. } => {
                 [index].into_iter().chain(arguments.$iter()).for_each($visit);
+            }
+            Terminator::Deoptimize { frames } => {
+                let values = frames.$iter().flat_map(|frame| frame.values.$iter());
+                for step in values.flat_map(|(_, expression)| expression.0.$iter()) {
+                    if let ExpressionStep::Register(register) = step {
+                        $visit(register);
+                    }
+                }
             }
         }
     };

@@ -84,6 +84,9 @@ pub struct Redefinition {
 pub enum StepAction {
     /// All compiled code is invalidated.
     Invalidate,
+    /// All compiled code is invalidated that has code of one of these functions, of any of their bodies: their own, and what
+    /// they are inlined into.
+    InvalidateFunctions(Vec<FunctionIndex>),
     /// Functions are redefined.
     Redefine(Redefinition),
 }

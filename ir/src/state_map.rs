@@ -15,7 +15,11 @@
 //! carrying an activation either happens as a whole, or its frame finds no room. An activation that is at a point
 //! without an entry continues in its own body until it is at one that has.
 //!
+//! [`ResumedFrame`]s say the same of one point, in the code: what an activation becomes there, which may be several.
+//!
 //! The idea of compensation code at a pair of points is OSRKit's; that a program writes down the pairs, sourir's.
+
+use smallvec::SmallVec;
 
 use crate::index::{FunctionIndex, Register};
 use crate::operation::{BinaryOp, UnaryOp};
@@ -48,6 +52,26 @@ pub struct MapEntry {
     /// The point of the new body.
     pub to: Point,
     /// What the registers of the new body hold: at least those that are live.
+    pub values: Vec<(Register, Expression)>,
+}
+
+/// An activation that another one becomes ([`Terminator::Deoptimize`](crate::Terminator::Deoptimize)): where it continues,
+/// and the state there.
+///
+/// ```text
+///   deoptimize {
+///     square p0: r0 = (r4 i32.const 1 i32.add)      ; innermost first: a callee that was inlined by hand
+///     sum p2: r0 = r0, r1 = r1                      ; its caller, after the call; the result comes from the callee
+///   }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResumedFrame {
+    /// The body: a function, or a further body of one.
+    pub body: FunctionIndex,
+    /// Where it continues; of one that waits for another, the point after its call.
+    pub point: Point,
+    /// What its registers hold: at least those that are live, without those that the call it waits for is to assign.
+    /// Expressions are over the registers of the body that deoptimizes.
     pub values: Vec<(Register, Expression)>,
 }
 
@@ -88,8 +112,8 @@ impl Expression {
         unary: impl Fn(UnaryOp, u64) -> u64,
         binary: impl Fn(BinaryOp, u64, u64) -> u64,
     ) -> u64 {
-        let mut stack = Vec::with_capacity(self.0.len());
-        let pop = |stack: &mut Vec<u64>| stack.pop().expect("the verifier has counted operands");
+        let mut stack = SmallVec::<[u64; 8]>::new();
+        let pop = |stack: &mut SmallVec<[u64; 8]>| stack.pop().expect("the verifier has counted operands");
         for step in &self.0 {
             let word = match *step {
                 ExpressionStep::Register(register) => read(register),

@@ -101,11 +101,12 @@ impl Log {
                     (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
                 let tiers = format!("{} to {}", from.name(), to.name());
                 let by_guard = place == Place::Guard;
-                let leaves =
-                    || body(module, state.function).has_tail_calls() && !self.slots.contains_key(&slot);
+                let leaves = || {
+                    body(module, state.function).leaves_for_interpreter() && !self.slots.contains_key(&slot)
+                };
                 let slot = match by_guard {
                     true => "by a guard,".to_owned(),
-                    false if leaves() => "for a tail call,".to_owned(),
+                    false if leaves() => "for the interpreter,".to_owned(),
                     false => self.forget(slot),
                 };
                 let values = values(module, &state);
@@ -131,6 +132,13 @@ impl Log {
                 let (old, new) = (name(from.function), name(state.function));
                 let values = values(module, &state);
                 format!("carried {old} {} to {new} {}, to {}{values}", from.point, state.point, to.name())
+            }
+            Event::Deoptimized { from, further, state, to } => {
+                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+                let (old, new) = (name(from.function), name(state.function));
+                let further = if further > 0 { format!(", with {further} callers") } else { String::new() };
+                let (values, to) = (values(module, &state), to.name());
+                format!("deoptimized {old} {} to {new} {}{further}, to {to}{values}", from.point, state.point)
             }
             Event::ReplacementEnded => "ended".to_owned(),
             Event::Hijacked { version, function, point: at, slot, cause } => {

@@ -61,10 +61,10 @@ impl Run {
     }
 }
 
-/// Whether some frame of the program may leave its code for a tail call.
-pub fn has_tail_calls(module: &Module) -> bool {
+/// Whether some frame of the program may leave its code by itself: for a tail call, or to become others.
+pub fn leaves_for_interpreter(module: &Module) -> bool {
     let mut bodies = module.functions.iter().filter_map(|function| function.body());
-    bodies.any(Body::has_tail_calls)
+    bodies.any(Body::leaves_for_interpreter)
 }
 
 /// The call of a C program with its small arguments.

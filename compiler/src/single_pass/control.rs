@@ -239,8 +239,10 @@ impl Pass<'_> {
             }
             Terminator::Switch { index, targets, default } => self.switch(*index, targets, *default),
             Terminator::Return { values } => self.return_values(values),
-            Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => {
-                unreachable!("functions that make tail calls are not compiled here")
+            Terminator::TailCall { .. }
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => {
+                unreachable!("functions that leave for the interpreter are not compiled here")
             }
             Terminator::Unreachable => {
                 self.kept_for = None;

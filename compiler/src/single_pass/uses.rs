@@ -48,7 +48,8 @@ impl<'a> LiveOut<'a> {
             Terminator::Return { .. }
             | Terminator::Unreachable
             | Terminator::TailCall { .. }
-            | Terminator::TailCallIndirect { .. } => LiveOut::None,
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => LiveOut::None,
             Terminator::Jump { target } => LiveOut::One(liveness.live_in(target)),
             Terminator::Branch { if_true, if_false, .. }
             | Terminator::Guard { next: if_true, exit: if_false, .. } => {

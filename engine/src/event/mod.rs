@@ -296,6 +296,18 @@ pub enum Event<'a> {
         /// Where it continues; none for the interpreter.
         to: Option<Continuation>,
     },
+    /// An interpreted activation has become others ([`Deoptimize`](osr_ir::Terminator::Deoptimize)). One of compiled code has
+    /// [landed](Event::Landed) in the interpreter before.
+    Deoptimized {
+        /// Its state before.
+        from: FrameState<'a>,
+        /// How many activations wait for the innermost one.
+        further: usize,
+        /// The state of the innermost one.
+        state: FrameState<'a>,
+        /// Where that continues; none for the interpreter.
+        to: Option<Continuation>,
+    },
     /// Frames are about to be replaced. What follows up to [`Event::ReplacementEnded`] is part of it.
     ReplacementBegan {
         /// What is done.

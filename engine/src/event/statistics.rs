@@ -29,6 +29,8 @@ pub struct Transitions {
     pub redefinitions: u64,
     /// Activations that were carried from one body of their function to another.
     pub carried: u64,
+    /// Activations that became others, as their code says.
+    pub deoptimized: u64,
     /// Safepoints reached in compiled code. Counted only while
     /// [something](crate::Settings::counts_safepoints) is forced by their number.
     #[serde(skip)]

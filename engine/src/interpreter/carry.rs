@@ -1,6 +1,6 @@
 //! Carrying a frame from one body of its function to another.
 
-use osr_ir::{MapEntry, Point, TrapKind};
+use osr_ir::{Expression, MapEntry, Point, TrapKind};
 
 use super::arrival::{self, Arrival, go_on};
 use super::backtrace;
@@ -56,15 +56,20 @@ unsafe fn translate(entry: &MapEntry, window: *mut u64, registers: usize) -> Box
     // SAFETY: the caller vouches for the window.
     let before: Box<[u64]> = unsafe { std::slice::from_raw_parts(window, registers) }.into();
     for (register, expression) in &entry.values {
-        let word = expression.evaluate(
-            |register| before[register.index()],
-            |op, word| evaluate_unary(op, word).expect("the verifier admits none that traps"),
-            |op, lhs, rhs| evaluate_binary(op, lhs, rhs).expect("the verifier admits none that traps"),
-        );
+        let word = evaluate(expression, &before);
         // SAFETY: as above; the register is one of the new body.
         unsafe { *window.add(register.index()) = word };
     }
     before
+}
+
+/// The word of `expression` over registers that hold `words`.
+pub(crate) fn evaluate(expression: &Expression, words: &[u64]) -> u64 {
+    expression.evaluate(
+        |register| words[register.index()],
+        |op, word| evaluate_unary(op, word).expect("the verifier admits none that traps"),
+        |op, lhs, rhs| evaluate_binary(op, lhs, rhs).expect("the verifier admits none that traps"),
+    )
 }
 
 fn observe(

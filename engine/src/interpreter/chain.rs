@@ -12,7 +12,7 @@
 use std::ptr;
 
 use osr_compiler::frame_map::VirtualActivation;
-use osr_ir::FunctionIndex;
+use osr_ir::{FunctionIndex, Point};
 
 use super::Outcome;
 use super::calls::code_of;
@@ -62,7 +62,7 @@ pub(crate) unsafe fn stack(
         // the states of callers stay; and there is a header's room between the windows.
         unsafe {
             ptr::copy(base.add(inner.offset), callee, inner.registers);
-            let (resume, result) = return_of(instance, code(outer), outer);
+            let (resume, result) = return_of(instance, code(outer), outer.point);
             *Header::Resume.of(callee) = resume as u64;
             *Header::Caller.of(callee) = window as u64;
             *Header::Function.of(callee) = ptr::from_ref(instance.function(inner.function)) as u64;
@@ -74,12 +74,12 @@ pub(crate) unsafe fn stack(
     Some(Stacked { function: inner.function, next })
 }
 
-/// The operation to which the call returns that `activation`, whose code is `code`, waits for, and the register for a single
+/// The operation to which the call returns that `point` of the function of `code` is after, and the register for a single
 /// result.
-fn return_of(instance: &Instance, code: &Code, activation: VirtualActivation) -> (*const Step, usize) {
-    let position = instance.points(activation.function).position(activation.point);
-    let call = &instance.body(activation.function).block(position.block).instructions[position.index];
-    let behind = code.start(activation.point);
+pub(super) fn return_of(instance: &Instance, code: &Code, point: Point) -> (*const Step, usize) {
+    let position = instance.points(code.function).position(point);
+    let call = &instance.body(code.function).block(position.block).instructions[position.index];
+    let behind = code.start(point);
     match *call.definitions() {
         [] => (behind, 0),
         [result] => (behind, result.index()),

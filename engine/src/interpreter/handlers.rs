@@ -11,7 +11,7 @@ use osr_ir::{Point, TrapKind};
 use super::machine::{Activation, Bounds, Handler, Machine, Step};
 use super::numeric::{Word, word};
 use super::op::{Op, immediate, with_operations};
-use super::{arrival, calls, lists, tail_calls};
+use super::{arrival, calls, deoptimize, lists, tail_calls};
 
 /// `dst = memory[address]`, where memory holds a `$memory` and the register a `$register`.
 macro_rules! load {
@@ -298,6 +298,7 @@ macro_rules! define_all {
             }
             TailCall {} { m.resume(tail_calls::tail_call(m.activation, m.window, m.ip)) }
             TailCallIndirect {} { m.resume(tail_calls::tail_call(m.activation, m.window, m.ip)) }
+            Deoptimize { block } { m.resume(deoptimize::deoptimize(m.activation, m.window, block)) }
             Results { count, window } {
                 m.go(lists::scatter(m.ip.add(1), count, m.window.add(window as usize), m.window))
             }

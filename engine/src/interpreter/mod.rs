@@ -9,7 +9,8 @@
 //!                                                                  ├─ exceptions: which frame catches
 //!                                                                  ├─ listed: frames that can be seen from outside
 //!                                                                  ├─ patch, carry: redefined functions
-//!                                                                  └─ chain: activations that landed together
+//!                                                                  ├─ chain: activations that landed together
+//!                                                                  └─ deoptimize: activations that become others
 //! ```
 //!
 //! A guest frame is a *window* of the thread's value stack, one word per register, so it is a frame
@@ -32,6 +33,7 @@ mod carry;
 mod chain;
 mod code;
 mod decode;
+mod deoptimize;
 mod exceptions;
 mod execute;
 mod handlers;
@@ -50,6 +52,7 @@ mod vector;
 
 use osr_ir::Point;
 
+pub(crate) use carry::evaluate;
 pub(crate) use chain::{Stacked, run_stacked, stack};
 pub(crate) use code::Code;
 pub(crate) use execute::run;

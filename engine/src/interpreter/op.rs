@@ -303,6 +303,8 @@ macro_rules! define {
             TailCall { arguments: u16, function: u32 },
             /// `Table`, then `Registers` of the arguments follow, at least one.
             TailCallIndirect { arguments: u16, index: Slot },
+            /// The frame becomes those that the end of the block says.
+            Deoptimize { block: u32 },
             /// Which table an indirect call uses, and what the upper half of a reference must be.
             Table { table: u32, expected: u32 },
             /// Seven more entries of a list of registers.

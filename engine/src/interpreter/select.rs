@@ -114,6 +114,10 @@ impl<'a> Selector<'a> {
             Terminator::TailCall { arguments, .. } | Terminator::TailCallIndirect { arguments, .. } => {
                 self.tail_call(terminator, arguments);
             }
+            Terminator::Deoptimize { .. } => {
+                terminator.each_use(|register| self.needed.insert(register));
+                self.emit(Op::Deoptimize { block: self.block.as_u32() });
+            }
             Terminator::Unreachable => {
                 self.note_trap(self.body.block(self.block).instructions.len());
                 self.emit(Op::Unreachable {});

@@ -56,6 +56,9 @@ impl Observer for Script {
             StepAction::Invalidate => {
                 at.request(Request::InvalidateAll).map_err(|error| error.to_string()).err()
             }
+            StepAction::InvalidateFunctions(functions) => {
+                at.invalidate(functions).map_err(|error| error.to_string()).err()
+            }
             StepAction::Redefine(redefinition) => {
                 at.redefine(redefinition).map_err(|error| error.to_string()).err()
             }

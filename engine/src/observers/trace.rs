@@ -297,6 +297,14 @@ impl<W: Write> State<W> {
                 let args = json!({ "point": point, "body": body, "new_point": new, "to": tier_of(to) });
                 self.instant("redefine", name("carry", at, from.function), args)
             }
+            Event::Deoptimized { from, further, state, to } => {
+                let body = &at.instance().module().function(state.function).name;
+                let (point, new) = (from.point.to_string(), state.point.to_string());
+                let args = json!({
+                    "point": point, "body": body, "new_point": new, "further": further, "to": tier_of(to)
+                });
+                self.instant("frame", name("deoptimize", at, from.function), args)
+            }
             Event::Dropped { version, function, point, slot } => {
                 self.frame_ends("drop", at, version, (function, point), slot, json!({}))
             }

@@ -114,6 +114,14 @@ impl Describe<'_, '_> {
                 let place = self.place(state.function, state.point);
                 format!("carry {old} to {new} at {place}, in {}", to_name(to))
             }
+            Event::Deoptimized { from, further, state, to } => {
+                let old =
+                    format!("{} at {}", self.name(from.function), self.place(from.function, from.point));
+                let new = self.name(state.function);
+                let place = self.place(state.function, state.point);
+                let further = if further > 0 { format!(", with {further} callers") } else { String::new() };
+                format!("deoptimize {old} to {new} at {place}{further}, in {}", to_name(to))
+            }
             Event::ReplacementBegan { replacement, cause } => match replacement {
                 Replacement::Invalidation => format!("invalidate: {cause}"),
                 Replacement::Hijack => format!("hijack: {cause}"),

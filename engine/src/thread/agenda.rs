@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use osr_ir::Redefinition;
+use osr_ir::{FunctionIndex, Redefinition};
 
 use crate::error::EmbedderError;
 use crate::thread::interrupt::Interrupt;
@@ -21,10 +21,12 @@ use crate::thread::observation::Request;
 /// What is to be done at the next safepoint.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// A bit for each request, one for a redefinition, one for code that waits to be freed, and one for the end of the call,
+    /// A bit for each request, one for code of functions, one for a redefinition, one for code that waits to be freed, and one for the end of the call,
     /// which other native threads set, too, if there is an interrupt.
     entries: AtomicU8,
     redefinition: RefCell<Option<Redefinition>>,
+    /// The functions whose code is to be invalidated.
+    invalidated: RefCell<Vec<FunctionIndex>>,
     /// Why the call is to end: the first reason that was not reported yet.
     end: RefCell<Option<End>>,
     /// What is shared with handles, if there are any.
@@ -48,6 +50,9 @@ const WAITING: u8 = 1 << 6;
 
 /// Functions are to be redefined.
 const REDEFINITION: u8 = 1 << 5;
+
+/// Code of functions is to be invalidated.
+const INVALIDATION: u8 = 1 << 4;
 
 fn bit(request: Request) -> u8 {
     1 << request as u8
@@ -95,6 +100,18 @@ impl Agenda {
         self.set(bit(request));
     }
 
+    /// Adds functions whose code is to be invalidated.
+    pub(crate) fn invalidate(&self, functions: &[FunctionIndex]) {
+        self.invalidated.borrow_mut().extend_from_slice(functions);
+        self.set(INVALIDATION);
+    }
+
+    /// Takes them out.
+    pub(crate) fn take_invalidated(&self) -> Vec<FunctionIndex> {
+        self.clear(INVALIDATION);
+        self.invalidated.take()
+    }
+
     /// Adds a redefinition. False, and nothing added, if one waits already.
     pub(crate) fn redefine(&self, redefinition: Redefinition) -> bool {
         let mut waiting = self.redefinition.borrow_mut();
@@ -126,7 +143,7 @@ impl Agenda {
 
     /// Takes all requests out.
     pub(crate) fn take_requests(&self) -> impl Iterator<Item = Request> + use<> {
-        let others = END | WAITING | REDEFINITION;
+        let others = END | WAITING | REDEFINITION | INVALIDATION;
         let entries = self.entries.fetch_and(others, Ordering::Relaxed);
         Request::ALL.into_iter().filter(move |&request| entries & bit(request) != 0)
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use osr_ir::Redefinition;
+use osr_ir::{FunctionIndex, Redefinition};
 
 use crate::error::{EmbedderError, RedefinitionError, TransitionError};
 use crate::event::statistics::{Moves, Transitions};
@@ -93,6 +93,18 @@ impl<'t> Observation<'t> {
             Request::InvalidateAll | Request::InvalidateActive => self.thread.check_updatable()?,
         }
         self.thread.agenda().request(request);
+        self.thread.update_polls(self.phase);
+        Ok(())
+    }
+
+    /// Asks for all code of `functions` to be invalidated when [requests](Self::request) are carried out, after those: their
+    /// own, that of their further bodies, and what they are inlined into.
+    ///
+    /// # Errors
+    /// If compiled code is not ready for it.
+    pub fn invalidate(&self, functions: &[FunctionIndex]) -> Result<(), TransitionError> {
+        self.thread.check_updatable()?;
+        self.thread.agenda().invalidate(functions);
         self.thread.update_polls(self.phase);
         Ok(())
     }

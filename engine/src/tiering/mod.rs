@@ -236,7 +236,8 @@ pub(crate) fn landing(
 pub(crate) fn is_interpreted_at(thread: &Thread, function: FunctionIndex, point: Point) -> bool {
     let instance = thread.instance();
     let points = &instance.analysis(function).points;
-    points.kind(point) == PointKind::AfterCall
+    // A guard may lead to where nothing else comes first.
+    matches!(points.kind(point), PointKind::AfterCall | PointKind::Guard)
         && instance.body(function).interprets_behind(points.position(point))
 }
 

@@ -121,6 +121,21 @@ impl Thread {
         self.invalidate_chosen(|version| version.depends_on(function))
     }
 
+    /// The same of all of `functions` together, of any of their bodies, for another reason than that the host asks.
+    pub(crate) fn invalidate_functions_because(
+        &self,
+        functions: &[FunctionIndex],
+        cause: Cause,
+    ) -> Result<Invalidated, TransitionError> {
+        let module = self.instance().module();
+        let has_code = |version: &CodeVersion, &function: &FunctionIndex| {
+            version.depends_on(function) || module.function_of(version.function) == function
+        };
+        let mut versions = self.current_versions();
+        versions.retain(|version| functions.iter().any(|function| has_code(version, function)));
+        self.invalidate(&versions, cause)
+    }
+
     /// `assumption` does not hold any more: invalidates the versions of this thread's instance that it
     /// [covers](Assumption::cover).
     ///

@@ -37,6 +37,11 @@ impl Thread {
             };
             carried_out.expect("code was ready when it was requested, and the stack can be walked");
         }
+        let functions = self.agenda().take_invalidated();
+        if !functions.is_empty() {
+            let invalidated = self.invalidate_functions_because(&functions, cause);
+            invalidated.expect("code was ready when it was requested, and the stack can be walked");
+        }
         if let Some(redefinition) = self.agenda().take_redefinition()
             && let Err(error) = self.redefine_because(&redefinition, cause)
         {

@@ -65,9 +65,10 @@
 //!             | "function" name definition
 //!             | "body" name "of" name definition
 //!             | "map" name "to" name "{" entry* "}"
-//!             | "at" number ("invalidate" | "redefine" change,* activations)
+//!             | "at" number ("invalidate" ("of" name,+)? | "redefine" change,* activations)
 //! definition  = "(" register,* ")" results? "{" register,* block* "}"
 //! entry       = pN "to" pN (":" value,*)?
+//! frame       = name pN (":" value,*)?
 //! value       = rN "=" (part | "(" part+ ")")
 //! part        = rN | T ".const" number | "ref.null" | "extern.null" | "exn.null" | unary | binary
 //! change      = name "to" name
@@ -84,6 +85,7 @@
 //! terminator  = "jump" bN | "branch" rN "," bN "," bN | "return" rN,* | "unreachable"
 //!             | "switch" rN "," "[" bN,* "]" "," bN | "guard" rN "," bN "else" bN
 //!             | "return_call" name "(" rN,* ")" | "return_call_indirect" tN types "[" rN "]" "(" rN,* ")"
+//!             | "deoptimize" "{" frame+ "}"
 //! instruction = (rN,* "=")? operation
 //! operation   = T ".const" number | "ref.null" | "extern.null" | "exn.null" | "ref.func" name | "copy" rN
 //!             | "select" rN "," rN "," rN
@@ -111,13 +113,16 @@
 //! - Tables and element segments are of function references unless they say `externref` or `exnref`; a constant of the first of these
 //!   types is `null`, or the number that a host uses; of the second there is `null` only.
 //! - `return_call` follows `interpret` ([`Terminator::TailCall`](crate::Terminator::TailCall)).
+//! - `deoptimize` says what the activation becomes, innermost frame first: a body, a point of it, and what is live there
+//!   ([`Terminator::Deoptimize`](crate::Terminator::Deoptimize)). It follows `interpret`, which need not be written.
 //! - `throw` and what `caught` is are explained at [`Tag`](crate::Tag).
 //! - Numbers are decimal or `0x` hexadecimal. Integers may be written signed or unsigned. Floats are
 //!   decimal, `inf`, `nan`, or `nan:0x` and the bits of the payload. What is printed for a float reads
 //!   back as the same bits.
 //! - A `body` is a further body of a function, with its signature. `map` says how activations of one body continue in
 //!   another ([`StateMap`](crate::StateMap)); `at 7 redefine` what happens when a function of the module is called the
-//!   seventh time ([`Step`](crate::Step)).
+//!   seventh time ([`Step`](crate::Step)). `at 7 invalidate` invalidates all code, `at 7 invalidate of fib` that of the functions that are
+//!   named.
 //! - In a string, a backslash and two hexadecimal digits are a byte; `\n \r \t \" \\` as in C.
 //! - The parser resolves names and numbers. Whether the module is well formed is the
 //!   [verifier's](crate::verifier) business: types, for instance, are not checked here.

@@ -23,10 +23,10 @@ pub(super) fn verify(
         for (index, instruction) in basic_block.instructions.iter().enumerate() {
             checker.instruction(instruction).map_err(at(index))?;
         }
-        let (end, is_tail_call) = (basic_block.instructions.len(), basic_block.terminator.is_tail_call());
+        let (end, leaves) = (basic_block.instructions.len(), basic_block.terminator.is_interpreted());
         let interpreted = basic_block.instructions.iter().position(|one| *one == Instruction::Interpret);
-        if interpreted.map(|index| index + 1) != is_tail_call.then_some(end) {
-            return Err(at(end)(CodeError::TailCallInCode));
+        if interpreted.map(|index| index + 1) != leaves.then_some(end) {
+            return Err(at(end)(CodeError::InterpretedInCode));
         }
         checker.terminator(&basic_block.terminator).map_err(at(basic_block.instructions.len()))?;
     }
@@ -202,7 +202,7 @@ impl Checker<'_> {
 
     fn terminator(&self, terminator: &Terminator) -> Result<(), CodeError> {
         match terminator {
-            Terminator::Jump { .. } | Terminator::Unreachable => {}
+            Terminator::Jump { .. } | Terminator::Unreachable | Terminator::Deoptimize { .. } => {}
             Terminator::Branch { condition, .. } | Terminator::Guard { condition, .. } => {
                 self.register(*condition, I32)?
             }
@@ -218,6 +218,10 @@ impl Checker<'_> {
                 self.tail_call(callee.ok_or(no(Item::Signature(*signature)))?, arguments)?;
             }
         }
+        // What else is said of frames is checked when all bodies have been.
+        let mut registers = Ok(());
+        terminator.each_use(|used| registers = registers.clone().and(self.type_of(used).map(drop)));
+        registers?;
         let mut targets = Ok(());
         terminator.each_successor(|block| targets = targets.clone().and_then(|()| self.target(block)));
         targets

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::frames::FrameError;
 use super::redefinition::EntryError;
 use crate::index::{
     Block, DataIndex, ElementIndex, FunctionIndex, GlobalIndex, MemoryIndex, Register, SignatureIndex,
@@ -287,6 +288,14 @@ pub enum VerifyError {
         /// Why not.
         why: &'static str,
     },
+    /// A function has no code of its own that the script could invalidate.
+    #[error("script: code of `{function}` cannot be invalidated: {why}")]
+    Invalidated {
+        /// The name of the function.
+        function: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The steps of the script are not in order.
     #[error("script: call {call} is not after call {last}: calls ascend from 1")]
     ScriptOrder {
@@ -338,9 +347,24 @@ impl fmt::Display for List {
 /// Why an instruction or a terminator is wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodeError {
-    /// A tail call is not right behind `interpret`, or something else is.
-    #[error("`interpret` and a tail call must stand together at the end of a block")]
-    TailCallInCode,
+    /// A tail call, or a deoptimization, is not right behind `interpret`, or something else is.
+    #[error("`interpret` must stand right before a tail call or `deoptimize`, and nowhere else")]
+    InterpretedInCode,
+    /// A deoptimization leads to no frame.
+    #[error("`deoptimize` leads to no frame")]
+    NoFrames,
+    /// A frame that a deoptimization leads to is wrong.
+    #[error("frame {number}, `{name}` {point}: {error}")]
+    Frame {
+        /// Which, from the innermost, which is 0.
+        number: usize,
+        /// The name of its body.
+        name: String,
+        /// Where it continues.
+        point: Point,
+        /// What is wrong with it.
+        error: FrameError,
+    },
     /// A function that is called in the place of another has other results.
     #[error("a function that is called last must have the results of its caller")]
     TailCallResults,

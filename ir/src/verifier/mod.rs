@@ -13,7 +13,8 @@
 //!   every path from the entry a register is assigned before it is read;
 //! - memories are touched only if there are such; sizes are ordered and within limits;
 //! - alternatives have the signature of their function, and nothing names them; state maps have a value of the right
-//!   type for every register that is live where they lead, from registers that are live where they begin.
+//!   type for every register that is live where they lead, from registers that are live where they begin; so have frames
+//!   that an activation becomes.
 //!
 //! It is not checked that segments are in bounds (instantiation does, and traps), that blocks can be
 //! reached, or that functions named by `ref.func` are declared.
@@ -21,6 +22,7 @@
 mod assignment;
 mod code;
 mod error;
+mod frames;
 mod initializer;
 mod redefinition;
 mod verified;
@@ -28,6 +30,7 @@ mod verified;
 use std::collections::{HashMap, HashSet};
 
 pub use error::{CodeError, Item, List, VerifyError};
+pub use frames::FrameError;
 pub use redefinition::{EntryError, verify_redefinition, verify_state_map};
 pub use verified::VerifiedModule;
 
@@ -48,6 +51,7 @@ use initializer::Initializer;
 pub fn verify(module: &Module) -> Result<(), VerifyError> {
     verify_items(module)?;
     module.functions.iter().try_for_each(|function| verify_function(module, function))?;
+    frames::verify(module)?;
     redefinition::verify(module)
 }
 
@@ -61,6 +65,7 @@ pub fn verify_lazily(module: &Module) -> Result<(), VerifyError> {
         FunctionKind::Defined(body) if body.is_unmade_and_sound(function, &mut check) => Ok(()),
         _ => verify_function(module, function),
     })?;
+    frames::verify(module)?;
     redefinition::verify(module)
 }
 

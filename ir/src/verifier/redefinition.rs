@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use thiserror::Error;
 
 use super::error::{Item, VerifyError};
-use crate::body::{Instruction, Terminator};
+use crate::body::{Body, Instruction, Terminator};
 use crate::index::{FunctionIndex, Register};
 use crate::liveness::Liveness;
 use crate::module::{ConstantExpression, ExportItem, GlobalInitial, Module, SegmentMode};
@@ -41,6 +41,9 @@ pub enum EntryError {
     /// A register of the new body has two values.
     #[error("{0} of the new body has two values")]
     TwoValues(Register),
+    /// A register has a value that the call assigns for which the frame waits.
+    #[error("{0} is what the call returns that the frame waits for, and needs no value")]
+    Returned(Register),
     /// A register that is read later has no value.
     #[error("{register} of the new body is live at {point}, and has no value")]
     NoValue {
@@ -97,8 +100,10 @@ pub(super) fn verify(module: &Module) -> Result<(), VerifyError> {
             return Err(VerifyError::ScriptOrder { call: step.call, last });
         }
         last = step.call;
-        if let StepAction::Redefine(redefinition) = &step.action {
-            verify_redefinition(module, redefinition)?;
+        match &step.action {
+            StepAction::Invalidate => {}
+            StepAction::InvalidateFunctions(functions) => verify_invalidated(module, functions)?,
+            StepAction::Redefine(redefinition) => verify_redefinition(module, redefinition)?,
         }
     }
     Ok(())
@@ -197,6 +202,22 @@ fn each_mention(
     Ok(())
 }
 
+/// Checks that `functions` are such as have code: functions of `module` that are defined, not bodies of others.
+fn verify_invalidated(module: &Module, functions: &[FunctionIndex]) -> Result<(), VerifyError> {
+    for &function in functions {
+        let error = |why| VerifyError::Invalidated { function: name(module, function), why };
+        match module.functions.get(function.index()) {
+            None => return Err(error("there is no such function")),
+            Some(known) if !known.is_defined() => return Err(error("it is imported")),
+            Some(_) if module.function_of(function) != function => {
+                return Err(error("it is a further body of a function: name the function"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Checks that `redefinition` changes functions of `module` to bodies of theirs.
 pub fn verify_redefinition(module: &Module, redefinition: &Redefinition) -> Result<(), VerifyError> {
     let mut seen = HashSet::new();
@@ -233,11 +254,7 @@ pub fn verify_state_map(module: &Module, map: &StateMap) -> Result<(), VerifyErr
         let (from, to) = names();
         return Err(VerifyError::StateMapBodies { from, to });
     }
-    let sides = [old, new].map(|body| {
-        let points = Points::of(body);
-        let liveness = Liveness::of(body, &points);
-        Side { types: &body.registers, points, liveness }
-    });
+    let sides = [old, new].map(Side::of);
     let mut seen = HashSet::new();
     for entry in &map.entries {
         let twice = !seen.insert(entry.from);
@@ -251,14 +268,21 @@ pub fn verify_state_map(module: &Module, map: &StateMap) -> Result<(), VerifyErr
 }
 
 /// What is known of one of the two bodies.
-struct Side<'m> {
-    types: &'m [Type],
-    points: Points,
+pub(super) struct Side<'m> {
+    pub(super) types: &'m [Type],
+    pub(super) points: Points,
     liveness: Liveness,
 }
 
-impl Side<'_> {
-    fn resumes_at(&self, point: Point) -> bool {
+impl<'m> Side<'m> {
+    /// Of `body`, which has been verified.
+    pub(super) fn of(body: &'m Body) -> Side<'m> {
+        let points = Points::of(body);
+        let liveness = Liveness::of(body, &points);
+        Side { types: &body.registers, points, liveness }
+    }
+
+    pub(super) fn resumes_at(&self, point: Point) -> bool {
         self.points.kind(point) != PointKind::Trap
     }
 }
@@ -279,27 +303,47 @@ fn verify_entry([old, new]: &[Side<'_>; 2], entry: &MapEntry) -> Result<(), Entr
     if !new.resumes_at(entry.to) {
         return Err(EntryError::NewNotResumable(entry.to));
     }
+    let is_live = |register: Register| old.liveness.at(entry.from).binary_search(&register).is_ok();
+    let type_of = |register: Register| is_live(register).then(|| old.types[register.index()]);
+    verify_values(new, entry.to, &[], &entry.values, &type_of)
+}
+
+/// Checks that `values` are a whole state at `point` of the body `new`, but for the registers `later`, which are assigned
+/// before it continues there. Expressions are over the registers that `type_of` knows.
+pub(super) fn verify_values(
+    new: &Side<'_>,
+    point: Point,
+    later: &[Register],
+    values: &[(Register, Expression)],
+    type_of: TypeOf<'_>,
+) -> Result<(), EntryError> {
     let mut assigned = HashSet::new();
-    for (target, expression) in &entry.values {
+    for (target, expression) in values {
         let Some(&expected) = new.types.get(target.index()) else {
             return Err(EntryError::NoNewRegister(*target));
         };
+        if later.contains(target) {
+            return Err(EntryError::Returned(*target));
+        }
         if !assigned.insert(*target) {
             return Err(EntryError::TwoValues(*target));
         }
-        let found = verify_expression(old, entry.from, *target, expression)?;
+        let found = verify_expression(type_of, *target, expression)?;
         if found != expected {
             return Err(EntryError::Type { target: *target, expected, found });
         }
     }
-    let missing = new.liveness.at(entry.to).iter().find(|live| !assigned.contains(live));
-    missing.map_or(Ok(()), |&register| Err(EntryError::NoValue { register, point: entry.to }))
+    let is_missing = |live: &&Register| !assigned.contains(live) && !later.contains(live);
+    let missing = new.liveness.at(point).iter().find(is_missing);
+    missing.map_or(Ok(()), |&register| Err(EntryError::NoValue { register, point }))
 }
+
+/// The type of a register, if an expression may read it.
+pub(super) type TypeOf<'t> = &'t dyn Fn(Register) -> Option<Type>;
 
 /// The type of the value of `target`.
 fn verify_expression(
-    old: &Side<'_>,
-    point: Point,
+    type_of: TypeOf<'_>,
     target: Register,
     expression: &Expression,
 ) -> Result<Type, EntryError> {
@@ -307,10 +351,8 @@ fn verify_expression(
     for step in &expression.0 {
         let (operands, result, trapping): (&[Type], Type, Option<&'static str>) = match step {
             ExpressionStep::Register(register) => {
-                if old.liveness.at(point).binary_search(register).is_err() {
-                    return Err(EntryError::NotLive { target, register: *register });
-                }
-                (&[], old.types[register.index()], None)
+                let ty = type_of(*register);
+                (&[], ty.ok_or(EntryError::NotLive { target, register: *register })?, None)
             }
             ExpressionStep::Constant(value) => (&[], value.ty(), None),
             ExpressionStep::Unary(op) => (op.operands(), op.result(), op.may_trap().then(|| op.name())),

@@ -198,11 +198,11 @@ impl<'b> Graph<'b> {
         self.instruction(node).is_some_and(Instruction::is_call)
     }
 
-    /// The point at which code leaves that begins at the tail call at `node`, if it is one: the one before it.
+    /// The point at which code leaves that begins at `node`, if that is executed in the interpreter: the one before it.
     fn left_at(&self, node: Node) -> Option<Point> {
         let (block, index) = self.places[node];
-        let is_tail_call = self.instruction(node).is_none() && self.terminator(node).is_tail_call();
-        is_tail_call.then(|| self.points.at(Block::new(block), index - 1)).flatten()
+        let leaves = self.instruction(node).is_none() && self.terminator(node).is_interpreted();
+        leaves.then(|| self.points.at(Block::new(block), index - 1)).flatten()
     }
 
     /// The points at which code that comes to `at` may be seen before it does anything else: that of the

@@ -89,8 +89,10 @@ impl<'a> Reference<'a> {
                     *targets.get(get(index) as u32 as usize).unwrap_or(default)
                 }
                 Terminator::Return { values } => return Ok(values.iter().map(get).collect()),
-                Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => {
-                    unreachable!("no module of these tests makes tail calls")
+                Terminator::TailCall { .. }
+                | Terminator::TailCallIndirect { .. }
+                | Terminator::Deoptimize { .. } => {
+                    unreachable!("no module of these tests has such")
                 }
                 Terminator::Unreachable => {
                     let index = body.block(block).instructions.len();

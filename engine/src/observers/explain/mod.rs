@@ -194,6 +194,7 @@ impl Observer for Explain {
                     state.enter(to.code, |entered| entered.tier_ups += 1);
                 }
             }
+            Event::Deoptimized { to: Some(to), .. } => state.enter(to.code, |entered| entered.tier_ups += 1),
             Event::Dropped { version, function, point, .. } => {
                 self.gone(&mut state, at, version, (function, point), Gone::Dropped);
             }

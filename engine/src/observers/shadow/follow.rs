@@ -13,7 +13,7 @@ use crate::error::{Exception, Trap};
 use crate::event::statistics::Place;
 use crate::event::{Continuation, Event, FrameState};
 use crate::instance::Instance;
-use crate::interpreter::{evaluate_binary, evaluate_unary};
+use crate::interpreter::evaluate;
 use crate::settings::{CompiledTier, Tier};
 
 /// Bytes of memory that each transition pays for.
@@ -104,6 +104,7 @@ impl Follower {
                 Ok(())
             }
             Event::Carried { from, state, to } => self.carried(execution, &from, &state, to),
+            Event::Deoptimized { from, state, to, .. } => self.deoptimized(execution, &from, &state, to),
             Event::Finished { outcome } => self.finished(execution, outcome),
             // What happens to code and to waiting frames changes no state.
             _ => Ok(()),
@@ -155,16 +156,36 @@ impl Follower {
         let frame = self.machine.innermost().expect("it was compared");
         let mut registers = vec![0; execution.body(state.function).registers.len()];
         for (register, expression) in &entry.values {
-            registers[register.index()] = expression.evaluate(
-                |register| frame.registers[register.index()],
-                |op, word| evaluate_unary(op, word).expect("it does not trap"),
-                |op, lhs, rhs| evaluate_binary(op, lhs, rhs).expect("it does not trap"),
-            );
+            registers[register.index()] = evaluate(expression, &frame.registers);
         }
         self.machine.carry(state.function, state.point, registers);
         self.seen = Some((state.function, state.point));
         self.has_just_landed = to.is_none();
         self.compare_registers(state)?;
+        self.note(Counterpart::new(destination, None));
+        Ok(())
+    }
+
+    /// The innermost frame, which is interpreted, has become others.
+    fn deoptimized(
+        &mut self,
+        execution: &Instance,
+        from: &FrameState<'_>,
+        state: &FrameState<'_>,
+        to: Option<Continuation>,
+    ) -> Followed {
+        let FrameState { function, point, .. } = *from;
+        let (place, tier) = (execution.analysis(function).points.kind(point).into(), Tier::Interpreter);
+        let destination = to.map_or(tier, |to| to.tier.into());
+        self.transition =
+            Some(Transition { function, point, place, from: tier, from_version: None, to: destination });
+        self.compared.transitions += 1;
+        match self.run() {
+            Stop::Deoptimized(_) if self.is_at(state) => {}
+            stop => return Err(self.elsewhere(rebuilt(state), &stop)),
+        }
+        self.compare_state(execution, state)?;
+        self.has_just_landed = to.is_none();
         self.note(Counterpart::new(destination, None));
         Ok(())
     }
@@ -209,7 +230,8 @@ impl Follower {
         if let Stop::Arrived(point)
         | Stop::EnteredLoop(point)
         | Stop::CameBack(point)
-        | Stop::EnteredBlock(point) = stop
+        | Stop::EnteredBlock(point)
+        | Stop::Deoptimized(point) = stop
         {
             self.seen = self.machine.innermost().map(|frame| (frame.function, point));
         }
@@ -472,7 +494,11 @@ impl Follower {
     /// The execution does something, but the machine stopped at `stop`.
     fn elsewhere(&self, execution: String, stop: &Stop) -> Disagreement {
         let shadow = match stop {
-            Stop::Arrived(_) | Stop::EnteredLoop(_) | Stop::CameBack(_) | Stop::EnteredBlock(_) => {
+            Stop::Arrived(_)
+            | Stop::EnteredLoop(_)
+            | Stop::CameBack(_)
+            | Stop::EnteredBlock(_)
+            | Stop::Deoptimized(_) => {
                 let (function, point) = self.seen.expect("seen at the stop");
                 format!("is at {point} of {function}")
             }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use osr_ir::{
     BasicBlock, Block, Body, FunctionIndex, Instruction, Point, PointKind, Points, Position, Register,
-    Terminator, TrapKind, WordLayout,
+    ResumedFrame, Terminator, TrapKind, WordLayout,
 };
 
 use super::instruction::{self, execute};
 use crate::error::{Callers, Trap};
 use crate::instance::Instance;
+use crate::interpreter::evaluate;
 use crate::settings::{CompiledTier, Tier};
 
 /// Where the machine stopped, and what happened there.
@@ -28,6 +29,8 @@ pub(crate) enum Stop {
     CameBack(Point),
     /// Where the innermost frame enters the [watched](Machine::watch) block, which the point stands for.
     EnteredBlock(Point),
+    /// The innermost frame has become others, of which the innermost is at this point.
+    Deoptimized(Point),
     /// A function of the host is called: the machine waits for its results.
     HostCalled {
         /// The imported function.
@@ -191,11 +194,35 @@ impl Machine {
 
     /// The innermost frame continues at `point` of another body, whose registers hold these words.
     pub(crate) fn carry(&mut self, function: FunctionIndex, point: Point, registers: Vec<u64>) {
-        let points = &self.instance.analysis(function).points;
-        let Position { block, mut index } = points.position(point);
-        index += usize::from(points.kind(point) == PointKind::AfterCall);
+        let Position { block, index } = self.resumed(function, point);
         let frame = self.frame();
         *frame = Frame { function, block, index, registers, counterpart: frame.counterpart };
+    }
+
+    /// Where execution resumes at `point`.
+    fn resumed(&self, function: FunctionIndex, point: Point) -> Position {
+        let points = &self.instance.analysis(function).points;
+        let position = points.position(point);
+        let is_behind = points.kind(point) == PointKind::AfterCall;
+        Position { index: position.index + usize::from(is_behind), ..position }
+    }
+
+    /// The innermost frame becomes `frames`. All but the innermost of these stand at their calls.
+    fn deoptimize(&mut self, frames: &[ResumedFrame]) {
+        let before = self.frames.pop().expect("something is being executed").registers;
+        for (number, ResumedFrame { body: function, point, values }) in frames.iter().enumerate().rev() {
+            let mut registers = vec![0; self.instance.frame_words(*function)];
+            for (register, expression) in values {
+                registers[register.index()] = evaluate(expression, &before);
+            }
+            let Position { block, index } = match number {
+                0 => self.resumed(*function, *point),
+                _ => self.instance.analysis(*function).points.position(*point),
+            };
+            let counterpart = Counterpart::Interpreter;
+            self.frames.push(Frame { function: *function, block, index, registers, counterpart });
+        }
+        self.stop = Some(Stop::Deoptimized(frames[0].point));
     }
 
     /// The function of the host that is waited for has returned `results`.
@@ -313,6 +340,7 @@ impl Machine {
                 self.frames.pop();
                 return self.call(*function, arguments);
             }
+            Terminator::Deoptimize { frames } => return self.deoptimize(frames),
             Terminator::TailCallIndirect { table, signature, index, arguments } => {
                 let index = get(*index) as u32;
                 let arguments = frame.gather(words, arguments);

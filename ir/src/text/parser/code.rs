@@ -98,7 +98,15 @@ impl<'p, 'a> Code<'p, 'a> {
             self.offsets.last_mut().expect("the block has a list").push(offset);
             match self.line()? {
                 Line::Instruction(instruction) => instructions.push(instruction),
-                Line::Terminator(terminator) => return Ok(BasicBlock { instructions, terminator }),
+                Line::Terminator(terminator) => {
+                    // It goes without saying that it is executed in the interpreter.
+                    let is_deoptimized = matches!(terminator, Terminator::Deoptimize { .. });
+                    if is_deoptimized && instructions.last() != Some(&Instruction::Interpret) {
+                        instructions.push(Instruction::Interpret);
+                        self.offsets.last_mut().expect("the block has a list").push(offset);
+                    }
+                    return Ok(BasicBlock { instructions, terminator });
+                }
             }
         }
     }
@@ -121,6 +129,7 @@ impl<'p, 'a> Code<'p, 'a> {
                 let (table, signature, index) = self.indirect_callee()?;
                 Terminator::TailCallIndirect { table, signature, index, arguments: self.arguments()? }
             }
+            "deoptimize" => Terminator::Deoptimize { frames: self.parser.resumed_frames()? },
             _ => return self.instruction(name, span, results).map(Line::Instruction),
         };
         let [] = results.take(name)?;

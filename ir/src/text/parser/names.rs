@@ -150,10 +150,15 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
         visit(&mut map.to);
     }
     for step in &mut module.script {
-        let StepAction::Redefine(redefinition) = &mut step.action else { continue };
-        for change in &mut redefinition.changes {
-            visit(&mut change.function);
-            visit(&mut change.body);
+        match &mut step.action {
+            StepAction::Invalidate => {}
+            StepAction::InvalidateFunctions(functions) => functions.iter_mut().for_each(&mut visit),
+            StepAction::Redefine(redefinition) => {
+                for change in &mut redefinition.changes {
+                    visit(&mut change.function);
+                    visit(&mut change.body);
+                }
+            }
         }
     }
     for function in &mut module.functions {
@@ -167,8 +172,12 @@ fn each_function_index(module: &mut Module, mut visit: impl FnMut(&mut FunctionI
                     _ => {}
                 }
             }
-            if let Terminator::TailCall { function, .. } = &mut block.terminator {
-                visit(function);
+            match &mut block.terminator {
+                Terminator::TailCall { function, .. } => visit(function),
+                Terminator::Deoptimize { frames } => {
+                    frames.iter_mut().for_each(|frame| visit(&mut frame.body));
+                }
+                _ => {}
             }
         }
     }

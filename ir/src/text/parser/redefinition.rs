@@ -8,7 +8,7 @@ use crate::index::Register;
 use crate::operation::{BinaryOp, UnaryOp};
 use crate::point::Point;
 use crate::redefinition::{Alternative, Change, OldActivations, Redefinition, Step, StepAction};
-use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
+use crate::state_map::{Expression, ExpressionStep, MapEntry, ResumedFrame, StateMap};
 use crate::value::{Type, Value};
 
 impl Parser<'_> {
@@ -42,6 +42,23 @@ impl Parser<'_> {
         let from = self.point()?;
         self.expect_word("to", "`to`")?;
         let to = self.point()?;
+        Ok(MapEntry { from, to, values: self.values()? })
+    }
+
+    /// `{`, the frames that an activation becomes, innermost first, and `}`.
+    pub(super) fn resumed_frames(&mut self) -> Result<Vec<ResumedFrame>, Failure> {
+        self.expect("{")?;
+        let mut frames = Vec::new();
+        while !self.accept("}")? {
+            let body = self.function()?;
+            let point = self.point()?;
+            frames.push(ResumedFrame { body, point, values: self.values()? });
+        }
+        Ok(frames)
+    }
+
+    /// `:` and the values of registers, or nothing.
+    fn values(&mut self) -> Result<Vec<(Register, Expression)>, Failure> {
         let mut values = Vec::new();
         if self.accept(":")? {
             loop {
@@ -53,7 +70,7 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(MapEntry { from, to, values })
+        Ok(values)
     }
 
     fn point(&mut self) -> Result<Point, Failure> {
@@ -105,12 +122,25 @@ impl Parser<'_> {
         self.advance()?;
         let call = u64::from(self.u32()?);
         let action = match self.token {
-            Token::Word("invalidate") => self.advance().map(|_| StepAction::Invalidate)?,
+            Token::Word("invalidate") => self.invalidation()?,
             Token::Word("redefine") => StepAction::Redefine(self.redefinition()?),
             _ => return Err(self.unexpected("`invalidate` or `redefine`")),
         };
         self.module.script.push(Step { call, action });
         Ok(())
+    }
+
+    /// Which code is invalidated: that of the functions that are named, or all.
+    fn invalidation(&mut self) -> Result<StepAction, Failure> {
+        self.advance()?;
+        if !self.accept_word("of")? {
+            return Ok(StepAction::Invalidate);
+        }
+        let mut functions = vec![self.function()?];
+        while self.accept(",")? {
+            functions.push(self.function()?);
+        }
+        Ok(StepAction::InvalidateFunctions(functions))
     }
 
     fn redefinition(&mut self) -> Result<Redefinition, Failure> {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::super::literal::write_value;
+use super::redefinition::write_frames;
 use super::{to_string, write_function_reference, write_signature};
 use crate::body::{Body, Instruction, Terminator};
 use crate::index::{Block, MemoryIndex, Register, SignatureIndex};
@@ -106,6 +107,11 @@ fn terminator_text(module: &Module, terminator: &Terminator) -> String {
             let mut text = format!("return_call_indirect {table} ");
             write_known_signature(&mut text, module, *signature).expect("a string takes all text");
             text + &format!(" [{index}] ({})", list(arguments))
+        }
+        Terminator::Deoptimize { frames } => {
+            let mut text = "deoptimize ".to_owned();
+            write_frames(&mut text, module, frames).expect("a string takes all text");
+            text
         }
     }
 }

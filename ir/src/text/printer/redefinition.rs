@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 
 use super::super::literal::write_value;
 use super::write_function_reference;
+use crate::index::Register;
 use crate::module::Module;
 use crate::redefinition::{Redefinition, StepAction};
-use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
+use crate::state_map::{Expression, ExpressionStep, MapEntry, ResumedFrame, StateMap};
 use crate::value::Value;
 
 /// Writes the state maps and the script of `module`.
@@ -16,6 +17,12 @@ pub(super) fn write_redefinitions(out: &mut impl Write, module: &Module) -> fmt:
         write!(out, "at {} ", step.call)?;
         match &step.action {
             StepAction::Invalidate => out.write_str("invalidate")?,
+            StepAction::InvalidateFunctions(functions) => {
+                for (position, &function) in functions.iter().enumerate() {
+                    out.write_str(if position == 0 { "invalidate of " } else { ", " })?;
+                    write_function_reference(out, module, function)?;
+                }
+            }
             StepAction::Redefine(redefinition) => write_redefinition(out, module, redefinition)?,
         }
         writeln!(out)?;
@@ -46,11 +53,29 @@ pub(super) fn write_state_map(out: &mut impl Write, module: &Module, map: &State
 
 fn write_entry(out: &mut impl Write, entry: &MapEntry) -> fmt::Result {
     write!(out, "  {} to {}", entry.from, entry.to)?;
-    for (position, (register, expression)) in entry.values.iter().enumerate() {
+    write_values(out, &entry.values)?;
+    writeln!(out)
+}
+
+/// Writes the frames that an activation becomes, in the middle of a line.
+pub(super) fn write_frames(out: &mut impl Write, module: &Module, frames: &[ResumedFrame]) -> fmt::Result {
+    writeln!(out, "{{")?;
+    for ResumedFrame { body, point, values } in frames {
+        out.write_str("    ")?;
+        write_function_reference(out, module, *body)?;
+        write!(out, " {point}")?;
+        write_values(out, values)?;
+        writeln!(out)?;
+    }
+    out.write_str("  }")
+}
+
+fn write_values(out: &mut impl Write, values: &[(Register, Expression)]) -> fmt::Result {
+    for (position, (register, expression)) in values.iter().enumerate() {
         write!(out, "{}{register} = ", if position == 0 { ": " } else { ", " })?;
         write_expression(out, expression)?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn write_expression(out: &mut impl Write, expression: &Expression) -> fmt::Result {

@@ -158,8 +158,10 @@ impl<'m> Instance<'m> {
                     *targets.get(frame.get32(*index) as usize).unwrap_or(default)
                 }
                 Terminator::Return { values } => return Ok(frame.all(values)),
-                Terminator::TailCall { .. } | Terminator::TailCallIndirect { .. } => {
-                    unreachable!("no module of these tests makes tail calls")
+                Terminator::TailCall { .. }
+                | Terminator::TailCallIndirect { .. }
+                | Terminator::Deoptimize { .. } => {
+                    unreachable!("no module of these tests has such")
                 }
                 Terminator::Unreachable => return Err(TrapKind::Unreachable),
             };

@@ -132,7 +132,8 @@ fn drop_unreachable(body: &mut Body) {
             Terminator::Return { .. }
             | Terminator::Unreachable
             | Terminator::TailCall { .. }
-            | Terminator::TailCallIndirect { .. } => {}
+            | Terminator::TailCallIndirect { .. }
+            | Terminator::Deoptimize { .. } => {}
         }
     }
     body.blocks = blocks;
@@ -189,8 +190,10 @@ fn each_function_mut(module: &mut Module, visit: &mut impl FnMut(&mut FunctionIn
                 visit(function);
             }
         }
-        if let Terminator::TailCall { function, .. } = &mut block.terminator {
-            visit(function);
+        match &mut block.terminator {
+            Terminator::TailCall { function, .. } => visit(function),
+            Terminator::Deoptimize { frames } => frames.iter_mut().for_each(|frame| visit(&mut frame.body)),
+            _ => {}
         }
     }
     for Alternative { body, of } in &mut module.alternatives {
@@ -200,6 +203,9 @@ fn each_function_mut(module: &mut Module, visit: &mut impl FnMut(&mut FunctionIn
         [from, to].into_iter().for_each(&mut *visit);
     }
     for step in &mut module.script {
+        if let StepAction::InvalidateFunctions(functions) = &mut step.action {
+            functions.iter_mut().for_each(&mut *visit);
+        }
         if let StepAction::Redefine(redefinition) = &mut step.action {
             for Change { function, body } in &mut redefinition.changes {
                 [function, body].into_iter().for_each(&mut *visit);
