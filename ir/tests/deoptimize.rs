@@ -40,6 +40,15 @@ b0:
   r0 = i32.load r0
   return r0
 }}
+function cut (r0: i32) -> (i64) {{
+  r1: i64
+b0:
+  r1 = i64.const 1
+  return r1
+b1:
+  r1 = call g (r0)
+  return r1
+}}
 memory 1
 "
     )
@@ -75,6 +84,7 @@ fn refusals_say_what_and_where() {
             "traps p0: r0 = r0",
             "frame 0, `traps` p0: it returns other results than the function that deoptimizes",
         ),
+        ("g p0: r0 = r0 cut p1", "frame 1, `cut` p1: control never gets to that point of its body"),
         ("wide p0", "frame 0, `wide` p0: a body has registers of type v128, of which no frame can be made"),
         ("g p0", "frame 0, `g` p0: r0 of the new body is live at p0, and has no value"),
         ("g p0: r0 = r1", "frame 0, `g` p0: the value of r0 has type i64, not i32"),

@@ -14,7 +14,7 @@ use osr_engine::{Mechanism, Moves, Settings, Stress, Tier, Tiers};
 use osr_ir::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::drawn::{with_guards, with_redefinitions};
+use crate::drawn::{with_frame_states, with_guards, with_redefinitions};
 use crate::random::{calls_of, random_module};
 use crate::run::{Behavior, Call, Run, run};
 use crate::schedule::{Size, random_settings, under};
@@ -192,7 +192,11 @@ impl Soak {
         let calls = calls_of(&module, seed);
         let module = if random.bool() { with_guards(module, &mut random) } else { module };
         let redefines = random.u8(0..4) == 0 && can_be_redefined(&self.mechanism(seed));
-        let module = if redefines { with_redefinitions(module, &mut random) } else { module };
+        let module = match redefines {
+            true => with_redefinitions(module, &mut random),
+            false if random.bool() => with_frame_states(module),
+            false => module,
+        };
         let subject = Subject { name: "a random module".into(), calls, module };
         let Some(expected) = interpreted(&subject) else { return self.leave_out() };
         let settings = self.settings(seed, Size::Small);

@@ -23,6 +23,9 @@ pub enum FrameError {
     /// Execution does not resume at the point.
     #[error("that is a point at which execution does not resume")]
     NotResumable,
+    /// Nothing leads to the point, and so there is no code for it.
+    #[error("control never gets to that point of its body")]
+    NotReached,
     /// A body has vectors, and the values of a frame are words.
     #[error("a body has registers of type v128, of which no frame can be made")]
     Vectors,
@@ -104,6 +107,9 @@ fn verify_frame(
     }
     if !side.resumes_at(frame.point) {
         return Err(FrameError::NotResumable);
+    }
+    if !side.points.is_reached(side.points.position(frame.point).block) {
+        return Err(FrameError::NotReached);
     }
     let later = match inner {
         None => &[],
