@@ -123,7 +123,9 @@ pub(crate) fn baseline(
     if arrival.place == Place::Entry {
         return None;
     }
-    if is_called_again && function_state.code_at(tier, EntryPoint::Function).is_none() {
+    // The function would be slower than what is made for these values. If its loops are short, its entry counts down soon.
+    let is_specialized = matches!(arrival.entry, EntryPoint::Specialized { .. });
+    if is_called_again && !is_specialized && function_state.code_at(tier, EntryPoint::Function).is_none() {
         // The frame that the continuation was compiled for did not come back here.
         let call = Arrival::at(thread, Tier::Baseline, function, osr_ir::Points::entry());
         if let Some(tier) = call.ask(thread) {
