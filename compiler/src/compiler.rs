@@ -132,17 +132,16 @@ impl Compiler {
         residence: Option<i64>,
         scratch: &mut Scratch,
     ) -> Result<CompiledBody, CompileError> {
-        let leaves = unit.linked.body(unit.key.function).leaves_for_interpreter();
+        let merged = Merged::of(unit)?;
+        let source = Source::new(unit, merged.as_ref());
         let recording = match unit.key.tier {
             CompiledTier::Baseline => StateRecording::Slots,
             CompiledTier::Optimized => match unit.settings.recording {
-                // A frame that leaves to make a tail call lands, or to deoptimize, whatever else does.
-                StateRecording::None if leaves => StateRecording::Slots,
+                // A frame that leaves to make a tail call lands, or to deoptimize, whatever else does: also in an inlined body.
+                StateRecording::None if source.body.leaves_for_interpreter() => StateRecording::Slots,
                 recording => recording,
             },
         };
-        let merged = Merged::of(unit)?;
-        let source = Source::new(unit, merged.as_ref());
         let mut request = Request {
             unit: *unit,
             source,
