@@ -104,7 +104,7 @@ fn scripts_are_explained_traced_and_counted() {
     let explained = read(&explained);
     assert_eq!(lines(&explained), [1, 15]);
     for instance in explained.as_array().unwrap() {
-        assert_eq!(instance["explanation"]["functions"][0]["name"], "fib");
+        assert_eq!(instance["explanation"]["functions"][0]["function"], "fib");
     }
     let events = read(&trace);
     let names = events["traceEvents"].as_array().unwrap().iter().filter_map(|event| event["name"].as_str());

