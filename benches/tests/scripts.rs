@@ -81,7 +81,7 @@ fn what_is_no_script_is_refused_with_its_place() {
 #[test]
 fn scripts_are_explained_traced_and_counted() {
     let scratch = Scratch::new("watched-scripts");
-    let script = scratch.file("two.wast", &format!("{SCRIPT}\n{SCRIPT}"));
+    let script = scratch.file("two.wast", format!("{SCRIPT}\n{SCRIPT}"));
     let [stats, trace, explained] =
         ["stats.json", "trace.json", "explained.json"].map(|name| scratch.path(name));
     let engine = ["--tier", "optimized", "--stress", "invalidate=5", "--quiet"];

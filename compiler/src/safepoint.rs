@@ -303,7 +303,7 @@ impl Maps<'_> {
         };
         match location {
             Location::FrameSlot(offset) => {
-                Location::FrameSlot(self.frame.from_base(offset + 8 * word as i32))
+                Location::FrameSlot(self.frame.base_offset(offset + 8 * word as i32))
             }
             location => location,
         }

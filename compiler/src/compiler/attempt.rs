@@ -171,7 +171,7 @@ impl Compiler {
             slot_maps: maps.slots.map(Box::new),
             residence: None,
             kept_return_pc: kept
-                .map(|slot| frame.from_base(safepoint::in_frame(safepoint::layout(compiled), slot))),
+                .map(|slot| frame.base_offset(safepoint::in_frame(safepoint::layout(compiled), slot))),
             direct_calls,
             near_calls,
             in_place: maps.in_place,

@@ -83,7 +83,7 @@ impl FrameWords {
     }
 
     /// Where the word is that was at `offset` from the stack pointer.
-    fn from_stack_pointer(&self, offset: i32) -> i32 {
+    fn stack_offset(&self, offset: i32) -> i32 {
         let (first, end) = self.slots;
         match offset {
             _ if offset < first => offset,
@@ -93,8 +93,8 @@ impl FrameWords {
     }
 
     /// Where the word is that was at `offset` from the frame base.
-    pub(crate) fn from_base(&self, offset: i32) -> i32 {
-        self.from_stack_pointer(offset + self.bytes) - (self.bytes - self.gone)
+    pub(crate) fn base_offset(&self, offset: i32) -> i32 {
+        self.stack_offset(offset + self.bytes) - (self.bytes - self.gone)
     }
 
     /// Addresses them so in `code`, as far as it is reached. What becomes shorter begins with prefixes that do nothing; what
@@ -109,7 +109,7 @@ impl FrameWords {
         for instruction in reached_instructions(disassembly, reached) {
             let bytes = instruction.ip() as usize..instruction.next_ip() as usize;
             if instruction.memory_base() == Register::RSP {
-                let offset = self.from_stack_pointer(instruction.memory_displacement64() as i32);
+                let offset = self.stack_offset(instruction.memory_displacement64() as i32);
                 readdress(&mut code[bytes], instruction, offset, offset - (self.bytes - self.gone));
             } else if moves_stack_pointer(instruction) {
                 match self.bytes - self.gone {
@@ -316,13 +316,13 @@ mod tests {
         let words = words(&CODE, &layout, Some(13)).expect("all is known");
         // An odd number of words would go, but the stack pointer stays aligned.
         assert_eq!(words.gone, 96);
-        let from_base = |from_stack_pointer: i32| words.from_base(from_stack_pointer - 0xb0);
+        let from_base = |from_stack_pointer: i32| words.base_offset(from_stack_pointer - 0xb0);
         assert_eq!(from_base(0xa8), -8, "what is above the slots stays");
         assert_eq!(from_base(0x88), 0x88 - 0xb0);
         assert_eq!((from_base(0x18), from_base(0x78)), (0x10 - 0x50, 0x18 - 0x50));
         assert_eq!(from_base(8), 8 - 0x50, "arguments are where callees look for them");
         let nothing = FrameWords::default();
-        assert_eq!((nothing.from_base(-8), nothing.from_base(-800)), (-8, -800));
+        assert_eq!((nothing.base_offset(-8), nothing.base_offset(-800)), (-8, -800));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) struct PcCache<T> {
     /// Which entry followed last time.
     successors: [EntryId; ENTRIES],
     /// Those that had to make way, if any had to.
-    evicted: Option<Box<BTreeMap<ReturnPc, T>>>,
+    evicted: Option<BTreeMap<ReturnPc, T>>,
 }
 
 const ENTRIES: usize = 32;
