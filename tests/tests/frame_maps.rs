@@ -102,7 +102,8 @@ fn check_module(name: &str, module: &Module, checked: &mut Checked) {
 fn check_subject(name: &str, subject: &Subject<'_>, checked: &mut Checked) {
     let (violations, traced) = check_and_trace(subject);
     let violations: Vec<String> = violations.iter().map(Violation::to_string).collect();
-    assert!(violations.is_empty(), "{name}:\n{}", violations.join("\n"));
+    let body = || osr_ir::text::print_function(subject.module, subject.function);
+    assert!(violations.is_empty(), "{name}:\n{}\n{}", violations.join("\n"), body());
     checked.versions += 1;
     checked.sites += subject.sites.len();
     checked.entries += subject.sites.iter().map(|site| site.entries.len()).sum::<usize>();

@@ -14,8 +14,21 @@ use super::{SiteMap, Subject};
 pub(super) enum Known {
     /// That constant.
     Constant(u64),
+    /// A reference to the function with that index. The low half of its word is the function's number, which is the index where
+    /// the instance is the only one of its store; the high half is never 0.
+    Function(u32),
     /// One thing or another.
     Anything,
+}
+
+impl Known {
+    /// Whether it can be said of what this is that it is the constant `claimed`.
+    fn is(self, claimed: Known) -> bool {
+        match (self, claimed) {
+            (Known::Function(index), Known::Constant(word)) => word as u32 == index && word >> 32 != 0,
+            _ => self == claimed && claimed != Known::Anything,
+        }
+    }
 }
 
 /// Per point that is met next, what each register holds there. A call's results are not told.
@@ -39,19 +52,25 @@ fn everywhere(graph: &Graph<'_>, parameters: usize) -> Vec<Known> {
     let mut assigned: Vec<Option<Known>> = vec![None; graph.words.count()];
     assigned[..parameters].fill(Some(Known::Anything));
     for instruction in graph.body.blocks.iter().flat_map(|block| &block.instructions) {
-        let constant: Vec<u64> = match instruction {
-            Instruction::Const { value, .. } => value.to_words().collect(),
-            _ => Vec::new(),
-        };
+        let constant = constants_made_by(instruction);
         let words = instruction.definitions().iter().flat_map(|&register| graph.words_of(register));
         for (number, word) in words.enumerate() {
-            let value = constant.get(number).map_or(Known::Anything, |&word| Known::Constant(word));
+            let value = constant.get(number).copied().unwrap_or(Known::Anything);
             let assigned = &mut assigned[word.index()];
             *assigned =
                 Some(if assigned.is_none_or(|before| before == value) { value } else { Known::Anything });
         }
     }
     assigned.into_iter().map(|assigned| assigned.unwrap_or(Known::Anything)).collect()
+}
+
+/// What `instruction` assigns whatever else holds, by word; nothing if that is not known.
+fn constants_made_by(instruction: &Instruction) -> Vec<Known> {
+    match instruction {
+        Instruction::Const { value, .. } => value.to_words().map(Known::Constant).collect(),
+        Instruction::RefFunc { function, .. } => vec![Known::Function(function.as_u32())],
+        _ => Vec::new(),
+    }
 }
 
 /// What `location` says that it holds, if it is a constant.
@@ -67,13 +86,13 @@ pub(super) fn constant_of(subject: &Subject<'_>, location: Location) -> Option<K
 /// Whether `arriving` says that `register` is the constant `claimed` at `point`.
 pub(super) fn agrees(arriving: &Arriving, point: Point, register: Register, claimed: Known) -> bool {
     let known = arriving.get(&point).map(|known| known[register.index()]);
-    claimed != Known::Anything && known == Some(claimed)
+    known.is_some_and(|known| known.is(claimed))
 }
 
 /// Whether `arriving` says that `register` is another constant than `claimed` at `point`.
 pub(super) fn disagrees(arriving: &Arriving, point: Point, register: Register, claimed: Known) -> bool {
     let known = arriving.get(&point).map(|known| known[register.index()]);
-    known.is_some_and(|known| known != Known::Anything && known != claimed)
+    known.is_some_and(|known| known != Known::Anything && !known.is(claimed))
 }
 
 /// Propagates constants from `start`, where `known` holds, to the points that are met next.
@@ -127,9 +146,8 @@ fn join(before: Option<&Vec<Known>>, more: &[Known]) -> Vec<Known> {
 
 fn step(graph: &Graph<'_>, instruction: &Instruction, known: &mut [Known]) {
     let values: Vec<Known> = match instruction {
-        Instruction::Const { value, .. } => value.to_words().map(Known::Constant).collect(),
         Instruction::Copy { src, .. } => graph.words_of(*src).map(|word| known[word.index()]).collect(),
-        _ => Vec::new(),
+        _ => constants_made_by(instruction),
     };
     let words = instruction.definitions().iter().flat_map(|&register| graph.words_of(register));
     for (number, word) in words.enumerate() {
