@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn arguments_beyond_the_registers_go_on_the_stack_in_order() {
         let parameters = vec![Type::I64; 7];
-        let layout = CallLayout::of(&Signature { parameters, results: vec![] });
+        let layout = CallLayout::of(&Signature::new(parameters, vec![]));
         assert_eq!(layout.parameters[4], Place::Integer(4));
         assert_eq!(layout.parameters[5..], [Place::Memory(0), Place::Memory(1)]);
         assert_eq!(layout.stack_words, 2);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn results_beyond_the_registers_go_through_the_context_by_position() {
         let results = vec![Type::I32, Type::F64, Type::I32, Type::I64, Type::F32, Type::F32];
-        let layout = CallLayout::of(&Signature { parameters: vec![], results });
+        let layout = CallLayout::of(&Signature::new(vec![], results));
         let expected = [
             Place::Integer(0),
             Place::Float(0),

@@ -74,6 +74,11 @@ impl LinkedModule {
         self.signature_numbers[signature.index()]
     }
 
+    /// Per signature of the module, its number in the store.
+    pub fn signature_numbers(&self) -> &[u32] {
+        &self.signature_numbers
+    }
+
     /// The word that refers to `function`.
     #[inline(always)]
     pub fn reference(&self, function: FunctionIndex) -> u64 {

@@ -43,7 +43,7 @@
 //!              (else (i32.const 0)))))"#,
 //! )?;
 //! let mut imports = Imports::new();
-//! imports.function("host", "step", Signature { parameters: vec![], results: vec![] }, |call, _, _| {
+//! imports.function("host", "step", Signature::new(vec![], vec![]), |call, _, _| {
 //!     let invalidated = call.thread().invalidate_active().expect("a host function may");
 //!     assert_eq!(invalidated.versions, 1);
 //!     Ok(())

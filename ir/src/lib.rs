@@ -121,7 +121,7 @@ pub use operation::{BinaryOp, LoadOp, StoreOp, UnaryOp};
 pub use origin::{Locator, Origin, SourceLine, SourceMap, SourcePlace};
 pub use point::{Point, PointKind, Points, Position};
 pub use redefinition::{Alternative, Change, OldActivations, Redefinition, Step, StepAction};
-pub use reference_type::{ReferenceType, Referent};
+pub use reference_type::{ExactType, ReferenceType, Referent};
 pub use shown::Shown;
 pub use state_map::{Expression, ExpressionStep, MapEntry, ResumedFrame, StateMap};
 pub use trap::TrapKind;

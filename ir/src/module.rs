@@ -1,5 +1,6 @@
 //! Modules: what a program's file becomes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::body::Body;
@@ -8,7 +9,7 @@ use crate::lazy_body::LazyBody;
 use crate::operation::BinaryOp;
 use crate::origin::Origin;
 use crate::redefinition::{Alternative, Step};
-use crate::reference_type::ReferenceType;
+use crate::reference_type::{ExactType, ReferenceType, Referent};
 use crate::state_map::StateMap;
 use crate::value::{Type, Value};
 
@@ -114,14 +115,77 @@ pub struct Signature {
     pub parameters: Vec<Type>,
     /// Types of the results, in order.
     pub results: Vec<Type>,
+    /// What is said of the references among them beyond their types, if anything is: by position, the results after the
+    /// parameters. Signatures that are mentioned come before this one.
+    pub references: BTreeMap<usize, ReferenceType>,
+}
+
+impl Signature {
+    /// The signature of these types, whose references refer to whatever their types admit.
+    pub fn new(parameters: Vec<Type>, results: Vec<Type>) -> Signature {
+        Signature { parameters, results, references: BTreeMap::new() }
+    }
+
+    /// The signature of these types.
+    pub fn exact(parameters: Vec<ExactType>, results: Vec<ExactType>) -> Signature {
+        let references = parameters.iter().chain(&results).map(|&(_, reference)| reference).enumerate();
+        let references = references.filter(|&(_, reference)| reference != ReferenceType::default()).collect();
+        let types = |exact: Vec<ExactType>| exact.into_iter().map(|(ty, _)| ty).collect();
+        Signature { parameters: types(parameters), results: types(results), references }
+    }
+
+    /// The types of the parameters, with what they refer to.
+    pub fn exact_parameters(&self) -> impl Iterator<Item = ExactType> + Clone {
+        self.exact_types(&self.parameters, 0)
+    }
+
+    /// The types of the results, with what they refer to.
+    pub fn exact_results(&self) -> impl Iterator<Item = ExactType> + Clone {
+        self.exact_types(&self.results, self.parameters.len())
+    }
+
+    fn exact_types<'s>(
+        &'s self,
+        types: &'s [Type],
+        first: usize,
+    ) -> impl Iterator<Item = ExactType> + Clone + 's {
+        let reference = move |position| self.references.get(&position).copied().unwrap_or_default();
+        types.iter().zip(first..).map(move |(&ty, position)| (ty, reference(position)))
+    }
+
+    /// Whether the values are of the same types as those of `other`, whatever their references refer to.
+    pub fn has_types_of(&self, other: &Signature) -> bool {
+        self.parameters == other.parameters && self.results == other.results
+    }
+
+    /// The same, with another index for each signature that is mentioned.
+    #[must_use]
+    pub fn renumbered(&self, number: impl Fn(SignatureIndex) -> SignatureIndex) -> Signature {
+        let mut renumbered = self.clone();
+        for reference in renumbered.references.values_mut() {
+            if let Referent::Function(signature) = &mut reference.referent {
+                *signature = number(*signature);
+            }
+        }
+        renumbered
+    }
 }
 
 /// `(i32, i64) -> (f64)`
 impl fmt::Display for Signature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |types: &[Type]| types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ");
-        write!(formatter, "({}) -> ({})", list(&self.parameters), list(&self.results))
+        let (parameters, results) = (list(self.exact_parameters()), list(self.exact_results()));
+        write!(formatter, "({parameters}) -> ({results})")
     }
+}
+
+/// `i32, funcref nonnull to s0`
+pub(crate) fn list(types: impl Iterator<Item = ExactType>) -> String {
+    let show = |(ty, reference): ExactType| match reference == ReferenceType::default() {
+        true => ty.to_string(),
+        false => format!("{ty} {reference}"),
+    };
+    types.map(show).collect::<Vec<_>>().join(", ")
 }
 
 /// A function: its name, type, and where its code comes from.

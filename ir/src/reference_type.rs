@@ -1,12 +1,17 @@
-//! What the types of references say beyond [`Type`](crate::Type).
+//! What the types of references say beyond [`Type`].
+
+use std::fmt;
 
 use crate::index::SignatureIndex;
+use crate::value::Type;
 
-/// What a global or table of references holds, where its [`Type`](crate::Type) does not say all of it.
+/// What a global or table of references holds, or a function takes or returns, where its [`Type`] does not say
+/// all of it.
 ///
-/// Only linking asks: an import has to be of a matching type (WebAssembly 3.0, "External matching"). Code relies on none of it,
-/// since whatever is called through a reference is checked; so nothing checks what is stored, either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// It tells types apart: an import has to be of a matching type (WebAssembly 3.0, "External matching"), and functions of two
+/// types are not called as one another. Code relies on none of it, since whatever is called through a reference is checked; so
+/// nothing checks what is stored or passed, either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReferenceType {
     /// Whether it is never null.
     pub is_non_null: bool,
@@ -14,10 +19,13 @@ pub struct ReferenceType {
     pub referent: Referent,
 }
 
+/// A type, and what it says of references.
+pub type ExactType = (Type, ReferenceType);
+
 /// What references refer to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Referent {
-    /// Whatever their [`Type`](crate::Type) admits. Values that are no references are of this kind, too.
+    /// Whatever their [`Type`] admits. Values that are no references are of this kind, too.
     #[default]
     Any,
     /// Functions with that signature.
@@ -40,6 +48,19 @@ impl ReferenceType {
             _ => false,
         };
         refers && (self.is_non_null || !other.is_non_null)
+    }
+}
+
+/// `nonnull to s0`, as in text; nothing if the type says it all
+impl fmt::Display for ReferenceType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.is_non_null && self.referent != Referent::Any { " " } else { "" };
+        write!(formatter, "{}{separator}", if self.is_non_null { "nonnull" } else { "" })?;
+        match self.referent {
+            Referent::Any => Ok(()),
+            Referent::Function(signature) => write!(formatter, "to {signature}"),
+            Referent::Nothing => formatter.write_str("to nothing"),
+        }
     }
 }
 

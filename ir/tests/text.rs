@@ -149,7 +149,7 @@ fn signatures_are_listed_only_when_their_order_needs_it() {
     assert_eq!(text::print(&parse(in_order)), in_order);
     let unused = "signature s0 (i32)\nsignature s1 ()\nimport b () = \"\" \"\"\n";
     let module = parse(unused);
-    assert_eq!(module.signatures[0], Signature { parameters: vec![Type::I32], results: vec![] });
+    assert_eq!(module.signatures[0], Signature::new(vec![Type::I32], vec![]));
     assert_eq!(text::print(&module), unused);
 }
 

@@ -58,11 +58,20 @@ fn functions_and_signatures() {
     refuse(&twice, "functions f0 and f1 are both named `f`");
     refuse(&changed(|m| m.signatures.clear()), "function f0: there is no signature s0");
     let mut second = changed(|_| ());
-    second.signatures.insert(0, Signature { parameters: vec![Type::I64], results: vec![] });
+    second.signatures.insert(0, Signature::new(vec![Type::I64], vec![]));
     refuse(&second, "function `f`: r0 is a parameter of type i64, but is declared as i32");
     second.signatures[0].parameters = vec![Type::I32, Type::I32];
     refuse(&second, "function `f`: r1 is a parameter of type i32, but is not declared");
     check("function f () { }", "function `f`: there is no entry block");
+    check("signature s0 (funcref to s0)", "signature s0 mentions s0, which does not come before it");
+    check(
+        "signature s0 () signature s1 () -> (funcref to s2) signature s2 (i32)",
+        "signature s1 mentions s2, which does not come before it",
+    );
+    check("signature s0 (i32 nonnull)", "signature s0 is of type i32, and cannot refer to anything");
+    let of_nothing = (3, osr_ir::ReferenceType { is_non_null: true, ..Default::default() });
+    let stray = changed(|m| m.signatures[0].references.extend([of_nothing]));
+    refuse(&stray, "signature s0 is of type i32, and cannot refer to anything");
 }
 
 #[test]

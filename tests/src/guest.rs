@@ -54,7 +54,7 @@ pub fn acting(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) -> Imports {
 
 /// Provides `env.name: () -> ()`.
 pub fn add_act(imports: &mut Imports, name: &str, act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
-    let signature = Signature { parameters: vec![], results: vec![] };
+    let signature = Signature::new(vec![], vec![]);
     imports.function("env", name, signature, move |call, _, _| {
         act(call);
         Ok(())

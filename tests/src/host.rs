@@ -6,10 +6,8 @@ use osr_ir::{ExportItem, Signature, Type};
 /// What `env` provides; `tests/cases/README.md` describes it.
 pub fn imports() -> Imports {
     let mut imports = Imports::new();
-    let signature = |parameters: &[Type], results: &[Type]| Signature {
-        parameters: parameters.to_vec(),
-        results: results.to_vec(),
-    };
+    let signature =
+        |parameters: &[Type], results: &[Type]| Signature::new(parameters.to_vec(), results.to_vec());
     for (name, ty) in [("print_i32", Type::I32), ("print_i64", Type::I64), ("print_f64", Type::F64)] {
         imports.function("env", name, signature(&[ty], &[]), |_, _, _| Ok(()));
     }

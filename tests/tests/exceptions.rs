@@ -99,7 +99,7 @@ fn the_host_throws_and_sees_exceptions() {
     let failure = Tag::new("failure", &[Type::I32, Type::V128]);
     let mut imports = Imports::new();
     imports.tag("host", "failure", &failure);
-    let signature = Signature { parameters: vec![Type::I32], results: vec![] };
+    let signature = Signature::new(vec![Type::I32], vec![]);
     let tag = failure.clone();
     imports.function("host", "fail", signature.clone(), move |_, arguments, _| {
         let words = Value::V128([0, 40 << 32]);

@@ -20,7 +20,7 @@ fn module() -> Module {
 
 fn imports(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) -> Imports {
     let mut imports = Imports::new();
-    imports.function("env", "act", Signature { parameters: vec![], results: vec![] }, move |call, _, _| {
+    imports.function("env", "act", Signature::new(vec![], vec![]), move |call, _, _| {
         act(call);
         Ok(())
     });

@@ -234,7 +234,7 @@ fn the_high_half_of_what_a_host_returns_is_ignored() {
     for (settings, hijack) in [(interpreted(), false), (eager(), false), (eager(), true)] {
         let mut imports = Imports::new();
         for (name, ty, word) in [("integer", Type::I32, 5), ("float", Type::F32, 7)] {
-            let signature = Signature { parameters: vec![], results: vec![ty] };
+            let signature = Signature::new(vec![], vec![ty]);
             imports.function("env", name, signature, move |call, _, results| {
                 results[0] = GARBAGE | word;
                 call.thread().hijack(|_| hijack).expect("a walk");

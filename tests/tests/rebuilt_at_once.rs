@@ -48,7 +48,7 @@ const GUEST: &str = r#"(module
 
 /// Calls the guest, from the host.
 fn again(imports: &mut Imports) {
-    let signature = Signature { parameters: vec![Type::I32], results: vec![Type::I64] };
+    let signature = Signature::new(vec![Type::I32], vec![Type::I64]);
     imports.function("env", "again", signature, |call, arguments, results| {
         let argument = Value::I32(arguments[0] as i32);
         let name = if arguments[0] as i32 <= 0 { "traps" } else { "work" };

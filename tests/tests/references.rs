@@ -40,7 +40,7 @@ static REFERRED: Mutex<u64> = Mutex::new(0);
 
 fn referring() -> Imports {
     let mut imports = Imports::new();
-    let signature = Signature { parameters: vec![], results: vec![Type::Funcref] };
+    let signature = Signature::new(vec![], vec![Type::Funcref]);
     imports.function("env", "refer", signature, |_, _, results| {
         results[0] = *REFERRED.lock().expect("it is not poisoned");
         Ok::<(), HostError>(())
@@ -160,7 +160,7 @@ fn references_of_the_host_keep_their_words_wherever_they_are() {
     for settings in [interpreted(), eager()] {
         let store = Store::new();
         let mut imports = acting(|call| _ = hijack_some(call, 1));
-        let signature = Signature { parameters: vec![Type::Externref], results: vec![Type::Externref] };
+        let signature = Signature::new(vec![Type::Externref], vec![Type::Externref]);
         imports.function("env", "next", signature, |call, arguments, results| {
             let number = call.external(arguments[0]).and_then(|value| value.downcast::<u32>().ok());
             results[0] = number.map_or(0, |number| call.refer_to(Arc::new(*number + 1)));

@@ -73,7 +73,7 @@ fn host(mask: u64, drops: &Arc<AtomicU64>) -> Imports {
     let mut imports = acting(move |call| {
         hijack_some(call, mask);
     });
-    let signature = Signature { parameters: vec![], results: vec![] };
+    let signature = Signature::new(vec![], vec![]);
     imports.function("env", "fail", signature, move |call, _, _| {
         hijack_some(call, mask);
         Err(HostError::Failed("the host fails".into()))
@@ -82,7 +82,7 @@ fn host(mask: u64, drops: &Arc<AtomicU64>) -> Imports {
         hijack_some(call, mask);
         std::panic::resume_unwind(Box::new("a bug"));
     });
-    let signature = Signature { parameters: vec![Type::I32], results: vec![Type::I32] };
+    let signature = Signature::new(vec![Type::I32], vec![Type::I32]);
     let drops = Arc::clone(drops);
     imports.function("env", "attempt", signature, move |call, arguments, results| {
         let held = Held(Arc::clone(&drops));

@@ -54,8 +54,7 @@ fn vectors_are_two_words_to_whatever_is_outside() {
     for settings in [interpreted(), baseline, eager()].into_iter().chain(recorded) {
         let store = Store::new();
         let mut imports = acting(|call| _ = hijack_some(call, 1));
-        let signature =
-            Signature { parameters: vec![Type::V128, Type::I32], results: vec![Type::V128, Type::I64] };
+        let signature = Signature::new(vec![Type::V128, Type::I32], vec![Type::V128, Type::I64]);
         imports.function("env", "rotate", signature, |_, arguments, results| {
             let &[low, high, by] = arguments else { panic!("three words, not {arguments:x?}") };
             results[..2]

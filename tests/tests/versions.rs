@@ -37,7 +37,7 @@ fn imports(name: &str, act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) -> I
 }
 
 fn add(imports: &mut Imports, name: &str, act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
-    imports.function("env", name, Signature { parameters: vec![], results: vec![] }, move |call, _, _| {
+    imports.function("env", name, Signature::new(vec![], vec![]), move |call, _, _| {
         act(call);
         Ok(())
     });

@@ -39,7 +39,7 @@ const BOTTOM: u64 = 6;
 
 fn chain_imports(at: impl Fn(&HostCall<'_>, u64) + Send + Sync + 'static) -> Imports {
     let mut imports = acting(|_| ());
-    let signature = Signature { parameters: vec![Type::I32], results: vec![] };
+    let signature = Signature::new(vec![Type::I32], vec![]);
     imports.function("env", "at", signature, move |call, arguments, _| {
         at(call, arguments[0]);
         Ok(())

@@ -62,7 +62,7 @@ fn run(
 
 /// Provides `proc_exit`: any code will do. wasi-common knows those that Windows does not take for a crash.
 fn provide_exit(module: &str, imports: &mut Imports) {
-    let signature = Signature { parameters: vec![Type::I32], results: vec![] };
+    let signature = Signature::new(vec![Type::I32], vec![]);
     imports.function(module, "proc_exit", signature, |_, arguments, _| {
         Err(HostError::embedder(Exit { code: arguments[0] as i32 }))
     });
@@ -74,10 +74,7 @@ macro_rules! functions {
         fn $provide(context: &Arc<WasiCtx>, imports: &mut Imports) {
             $({
                 let context = Arc::clone(context);
-                let signature = Signature {
-                    parameters: vec![$(<$ty as Argument>::TYPE),*],
-                    results: vec![Type::I32],
-                };
+                let signature = Signature::new(vec![$(<$ty as Argument>::TYPE),*], vec![Type::I32]);
                 imports.function(stringify!($module), stringify!($name), signature, move |call, arguments, results| {
                     let mut context = WasiCtx::clone(&context);
                     let mut arguments = arguments.iter();

@@ -39,7 +39,7 @@ pub(super) fn provide(
         ("print_f64_f64", &[F64, F64]),
     ];
     for (name, parameters) in printed {
-        let signature = Signature { parameters: parameters.to_vec(), results: vec![] };
+        let signature = Signature::new(parameters.to_vec(), vec![]);
         let print = Arc::clone(print);
         imports.function("spectest", name, signature, move |_, arguments, _| {
             let shown =

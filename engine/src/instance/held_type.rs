@@ -3,24 +3,39 @@
 use std::fmt;
 
 use osr_ir::module::{Global, Table};
-use osr_ir::{Module, ReferenceType, Referent, Signature, Type, Value};
+use osr_ir::{ExactType, ReferenceType, Referent, Signature, Type, Value};
+
+/// The signatures of a module, with their numbers in the store that its instance is in.
+#[derive(Clone, Copy)]
+pub(crate) struct NumberedSignatures<'m> {
+    pub(crate) signatures: &'m [Signature],
+    pub(crate) numbers: &'m [u32],
+}
 
 /// The type of what a global or table holds.
 #[derive(Clone, Copy)]
 pub(crate) struct HeldType<'m> {
     ty: Type,
     reference: ReferenceType,
-    /// What the number of a signature in `reference` is looked up in.
-    signatures: &'m [Signature],
+    /// What the index of a signature in `reference` is looked up in.
+    signatures: NumberedSignatures<'m>,
 }
 
 impl<'m> HeldType<'m> {
-    pub(crate) fn of_global(module: &'m Module, global: &Global) -> HeldType<'m> {
-        HeldType { ty: global.ty, reference: global.reference, signatures: &module.signatures }
+    /// A type that a signature among `signatures` has.
+    pub(crate) fn of_signature(
+        signatures: NumberedSignatures<'m>,
+        (ty, reference): ExactType,
+    ) -> HeldType<'m> {
+        HeldType { ty, reference, signatures }
     }
 
-    pub(crate) fn of_table(module: &'m Module, table: &Table) -> HeldType<'m> {
-        HeldType { ty: table.ty, reference: table.reference, signatures: &module.signatures }
+    pub(crate) fn of_global(signatures: NumberedSignatures<'m>, global: &Global) -> HeldType<'m> {
+        HeldType { ty: global.ty, reference: global.reference, signatures }
+    }
+
+    pub(crate) fn of_table(signatures: NumberedSignatures<'m>, table: &Table) -> HeldType<'m> {
+        HeldType { ty: table.ty, reference: table.reference, signatures }
     }
 
     /// The type of a host's value.
@@ -32,14 +47,14 @@ impl<'m> HeldType<'m> {
             }
             is_reference => ReferenceType { is_non_null: is_reference, referent: Referent::Any },
         };
-        HeldType { ty, reference, signatures: &[] }
+        HeldType { ty, reference, signatures: NumberedSignatures { signatures: &[], numbers: &[] } }
     }
 
-    /// Whether what is of this type is of the type `other`.
+    /// Whether what is of this type is of the type `other`, of the same store.
     pub(crate) fn is_subtype_of(self, other: HeldType<'_>) -> bool {
         self.ty == other.ty
             && self.reference.is_subtype_of(other.reference, |own, of_other| {
-                self.signatures[own.index()] == other.signatures[of_other.index()]
+                self.signatures.numbers[own.index()] == other.signatures.numbers[of_other.index()]
             })
     }
 
@@ -61,7 +76,9 @@ impl fmt::Display for HeldType<'_> {
         write!(formatter, "{}{}", if is_non_null { "non-null " } else { "" }, self.ty)?;
         match self.reference.referent {
             Referent::Any => Ok(()),
-            Referent::Function(signature) => write!(formatter, " to {}", self.signatures[signature.index()]),
+            Referent::Function(signature) => {
+                write!(formatter, " to {}", self.signatures.signatures[signature.index()])
+            }
             Referent::Nothing => formatter.write_str(" to nothing"),
         }
     }

@@ -78,7 +78,7 @@ pub type HostCode = dyn Fn(&HostCall<'_>, &[u64], &mut [u64]) -> Result<(), Host
 /// A function that the host provides.
 #[derive(Clone)]
 pub struct HostFunction {
-    /// Its type; an import must ask for exactly this one.
+    /// Its type. An import has to have the same types of values; what its references refer to is up to the import.
     pub signature: Signature,
     /// What it does.
     pub code: Arc<HostCode>,

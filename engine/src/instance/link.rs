@@ -8,13 +8,13 @@ use osr_compiler::reference::reference;
 use osr_ir::module::{Global, GlobalInitial};
 use osr_ir::{
     ConstantExpression, Export, ExportItem, FunctionIndex, FunctionKind, GlobalIndex, ImportName, Memory,
-    Module, Signature, TableIndex, TagIndex, Type, WordLayout,
+    Module, Signature, SignatureIndex, TableIndex, TagIndex, Type, WordLayout,
 };
 use osr_stubs::TableView;
 
 use crate::error::{InstantiationError, Tag};
 use crate::instance::Instance;
-use crate::instance::held_type::HeldType;
+use crate::instance::held_type::{HeldType, NumberedSignatures};
 use crate::instance::host::{HostFunction, Imports, Provided};
 use crate::instance::kept_globals::KeptGlobal;
 use crate::instance::store::StoreState;
@@ -71,6 +71,8 @@ pub(crate) struct Linker<'a> {
     pub(crate) module: &'a Module,
     pub(crate) imports: &'a Imports,
     pub(crate) store: &'a Arc<StoreState>,
+    /// Per signature of the module, its number in the store.
+    pub(crate) signature_numbers: &'a [u32],
 }
 
 impl Linker<'_> {
@@ -78,9 +80,7 @@ impl Linker<'_> {
     pub(crate) fn functions(&self) -> Result<Box<[Option<ImportedFunction>]>, InstantiationError> {
         let resolve = |function: &osr_ir::Function| match &function.kind {
             FunctionKind::Defined(_) => Ok(None),
-            FunctionKind::Import(name) => {
-                self.function(name, self.module.signature(function.signature)).map(Some)
-            }
+            FunctionKind::Import(name) => self.function(name, function.signature).map(Some),
         };
         self.module.functions.iter().map(resolve).collect()
     }
@@ -88,13 +88,19 @@ impl Linker<'_> {
     fn function(
         &self,
         name: &ImportName,
-        signature: &Signature,
+        index: SignatureIndex,
     ) -> Result<ImportedFunction, InstantiationError> {
-        let expected = || describe_function(signature);
+        let signature = self.module.signature(index);
+        let expected = || describe_function(self.signatures(), signature);
+        let number = |instance: &Instance, function| {
+            instance.signature_number(instance.module().function(function).signature)
+        };
         match self.find(name, expected)? {
-            Provided::Host(host) if host.signature == *signature => Ok(ImportedFunction::Host(host.clone())),
+            Provided::Host(host) if host.signature.has_types_of(signature) => {
+                Ok(ImportedFunction::Host(host.clone()))
+            }
             Provided::Export(instance, ExportItem::Function(function))
-                if instance.module().signature_of(*function) == signature =>
+                if number(instance, *function) == self.signature_numbers[index.index()] =>
             {
                 let imported = instance.imported_function(*function).cloned();
                 Ok(imported.unwrap_or_else(|| ImportedFunction::Linked(Arc::clone(instance), *function)))
@@ -105,16 +111,11 @@ impl Linker<'_> {
 
     /// Per function the word that refers to it: `imported` functions of other instances have theirs, all others are numbered
     /// from `first` on.
-    pub(crate) fn references(
-        &self,
-        imported: &[Option<ImportedFunction>],
-        signature_numbers: &[u32],
-        first: u32,
-    ) -> Box<[u64]> {
+    pub(crate) fn references(&self, imported: &[Option<ImportedFunction>], first: u32) -> Box<[u64]> {
         let word = |(function, imported): (FunctionIndex, &Option<ImportedFunction>)| match imported {
             Some(ImportedFunction::Linked(instance, function)) => instance.reference(*function),
             _ => {
-                let signature = signature_numbers[self.module.function(function).signature.index()];
+                let signature = self.signature_numbers[self.module.function(function).signature.index()];
                 reference(signature, first + function.as_u32())
             }
         };
@@ -162,7 +163,7 @@ impl Linker<'_> {
 
     /// The value of an immutable global.
     fn constant(&self, name: &ImportName, wanted: &Global) -> Result<Vec<u64>, InstantiationError> {
-        let ty = HeldType::of_global(self.module, wanted);
+        let ty = HeldType::of_global(self.signatures(), wanted);
         let expected = || describe_global(ty, false);
         match self.find(name, expected)? {
             Provided::Constant(value) if HeldType::of_value(*value).is_subtype_of(ty) => {
@@ -183,7 +184,7 @@ impl Linker<'_> {
         name: &ImportName,
         wanted: &Global,
     ) -> Result<(&Arc<Instance>, GlobalIndex), InstantiationError> {
-        let ty = HeldType::of_global(self.module, wanted);
+        let ty = HeldType::of_global(self.signatures(), wanted);
         let expected = || describe_global(ty, true);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Global(global))
@@ -208,15 +209,17 @@ impl Linker<'_> {
                 tags.push(Tag::new(&export.unwrap_or_else(|| index.to_string()), &types));
                 continue;
             };
-            let expected = || describe_tag(&types);
+            let own = tag_type(self.module, self.signatures(), tag);
+            let expected = || describe_tag(own.clone());
             let imported = match self.find(name, expected)? {
-                Provided::Tag(tag) => tag,
-                Provided::Export(instance, ExportItem::Tag(tag)) => instance.tag(*tag),
+                Provided::Tag(tag) if tag.types() == types => tag,
+                Provided::Export(instance, ExportItem::Tag(tag))
+                    if are_same(own.clone(), exported_tag_type(instance, *tag)) =>
+                {
+                    instance.tag(*tag)
+                }
                 other => return Err(incompatible(name, expected(), other)),
             };
-            if imported.types() != types {
-                return Err(incompatible(name, expected(), &Provided::Tag(imported.clone())));
-            }
             let is_known = |known: &Tag| known == imported;
             let first = tags.iter().position(is_known);
             if first.is_some_and(|first| self.module.tags[first].import != tag.import) {
@@ -268,7 +271,7 @@ impl Linker<'_> {
             return new.map(Arc::new).map_err(out_of_memory("a table"));
         };
         let wanted = Limits { minimum: table.minimum, maximum: table.maximum, is_64: table.is_64 };
-        let ty = HeldType::of_table(self.module, table);
+        let ty = HeldType::of_table(self.signatures(), table);
         let expected = || describe_table(ty, wanted);
         match self.find(name, expected)? {
             Provided::Export(instance, ExportItem::Table(index))
@@ -279,6 +282,10 @@ impl Linker<'_> {
             }
             other => Err(incompatible(name, expected(), other)),
         }
+    }
+
+    fn signatures(&self) -> NumberedSignatures<'_> {
+        NumberedSignatures { signatures: &self.module.signatures, numbers: self.signature_numbers }
     }
 
     /// What is provided under `name`.
@@ -303,11 +310,32 @@ fn is_mutable(instance: &Instance, global: GlobalIndex) -> bool {
 }
 
 fn global_type(instance: &Instance, global: GlobalIndex) -> HeldType<'_> {
-    HeldType::of_global(instance.module(), &instance.module().globals[global.index()])
+    HeldType::of_global(instance.signatures(), &instance.module().globals[global.index()])
 }
 
 fn table_type(instance: &Instance, table: TableIndex) -> HeldType<'_> {
-    HeldType::of_table(instance.module(), &instance.module().tables[table.index()])
+    HeldType::of_table(instance.signatures(), &instance.module().tables[table.index()])
+}
+
+/// The types of the values of a tag of `module`.
+fn tag_type<'m>(
+    module: &'m Module,
+    signatures: NumberedSignatures<'m>,
+    tag: &'m osr_ir::module::Tag,
+) -> impl Iterator<Item = HeldType<'m>> + Clone {
+    tag.values.iter().map(move |global| HeldType::of_global(signatures, &module.globals[global.index()]))
+}
+
+fn exported_tag_type(instance: &Instance, tag: TagIndex) -> impl Iterator<Item = HeldType<'_>> + Clone {
+    tag_type(instance.module(), instance.signatures(), &instance.module().tags[tag.index()])
+}
+
+fn are_same<'m>(
+    some: impl Iterator<Item = HeldType<'m>> + Clone,
+    others: impl Iterator<Item = HeldType<'m>> + Clone,
+) -> bool {
+    some.clone().count() == others.clone().count()
+        && some.zip(others).all(|(one, other)| one.is_same_as(other))
 }
 
 /// The sizes that an import asks for.
@@ -355,20 +383,26 @@ fn incompatible(name: &ImportName, expected: String, found: &Provided) -> Instan
 
 fn describe(provided: &Provided) -> String {
     match provided {
-        Provided::Host(host) => describe_function(&host.signature),
+        Provided::Host(host) => {
+            // What its references refer to goes unsaid.
+            let HostFunction { signature: Signature { parameters, results, .. }, .. } = host;
+            format!("a function {}", Signature::new(parameters.clone(), results.clone()))
+        }
         Provided::Constant(value) => describe_global(HeldType::of_value(*value), false),
         Provided::Export(instance, item) => describe_export(instance, *item),
-        Provided::Tag(tag) => describe_tag(tag.types()),
+        Provided::Tag(tag) => describe_tag(tag.types().iter()),
     }
 }
 
 fn describe_export(instance: &Instance, item: ExportItem) -> String {
     match item {
-        ExportItem::Function(function) => describe_function(instance.module().signature_of(function)),
+        ExportItem::Function(function) => {
+            describe_function(instance.signatures(), instance.module().signature_of(function))
+        }
         ExportItem::Global(global) => {
             describe_global(global_type(instance, global), is_mutable(instance, global))
         }
-        ExportItem::Tag(tag) => describe_tag(instance.tag(tag).types()),
+        ExportItem::Tag(tag) => describe_tag(exported_tag_type(instance, tag)),
         ExportItem::Memory(index) => {
             let memory = instance.memory_at(index);
             describe_memory(Limits::of_memory(memory), memory.is_shared())
@@ -379,16 +413,18 @@ fn describe_export(instance: &Instance, item: ExportItem) -> String {
     }
 }
 
-fn describe_function(signature: &Signature) -> String {
-    format!("a function {signature}")
+fn describe_function(signatures: NumberedSignatures<'_>, signature: &Signature) -> String {
+    let shown = |ty| HeldType::of_signature(signatures, ty);
+    let parameters = list(signature.exact_parameters().map(shown));
+    format!("a function ({parameters}) -> ({})", list(signature.exact_results().map(shown)))
 }
 
-fn describe_tag(types: &[Type]) -> String {
+fn describe_tag(types: impl Iterator<Item = impl fmt::Display>) -> String {
     format!("a tag ({})", list(types))
 }
 
-fn list(types: &[Type]) -> String {
-    types.iter().map(|ty| ty.name()).collect::<Vec<_>>().join(", ")
+fn list(types: impl Iterator<Item = impl fmt::Display>) -> String {
+    types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn describe_memory(limits: Limits, is_shared: bool) -> String {

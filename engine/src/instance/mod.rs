@@ -44,6 +44,7 @@ use crate::instance::bodies::Bodies;
 use crate::instance::delegates::Delegates;
 use crate::instance::exceptions::Exceptions;
 use crate::instance::function::FunctionState;
+use crate::instance::held_type::NumberedSignatures;
 use crate::instance::host::Imports;
 use crate::instance::kept_globals::KeptGlobals;
 use crate::instance::link::{Globals, ImportedFunction, Linker, Tables, evaluate, out_of_memory};
@@ -148,7 +149,8 @@ impl Instance {
         osr_ir::verifier::verify_lazily(&module)
             .map_err(|error| InstantiationError::Invalid(error.to_string()))?;
         module.functions.iter().try_for_each(|function| check_size(&module, function))?;
-        let linker = Linker { module: &module, imports, store };
+        let signature_numbers = store.signature_numbers(&module.signatures);
+        let linker = Linker { module: &module, imports, store, signature_numbers: &signature_numbers };
         let imported_functions = linker.functions()?;
         let memories = linker.memories()?;
         let Tables { tables, views: table_views } = linker.tables()?;
@@ -156,9 +158,7 @@ impl Instance {
         let functions = module.functions.len();
         let full = InstantiationError::StoreFull { functions, limit: MAXIMUM_FUNCTIONS };
         let first_number = store.number(functions).ok_or(full)?;
-        let signature_numbers: Box<[u32]> =
-            module.signatures.iter().map(|signature| store.signature_number(signature)).collect();
-        let references = linker.references(&imported_functions, &signature_numbers, first_number);
+        let references = linker.references(&imported_functions, first_number);
         let mut globals = linker.globals(|function| references[function.index()])?;
         let elements = linker.elements(&globals, &references);
         let (registry, stubs) =
@@ -256,6 +256,12 @@ impl Instance {
     #[inline(always)]
     pub(crate) fn own_function(&self, number: u32) -> Option<FunctionIndex> {
         self.linked.own_function(number)
+    }
+
+    /// The signatures, with their numbers in the store.
+    pub(crate) fn signatures(&self) -> NumberedSignatures<'_> {
+        let numbers = self.linked.signature_numbers();
+        NumberedSignatures { signatures: &self.module().signatures, numbers }
     }
 
     /// The number of `signature` in the store.

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use osr_compiler::reference::referenced;
-use osr_ir::{FunctionIndex, Module, Signature, Value};
+use osr_ir::{FunctionIndex, Module, Signature, SignatureIndex, Value};
 
 use crate::code::call_cells::MAXIMUM_FUNCTIONS;
 use crate::error::{Exception, InstantiationError};
@@ -145,6 +145,7 @@ impl Store {
 /// What the instances of a store have in common. Keeps none of them.
 #[derive(Debug, Default)]
 pub(crate) struct StoreState {
+    /// Their numbers; what they mention are such numbers, too.
     signatures: Mutex<HashMap<Signature, u32>>,
     numbers: Mutex<Numbers>,
     externals: Mutex<Externals>,
@@ -181,11 +182,18 @@ impl StoreState {
         lock(&self.externals)
     }
 
-    /// The number of `signature`.
-    pub(crate) fn signature_number(&self, signature: &Signature) -> u32 {
-        let mut signatures = lock(&self.signatures);
-        let next = signatures.len() as u32;
-        *signatures.entry(signature.clone()).or_insert(next)
+    /// The numbers of `signatures`, those of one module: equal ones have one number, whatever module they are of.
+    pub(crate) fn signature_numbers(&self, signatures: &[Signature]) -> Box<[u32]> {
+        let mut known = lock(&self.signatures);
+        let mut numbers: Vec<u32> = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            let next = known.len() as u32;
+            // Those that it mentions come before it.
+            let canonical =
+                signature.renumbered(|mentioned| SignatureIndex::new(numbers[mentioned.index()] as usize));
+            numbers.push(*known.entry(canonical).or_insert(next));
+        }
+        numbers.into()
     }
 
     /// Hands out numbers for `functions` functions; returns the first. `None` if there are not so many left.

@@ -140,7 +140,7 @@ tuples! {
 
 /// The type of a function from `P` to `R`.
 fn signature<P: HostValues, R: HostValues>() -> Signature {
-    Signature { parameters: P::types(), results: R::types() }
+    Signature::new(P::types(), R::types())
 }
 
 /// An exported function of a thread's instance, which takes `P` and returns `R`: [`Thread::typed`].
@@ -212,7 +212,7 @@ impl Thread {
     ) -> Result<TypedFunction<'_, P, R>, InvokeError> {
         let function = self.exported(name)?;
         let (found, asked) = (self.instance().module().signature_of(function), signature::<P, R>());
-        if *found != asked {
+        if !found.has_types_of(&asked) {
             let (found, asked) = (Box::new(found.clone()), Box::new(asked));
             return Err(InvokeError::Signature { function: name.to_owned(), found, asked });
         }

@@ -15,7 +15,7 @@
 //! global g1: mut f64 = import "env" "x"
 //! global g2: mut i64 = 0
 //! global g3: mut i32 = 0
-//! global g4: funcref to s0 = fib      ; what references are to, for linking; `nonnull`: and never null
+//! global g4: funcref to s0 = fib      ; what references are to, which tells types apart; `nonnull`: and never null
 //! table t0: 10 20                     ; or: table t0: import "env" "table" 10
 //! tag x0: (g2)                        ; the values of its exceptions; or: tag x0: import "env" "tag" (g2)
 //! caught g3                           ; where it is said which tag was caught
@@ -66,7 +66,7 @@
 //!             | "body" name "of" name definition
 //!             | "map" name "to" name "{" entry* "}"
 //!             | "at" number ("invalidate" ("of" name,+)? | "redefine" change,* activations)
-//! definition  = "(" register,* ")" results? "{" register,* block* "}"
+//! definition  = "(" (register referent),* ")" results? "{" register,* block* "}"
 //! entry       = pN "to" pN (":" value,*)?
 //! frame       = name pN (":" value,*)?
 //! value       = rN "=" (part | "(" part+ ")")
@@ -74,8 +74,8 @@
 //! change      = name "to" name
 //! activations = "run_out" | "invalidate" | "carry" | "carry_all"
 //! referent    = "nonnull"? ("to" (sN | "nothing"))?
-//! types       = "(" type,* ")" results?
-//! results     = "->" "(" type,* ")"
+//! types       = "(" (type referent),* ")" results?
+//! results     = "->" "(" (type referent),* ")"
 //! register    = rN ":" type
 //! origin      = "import" string string
 //! size        = number number?
@@ -113,6 +113,7 @@
 //! - Tables and element segments are of function references unless they say `externref` or `exnref`; a constant of the first of these
 //!   types is `null`, or the number that a host uses; of the second there is `null` only.
 //! - `return_call` follows `interpret` ([`Terminator::TailCall`](crate::Terminator::TailCall)).
+//! - A signature may mention those before it only, in what its references are to.
 //! - `deoptimize` says what the activation becomes, innermost frame first: a body, a point of it, and what is live there
 //!   ([`Terminator::Deoptimize`](crate::Terminator::Deoptimize)). It follows `interpret`, which need not be written.
 //! - `throw` and what `caught` is are explained at [`Tag`](crate::Tag).

@@ -76,6 +76,14 @@ pub enum VerifyError {
         /// The second.
         second: SignatureIndex,
     },
+    /// A signature mentions one that does not come before it.
+    #[error("signature {signature} mentions {mentioned}, which does not come before it")]
+    SignatureOrder {
+        /// The signature.
+        signature: SignatureIndex,
+        /// The one that it mentions.
+        mentioned: SignatureIndex,
+    },
     /// A function's name is empty.
     #[error("function {function} has no name")]
     UnnamedFunction {
@@ -126,10 +134,10 @@ pub enum VerifyError {
         /// Its type.
         ty: Type,
     },
-    /// A global or table is said to refer to what its type does not.
+    /// A global, table or signature is said to refer to what a type does not.
     #[error("{item} is of type {ty}, and cannot refer to {referent}")]
     Referent {
-        /// The global or table.
+        /// The global, table or signature.
         item: Item,
         /// Its type.
         ty: Type,

@@ -43,7 +43,7 @@ use crate::index::{
 use crate::module::{
     ExportItem, Function, FunctionKind, GlobalInitial, MAXIMUM_PAGES, Module, SegmentMode, Signature,
 };
-use crate::reference_type::{ReferenceType, Referent};
+use crate::reference_type::{ExactType, ReferenceType, Referent};
 use crate::value::Type;
 use initializer::Initializer;
 
@@ -92,6 +92,18 @@ fn verify_signatures(module: &Module) -> Result<(), VerifyError> {
         let second = SignatureIndex::new(i);
         if let Some(first) = seen.insert(signature, second) {
             return Err(VerifyError::DuplicateSignature { first, second });
+        }
+        let types: Vec<ExactType> = signature.exact_parameters().chain(signature.exact_results()).collect();
+        for (&position, &reference) in &signature.references {
+            // Said of no value, it is as if said of one that is no reference.
+            let ty = types.get(position).map_or(Type::I32, |&(ty, _)| ty);
+            verify_referent(module, Item::Signature(second), ty, reference)?;
+            match reference.referent {
+                Referent::Function(mentioned) if mentioned.index() >= i => {
+                    return Err(VerifyError::SignatureOrder { signature: second, mentioned });
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

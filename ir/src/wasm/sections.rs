@@ -25,7 +25,7 @@ use crate::module::{
 };
 use crate::operation::BinaryOp;
 use crate::origin::Origin;
-use crate::reference_type::{ReferenceType, Referent};
+use crate::reference_type::{ExactType, ReferenceType, Referent};
 use crate::value::{Type, Value};
 
 type Result<T, E = ImportError> = std::result::Result<T, E>;
@@ -79,7 +79,7 @@ pub(super) fn value_type(ty: ValType, offset: u64) -> Result<Type> {
 }
 
 /// The type of references to what `ty` says, null or not; none if they are to objects that are collected. Code has been
-/// validated, and what a reference is called as is checked all the same: so only linking asks which function type it was.
+/// validated, and what a reference is called as is checked all the same: so only types of functions, and linking, ask which function type it was.
 fn reference_type(ty: HeapType) -> Option<Type> {
     use AbstractHeapType::{Exn, Extern, Func, NoExn, NoExtern, NoFunc};
     match ty {
@@ -185,9 +185,10 @@ impl<'a> Reader<'a> {
     }
 
     fn add_type(&mut self, ty: &wasmparser::FuncType, offset: u64) -> Result<()> {
-        let list =
-            |types: &[ValType]| types.iter().map(|&ty| value_type(ty, offset)).collect::<Result<Vec<_>>>();
-        let signature = Signature { parameters: list(ty.params())?, results: list(ty.results())? };
+        let list = |types: &[ValType]| -> Result<Vec<ExactType>> {
+            types.iter().map(|&ty| self.exact_type(ty, offset)).collect()
+        };
+        let signature = Signature::exact(list(ty.params())?, list(ty.results())?);
         // Not `Module::intern_signature`, which searches linearly: modules may have a million types.
         let signatures = &mut self.module.signatures;
         let index = *self.interned.entry(signature).or_insert_with_key(|signature| {
@@ -210,20 +211,23 @@ impl<'a> Reader<'a> {
     }
 
     fn add_global(&mut self, global: GlobalType, initial: GlobalInitial, offset: u64) -> Result<()> {
-        let ty = value_type(global.content_type, offset)?;
-        let reference = match global.content_type {
-            ValType::Ref(ty) => self.reference(ty),
-            _ => ReferenceType::default(),
-        };
+        let (ty, reference) = self.exact_type(global.content_type, offset)?;
         self.module.globals.push(Global { ty, reference, mutable: global.mutable, initial });
         Ok(())
     }
 
     fn table_of(&self, table: &TableType, import: Option<ImportName>, offset: u64) -> Result<Table> {
-        let ty = value_type(ValType::Ref(table.element_type), offset)?;
-        let reference = self.reference(table.element_type);
+        let (ty, reference) = self.exact_type(ValType::Ref(table.element_type), offset)?;
         let (minimum, maximum) = (size(table.initial), table.maximum.map(size));
         Ok(Table { ty, reference, minimum, maximum, is_64: table.table64, initial: None, import })
+    }
+
+    fn exact_type(&self, ty: ValType, offset: u64) -> Result<ExactType> {
+        let reference = match ty {
+            ValType::Ref(ty) => self.reference(ty),
+            _ => ReferenceType::default(),
+        };
+        Ok((value_type(ty, offset)?, reference))
     }
 
     /// What `ty` says of its referents beyond [`reference_type`].
@@ -243,16 +247,16 @@ impl<'a> Reader<'a> {
     /// Adds the globals that hold what was caught: tags share them.
     fn add_caught_globals(&mut self) {
         let globals = &mut self.module.globals;
-        let mut add = |ty| {
+        let mut add = |(ty, reference)| {
             let initial = GlobalInitial::Expression(ConstantExpression::Value(Value::zero(ty)));
-            globals.push(Global { ty, reference: ReferenceType::default(), mutable: true, initial });
+            globals.push(Global { ty, reference, mutable: true, initial });
             GlobalIndex::new(globals.len() - 1)
         };
-        self.module.caught = Some(add(Type::I32));
+        self.module.caught = Some(add((Type::I32, ReferenceType::default())));
         let mut known = HashMap::new();
         for (tag, signature) in self.module.tags.iter_mut().zip(&self.tags) {
-            let types = self.module.signatures[signature.index()].parameters.iter().enumerate();
-            tag.values = types.map(|value| *known.entry(value).or_insert_with(|| add(*value.1))).collect();
+            let types = self.module.signatures[signature.index()].exact_parameters().enumerate();
+            tag.values = types.map(|value| *known.entry(value).or_insert_with(|| add(value.1))).collect();
         }
     }
 

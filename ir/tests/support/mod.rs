@@ -6,10 +6,10 @@
 mod code;
 
 use osr_ir::{
-    BinaryOp, ConstantExpression, ConstantStep, DataIndex, DataSegment, ElementSegment, Export, ExportItem,
-    Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName, Memory,
-    MemoryIndex, Module, ReferenceType, Referent, SegmentMode, Signature, SignatureIndex, Table, TableIndex,
-    Type, Value,
+    BinaryOp, ConstantExpression, ConstantStep, DataIndex, DataSegment, ElementSegment, ExactType, Export,
+    ExportItem, Function, FunctionIndex, FunctionKind, Global, GlobalIndex, GlobalInitial, ImportName,
+    Memory, MemoryIndex, Module, ReferenceType, Referent, SegmentMode, Signature, SignatureIndex, Table,
+    TableIndex, Type, Value,
 };
 
 /// What may be relied on in a generated module.
@@ -129,8 +129,12 @@ impl Generator<'_> {
         }
     }
 
-    fn types(&mut self) -> Vec<Type> {
-        (0..self.tape.below(4)).map(|_| self.ty()).collect()
+    fn exact_types(&mut self) -> Vec<ExactType> {
+        let exact = |generator: &mut Self| {
+            let ty = generator.ty();
+            (ty, generator.reference(ty))
+        };
+        (0..self.tape.below(4)).map(|_| exact(self)).collect()
     }
 
     fn value(&mut self, ty: Type) -> Value {
@@ -150,7 +154,8 @@ impl Generator<'_> {
 
     fn signatures(&mut self) {
         for _ in 0..self.tape.below(4) {
-            let signature = Signature { parameters: self.types(), results: self.types() };
+            let parameters = self.exact_types();
+            let signature = Signature::exact(parameters, self.exact_types());
             if self.strays() {
                 self.module.signatures.push(signature);
             } else {

@@ -42,7 +42,7 @@ fn invoke(call: &HostCall<'_>, arguments: &[u64], results: &mut [u64]) -> Result
     let function = found.map_err(|kind| HostError::Failed(kind.to_string()))?;
     let function =
         function.ok_or_else(|| HostError::Failed(format!("element {index} of the table is null")))?;
-    let Signature { parameters, results: types } = instance.module().signature_of(function);
+    let Signature { parameters, results: types, .. } = instance.module().signature_of(function);
     if (parameters.len(), types.len()) != (arguments.len() - 1, results.len()) {
         return Err(HostError::Failed(format!("element {index} of the table is of another type")));
     }

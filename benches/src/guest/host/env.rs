@@ -42,7 +42,7 @@ const PRINTED: [(&str, Type); 3] =
     [("print_i32", Type::I32), ("print_i64", Type::I64), ("print_f64", Type::F64)];
 
 fn signature(parameters: &[Type], results: &[Type]) -> Signature {
-    Signature { parameters: parameters.to_vec(), results: results.to_vec() }
+    Signature::new(parameters.to_vec(), results.to_vec())
 }
 
 /// Calls element `index`, of type () -> i32, of the guest's export `table`.

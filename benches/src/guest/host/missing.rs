@@ -18,7 +18,7 @@ pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
                 ExportItem::Function(function) => {
                     let wanted = module.signature_of(function);
                     match imports.host_function(name) {
-                        Some(host) if host.signature == *wanted => None,
+                        Some(host) if host.signature.has_types_of(wanted) => None,
                         Some(host) => Some(format!(
                             "function {shown} {} (provided is {shown} {})",
                             wanted, host.signature

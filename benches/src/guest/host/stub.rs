@@ -37,7 +37,7 @@ impl Stubs {
         for (name, item) in module.imports() {
             let ExportItem::Function(function) = item else { continue };
             let signature = module.signature_of(function);
-            if imports.host_function(name).is_some_and(|host| host.signature == *signature) {
+            if imports.host_function(name).is_some_and(|host| host.signature.has_types_of(signature)) {
                 continue;
             }
             let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

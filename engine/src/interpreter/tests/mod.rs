@@ -22,14 +22,14 @@ type Answer = Result<Vec<u64>, (TrapKind, String, Point)>;
 fn imports() -> Imports {
     use osr_ir::{Signature, Type::I32};
     let mut imports = Imports::new();
-    let binary = Signature { parameters: vec![I32, I32], results: vec![I32] };
+    let binary = Signature::new(vec![I32, I32], vec![I32]);
     imports.function("env", "add", binary, |_, arguments, results| {
         results[0] = u64::from((arguments[0] as u32).wrapping_add(arguments[1] as u32));
         Ok(())
     });
     imports
         .function("env", "fail", Signature::default(), |_, _, _| Err(HostError::Failed("on purpose".into())));
-    let unary = Signature { parameters: vec![I32], results: vec![I32] };
+    let unary = Signature::new(vec![I32], vec![I32]);
     imports.function("env", "back", unary, |call, arguments, results| {
         let function = call.thread().instance().exported_function("back").expect("an export");
         match call.call(function, arguments) {

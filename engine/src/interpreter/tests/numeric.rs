@@ -268,7 +268,7 @@ fn float_rows() -> Vec<(&'static str, Vec<u64>, Result<u64, TrapKind>)> {
 /// A module whose only function applies `instruction` to parameters, and to constants where some are given.
 fn module(types: &[Type], result: Type, instruction: Instruction, constants: &[Option<u64>]) -> Module {
     let mut module = Module::default();
-    let signature = Signature { parameters: types.to_vec(), results: vec![result] };
+    let signature = Signature::new(types.to_vec(), vec![result]);
     let signature = module.intern_signature(signature);
     let mut instructions: Vec<Instruction> = (types.iter().zip(constants).enumerate())
         .filter_map(|(register, (&ty, word))| {

@@ -275,8 +275,8 @@ fn choose_next(random: &mut Random, first: impl Fn() -> Block, count: usize) -> 
 fn module(random: &mut Random) -> Module {
     let mut module = Module::default();
     let parameters = REGISTERS[..PARAMETERS].to_vec();
-    let all = Signature { parameters: parameters.clone(), results: REGISTERS[..FUEL].to_vec() };
-    let few = Signature { parameters: parameters.clone(), results: parameters };
+    let all = Signature::new(parameters.clone(), REGISTERS[..FUEL].to_vec());
+    let few = Signature::new(parameters.clone(), parameters);
     let (all, few) = (module.intern_signature(all), module.intern_signature(few));
     let mut callee = body(random, None);
     callee.blocks[1].terminator = Terminator::Return { values: [4, 1, 10, 3].map(Register::new).to_vec() };

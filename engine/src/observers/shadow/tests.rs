@@ -49,7 +49,7 @@ fn module() -> Module {
 /// `env.write` writes its argument to memory, and calls the guest's `back`.
 fn imports() -> Imports {
     let mut imports = Imports::new();
-    let signature = Signature { parameters: vec![Type::I32], results: vec![] };
+    let signature = Signature::new(vec![Type::I32], vec![]);
     imports.function("env", "write", signature, |call, arguments, _| {
         assert!(call.memory().expect("a memory").write(0, &arguments[0].to_le_bytes()));
         let back = call.thread().instance().exported_function("back").expect("an export");

@@ -19,7 +19,7 @@ fn run(act: impl Fn(&HostCall<'_>) + Send + Sync + 'static) {
           return
         }"#;
     let mut imports = Imports::new();
-    imports.function("env", "act", Signature { parameters: vec![], results: vec![] }, move |call, _, _| {
+    imports.function("env", "act", Signature::new(vec![], vec![]), move |call, _, _| {
         act(call);
         Ok(())
     });

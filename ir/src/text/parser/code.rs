@@ -7,6 +7,8 @@ use super::Parser;
 use super::names::Highest;
 use crate::body::{BasicBlock, Body, Instruction, Terminator};
 use crate::index::{Block, Register};
+use crate::reference_type::ExactType;
+use crate::value::Type;
 
 /// A body that is being read.
 pub(super) struct Code<'p, 'a> {
@@ -53,12 +55,19 @@ impl<'p, 'a> Code<'p, 'a> {
     }
 
     /// The list of parameters, after its opening parenthesis.
-    pub(super) fn parameters(&mut self) -> Result<(), Failure> {
+    pub(super) fn parameters(&mut self) -> Result<Vec<ExactType>, Failure> {
+        let mut parameters = Vec::new();
         if self.parser.accept(")")? {
-            return Ok(());
+            return Ok(parameters);
         }
-        self.declarations()?;
-        self.parser.expect(")")
+        loop {
+            let ty = self.declaration()?;
+            parameters.push((ty, self.parser.referent()?));
+            if !self.parser.accept(",")? {
+                self.parser.expect(")")?;
+                return Ok(parameters);
+            }
+        }
     }
 
     /// What stands between braces.
@@ -79,15 +88,19 @@ impl<'p, 'a> Code<'p, 'a> {
 
     /// One or more declarations of registers.
     fn declarations(&mut self) -> Result<(), Failure> {
-        loop {
-            self.parser.definition('r', self.body.registers.len(), "a register such as `r0`")?;
-            self.parser.expect(":")?;
-            let ty = self.parser.ty()?;
-            self.body.registers.push(ty);
-            if !self.parser.accept(",")? {
-                return Ok(());
-            }
+        self.declaration()?;
+        while self.parser.accept(",")? {
+            self.declaration()?;
         }
+        Ok(())
+    }
+
+    fn declaration(&mut self) -> Result<Type, Failure> {
+        self.parser.definition('r', self.body.registers.len(), "a register such as `r0`")?;
+        self.parser.expect(":")?;
+        let ty = self.parser.ty()?;
+        self.body.registers.push(ty);
+        Ok(ty)
     }
 
     fn block(&mut self) -> Result<BasicBlock, Failure> {

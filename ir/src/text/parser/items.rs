@@ -11,7 +11,7 @@ use crate::module::{
     ConstantExpression, ConstantStep, DataSegment, ElementSegment, Export, ExportItem, Function,
     FunctionKind, Global, GlobalInitial, ImportName, Memory, Module, SegmentMode, Signature, Table, Tag,
 };
-use crate::reference_type::{ReferenceType, Referent};
+use crate::reference_type::{ExactType, ReferenceType, Referent};
 use crate::value::{Type, Value};
 
 impl Parser<'_> {
@@ -82,7 +82,7 @@ impl Parser<'_> {
         self.definition('g', self.module.globals.len(), "a global such as `g0`")?;
         self.expect(":")?;
         let mutable = self.accept_word("mut")?;
-        let (ty, reference) = (self.ty()?, self.referent()?);
+        let (ty, reference) = self.exact_type()?;
         self.expect("=")?;
         let initial = match self.origin()? {
             Some(import) => GlobalInitial::Import(import),
@@ -182,8 +182,13 @@ impl Parser<'_> {
         Ok(Type::Funcref)
     }
 
+    /// A type, and what it says of references.
+    fn exact_type(&mut self) -> Result<ExactType, Failure> {
+        Ok((self.ty()?, self.referent()?))
+    }
+
     /// What references are to, if that is said.
-    fn referent(&mut self) -> Result<ReferenceType, Failure> {
+    pub(super) fn referent(&mut self) -> Result<ReferenceType, Failure> {
         let is_non_null = self.accept_word("nonnull")?;
         let referent = match self.accept_word("to")? {
             false => Referent::Any,
@@ -259,11 +264,10 @@ impl Parser<'_> {
     pub(super) fn definition_of(&mut self, name: String) -> Result<(), Failure> {
         self.expect("(")?;
         let mut code = Code::new(self);
-        code.parameters()?;
-        let parameters = code.body.registers.clone();
-        let results = code.parser.results()?;
+        let parameters = code.parameters()?;
+        let signature = Signature::exact(parameters, code.parser.results()?);
         // Interned before the body's own signatures: the printer relies on that order.
-        let signature = code.parser.module.intern_signature(Signature { parameters, results });
+        let signature = code.parser.module.intern_signature(signature);
         code.blocks()?;
         let Code { body, offsets, .. } = code;
         self.offsets.push(Some(offsets));
@@ -281,8 +285,8 @@ impl Parser<'_> {
 
     fn signature(&mut self) -> Result<Signature, Failure> {
         self.expect("(")?;
-        let parameters = self.list_until(")", Self::ty)?;
-        Ok(Signature { parameters, results: self.results()? })
+        let parameters = self.list_until(")", Self::exact_type)?;
+        Ok(Signature::exact(parameters, self.results()?))
     }
 
     /// A signature that is used by a body.
@@ -291,12 +295,12 @@ impl Parser<'_> {
         Ok(self.module.intern_signature(signature))
     }
 
-    fn results(&mut self) -> Result<Vec<Type>, Failure> {
+    fn results(&mut self) -> Result<Vec<ExactType>, Failure> {
         if !self.accept("->")? {
             return Ok(Vec::new());
         }
         self.expect("(")?;
-        self.list_until(")", Self::ty)
+        self.list_until(")", Self::exact_type)
     }
 
     /// `import "module" "name"`, if that is what follows.

@@ -10,7 +10,7 @@ mod code;
 mod redefinition;
 
 use std::fmt::{self, Write};
-use std::ptr;
+use std::{iter, ptr};
 
 use super::literal::{write_bytes, write_function_name, write_name, write_value};
 use crate::body::{Body, Instruction, Terminator};
@@ -18,7 +18,7 @@ use crate::index::{FunctionIndex, MemoryIndex, SignatureIndex};
 use crate::liveness::Liveness;
 use crate::module::{
     ConstantExpression, ConstantStep, ExportItem, Function, FunctionKind, GlobalInitial, ImportName, Module,
-    SegmentMode, Signature,
+    SegmentMode, Signature, list,
 };
 use crate::point::{Points, Position};
 use crate::reference_type::{ReferenceType, Referent};
@@ -140,11 +140,13 @@ fn write_module(out: &mut impl Write, module: &Module, comments: Option<Comments
     write_redefinitions(out, module)
 }
 
-/// Whether globals or tables say by number what their references are to.
+/// Whether it is said by number what references are to.
 fn mentions_signatures(module: &Module) -> bool {
     let globals = module.globals.iter().map(|global| global.reference);
     let tables = module.tables.iter().map(|table| table.reference);
-    globals.chain(tables).any(|reference| matches!(reference.referent, Referent::Function(_)))
+    let signatures = module.signatures.iter().flat_map(|signature| signature.references.values().copied());
+    let mut all = globals.chain(tables).chain(signatures);
+    all.any(|reference| matches!(reference.referent, Referent::Function(_)))
 }
 
 /// The signatures in the order in which reading the functions would intern them, each once.
@@ -261,12 +263,7 @@ fn write_reference_type(out: &mut impl Write, ty: Type) -> fmt::Result {
 
 /// What references are to, and a blank; nothing if that is not known.
 fn write_referent(out: &mut impl Write, reference: ReferenceType) -> fmt::Result {
-    out.write_str(if reference.is_non_null { "nonnull " } else { "" })?;
-    match reference.referent {
-        Referent::Any => Ok(()),
-        Referent::Function(signature) => write!(out, "to {signature} "),
-        Referent::Nothing => out.write_str("to nothing "),
-    }
+    if reference == ReferenceType::default() { Ok(()) } else { write!(out, "{reference} ") }
 }
 
 fn write_mode<Target>(
@@ -339,11 +336,11 @@ fn write_function(
                 write_function_reference(out, module, of)?;
             }
             out.write_str(" (")?;
-            for (i, ty) in signature.parameters.iter().enumerate() {
-                write!(out, "{}r{i}: {ty}", if i == 0 { "" } else { ", " })?;
+            for (i, parameter) in signature.exact_parameters().enumerate() {
+                write!(out, "{}r{i}: {}", if i == 0 { "" } else { ", " }, list(iter::once(parameter)))?;
             }
             out.write_char(')')?;
-            write_results(out, &signature.results)?;
+            write_results(out, signature)?;
             writeln!(out, " {{")?;
             write_registers(out, body, signature.parameters.len())?;
             let Some(Comments { note }) = comments else {
@@ -428,19 +425,13 @@ fn write_function_reference(out: &mut impl Write, module: &Module, function: Fun
 }
 
 fn write_signature(out: &mut impl Write, signature: &Signature) -> fmt::Result {
-    write_types(out, &signature.parameters)?;
-    write_results(out, &signature.results)
+    write!(out, "({})", list(signature.exact_parameters()))?;
+    write_results(out, signature)
 }
 
-fn write_results(out: &mut impl Write, results: &[Type]) -> fmt::Result {
-    if results.is_empty() {
-        return Ok(());
+fn write_results(out: &mut impl Write, signature: &Signature) -> fmt::Result {
+    match signature.results.is_empty() {
+        true => Ok(()),
+        false => write!(out, " -> ({})", list(signature.exact_results())),
     }
-    out.write_str(" -> ")?;
-    write_types(out, results)
-}
-
-fn write_types(out: &mut impl Write, types: &[Type]) -> fmt::Result {
-    let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
-    write!(out, "({})", names.join(", "))
 }
