@@ -227,3 +227,30 @@ fn where_nothing_fails_there_is_nothing_to_shrink() {
     assert_eq!(scratch.names(), Vec::<String>::new(), "no files are left");
     osr_bench(&["shrink", &fib, "5", "--output", &scratch.path("no/small")]).refused(&["cannot write"]);
 }
+
+/// `osr-bench run bubble.ir 400` with a file of bodies that are added, and these options.
+fn bubble(file: &str, options: &[&str]) -> Done {
+    let (program, at) = (program("redefinition/bubble.ir"), format!("50002={file}"));
+    osr_bench(&[&["run", &program, "400", "--at", &at], options].concat())
+}
+
+#[test]
+fn bodies_that_are_added_are_part_of_what_is_replayed_and_verified() {
+    let scratch = Scratch::new("replay-added");
+    let schedule = scratch.path("s.json");
+    let insertion = program("redefinition/insertion.ir");
+    let replaced = "0\n1340304469\n58574\n";
+    bubble(&insertion, &["--stress", "random=3", "--record", &schedule, "--verify"]).prints(replaced);
+    bubble(&insertion, &["--replay", &schedule, "--shadow", "--verify"]).prints(replaced);
+    let text = read(&insertion);
+    let same = scratch.file("same.ir", &text);
+    bubble(&same, &["--replay", &schedule]).refused(&["recorded with --at 50002=", "same.ir"]);
+    let wrong = scratch.file("wrong.ir", text.replace("call order", "call ordre"));
+    bubble(&wrong, &[]).refused(&["wrong.ir:25:13: unknown function `ordre`"]);
+    let wrong = scratch.file("wrong.ir", text.replace("r2 = i32.const 1\n", "r2 = i64.const 1\n"));
+    bubble(&wrong, &[]).refused(&["wrong.ir: function `insertion`, b0:0: r2 has type i32, not i64"]);
+    let partial = scratch.file("partial.ir", text.replace("  p3 to", "; p3 to"));
+    bubble(&partial, &[])
+        .refused(&["call 50002", "partial.ir: not all activations of `sort` can be carried"]);
+    bubble(&scratch.path("absent.ir"), &[]).refused(&["absent.ir"]);
+}

@@ -50,9 +50,9 @@ impl LinkedModule {
         self.module.function(function).body().expect("a defined function")
     }
 
-    /// The numbers of the functions in the store.
+    /// The numbers of the functions in the store, and of bodies that are added later.
     pub fn numbers(&self) -> Range<u32> {
-        self.first_number..self.first_number + self.module.functions.len() as u32
+        self.first_number..self.first_number + self.module.body_count() as u32
     }
 
     /// The number of `function` in the store.
@@ -65,7 +65,7 @@ impl LinkedModule {
     #[inline(always)]
     pub fn own_function(&self, number: u32) -> Option<FunctionIndex> {
         let index = number.wrapping_sub(self.first_number) as usize;
-        (index < self.module.functions.len()).then(|| FunctionIndex::new(index))
+        (index < self.module.body_count()).then(|| FunctionIndex::new(index))
     }
 
     /// The number of `signature` in the store.

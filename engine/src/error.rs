@@ -321,6 +321,27 @@ pub enum RedefinitionError {
     Waiting,
 }
 
+/// Bodies could not be added to the functions of an instance: nothing was added.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AddBodiesError {
+    /// There is no room for them, or something is wrong with them.
+    #[error(transparent)]
+    Refused(#[from] osr_ir::AdditionError),
+    /// A body has more of something than there is room for.
+    #[error("body `{body}` has {count} {what}: at most {limit} are supported")]
+    TooLarge {
+        /// Its name.
+        body: String,
+        /// What there is too much of.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+}
+
 /// A thread could not be made.
 #[derive(Debug, Error)]
 #[non_exhaustive]

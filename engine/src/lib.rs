@@ -65,6 +65,7 @@
 //! A function of the module may have further bodies ([`Alternative`](osr_ir::Alternative)). [`Thread::redefine`] lets calls
 //! enter another one, for several functions at once, and carries the activations of the old ones along by state maps
 //! ([`StateMap`](osr_ir::StateMap)). A module's [`Script`] says when, for experiments that are written as text.
+//! [`Instance::add_bodies`] adds bodies that the module did not have.
 //!
 //! # Watching and deciding
 //!
@@ -205,8 +206,8 @@ mod transition;
 pub use code::assumption::Assumption;
 pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
 pub use error::{
-    Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError, StateError, Tag,
-    ThreadError, TransitionError, Trap, TrapFrame,
+    AddBodiesError, Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError,
+    StateError, Tag, ThreadError, TransitionError, Trap, TrapFrame,
 };
 pub use event::coverage::CoveredSite;
 pub use event::statistics::{Moves, Place, Transitions};

@@ -78,6 +78,7 @@
 //! returns a module or an error that says where; it does not panic.
 #![forbid(unsafe_code)]
 
+pub mod addition;
 pub mod body;
 mod body_source;
 mod declarations;
@@ -104,6 +105,7 @@ pub mod verifier;
 pub mod wasm;
 pub mod word_layout;
 
+pub use addition::{AddedBodies, Addition, AdditionError};
 pub use body::{BasicBlock, Body, Instruction, Terminator};
 
 pub use index::{

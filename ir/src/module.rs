@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::addition::AddedBodies;
 use crate::body::Body;
 use crate::index::{FunctionIndex, GlobalIndex, MemoryIndex, SignatureIndex, TableIndex, TagIndex};
 use crate::lazy_body::LazyBody;
@@ -46,6 +47,8 @@ pub struct Module {
     pub script: Vec<Step>,
     /// What it was made from.
     pub origin: Origin,
+    /// Further bodies that were added later, and the room for them.
+    pub added: AddedBodies,
 }
 
 impl Module {
@@ -58,9 +61,19 @@ impl Module {
         }))
     }
 
-    /// The function at `index`.
+    /// The function at `index`, or the body that was added there.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[inline(always)]
     pub fn function(&self, index: FunctionIndex) -> &Function {
-        &self.functions[index.index()]
+        self.known_function(index).expect("there is such a function")
+    }
+
+    /// The function at `index`, or the body that was added there, if there is one.
+    #[inline(always)]
+    pub fn known_function(&self, index: FunctionIndex) -> Option<&Function> {
+        self.functions.get(index.index()).or_else(|| self.added_function(index))
     }
 
     /// The signature at `index`.
@@ -102,7 +115,7 @@ impl Module {
         functions.chain(tables).chain(memories).chain(globals).chain(tags)
     }
 
-    /// The indices of all functions.
+    /// The indices of all functions, without bodies that were added later.
     pub fn function_indices(&self) -> impl Iterator<Item = FunctionIndex> + use<> {
         (0..self.functions.len()).map(FunctionIndex::new)
     }

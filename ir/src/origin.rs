@@ -152,16 +152,17 @@ impl Locator {
         function: FunctionIndex,
         position: Position,
     ) -> Option<SourcePlace> {
-        module.origin.place(self.located(module, function)?.map.offset(position)?)
+        module.origin_of(function).place(self.located(module, function)?.map.offset(position)?)
     }
 
     fn located(&self, module: &Module, function: FunctionIndex) -> Option<Arc<LocatedFunction>> {
-        let key = (module.origin.address()?, function);
+        let origin = module.origin_of(function);
+        let key = (origin.address()?, function);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let locate = || {
-            let map = module.origin.source_map(function)?;
-            let points = Points::speculative(module.functions.get(function.index())?.body()?);
-            Some(Arc::new(LocatedFunction { map, points, _file: module.origin.clone() }))
+            let map = origin.source_map(function)?;
+            let points = Points::speculative(module.known_function(function)?.body()?);
+            Some(Arc::new(LocatedFunction { map, points, _file: origin.clone() }))
         };
         known.entry(key).or_insert_with(locate).clone()
     }

@@ -105,11 +105,16 @@ impl Module {
     /// The function that `body` is a body of: itself, unless it is an [`Alternative`].
     pub fn function_of(&self, body: FunctionIndex) -> FunctionIndex {
         let alternative = self.alternatives.iter().find(|alternative| alternative.body == body);
-        alternative.map_or(body, |alternative| alternative.of)
+        alternative.map(|alternative| alternative.of).or_else(|| self.added_to(body)).unwrap_or(body)
     }
 
-    /// Whether `function` has several bodies, or is one of several.
+    /// Whether `function` has several bodies, or is one of several, or may be one day: if there is room for bodies that
+    /// are [added](Module::add_bodies).
     pub fn has_alternatives(&self, function: FunctionIndex) -> bool {
-        self.alternatives.iter().any(|alternative| alternative.body == function || alternative.of == function)
+        self.reserved_bodies() > 0
+            || self
+                .alternatives
+                .iter()
+                .any(|alternative| alternative.body == function || alternative.of == function)
     }
 }

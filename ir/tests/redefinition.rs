@@ -1,6 +1,6 @@
 //! Further bodies, state maps and scripts: what the text says, what is refused, and default maps.
 
-use osr_ir::{FunctionIndex, Module, VerifiedModule, default_map, text};
+use osr_ir::{Addition, AdditionError, FunctionIndex, Module, VerifiedModule, default_map, text};
 
 /// A function that counts down, a body of it that counts down in steps of two registers, and one with nothing in common.
 const MODULE: &str = "import tick () = \"env\" \"tick\"
@@ -163,5 +163,112 @@ fn refusals_say_what_and_where() {
     ];
     for (items, expected) in refused {
         assert_eq!(with(items).expect_err(items), expected, "{items}");
+    }
+}
+
+/// [`MODULE`] with room for two bodies, and what becomes of it if `items` are added.
+fn adding(items: &str) -> (Module, Result<(), String>) {
+    let mut module = with("").expect("a valid module");
+    module.reserve_bodies(2);
+    let added = text::parse_addition(&module, "items.ir", items)
+        .map_err(|error| error.to_string())
+        .and_then(|addition| module.add_bodies(addition).map_err(|error| error.to_string()));
+    (module, added)
+}
+
+const EXTRA: &str = "body extra of count (r0: i32) -> (i32) {\nb0:\n  r0 = call count (r0)\n  return r0\n}\n";
+
+#[test]
+fn added_bodies_are_as_those_of_the_module() {
+    let items = format!("{EXTRA}map count to extra {{ p1 to p0: r0 = r0 }} redefine count to extra carry");
+    let (module, added) = adding(&items);
+    added.expect("it fits");
+    let extra = module.added_bodies().next().expect("it is there");
+    let count = FunctionIndex::new(1);
+    assert_eq!((module.function_of(extra), &*module.function(extra).name), (count, "extra"));
+    assert_eq!(module.state_map(count, extra).expect("it was added").entries.len(), 1);
+    assert!(module.has_alternatives(count));
+    let origin = module.origin_of(extra);
+    let offset = origin.source_map(extra).and_then(|map| {
+        map.offset(osr_ir::Points::of(body_of(&module, extra)).position(osr_ir::Point::new(1)))
+    });
+    let place = origin.place(offset.expect("the text has it")).expect("a place");
+    assert_eq!(place.to_string(), "items.ir:3:3");
+    // A second addition goes behind the first, and can refer to it.
+    let more = "body further of count (r0: i32) -> (i32) { b0: return r0 } map extra to further { p0 to p0: r0 = r0 }";
+    let addition = text::parse_addition(&module, "more.ir", more).expect("it is well formed");
+    let same = addition.clone();
+    module.add_bodies(addition).expect("it fits");
+    assert_eq!(module.added_bodies().count(), 2);
+    assert_eq!(module.add_bodies(same), Err(AdditionError::Outdated));
+    let full = Addition::to(&module);
+    assert!(full.is_empty());
+    assert_eq!(module.add_bodies(full), Ok(()));
+    // A clone has what was added; what has nothing can be given it.
+    assert_eq!(module.clone(), module);
+    let (other, nothing) = adding("");
+    nothing.expect("there is nothing to refuse");
+    assert_ne!(other, module);
+    other.add_bodies_of(&module);
+    assert_eq!(other, module);
+}
+
+fn body_of(module: &Module, function: FunctionIndex) -> &osr_ir::Body {
+    module.function(function).body().expect("it is defined")
+}
+
+#[test]
+fn what_cannot_be_added_is_refused_and_changes_nothing() {
+    let [two, three] = [2, 3].map(|bodies| {
+        (0..bodies)
+            .map(|n| format!("body b{n} of count (r0: i32) -> (i32) {{ b0: return r0 }}\n"))
+            .collect::<String>()
+    });
+    let twice = "map count to b0 { p0 to p0: r0 = r0 } map count to b0 { }";
+    let refused = [
+        (three.clone(), "no room for 3 more bodies: 2 are left of those that were reserved"),
+        ("memory 1".to_owned(), "1:1: expected body, map or redefine, found `memory`"),
+        (EXTRA.replace("call count", "call cuont"), "3:13: unknown function `cuont`"),
+        (EXTRA.replace("body extra", "body other"), "1:6: there is a function `other` already"),
+        (
+            EXTRA.replace("r0: i32", "r0: i64"),
+            "1:22: the module has no signature (i64) -> (i32): nothing but bodies and maps is added to it",
+        ),
+        (
+            EXTRA.replace("r0 = call count (r0)", "r0 = call_indirect t0 (i32) -> (i32) [r0] (r0)"),
+            "3:22: `t0` is not defined",
+        ),
+        (
+            EXTRA.replace("of count", "of tick"),
+            "`extra` cannot be a body of `tick`: an imported function has no bodies",
+        ),
+        (
+            EXTRA.replace("of count", "of other"),
+            "`extra` cannot be a body of `other`: that is an alternative itself",
+        ),
+        (
+            EXTRA.replace("call count", "call other"),
+            "function f4 names `other`, which is a further body of a function: name the function",
+        ),
+        (EXTRA.replace("return r0", "return"), "function `extra`, b0:1: 0 returned values, not 1"),
+        (
+            format!("{EXTRA}map count to extra {{ p1 to p0: r0 = i64.const 0 }}"),
+            "map `count` to `extra`, p1: the value of r0 has type i64, not i32",
+        ),
+        (format!("{two}{twice}"), "there is a second map `count` to `b0`"),
+        (
+            format!("{EXTRA}redefine tick to extra carry"),
+            "`tick` cannot be redefined as `extra`: it is imported",
+        ),
+        (
+            format!("{EXTRA}redefine count to extra carry redefine count to extra carry"),
+            "6:31: there is a second `redefine`",
+        ),
+    ];
+    let before = adding("").0;
+    for (items, expected) in refused {
+        let (module, added) = adding(&items);
+        assert_eq!(added.expect_err(&items), expected, "{items}");
+        assert_eq!(module, before, "{items}");
     }
 }

@@ -1,8 +1,8 @@
 //! Variants: modules whose functions have a second body, which does the same with other registers, blocks and points.
 
 use osr_ir::{
-    Alternative, BasicBlock, Body, Change, Function, FunctionIndex, FunctionKind, Instruction, Module,
-    OldActivations, Redefinition, Register, Terminator, Type, Value,
+    Addition, Alternative, BasicBlock, Body, Change, Function, FunctionIndex, FunctionKind, Instruction,
+    Module, OldActivations, Redefinition, Register, Terminator, Type, Value,
 };
 
 /// `module`, with an alternative for each function that it defines.
@@ -14,8 +14,7 @@ pub fn with_variants(mut module: Module) -> Module {
         module.function_indices().filter(|&function| module.function(function).is_defined()).collect();
     for of in defined {
         let Function { name, signature, .. } = module.function(of).clone();
-        let parameters = module.signature_of(of).parameters.len();
-        let body = variant(module.function(of).body().expect("it is defined").clone(), parameters);
+        let body = variant_of(&module, of);
         let alternative = FunctionIndex::new(module.functions.len());
         let kind = FunctionKind::Defined(body.into());
         module.functions.push(Function { name: format!("{name} (variant)"), signature, kind });
@@ -23,6 +22,24 @@ pub fn with_variants(mut module: Module) -> Module {
     }
     osr_ir::verifier::verify(&module).expect("a variant of a valid module is valid");
     module
+}
+
+fn variant_of(module: &Module, of: FunctionIndex) -> Body {
+    let parameters = module.signature_of(of).parameters.len();
+    variant(module.function(of).body().expect("it is defined").clone(), parameters)
+}
+
+/// A variant for each function that `module` defines, to be added to it, and all of them changed to that.
+pub fn added_variants(module: &Module, round: usize, activations: OldActivations) -> Addition {
+    let mut addition = Addition::to(module);
+    let mut changes = Vec::new();
+    for function in module.function_indices().filter(|&function| module.function(function).is_defined()) {
+        let name = format!("{} (variant {round})", module.function(function).name);
+        let body = addition.body(module, &name, function, variant_of(module, function));
+        changes.push(Change { function, body });
+    }
+    addition.set_redefinition(Redefinition { changes, activations });
+    addition
 }
 
 /// All functions of `module` that have a variant, changed to it, or back to their own bodies.

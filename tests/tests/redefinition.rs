@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use osr_engine::{
-    BaselineCompiler, CallBinding, Delegates, Event, Land, Mechanism, Observation, Observer, Observers,
-    Placement, Preset, RebuildTime, Redefined, Script, Settings, Shadow, StateRecording, Stress, Tier, Tiers,
-    Transitions,
+    BaselineCompiler, CallBinding, Delegates, Event, Instance, Land, Mechanism, Observation, Observer,
+    Observers, Placement, Preset, RebuildTime, Redefined, Script, Settings, Shadow, StateRecording, Stress,
+    Thread, Tier, Tiers, Transitions,
 };
 use osr_ir::{
     Change, FunctionIndex, Module, OldActivations, PointKind, Points, Redefinition, Value, default_map,
@@ -16,7 +16,7 @@ use osr_tests::configuration::{on_large_stack, start_with};
 use osr_tests::guest::{acting, parse};
 use osr_tests::host::imports;
 use osr_tests::program::folder_of_programs;
-use osr_tests::variant::{change_all, with_variants};
+use osr_tests::variant::{added_variants, change_all, with_variants};
 use osr_tests::{Program, programs};
 
 /// Redefines all functions at every `every`th arrival at an entry or a loop header: to their variants, and back.
@@ -161,7 +161,7 @@ fn run_script(module: &Module, argument: i32, settings: &Settings) -> (Vec<u64>,
     let (_instance, thread) = start_with(module, settings, Delegates { observer, policy: None });
     let results = thread.invoke("main", &[Value::I32(argument)]).expect("it returns");
     assert_eq!(script.failure(), None);
-    assert_eq!(script.remaining(), []);
+    assert_eq!(script.remaining().next(), None);
     if let Some(difference) = shadow.difference() {
         panic!("{difference}");
     }
@@ -180,6 +180,101 @@ fn a_bubble_sort_is_replaced_in_the_middle_of_its_loop() {
         assert_eq!((*bubbled, *looked_at), (79_800, 58_574), "{way}");
         assert_eq!((after.1.redefinitions, after.1.carried), (1, 1), "{way}");
     }
+}
+
+/// The text of a program, and of the bodies that are added to it.
+fn text_of(name: &str) -> String {
+    let path = folder_of_programs().join("redefinition").join(name);
+    std::fs::read_to_string(path).expect("a program")
+}
+
+/// What `main` of the program that `text` spells returns, watched by a shadow interpreter, when the bodies of `added` are added
+/// at the given call.
+fn run_adding(
+    text: &str,
+    argument: i32,
+    settings: &Settings,
+    (call, added): (u64, &str),
+) -> (Vec<u64>, Transitions) {
+    let mut module = parse(text);
+    module.reserve_bodies(1);
+    let shadow = Arc::new(Shadow::new(&module, &imports()).expect("a shadow"));
+    let script = Arc::new(Script::new(&module.script).adding(call, "added.ir", added));
+    let observer = Observers::join(vec![shadow.clone(), script.clone()]);
+    let (_instance, thread) = start_with(&module, settings, Delegates { observer, policy: None });
+    let results = thread.invoke("main", &[Value::I32(argument)]).expect("it returns");
+    assert_eq!(script.failure(), None);
+    if let Some(difference) = shadow.difference() {
+        panic!("{difference}");
+    }
+    (results, thread.transitions())
+}
+
+#[test]
+fn bodies_that_are_added_are_as_those_that_were_there() {
+    let [sort, fib] = ["sort.ir", "fib.ir"].map(|name| scripted(name)[1].clone());
+    let (bubble, insertion, all) = (text_of("bubble.ir"), text_of("insertion.ir"), text_of("fib.ir"));
+    let (recursive, rest) = all.split_once("; r1 and r2 are").expect("a comment");
+    let (rest, _) = rest.split_once("; The first call is").expect("another");
+    let looping = format!(";{rest} redefine fib to loop carry");
+    for (way, settings) in ways() {
+        let expected = run_script(&sort, 400, &settings);
+        let found = run_adding(&bubble, 400, &settings, (50_002, &insertion));
+        assert_eq!((&found.0, found.1.carried), (&expected.0, expected.1.carried), "{way}");
+        let expected = run_script(&fib, 24, &settings);
+        let found = run_adding(recursive, 24, &settings, (1_001, &looping));
+        assert_eq!((&found.0, found.1.carried), (&expected.0, expected.1.carried), "{way}");
+    }
+}
+
+/// Adds a variant of each function at every `every`th arrival at an entry or a loop header, and enters it, as long as there is
+/// room.
+#[derive(Debug)]
+struct AddVariants {
+    every: u64,
+    rounds: u64,
+    arrivals: AtomicU64,
+}
+
+impl Observer for AddVariants {
+    fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
+        use OldActivations::{Carry, CarryAll, Invalidate, RunOut};
+        let Event::Reached { .. } = event else { return };
+        let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
+        let round = arrival / self.every;
+        if arrival.is_multiple_of(self.every) && round <= self.rounds {
+            let activations = [CarryAll, RunOut, Carry, Invalidate][round as usize % 4];
+            let addition = added_variants(at.instance().module(), round as usize, activations);
+            let redefinition = addition.redefinition().expect("it has one").clone();
+            at.instance().add_bodies(addition).expect("there is room");
+            at.redefine(&redefinition).expect("it is possible");
+        }
+    }
+
+    fn wants_points(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn adding_the_same_and_entering_it_changes_nothing() {
+    const ROUNDS: u64 = 8;
+    let ways = ways();
+    let mut totals = Transitions::default();
+    for (number, program) in programs().into_iter().enumerate() {
+        let mut module = program.module(number % 2 == 0);
+        module.reserve_bodies(module.functions.len() * ROUNDS as usize);
+        let interpreted = settings(Tiers::Interpreter, Land::Random(0), StateRecording::default());
+        let expected = run(&program, &module, &interpreted, None);
+        for (way, settings) in ways.iter().skip(number % 7).step_by(7) {
+            let add = AddVariants { every: 1_009, rounds: ROUNDS, arrivals: AtomicU64::new(0) };
+            let found = on_large_stack(16 << 20, || run(&program, &module, settings, Some(Arc::new(add))));
+            assert_eq!((&found.0, found.1), (&expected.0, expected.1), "{}, {way}", program.name);
+            totals.carried += found.2.carried;
+            totals.redefinitions += found.2.redefinitions;
+        }
+    }
+    assert!(totals.carried > 100 && totals.redefinitions > 100, "{totals:?}");
 }
 
 #[test]
@@ -299,5 +394,83 @@ fn what_cannot_be_redefined_stays_as_it_was() {
         let (results, outcome) = redefine_once(&settings, redefinition);
         assert_eq!(outcome.expect_err("it is refused"), why);
         assert_eq!(results, [5], "{why}");
+    }
+}
+
+/// What `twice` returns for 3 if the first call of `act` adds the bodies of `text`, and redefines as that says; and what that
+/// returned.
+fn add_once(settings: &Settings, text: &'static str) -> (Vec<u64>, Result<(), String>) {
+    let outcome = Arc::new(Mutex::new(None));
+    let seen = outcome.clone();
+    let imports = acting(move |call| {
+        let add = || -> Result<(), Box<dyn std::error::Error>> {
+            let instance = call.thread().instance();
+            let addition = osr_ir::text::parse_addition(instance.module(), "added.ir", text)?;
+            let redefinition = addition.redefinition().cloned();
+            instance.add_bodies(addition)?;
+            if let Some(redefinition) = redefinition {
+                call.thread().redefine(&redefinition)?;
+            }
+            Ok(())
+        };
+        seen.lock().expect("unpoisoned").get_or_insert_with(|| add().map_err(|error| error.to_string()));
+    });
+    let (before, rest) = WAITING.split_once("body ten").expect("a body");
+    let (_, after) = rest.split_once("}\n").expect("its end");
+    let mut module = parse(&format!("{before}{}", after.split_once("map f").expect("a map").0));
+    module.reserve_bodies(1);
+    let instance = Instance::new(settings.clone(), module, &imports).expect("an instance");
+    let thread = Thread::new(&instance).expect("a thread");
+    let results = thread.invoke("twice", &[Value::I32(3)]).expect("it returns");
+    let outcome = outcome.lock().expect("unpoisoned").take();
+    (results, outcome.expect("it was called"))
+}
+
+const TEN: &str = "body ten of f (r0: i32) -> (i32) {
+      r1: i32
+    b0:
+      r1 = i32.const 10
+      r1 = i32.add r0, r1
+      return r1
+    }";
+
+#[test]
+fn a_host_function_adds_a_body_of_its_caller() {
+    let map = "map f to ten { p1 to p0: r0 = (r0 i32.const 100 i32.mul) }";
+    for (way, settings) in ways() {
+        for (activations, expected) in [("run_out", 14), ("invalidate", 14), ("carry", 320)] {
+            let text = format!("{TEN} {map} redefine f to ten {activations}").leak();
+            let (results, outcome) = add_once(&settings, text);
+            assert_eq!((outcome, &results[..]), (Ok(()), &[expected][..]), "{way}, {activations}");
+        }
+        // Without a map, there is one for what the bodies have in common: the entry, where nothing waits.
+        let text = format!("{TEN} redefine f to ten carry").leak();
+        assert_eq!(add_once(&settings, text), (vec![14], Ok(())), "{way}");
+    }
+}
+
+#[test]
+fn what_cannot_be_added_leaves_all_as_it_was() {
+    for (way, settings) in ways() {
+        for (text, why) in [
+            (TEN.replace("i32.const 10", "i64.const 10"), "function `ten`, b0:0: r1 has type i32, not i64"),
+            (TEN.replace("i32.add r0", "i32.add r9"), "5:20: `r9` is not defined"),
+            (
+                TEN.replace("of f", "of act"),
+                "`ten` cannot be a body of `act`: an imported function has no bodies",
+            ),
+            (
+                TEN.repeat(2).replacen("ten", "nine", 1),
+                "no room for 2 more bodies: 1 are left of those that were reserved",
+            ),
+            (
+                format!("{TEN} redefine f to ten carry_all"),
+                "not all activations of `f` can be carried to `ten`: p1, at b0:0, is not mapped",
+            ),
+            (format!("{TEN} redefine f to tan carry"), "7:24: unknown function `tan`"),
+        ] {
+            let (results, outcome) = add_once(&settings, text.clone().leak());
+            assert_eq!((outcome.expect_err(way), &results[..]), (why.to_owned(), &[5][..]), "{way}: {text}");
+        }
     }
 }

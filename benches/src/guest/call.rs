@@ -5,6 +5,7 @@ use std::sync::Arc;
 use osr_engine::{Delegates, Imports, Settings, Stress};
 use osr_ir::{FunctionIndex, Signature, Value};
 
+use super::added::{AddedFile, read_added};
 use super::entry;
 use super::host::Host;
 use super::load::{Program, load};
@@ -24,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) host: Host,
     /// What is done before the call.
     pub(crate) steps: Vec<Step>,
+    /// Bodies that are added to the program's functions while it runs.
+    pub(crate) added: Vec<AddedFile>,
     /// What is shown of memory after it.
     pub(crate) reads: Vec<ReadOption>,
     /// The function's exported name.
@@ -54,12 +57,13 @@ fn steps(
 }
 
 impl Call {
-    /// What `options` ask for, with what `host` gives. With `points`, or if the program has a script, points are
+    /// What `options` ask for, with what `host` gives. With `points`, or if the program has a script or bodies are added to it, points are
     /// safepoints, whatever the options say.
     pub(crate) fn of(options: &CallOptions, host: &HostOptions, points: bool) -> Result<Call, Error> {
         let mut settings = options.engine.settings()?;
         let mut program = load(&options.program)?;
-        settings.points |= points || !program.module.script.is_empty();
+        let added = read_added(&options.at, &mut program)?;
+        settings.points |= points || !program.module.script.is_empty() || !added.is_empty();
         let mut host = Host::of(host, &mut program)?;
         let (last, before) = match options.invoke.split_last() {
             Some((last, before)) => (Some(&**last), before),
@@ -81,6 +85,7 @@ impl Call {
         let stack_bytes = options.engine.stack_size.bytes();
         let mut run = ScheduledRun::new(program.hash.clone(), &invoke, shown, &settings, stack_bytes);
         run.steps = steps.iter().flat_map(Step::options).cloned().collect();
+        run.added = added.iter().map(AddedFile::identity).collect();
         let mut reached = None;
         if let Some(path) = &options.replay {
             if !options.engine.stress.is_empty() {
@@ -91,7 +96,7 @@ impl Call {
             reached = recorded.reached;
         }
         let reads = options.read.clone();
-        Ok(Call { program, host, steps, reads, invoke, function, arguments, settings, run, reached })
+        Ok(Call { program, host, steps, added, reads, invoke, function, arguments, settings, run, reached })
     }
 
     /// The type of the function.
@@ -104,6 +109,7 @@ impl Call {
         Session {
             program: &self.program,
             steps: &self.steps,
+            added: &self.added,
             reads: &self.reads,
             function: self.function,
             arguments: &self.arguments,

@@ -80,12 +80,15 @@ pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
 
 fn parse_ir(path: &Path, text: String) -> Result<Module, Error> {
     let name = path.display().to_string();
-    osr_ir::text::parse_file(&name, &text).map_err(|error| {
-        let (line, column, span, message) = (error.line, error.column, error.span, error.kind.to_string());
-        let text = NamedSource::new(&name, text);
-        TextError { name, line, column, message, text, span, help: "see ir/src/text/mod.rs for the grammar" }
-            .into()
-    })
+    osr_ir::text::parse_file(&name, &text).map_err(|error| text_error(name, text, &error))
+}
+
+/// `error` in `text`, that of the file `name`.
+pub(crate) fn text_error(name: String, text: String, error: &osr_ir::text::ParseError) -> Error {
+    let (line, column, span, message) = (error.line, error.column, error.span, error.kind.to_string());
+    let text = NamedSource::new(&name, text);
+    TextError { name, line, column, message, text, span, help: "see ir/src/text/mod.rs for the grammar" }
+        .into()
 }
 
 fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {

@@ -1,5 +1,6 @@
 //! What commands and experiments run: programs, the functions they import, calls of them, sessions.
 
+pub(crate) mod added;
 pub(crate) mod call;
 pub(crate) mod compiled;
 pub(crate) mod entry;

@@ -61,6 +61,9 @@ pub(crate) struct ScheduledRun {
     /// The options that say what is done before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) steps: Vec<String>,
+    /// The bodies that are added meanwhile: values of `--at`, and hashes of the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) added: Vec<(String, String)>,
     /// Bytes of native stack.
     pub(crate) stack_bytes: usize,
     /// The engine's settings, without those that only force, record, check or count, and defects.
@@ -121,6 +124,7 @@ impl ScheduledRun {
             invoke: invoke.to_owned(),
             arguments,
             steps: Vec::new(),
+            added: Vec::new(),
             stack_bytes,
             settings: Settings {
                 stress: Stress::None,
@@ -141,6 +145,7 @@ impl ScheduledRun {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
+        self.added.iter().for_each(|(at, _)| option("--at", at));
         let Settings {
             tiers,
             threshold,
@@ -212,6 +217,14 @@ impl ScheduledRun {
             part("--invoke", self.invoke.clone()),
             part("arguments", format!("({})", self.arguments.join(", "))),
             part("what is done before", self.steps.join(" ")),
+            part(
+                "--at",
+                self.added
+                    .iter()
+                    .map(|(at, hash)| format!("{at} of hash {hash}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
             part("--stack-size", self.stack_bytes.to_string()),
         ];
         let settings = serde_json::json!(self.settings);

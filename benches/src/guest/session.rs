@@ -10,6 +10,7 @@ use osr_engine::{
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
+use super::added::AddedFile;
 use super::load::Program;
 use super::native_stack;
 use super::refused::Refused;
@@ -24,6 +25,8 @@ pub(crate) struct Session<'p> {
     pub(crate) program: &'p Program,
     /// What is done before the call.
     pub(crate) steps: &'p [Step],
+    /// Bodies that are added to the program's functions while it runs.
+    pub(crate) added: &'p [AddedFile],
     /// What is shown of memory after it.
     pub(crate) reads: &'p [ReadOption],
     /// One of its functions.
@@ -88,7 +91,10 @@ impl Session<'_> {
     fn run_here(&self) -> Result<Outcome, Error> {
         let refused = |source| Error::Instantiate { path: self.program.path.clone(), source };
         let (settings, module) = (self.settings.clone(), self.program.module.clone());
-        let script = (!module.script.is_empty()).then(|| Arc::new(Script::new(&module.script)));
+        let has_script = !module.script.is_empty() || !self.added.is_empty();
+        let adding = |script: Script, file: &AddedFile| script.adding(file.call, &file.name, &file.text);
+        let script = || self.added.iter().fold(Script::new(&module.script), adding);
+        let script = has_script.then(|| Arc::new(script()));
         let Delegates { observer, policy } = self.delegates.clone();
         // What watches is told of an arrival before the script redefines anything there.
         let carried_out = script.clone().map(|script| script as Arc<dyn Observer>);
@@ -149,11 +155,10 @@ impl Session<'_> {
 
 /// Every step of the script that was reached was carried out. Says if some were not reached.
 fn check_script(script: &Script) -> Result<(), Error> {
-    if let Some(step) = script.remaining().first() {
+    if let Some(call) = script.remaining().next() {
         let calls = script.calls();
         output::to_stderr(format_args!(
-            "the script's step at call {} was not reached: there were {calls}\n",
-            step.call
+            "the script's step at call {call} was not reached: there were {calls}\n"
         ));
     }
     script.failure().map_or(Ok(()), |message| Err(Error::Script { message }))

@@ -139,6 +139,7 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
     let session = Session {
         program: &program,
         steps: &[],
+        added: &[],
         reads: &[],
         function,
         arguments: &arguments,

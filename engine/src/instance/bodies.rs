@@ -7,16 +7,18 @@
 //! ```
 //!
 //! A body is identified by the index of a function: that of the function that it is the first body of, or of the
-//! [`Alternative`](osr_ir::Alternative). So everything that belongs to a body, such as points, versions, profiles and
-//! interpreter code, is found by the index that a frame has anyway, and old bodies are there as long as the instance.
+//! [`Alternative`](osr_ir::Alternative), or the next one for a body that is [added](Instance::add_bodies) later. So everything
+//! that belongs to a body, such as points, versions, profiles and interpreter code, is found by the index that a frame has
+//! anyway, and old bodies are there as long as the instance.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use osr_ir::{Body, FunctionIndex, Module, StateMap};
+use osr_ir::{Addition, Body, FunctionIndex, Module, StateMap};
 
-use crate::instance::Instance;
+use crate::error::AddBodiesError;
+use crate::instance::{Instance, excess};
 
 /// See the module.
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub(crate) struct Bodies {
 impl Bodies {
     /// Calls enter the first body of each function of `module`.
     pub(crate) fn of(module: &Module) -> Bodies {
-        let functions = if module.alternatives.is_empty() { 0 } else { module.functions.len() as u32 };
+        let is_fixed = module.alternatives.is_empty() && module.reserved_bodies() == 0;
+        let functions = if is_fixed { 0 } else { module.body_count() as u32 };
         Bodies {
             entered: (0..functions).map(AtomicU32::new).collect(),
             carried: Mutex::default(),
@@ -89,5 +92,50 @@ impl Instance {
     /// [redefinition](crate::Thread::redefine).
     pub fn entered_body(&self, function: FunctionIndex) -> FunctionIndex {
         self.bodies.entered(function)
+    }
+
+    /// Adds bodies to functions of the module: they are verified as they would have been with the module, and can be
+    /// [entered](crate::Thread::redefine) at once, in any tier, whatever is active. The room for them has been
+    /// [reserved](Module::reserve_bodies) before the instance was made, and they stay as long as the instance.
+    ///
+    /// What the addition says is [to be done](Addition::redefinition) then is not done here: hand it to
+    /// [`Thread::redefine`](crate::Thread::redefine).
+    ///
+    /// ```
+    /// # use osr_engine::{Imports, Instance, Settings, Thread};
+    /// # use osr_ir::{Value, text};
+    /// let source = "export \"run\" function price function price () -> (i32) { r0: i32 b0: r0 = i32.const 7 return r0 }";
+    /// let mut module = text::parse(source)?;
+    /// module.reserve_bodies(1);
+    /// let instance = Instance::new(Settings::default(), module, &Imports::new())?;
+    /// let thread = Thread::new(&instance)?;
+    /// assert_eq!(thread.invoke("run", &[])?, [7]);
+    ///
+    /// let source = "body higher of price () -> (i32) { r0: i32 b0: r0 = i32.const 8 return r0 } redefine price to higher carry";
+    /// let addition = text::parse_addition(instance.module(), "higher.ir", source)?;
+    /// let redefinition = addition.redefinition().expect("it has one").clone();
+    /// instance.add_bodies(addition)?;
+    /// thread.redefine(&redefinition)?;
+    /// assert_eq!(thread.invoke("run", &[])?, [8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no room for them, or something is wrong with one: then nothing is added.
+    pub fn add_bodies(&self, addition: Addition) -> Result<(), AddBodiesError> {
+        for function in addition.functions() {
+            if let Some((what, count, limit)) = excess(self.module(), function) {
+                return Err(AddBodiesError::TooLarge { body: function.name.clone(), what, count, limit });
+            }
+        }
+        let indices = addition.indices();
+        self.module().add_bodies(addition)?;
+        indices.for_each(|body| self.registry().bind_body(body, self.module().function_of(body)));
+        Ok(())
+    }
+
+    /// Adds the bodies that were added to `other`, an instance of the same module.
+    pub(crate) fn add_bodies_of(&self, other: &Instance) {
+        self.module().add_bodies_of(other.module());
     }
 }

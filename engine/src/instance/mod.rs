@@ -148,14 +148,15 @@ impl Instance {
         }
         osr_ir::verifier::verify_lazily(&module)
             .map_err(|error| InstantiationError::Invalid(error.to_string()))?;
-        module.functions.iter().try_for_each(|function| check_size(&module, function))?;
+        let bodies = || module.function_indices().chain(module.added_bodies());
+        bodies().try_for_each(|body| check_size(&module, module.function(body)))?;
         let signature_numbers = store.signature_numbers(&module.signatures);
         let linker = Linker { module: &module, imports, store, signature_numbers: &signature_numbers };
         let imported_functions = linker.functions()?;
         let memories = linker.memories()?;
         let Tables { tables, views: table_views } = linker.tables()?;
         let exceptions = Exceptions::new(linker.tags()?);
-        let functions = module.functions.len();
+        let functions = module.body_count();
         let full = InstantiationError::StoreFull { functions, limit: MAXIMUM_FUNCTIONS };
         let first_number = store.number(functions).ok_or(full)?;
         let references = linker.references(&imported_functions, first_number);
@@ -178,7 +179,7 @@ impl Instance {
             data_dropped: module.data.iter().map(|_| AtomicBool::new(false)).collect(),
             elements,
             elements_dropped: module.elements.iter().map(|_| AtomicBool::new(false)).collect(),
-            functions: module.functions.iter().map(|_| FunctionState::new(head_start)).collect(),
+            functions: (0..functions).map(|_| FunctionState::new(head_start)).collect(),
             head_start,
             landing,
             bodies: Bodies::of(&module),
@@ -327,7 +328,7 @@ impl Instance {
 
     /// What is behind an import; `None` for functions of the module.
     pub(crate) fn imported_function(&self, function: FunctionIndex) -> Option<&ImportedFunction> {
-        self.imported_functions[function.index()].as_ref()
+        self.imported_functions.get(function.index())?.as_ref()
     }
 
     /// What the engine knows of `function`.
@@ -543,6 +544,16 @@ const MAXIMUM_REGISTERS: usize = (1 << 16) - 2 * MAXIMUM_VALUES;
 
 /// Refuses a function that has more of something than there is room for.
 fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), InstantiationError> {
+    match excess(module, function) {
+        Some((what, count, limit)) => {
+            Err(InstantiationError::FunctionTooLarge { function: function.name.clone(), what, count, limit })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What `function` has more of than there is room for, how many, and how many there may be.
+fn excess(module: &Module, function: &osr_ir::Function) -> Option<(&'static str, usize, usize)> {
     let signature = module.signature(function.signature);
     // The bound saves making the body. A register takes two words at most.
     let registers = match function.register_bound() {
@@ -554,12 +565,7 @@ fn check_size(module: &Module, function: &osr_ir::Function) -> Result<(), Instan
         ("results", word_count(&signature.results), MAXIMUM_VALUES),
         ("registers", registers, MAXIMUM_REGISTERS),
     ];
-    match sizes.into_iter().find(|(_, count, limit)| count > limit) {
-        Some((what, count, limit)) => {
-            Err(InstantiationError::FunctionTooLarge { function: function.name.clone(), what, count, limit })
-        }
-        None => Ok(()),
-    }
+    sizes.into_iter().find(|(_, count, limit)| count > limit)
 }
 
 /// Memory for compiled code of the functions of `module`, which have the numbers `own`, with what enters them until there is

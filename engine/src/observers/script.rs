@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use osr_ir::{Points, Step, StepAction};
+use osr_ir::{Points, Step, StepAction, text};
 
 use crate::event::Event;
 use crate::thread::observation::{Observation, Request};
@@ -16,16 +16,39 @@ use crate::thread::observer::Observer;
 /// It needs [points](crate::Settings::points) to be safepoints.
 #[derive(Debug)]
 pub struct Script {
-    steps: Box<[Step]>,
+    /// By ascending calls.
+    steps: Vec<(u64, Action)>,
     calls: AtomicU64,
     /// The first step that was refused, and why.
     failure: Mutex<Option<String>>,
 }
 
+#[derive(Debug)]
+enum Action {
+    Step(StepAction),
+    /// Bodies are added, from a text.
+    Add {
+        name: String,
+        text: String,
+    },
+}
+
 impl Script {
     /// Carries out `steps`, which are in order.
     pub fn new(steps: &[Step]) -> Script {
-        Script { steps: steps.into(), calls: AtomicU64::new(0), failure: Mutex::default() }
+        let steps = steps.iter().map(|step| (step.call, Action::Step(step.action.clone()))).collect();
+        Script { steps, calls: AtomicU64::new(0), failure: Mutex::default() }
+    }
+
+    /// Before that, at the given call, adds the bodies of a text called `name` to the module, and does what else the text says
+    /// ([`text::parse_addition`]). It is read then, when bodies that are added before are there.
+    #[must_use]
+    pub fn adding(mut self, call: u64, name: &str, text: &str) -> Script {
+        let after = self.steps.partition_point(|(at, action)| {
+            *at < call || *at == call && matches!(action, Action::Add { .. })
+        });
+        self.steps.insert(after, (call, Action::Add { name: name.to_owned(), text: text.to_owned() }));
+        self
     }
 
     /// How many calls there were.
@@ -38,10 +61,35 @@ impl Script {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The steps that no call has reached.
-    pub fn remaining(&self) -> &[Step] {
-        &self.steps[self.steps.partition_point(|step| step.call <= self.calls())..]
+    /// The calls for which there are steps, and that were not reached.
+    pub fn remaining(&self) -> impl Iterator<Item = u64> {
+        let calls = self.calls();
+        self.steps.iter().map(|(call, _)| *call).filter(move |call| *call > calls)
     }
+}
+
+impl Action {
+    /// Requests what it says; what is not requested, it does.
+    fn take(&self, at: &Observation<'_>) -> Result<(), String> {
+        match self {
+            Action::Step(StepAction::Invalidate) => text_of(at.request(Request::InvalidateAll)),
+            Action::Step(StepAction::InvalidateFunctions(functions)) => text_of(at.invalidate(functions)),
+            Action::Step(StepAction::Redefine(redefinition)) => text_of(at.redefine(redefinition)),
+            Action::Add { name, text } => add(at, name, text).map_err(|error| format!("{name}: {error}")),
+        }
+    }
+}
+
+fn add(at: &Observation<'_>, name: &str, text: &str) -> Result<(), String> {
+    let instance = at.instance();
+    let addition = text_of(text::parse_addition(instance.module(), name, text))?;
+    let redefinition = addition.redefinition().cloned();
+    text_of(instance.add_bodies(addition))?;
+    redefinition.map_or(Ok(()), |redefinition| text_of(at.redefine(&redefinition)))
+}
+
+fn text_of<T>(result: Result<T, impl ToString>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
 }
 
 impl Observer for Script {
@@ -51,21 +99,12 @@ impl Observer for Script {
             return;
         }
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let Ok(found) = self.steps.binary_search_by_key(&call, |step| step.call) else { return };
-        let refused = match &self.steps[found].action {
-            StepAction::Invalidate => {
-                at.request(Request::InvalidateAll).map_err(|error| error.to_string()).err()
+        let first = self.steps.partition_point(|(step, _)| *step < call);
+        for (_, action) in self.steps[first..].iter().take_while(|(step, _)| *step == call) {
+            if let Err(why) = action.take(at) {
+                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert_with(|| format!("the script's step at call {call}: {why}"));
             }
-            StepAction::InvalidateFunctions(functions) => {
-                at.invalidate(functions).map_err(|error| error.to_string()).err()
-            }
-            StepAction::Redefine(redefinition) => {
-                at.redefine(redefinition).map_err(|error| error.to_string()).err()
-            }
-        };
-        if let Some(why) = refused {
-            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| format!("the script's step at call {call}: {why}"));
         }
     }
 

@@ -114,7 +114,7 @@ impl Thread {
     ) -> Result<StateMap, RedefinitionError> {
         let module = self.instance().module();
         let name = |body: FunctionIndex| module.function(body).name.clone();
-        let known = module.state_maps.iter().find(|map| (map.from, map.to) == (from, to));
+        let known = module.state_map(from, to);
         let map = known.cloned().unwrap_or_else(|| default_map::propose(module, from, to));
         verifier::verify_state_map(module, &map)?;
         if map.entries.is_empty() {

@@ -120,6 +120,9 @@ pub enum ParseErrorKind {
     /// A function that the module does not have.
     #[error("unknown function `{0}`")]
     UnknownFunction(String),
+    /// A signature that the module does not have to which bodies are added.
+    #[error("the module has no signature {0}: nothing but bodies and maps is added to it")]
+    UnknownSignature(String),
     /// A second function of the same name.
     #[error("there is a function `{0}` already")]
     DuplicateFunction(String),

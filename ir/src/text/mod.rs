@@ -124,6 +124,8 @@
 //!   another ([`StateMap`](crate::StateMap)); `at 7 redefine` what happens when a function of the module is called the
 //!   seventh time ([`Step`](crate::Step)). `at 7 invalidate` invalidates all code, `at 7 invalidate of fib` that of the functions that are
 //!   named.
+//! - A text of bodies that are added to a module later ([`parse_addition`]) consists of items `body` and `map`, and may have one
+//!   `"redefine" change,* activations`: what is done when they are there.
 //! - In a string, a backslash and two hexadecimal digits are a byte; `\n \r \t \" \\` as in C.
 //! - The parser resolves names and numbers. Whether the module is well formed is the
 //!   [verifier's](crate::verifier) business: types, for instance, are not checked here.
@@ -145,6 +147,7 @@ pub use printer::{
 
 use std::sync::Arc;
 
+use crate::addition::Addition;
 use crate::module::Module;
 use crate::origin::Origin;
 use source::{Offsets, SourceText};
@@ -163,8 +166,21 @@ pub fn parse(source: &str) -> Result<Module, ParseError> {
 /// As [`parse`].
 pub fn parse_file(name: &str, source: &str) -> Result<Module, ParseError> {
     let (mut module, offsets) = read(source)?;
-    module.origin = Origin::of(Arc::new(SourceText::new(name, source, offsets)));
+    module.origin = Origin::of(Arc::new(SourceText::new(name, source, 0, offsets)));
     Ok(module)
+}
+
+/// Reads bodies that are to be [added](Module::add_bodies) to `module` from a file called `name`: items `body`, `map`, and at
+/// most one `redefine change,* activations`.
+///
+/// # Errors
+/// If the text is not that; the error says where.
+pub fn parse_addition(module: &Module, name: &str, source: &str) -> Result<Addition, ParseError> {
+    let read = parser::Parser::adding_to(module, source).and_then(|parser| parser.addition(module));
+    let (mut addition, offsets) = read.map_err(|failure| ParseError::new(failure, source))?;
+    let first = module.next_body().index();
+    addition.origin = Origin::of(Arc::new(SourceText::new(name, source, first, offsets)));
+    Ok(addition)
 }
 
 fn read(source: &str) -> Result<(Module, Vec<Option<Offsets>>), ParseError> {

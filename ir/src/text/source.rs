@@ -11,6 +11,8 @@ pub(super) type Offsets = Vec<Vec<u32>>;
 pub(super) struct SourceText {
     name: String,
     text: String,
+    /// The index of the first function.
+    first: usize,
     /// By function; those that are imported have none.
     offsets: Vec<Option<Offsets>>,
     /// Where each line begins.
@@ -18,19 +20,20 @@ pub(super) struct SourceText {
 }
 
 impl SourceText {
-    pub(super) fn new(name: &str, text: &str, offsets: Vec<Option<Offsets>>) -> SourceText {
+    /// The text of the file `name`, whose functions have indices from `first` on.
+    pub(super) fn new(name: &str, text: &str, first: usize, offsets: Vec<Option<Offsets>>) -> SourceText {
         let lines = text.split_inclusive('\n').scan(0, |next, line| {
             let start = *next;
             *next += line.len();
             Some(start)
         });
-        SourceText { lines: lines.collect(), name: name.to_owned(), text: text.to_owned(), offsets }
+        SourceText { lines: lines.collect(), name: name.to_owned(), text: text.to_owned(), first, offsets }
     }
 }
 
 impl SourceFile for SourceText {
     fn offsets(&self, function: FunctionIndex) -> Option<Offsets> {
-        self.offsets.get(function.index())?.clone()
+        self.offsets.get(function.index().checked_sub(self.first)?)?.clone()
     }
 
     fn place(&self, offset: u32) -> SourcePlace {

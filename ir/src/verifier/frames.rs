@@ -47,16 +47,19 @@ pub enum FrameError {
 
 /// Checks all frames that activations of functions of `module` become. All bodies must have been verified.
 pub(super) fn verify(module: &Module) -> Result<(), VerifyError> {
-    let made = module.functions.iter().filter_map(|function| Some((function, function.made_body()?)));
-    for (function, body) in made {
-        for block in body.block_indices() {
-            let Terminator::Deoptimize { frames } = &body.block(block).terminator else { continue };
-            let located = |error| {
-                let position = Position { block, index: body.end(block).index };
-                VerifyError::Code { function: function.name.clone(), position, error }
-            };
-            verify_frames(module, (function, body), frames).map_err(located)?;
-        }
+    module.functions.iter().try_for_each(|function| verify_frames_of(module, function))
+}
+
+/// The same of `function`, one of `module`.
+pub(super) fn verify_frames_of(module: &Module, function: &Function) -> Result<(), VerifyError> {
+    let Some(body) = function.made_body() else { return Ok(()) };
+    for block in body.block_indices() {
+        let Terminator::Deoptimize { frames } = &body.block(block).terminator else { continue };
+        let located = |error| {
+            let position = Position { block, index: body.end(block).index };
+            VerifyError::Code { function: function.name.clone(), position, error }
+        };
+        verify_frames(module, (function, body), frames).map_err(located)?;
     }
     Ok(())
 }
@@ -69,7 +72,7 @@ fn verify_frames(
     let type_of = |register: Register| body.registers.get(register.index()).copied();
     let mut inner = None;
     for (number, frame) in frames.iter().enumerate() {
-        let known = module.functions.get(frame.body.index());
+        let known = module.known_function(frame.body);
         let error = |error| CodeError::Frame {
             number,
             name: known.map_or_else(|| frame.body.to_string(), |known| known.name.clone()),

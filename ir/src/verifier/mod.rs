@@ -31,6 +31,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use error::{CodeError, Item, List, VerifyError};
 pub use frames::FrameError;
+pub(crate) use redefinition::verify_addition;
 pub use redefinition::{EntryError, verify_redefinition, verify_state_map};
 pub use verified::VerifiedModule;
 

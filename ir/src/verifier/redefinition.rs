@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use thiserror::Error;
 
 use super::error::{Item, VerifyError};
+use crate::addition::Addition;
 use crate::body::{Body, Instruction, Terminator};
 use crate::index::{FunctionIndex, Register};
 use crate::liveness::Liveness;
 use crate::module::{ConstantExpression, ExportItem, GlobalInitial, Module, SegmentMode};
 use crate::point::{Point, PointKind, Points};
-use crate::redefinition::{Change, Redefinition, StepAction};
+use crate::redefinition::{Alternative, Change, Redefinition, StepAction};
 use crate::state_map::{Expression, ExpressionStep, MapEntry, StateMap};
 use crate::value::Type;
 
@@ -110,7 +111,7 @@ pub(super) fn verify(module: &Module) -> Result<(), VerifyError> {
 }
 
 fn name(module: &Module, function: FunctionIndex) -> String {
-    module.functions.get(function.index()).map_or_else(|| function.to_string(), |known| known.name.clone())
+    module.known_function(function).map_or_else(|| function.to_string(), |known| known.name.clone())
 }
 
 fn verify_alternatives(module: &Module) -> Result<(), VerifyError> {
@@ -119,25 +120,9 @@ fn verify_alternatives(module: &Module) -> Result<(), VerifyError> {
     }
     let mut seen = HashSet::new();
     for alternative in &module.alternatives {
-        let (body, of) = (alternative.body, alternative.of);
-        let error = |why| VerifyError::Alternative { name: name(module, body), of: name(module, of), why };
-        let [first, second] = [body, of].map(|function| module.functions.get(function.index()));
-        let (Some(first), Some(second)) = (first, second) else {
-            return Err(error("one of them does not exist"));
-        };
-        let why = if !first.is_defined() || !second.is_defined() {
-            "an imported function has no bodies"
-        } else if first.signature != second.signature {
-            "they have different signatures"
-        } else if module.function_of(of) != of {
-            "that is an alternative itself"
-        } else if seen.iter().any(|&before| before >= body) {
-            "alternatives are listed once, in the order of the functions"
-        } else {
-            seen.insert(body);
-            continue;
-        };
-        return Err(error(why));
+        let is_in_order = seen.iter().all(|&before| before < alternative.body);
+        verify_alternative(module, *alternative, is_in_order)?;
+        seen.insert(alternative.body);
     }
     each_mention(module, |user, function| {
         if seen.contains(&function) {
@@ -145,6 +130,59 @@ fn verify_alternatives(module: &Module) -> Result<(), VerifyError> {
         }
         Ok(())
     })
+}
+
+fn verify_alternative(
+    module: &Module,
+    Alternative { body, of }: Alternative,
+    is_in_order: bool,
+) -> Result<(), VerifyError> {
+    let error = |why| VerifyError::Alternative { name: name(module, body), of: name(module, of), why };
+    let [first, second] = [body, of].map(|function| module.known_function(function));
+    let (Some(first), Some(second)) = (first, second) else {
+        return Err(error("one of them does not exist"));
+    };
+    if !first.is_defined() || !second.is_defined() {
+        Err(error("an imported function has no bodies"))
+    } else if first.signature != second.signature {
+        Err(error("they have different signatures"))
+    } else if module.function_of(of) != of {
+        Err(error("that is an alternative itself"))
+    } else if !is_in_order {
+        Err(error("alternatives are listed once, in the order of the functions"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks that `addition` can be added to `module`, which has been verified: what is in it is as [`verify`] would have it if it
+/// had been there from the start.
+pub(crate) fn verify_addition(module: &Module, addition: &Addition) -> Result<(), VerifyError> {
+    let module = &module.with_addition(addition);
+    super::verify_functions(module)?;
+    for body in addition.indices() {
+        let function = module.function(body);
+        verify_alternative(module, Alternative { body, of: module.function_of(body) }, true)?;
+        super::verify_function(module, function)?;
+        super::frames::verify_frames_of(module, function)?;
+        function.body().map_or(Ok(()), |code| {
+            each_mention_in(code, |mentioned| match module.function_of(mentioned) == mentioned {
+                true => Ok(()),
+                false => {
+                    let name = name(module, mentioned);
+                    Err(VerifyError::NamesAlternative { user: Item::Function(body), name })
+                }
+            })
+        })?;
+    }
+    for map in addition.maps() {
+        verify_state_map(module, map)?;
+        if module.state_maps.iter().filter(|other| (other.from, other.to) == (map.from, map.to)).count() > 1 {
+            let (from, to) = (name(module, map.from), name(module, map.to));
+            return Err(VerifyError::DuplicateStateMap { from, to });
+        }
+    }
+    addition.redefinition().map_or(Ok(()), |redefinition| verify_redefinition(module, redefinition))
 }
 
 /// Calls `visit` with each function that something calls or refers to by its name.
@@ -184,19 +222,28 @@ fn each_mention(
     }
     module.start.map_or(Ok(()), |start| visit(Item::Start, start))?;
     for (number, function) in module.functions.iter().enumerate() {
-        let blocks = function.body().map_or(&[][..], |body| &body.blocks);
-        for instruction in blocks.iter().flat_map(|block| &block.instructions) {
+        let Some(body) = function.body() else { continue };
+        each_mention_in(body, |mentioned| visit(Item::Function(FunctionIndex::new(number)), mentioned))?;
+    }
+    Ok(())
+}
+
+/// Calls `visit` with each function that `body` calls or refers to.
+fn each_mention_in(
+    body: &Body,
+    mut visit: impl FnMut(FunctionIndex) -> Result<(), VerifyError>,
+) -> Result<(), VerifyError> {
+    for block in &body.blocks {
+        for instruction in &block.instructions {
             if let Instruction::Call { function, .. }
             | Instruction::RefFunc { function, .. }
             | Instruction::TableRefers { function, .. } = instruction
             {
-                visit(Item::Function(FunctionIndex::new(number)), *function)?;
+                visit(*function)?;
             }
         }
-        for block in blocks {
-            if let Terminator::TailCall { function, .. } = block.terminator {
-                visit(Item::Function(FunctionIndex::new(number)), function)?;
-            }
+        if let Terminator::TailCall { function, .. } = block.terminator {
+            visit(function)?;
         }
     }
     Ok(())
@@ -206,7 +253,7 @@ fn each_mention(
 fn verify_invalidated(module: &Module, functions: &[FunctionIndex]) -> Result<(), VerifyError> {
     for &function in functions {
         let error = |why| VerifyError::Invalidated { function: name(module, function), why };
-        match module.functions.get(function.index()) {
+        match module.known_function(function) {
             None => return Err(error("there is no such function")),
             Some(known) if !known.is_defined() => return Err(error("it is imported")),
             Some(_) if module.function_of(function) != function => {
@@ -224,7 +271,7 @@ pub fn verify_redefinition(module: &Module, redefinition: &Redefinition) -> Resu
     for &Change { function, body } in &redefinition.changes {
         let error =
             |why| VerifyError::Change { function: name(module, function), body: name(module, body), why };
-        let Some(defined) = module.functions.get(function.index()) else {
+        let Some(defined) = module.known_function(function) else {
             return Err(error("there is no such function"));
         };
         if !defined.is_defined() {
@@ -244,8 +291,7 @@ pub fn verify_redefinition(module: &Module, redefinition: &Redefinition) -> Resu
 /// state. The bodies must have been verified.
 pub fn verify_state_map(module: &Module, map: &StateMap) -> Result<(), VerifyError> {
     let names = || (name(module, map.from), name(module, map.to));
-    let defined =
-        |function: FunctionIndex| module.functions.get(function.index()).and_then(|known| known.body());
+    let defined = |function: FunctionIndex| module.known_function(function).and_then(|known| known.body());
     let (Some(old), Some(new)) = (defined(map.from), defined(map.to)) else {
         let (from, to) = names();
         return Err(VerifyError::StateMapBodies { from, to });

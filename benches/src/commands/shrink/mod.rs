@@ -66,7 +66,7 @@ const LENGTHS: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 /// Shrinks what `options` say.
 pub(crate) fn run(options: &ShrinkOptions) -> Result<(), Error> {
     let call = Call::of(&options.call, &HostOptions::default(), false)?;
-    if !call.steps.is_empty() || call.host.is_wasi() {
+    if !call.steps.is_empty() || !call.added.is_empty() || call.host.is_wasi() {
         return Err(Error::NotOneCall);
     }
     let stem = options.output.clone().unwrap_or_else(|| default_stem(&options.call.program));

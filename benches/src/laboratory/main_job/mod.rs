@@ -157,6 +157,7 @@ fn sample(program: &Program, recorded: &Recorded, settings: &Settings) -> Result
         let session = Session {
             program,
             steps: &[],
+            added: &[],
             reads: &[],
             function,
             arguments,

@@ -72,6 +72,11 @@ impl Entries {
         })
     }
 
+    /// From now on `body` is one of `function`.
+    pub(super) fn set_function_of(&mut self, body: FunctionIndex, function: FunctionIndex) {
+        self.cells[body.index()] = self.cells[function.index()];
+    }
+
     /// What precedes code of `body` in an allocation whose head can be kept in multiples of `unit`.
     pub(super) fn head(&self, body: FunctionIndex, unit: usize) -> impl Iterator<Item = u8> {
         let number = self.cells[body.index()];

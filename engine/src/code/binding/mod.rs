@@ -228,6 +228,13 @@ impl Registry {
         inner.patches += inner.binding.lead(&mut inner.memory, function, code);
     }
 
+    /// From now on `body` is one of `function`.
+    pub(crate) fn bind_body(&self, body: FunctionIndex, function: FunctionIndex) {
+        if let Binding::Entries(entries) = &mut self.inner().binding {
+            entries.set_function_of(body, function);
+        }
+    }
+
     /// What binding calls takes.
     pub(crate) fn binding_statistics(&self) -> BindingStatistics {
         let inner = self.inner();

@@ -100,6 +100,7 @@ impl Follower {
                 followed
             }
             Event::Redefined { function, to, .. } => {
+                self.machine.instance().add_bodies_of(execution);
                 self.machine.instance().bodies().enter(function, to);
                 Ok(())
             }

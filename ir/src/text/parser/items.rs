@@ -264,10 +264,12 @@ impl Parser<'_> {
     pub(super) fn definition_of(&mut self, name: String) -> Result<(), Failure> {
         self.expect("(")?;
         let mut code = Code::new(self);
+        let start = code.parser.span.start;
         let parameters = code.parameters()?;
         let signature = Signature::exact(parameters, code.parser.results()?);
+        let span = Span { start, end: code.parser.span.start };
         // Interned before the body's own signatures: the printer relies on that order.
-        let signature = code.parser.module.intern_signature(signature);
+        let signature = code.parser.intern(signature, span)?;
         code.blocks()?;
         let Code { body, offsets, .. } = code;
         self.offsets.push(Some(offsets));
@@ -279,7 +281,8 @@ impl Parser<'_> {
     /// The name of the function that is being defined.
     pub(super) fn defined_name(&mut self) -> Result<(String, Span), Failure> {
         let (name, span) = self.function_name()?;
-        self.functions.define(&name, span, FunctionIndex::new(self.module.functions.len()))?;
+        let index = self.next_function();
+        self.functions.define(&name, span, index)?;
         Ok((name, span))
     }
 
@@ -291,8 +294,9 @@ impl Parser<'_> {
 
     /// A signature that is used by a body.
     pub(super) fn interned_signature(&mut self) -> Result<SignatureIndex, Failure> {
+        let start = self.span.start;
         let signature = self.signature()?;
-        Ok(self.module.intern_signature(signature))
+        self.intern(signature, Span { start, end: self.span.start })
     }
 
     fn results(&mut self) -> Result<Vec<ExactType>, Failure> {

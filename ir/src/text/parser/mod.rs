@@ -4,8 +4,10 @@
 //! - [`names`]: references to things that may be defined further down;
 //! - [`items`]: what stands at the top of a file;
 //! - [`code`]: function bodies; [`operation`]: one instruction;
-//! - [`redefinition`]: further bodies, state maps, the script.
+//! - [`redefinition`]: further bodies, state maps, the script;
+//! - [`addition`]: a text of bodies that are added to a module.
 
+mod addition;
 mod code;
 mod items;
 mod names;
@@ -33,6 +35,8 @@ pub(super) struct Parser<'a> {
     offsets: Vec<Option<Offsets>>,
     functions: FunctionNames,
     uses: Uses,
+    /// What the source is an addition to, if it is one.
+    to: Option<&'a Module>,
 }
 
 impl<'a> Parser<'a> {
@@ -48,6 +52,7 @@ impl<'a> Parser<'a> {
             offsets: Vec::new(),
             functions: FunctionNames::default(),
             uses: Uses::default(),
+            to: None,
         })
     }
 

@@ -143,7 +143,8 @@ impl Parser<'_> {
         Ok(StepAction::InvalidateFunctions(functions))
     }
 
-    fn redefinition(&mut self) -> Result<Redefinition, Failure> {
+    /// `redefine` and the bodies that functions are changed to.
+    pub(super) fn redefinition(&mut self) -> Result<Redefinition, Failure> {
         self.advance()?;
         let mut changes = Vec::new();
         loop {

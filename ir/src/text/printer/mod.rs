@@ -359,8 +359,9 @@ fn write_function(
 /// What `function` is a further body of, if it is one.
 fn alternative_of(module: &Module, function: &Function) -> Option<FunctionIndex> {
     let is_it =
-        |body: FunctionIndex| module.functions.get(body.index()).is_some_and(|body| ptr::eq(body, function));
-    module.alternatives.iter().find(|alternative| is_it(alternative.body)).map(|alternative| alternative.of)
+        |body: &FunctionIndex| module.known_function(*body).is_some_and(|body| ptr::eq(body, function));
+    let alternatives = module.alternatives.iter().map(|alternative| alternative.body);
+    alternatives.chain(module.added_bodies()).find(is_it).map(|body| module.function_of(body))
 }
 
 /// Declares the registers from number `first` on, several on a line.
@@ -418,7 +419,7 @@ fn write_constant(out: &mut impl Write, module: &Module, expression: &ConstantEx
 }
 
 fn write_function_reference(out: &mut impl Write, module: &Module, function: FunctionIndex) -> fmt::Result {
-    match module.functions.get(function.index()) {
+    match module.known_function(function) {
         Some(Function { name, .. }) => write_function_name(out, name),
         None => write!(out, "{function}"),
     }
