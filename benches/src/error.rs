@@ -142,7 +142,7 @@ pub(crate) enum Error {
     ReadOutOfBounds { place: String, length: u64, size: u64 },
     /// There is more than a call to be made small.
     #[error("`shrink` takes one call of a program that imports nothing but `env`")]
-    #[diagnostic(help("leave out --init, --write, --at and all --invoke but one; a host is not shrunk"))]
+    #[diagnostic(help("leave out --init, --write, --add and all --invoke but one; a host is not shrunk"))]
     NotOneCall,
     /// The number of arguments is wrong.
     #[error("`{function}` takes {expected} argument(s), {given} given")]

@@ -231,7 +231,7 @@ fn where_nothing_fails_there_is_nothing_to_shrink() {
 /// `osr-bench run bubble.ir 400` with a file of bodies that are added, and these options.
 fn bubble(file: &str, options: &[&str]) -> Done {
     let (program, at) = (program("redefinition/bubble.ir"), format!("50002={file}"));
-    osr_bench(&[&["run", &program, "400", "--at", &at], options].concat())
+    osr_bench(&[&["run", &program, "400", "--add", &at], options].concat())
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn bodies_that_are_added_are_part_of_what_is_replayed_and_verified() {
     bubble(&insertion, &["--replay", &schedule, "--shadow", "--verify"]).prints(replaced);
     let text = read(&insertion);
     let same = scratch.file("same.ir", &text);
-    bubble(&same, &["--replay", &schedule]).refused(&["recorded with --at 50002=", "same.ir"]);
+    bubble(&same, &["--replay", &schedule]).refused(&["recorded with --add 50002=", "same.ir"]);
     let wrong = scratch.file("wrong.ir", text.replace("call order", "call ordre"));
     bubble(&wrong, &[]).refused(&["wrong.ir:25:13: unknown function `ordre`"]);
     let wrong = scratch.file("wrong.ir", text.replace("r2 = i32.const 1\n", "r2 = i64.const 1\n"));

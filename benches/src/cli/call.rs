@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::engine::EngineOptions;
-use crate::guest::added::AtOption;
+use crate::guest::added::AddOption;
 use crate::guest::step::{ReadOption, WriteOption};
 
 /// Options that choose what is called, and how.
@@ -35,7 +35,7 @@ pub(crate) struct CallOptions {
     /// Add the bodies and state maps of FILE to functions of the program at the entry of the CALLth call of a function that it
     /// defines, and do what the `redefine` in FILE says; may be repeated. Implies --points; functions are not inlined then.
     #[arg(long, value_name = "CALL=FILE")]
-    pub(crate) at: Vec<AtOption>,
+    pub(crate) add: Vec<AddOption>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its
     /// arguments and all options that decide where safepoints are must be the same.
     #[arg(long, value_name = "FILE")]

@@ -62,7 +62,7 @@ impl Call {
     pub(crate) fn of(options: &CallOptions, host: &HostOptions, points: bool) -> Result<Call, Error> {
         let mut settings = options.engine.settings()?;
         let mut program = load(&options.program)?;
-        let added = read_added(&options.at, &mut program)?;
+        let added = read_added(&options.add, &mut program)?;
         settings.points |= points || !program.module.script.is_empty() || !added.is_empty();
         let mut host = Host::of(host, &mut program)?;
         let (last, before) = match options.invoke.split_last() {

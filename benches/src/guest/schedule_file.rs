@@ -61,7 +61,7 @@ pub(crate) struct ScheduledRun {
     /// The options that say what is done before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) steps: Vec<String>,
-    /// The bodies that are added meanwhile: values of `--at`, and hashes of the files.
+    /// The bodies that are added meanwhile: values of `--add`, and hashes of the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) added: Vec<(String, String)>,
     /// Bytes of native stack.
@@ -145,7 +145,7 @@ impl ScheduledRun {
             options.extend([name.to_owned(), value.to_string()]);
         };
         option("--invoke", &self.invoke);
-        self.added.iter().for_each(|(at, _)| option("--at", at));
+        self.added.iter().for_each(|(at, _)| option("--add", at));
         let Settings {
             tiers,
             threshold,
@@ -218,7 +218,7 @@ impl ScheduledRun {
             part("arguments", format!("({})", self.arguments.join(", "))),
             part("what is done before", self.steps.join(" ")),
             part(
-                "--at",
+                "--add",
                 self.added
                     .iter()
                     .map(|(at, hash)| format!("{at} of hash {hash}"))
