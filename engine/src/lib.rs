@@ -204,7 +204,9 @@ mod tiering;
 mod transition;
 
 pub use code::assumption::Assumption;
-pub use code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, VersionId, VersionState};
+pub use code::{
+    BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, ExitLink, VersionId, VersionState,
+};
 pub use error::{
     AddBodiesError, Callers, EmbedderError, Exception, InstantiationError, InvokeError, RedefinitionError,
     StateError, Tag, ThreadError, TransitionError, Trap, TrapFrame,

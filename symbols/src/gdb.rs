@@ -1,21 +1,22 @@
 //! Tells debuggers of versions as they come and go, and of frames that are hijacked.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use osr_engine::{CodeVersion, Event, Instance, Observation, Observer, VersionId};
+use osr_engine::{CodeVersion, Event, ExitLink, Instance, Observation, Observer, VersionId};
 use osr_ir::{Locator, Point};
 
 use crate::debug_sections::debug_sections;
 use crate::image::image;
 use crate::jit_interface::Registered;
 use crate::lines::{LineRow, lines_of};
-use crate::name::name_of;
+use crate::name::{name_of, name_of_link};
 use crate::origins;
 use crate::unwind_rows::UnwindRows;
 
 /// Describes each version to GDB and LLDB, from its installation to its release, by [GDB's JIT interface]: they show
-/// names of guest functions in backtraces, and find the way through their frames. The system's unwinder finds it, too: a
+/// names of guest functions in backtraces (`fib[optimized,link]` at an exit that is linked), and find the way through their frames. The system's unwinder finds it, too: a
 /// backtrace of Rust's has their frames, if not their names, and ends where the program began. Code of an instance that is
 /// gone is described until this is dropped.
 ///
@@ -43,6 +44,8 @@ type Key = (usize, VersionId);
 #[derive(Debug)]
 struct State {
     code: HashMap<Key, Described>,
+    /// Exits that are linked, with the versions between which they are.
+    links: Vec<(Key, Key, Described)>,
     /// Versions with hijacked frames.
     hijacked: HashMap<Key, Hijacked>,
     /// By hijacked slot, the version of the frame behind it.
@@ -74,7 +77,7 @@ impl Gdb {
     /// One that has told of nothing yet.
     pub fn new() -> Gdb {
         let (code, hijacked, slots) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let state = State { code, hijacked, slots, next_address: NOWHERE };
+        let state = State { code, links: Vec::new(), hijacked, slots, next_address: NOWHERE };
         Gdb { state: Mutex::new(state), locator: Locator::default() }
     }
 
@@ -91,6 +94,14 @@ impl Observer for Gdb {
                 let (name, lines) = (name_of(instance, version), lines_of(instance, version, &self.locator));
                 let described = describe(instance, version, version.start, &name, &lines);
                 self.state().code.insert(key(instance, version), described);
+            }
+            Event::ExitLinked { version, to, link, .. } => {
+                let described = describe_link(instance, version, link);
+                self.state().links.push((key(instance, version), key(instance, to), described));
+            }
+            Event::Retired { version, .. } => {
+                let retired = key(instance, version);
+                self.state().links.retain(|(from, to, _)| *from != retired && *to != retired);
             }
             Event::Released { version, .. } => drop(self.state().code.remove(&key(instance, version))),
             Event::Hijacked { version, point, slot, .. } => {
@@ -161,9 +172,19 @@ fn describe(
     lines: &[LineRow],
 ) -> Described {
     let code = start..start + u64::from(version.described_bytes());
+    described(name, code, lines, instance.unwind_section(version, start).ok())
+}
+
+/// Describes the code of an exit of `version` that is linked.
+fn describe_link(instance: &Instance, version: &CodeVersion, link: &ExitLink) -> Described {
+    let code = link.start()..link.start() + link.code().len() as u64;
+    let rows = instance.unwind_section_of_link(link).ok();
+    described(&name_of_link(instance, version), code, &[], rows)
+}
+
+/// Describes `code`. Without rows nobody can pass its frames; a debugger has the name all the same.
+fn described(name: &str, code: Range<u64>, lines: &[LineRow], rows: Option<Vec<u8>>) -> Described {
     let mut sections = debug_sections(name, &code, lines);
-    // Without rows nobody can pass the frame; a debugger has the name all the same.
-    let rows = instance.unwind_section(version, start).ok();
     sections.extend(rows.iter().map(|rows| (".eh_frame", rows.clone())));
     let image = image(name, code, &sections);
     Described { _image: Registered::new(image), _rows: rows.map(UnwindRows::new) }

@@ -20,7 +20,7 @@ use osr_engine::{CodeVersion, Event, Instance, Observation, Observer};
 use osr_ir::Locator;
 
 use crate::lines::{LineRow, lines_of};
-use crate::name::name_of;
+use crate::name::{name_of, name_of_link};
 
 /// "JiTD", so that readers know the byte order.
 const MAGIC: u32 = 0x4a69_5444;
@@ -30,7 +30,7 @@ const CODE_LOAD: u32 = 0;
 const DEBUG_INFO: u32 = 2;
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// Writes `jit-PID.dump`, a record for each version that is installed, in the jitdump format of Linux perf
+/// Writes `jit-PID.dump`, a record for each version that is installed, and for each exit that is linked, in the jitdump format of Linux perf
 /// (`tools/perf/Documentation/jitdump-specification.txt`). Unlike a [perf map](crate::PerfMap) it holds the code, which can be
 /// annotated after the process has ended, lines of it, and times, by which versions are told apart that were at the same
 /// address.
@@ -95,11 +95,14 @@ impl Records {
         if !lines.is_empty() {
             self.record(DEBUG_INFO, &debug_info(version.start, &lines))?;
         }
-        let (name, code) = (name_of(instance, version), version.code().unwrap_or_default());
+        self.load(&name_of(instance, version), version.start, &version.code().unwrap_or_default())
+    }
+
+    fn load(&mut self, name: &str, start: u64, code: &[u8]) -> io::Result<()> {
         let mut load = Vec::new();
         load.extend(std::process::id().to_le_bytes());
         load.extend((nix::unistd::gettid().as_raw() as u32).to_le_bytes());
-        for word in [version.start, version.start, code.len() as u64, self.number] {
+        for word in [start, start, code.len() as u64, self.number] {
             load.extend(word.to_le_bytes());
         }
         load.extend(name.as_bytes());
@@ -136,11 +139,15 @@ fn debug_info(start: u64, lines: &[LineRow]) -> Vec<u8> {
 
 impl Observer for JitDump {
     fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
-        if let Event::Compiled { version, .. } = event {
-            let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            // A name that is missing is not worth the guest's end.
-            let _ = records.add(at.instance(), version, &self.locator);
-        }
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        // A name that is missing is not worth the guest's end.
+        let _ = match event {
+            Event::Compiled { version, .. } => records.add(at.instance(), version, &self.locator),
+            Event::ExitLinked { version, link, .. } => {
+                records.load(&name_of_link(at.instance(), version), link.start(), link.code())
+            }
+            _ => Ok(()),
+        };
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use osr_engine::{Event, Observation, Observer};
 
-use crate::name::name_of;
+use crate::name::{name_of, name_of_link};
 
-/// Writes `/tmp/perf-PID.map`, a line for each version that is installed, as Linux perf, samply and bcc read it
+/// Writes `/tmp/perf-PID.map`, a line for each version that is installed, and for each exit that is linked, as Linux perf, samply and bcc read it
 /// (`tools/perf/Documentation/jit-interface.txt` of Linux). The format has no ends: where code is released and its memory
 /// used again, a profiler cannot tell which version a sample was of. [`JitDump`](crate::JitDump) says when each came.
 #[derive(Debug)]
@@ -33,11 +33,17 @@ impl PerfMap {
 
 impl Observer for PerfMap {
     fn observe(&self, at: &Observation<'_>, event: &Event<'_>) {
-        if let Event::Compiled { version, .. } = event {
-            let name = name_of(at.instance(), version);
-            let line = format!("{:x} {:x} {name}\n", version.start, version.code_bytes);
-            // A whole line at once. A name that is missing is not worth the guest's end.
-            let _ = (&self.file).write_all(line.as_bytes());
-        }
+        let instance = at.instance();
+        let (start, bytes, name) = match event {
+            Event::Compiled { version, .. } => {
+                (version.start, version.code_bytes as usize, name_of(instance, version))
+            }
+            Event::ExitLinked { version, link, .. } => {
+                (link.start(), link.code().len(), name_of_link(instance, version))
+            }
+            _ => return,
+        };
+        // A whole line at once. A name that is missing is not worth the guest's end.
+        let _ = (&self.file).write_all(format!("{start:x} {bytes:x} {name}\n").as_bytes());
     }
 }

@@ -87,7 +87,7 @@ impl Log {
                 let (function, to) = (name(state.function), Tier::from(to.tier).name());
                 format!("tiered up {function} {}, to {to}{}", state.point, values(module, &state))
             }
-            Event::ExitLinked { version, guard, to } => {
+            Event::ExitLinked { version, guard, to, .. } => {
                 format!("linked the exit of {} at {} to {}", of(version), guard.at, of(to))
             }
             Event::GuardFailed { version, guard, is_forced } => {

@@ -17,6 +17,7 @@ pub mod reproduction;
 pub mod run;
 pub mod schedule;
 pub mod soak;
+pub mod stepping;
 pub mod variant;
 
 pub use case::{Case, cases};

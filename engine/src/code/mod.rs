@@ -17,6 +17,7 @@ pub(crate) mod x86_64;
 
 pub use binding::BindingStatistics;
 pub use life::VersionState;
+pub use registry::links::ExitLink;
 pub use registry::{CodeStatistics, CodeTimes};
 pub(crate) use registry::{Registry, SiteRef, StubTable};
 pub use version::{CodeVersion, VersionId};

@@ -7,7 +7,7 @@
 //! the *awaited* while ledger records name the version.
 
 mod landings;
-mod links;
+pub(crate) mod links;
 mod points;
 mod polls;
 
@@ -233,7 +233,7 @@ impl Registry {
         self.slot(slot).store(Arc::into_raw(Arc::clone(&version)).cast_mut(), Ordering::Release);
         self.mark(allocation, slot + 1);
         inner.binding.add(&inner.memory, &version);
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.count_change();
         add_time(&self.install_ns, began);
         Ok(version)
     }
@@ -381,7 +381,7 @@ impl Registry {
         }
         inner.released += 1;
         inner.released_bytes += u64::from(version.code_bytes);
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.count_change();
         if version.pending_sites.load(Ordering::Acquire) > 0 {
             inner.awaited.insert(version.id, handle);
         } else {
@@ -431,6 +431,11 @@ impl Registry {
         }
     }
 
+    /// Code comes or goes.
+    fn count_change(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Changes whenever code comes or goes.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
@@ -442,6 +447,7 @@ impl Registry {
         for version in self.live() {
             section.add(&self.common_unwind, version.unwind_rows_at(version.start));
         }
+        self.inner().links.unwind_rows().for_each(|rows| section.add(&self.common_unwind, rows));
         section.to_bytes()
     }
 

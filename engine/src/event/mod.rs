@@ -17,7 +17,7 @@ use osr_compiler::{Analysis, CompileError, DeoptReason, EntryPoint, Fallback, Gu
 use osr_ir::{FunctionIndex, OldActivations, Point, Register};
 use serde::Serialize;
 
-use crate::code::{CodeVersion, VersionId};
+use crate::code::{CodeVersion, ExitLink, VersionId};
 use crate::error::Trap;
 use crate::event::statistics::Place;
 use crate::settings::stress::Action;
@@ -237,6 +237,8 @@ pub enum Event<'a> {
         guard: &'a Guard,
         /// The continuation.
         to: &'a CodeVersion,
+        /// The code between the two.
+        link: &'a ExitLink,
     },
     /// A hijacked frame, or one that a guard has left, has landed: its activation continues in other code, with the frame state that was rebuilt.
     Landed {

@@ -8,7 +8,7 @@ use osr_compiler::profile::Profile;
 use osr_compiler::{CompileError, CompiledTier, EntryPoint, VersionKey};
 use osr_ir::FunctionIndex;
 
-use crate::code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion};
+use crate::code::{BindingStatistics, CodeStatistics, CodeTimes, CodeVersion, ExitLink};
 use crate::event::coverage::{Coverage, CoveredSite};
 use crate::instance::Instance;
 use crate::instance::function::FunctionState;
@@ -157,6 +157,14 @@ impl Instance {
     /// If the rows cannot be encoded.
     pub fn unwind_section(&self, version: &CodeVersion, start: u64) -> Result<Vec<u8>, osr_stackwalk::Error> {
         self.registry.unwind_section_of(version, start)
+    }
+
+    /// The same of the code of an exit that is [linked](crate::Event::ExitLinked).
+    ///
+    /// # Errors
+    /// If the rows cannot be encoded.
+    pub fn unwind_section_of_link(&self, link: &ExitLink) -> Result<Vec<u8>, osr_stackwalk::Error> {
+        self.registry.unwind_section_of_link(link)
     }
 
     /// Compiles `function` in `tier` to be entered at `entry`, and installs the code, which nothing enters: for

@@ -264,7 +264,7 @@ impl<W: Write> State<W> {
                 add_source(&mut args, self.locator.place_at(module, guard.function, guard.at));
                 self.instant("guard", name("guard failed in", at, version.function), args)
             }
-            Event::ExitLinked { version, guard, to } => {
+            Event::ExitLinked { version, guard, to, .. } => {
                 let args = json!({
                     "version": version.id.to_string(),
                     "at": guard.at.to_string(),

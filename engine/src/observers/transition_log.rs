@@ -89,7 +89,7 @@ impl Describe<'_, '_> {
                 let how = if is_forced { "is made to fail" } else { "fails" };
                 format!("{} {how}", self.guard(version, guard))
             }
-            Event::ExitLinked { version, guard, to } => {
+            Event::ExitLinked { version, guard, to, .. } => {
                 format!("link {} to {}", self.guard(version, guard), self.version(to))
             }
             Event::Landed { version, to, state, further, .. } => {

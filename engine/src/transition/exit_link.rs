@@ -51,8 +51,8 @@ pub(super) fn link(thread: &Thread, version: &CodeVersion, number: usize) -> Opt
     let to = instance.registry().find(code as u64)?;
     let words = version.state_words(site, instance.frame_words(function));
     let link = instance.registry().link_exit((version, number), &to, words, Thread::WINDOW_FIELDS)?;
-    thread.observe(|| Event::ExitLinked { version, guard: &guard, to: &to });
-    Some(link as *const u8)
+    thread.observe(|| Event::ExitLinked { version, guard: &guard, to: &to, link: &link });
+    Some(link.behind_count() as *const u8)
 }
 
 /// Where the continuation is entered to which the exit of `guard`, at that site of `version`, is to lead; none if there are

@@ -154,7 +154,7 @@ impl Observer for Witness {
                     (values(at, frame), format!("the {} tier", tier.name())),
                 );
             }
-            Event::ExitLinked { version, guard, to } => {
+            Event::ExitLinked { version, guard, to, .. } => {
                 let Some(broken) = state.failed.take() else { return };
                 let continues = format!("v{}, entered at {}: the exit is linked to it", to.id.0, to.entry);
                 state.left(at, version, (version.function, guard.point), broken, (Vec::new(), continues));

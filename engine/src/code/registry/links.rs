@@ -10,12 +10,17 @@
 //! it happens on the native thread that executes the instance, while that is in the runtime. The jump takes the place of
 //! the call and of what stands behind it: nothing returns there, since the stub replaces its return PC before all else.
 
+use gimli::write::FrameDescriptionEntry;
+use osr_stackwalk::{Error, UnwindSection};
+
 use crate::code::guards::VersionGuard;
 use crate::code::life::VersionState;
 use crate::code::memory::Allocation;
 use crate::code::registry::Registry;
 use crate::code::version::{CodeVersion, VersionId};
-use crate::code::x86_64::linked_exit::{COUNT_BYTES, JUMP_BYTES, LinkedExit, WindowFields, exit, jump};
+use crate::code::x86_64::linked_exit::{
+    COUNT_BYTES, JUMP_BYTES, LinkCode, LinkRows, LinkedExit, WindowFields, exit, jump,
+};
 
 /// The exits that are linked.
 #[derive(Debug, Default)]
@@ -31,13 +36,46 @@ struct Link {
     /// Where the exit is in it, and what was there.
     offset: usize,
     original: [u8; JUMP_BYTES],
-    /// The code between the two.
+    /// The code between the two, where that begins, and how it is unwound.
     code: Allocation,
+    start: u64,
+    rows: LinkRows,
+}
+
+/// The code of an exit that is linked: what frames execute that leave there.
+#[derive(Clone, Debug)]
+pub struct ExitLink {
+    start: u64,
+    code: LinkCode,
+}
+
+impl ExitLink {
+    /// Where it begins.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Its bytes.
+    pub fn code(&self) -> &[u8] {
+        &self.code.bytes
+    }
+
+    /// Where a frame begins that was counted otherwise.
+    pub(crate) fn behind_count(&self) -> u64 {
+        self.start + COUNT_BYTES as u64
+    }
+}
+
+impl Links {
+    /// The unwind rows of all links.
+    pub(super) fn unwind_rows(&self) -> impl Iterator<Item = FrameDescriptionEntry> {
+        self.0.iter().map(|link| link.rows.description(link.start))
+    }
 }
 
 impl Registry {
     /// Links the exit of guard `number` of `from` to `to`, a continuation there, where the frame state has so many
-    /// `words`. Returns the address of what a frame is to execute that is at the exit, and counted; none if the exit cannot be
+    /// `words`. Returns the code that frames execute there from now on; none if the exit cannot be
     /// linked: a version is retired, a value is where it cannot be read, or there is no code memory.
     pub(crate) fn link_exit(
         &self,
@@ -45,7 +83,7 @@ impl Registry {
         to: &CodeVersion,
         words: usize,
         fields: WindowFields,
-    ) -> Option<u64> {
+    ) -> Option<ExitLink> {
         let is_current = |version: &CodeVersion| version.state() == VersionState::Current;
         let guard: &VersionGuard = &from.guards[number];
         let site = guard.guard.site?;
@@ -63,14 +101,14 @@ impl Registry {
         let inner = &mut *self.inner();
         // It is as long wherever it is.
         let provisional = link.code(fields, continuation)?;
-        let allocation = inner.memory.allocate(&provisional)?;
+        let allocation = inner.memory.allocate(&provisional.bytes)?;
         let address = self.base + allocation.offset as u64;
         let placed = link.code(fields, address).zip(jump(from.start + exit as u64, address));
         let Some((code, jump)) = placed else {
             inner.memory.free(allocation);
             return None;
         };
-        inner.memory.write(allocation, 0, &code);
+        inner.memory.write(allocation, 0, &code.bytes);
         inner.memory.seal(allocation);
         let offset = from.offset_in_allocation(&inner.memory) + exit;
         inner.memory.patch(from.allocation, [(offset, jump)]);
@@ -82,8 +120,11 @@ impl Registry {
             offset,
             original,
             code: allocation,
+            start: address,
+            rows: code.rows,
         });
-        Some(address + COUNT_BYTES as u64)
+        self.count_change();
+        Some(ExitLink { start: address, code })
     }
 
     /// Cuts the links from and to `version`, which is retired.
@@ -97,6 +138,14 @@ impl Registry {
         }
         if !cut.is_empty() {
             inner.memory.synchronize();
+            self.count_change();
         }
+    }
+
+    /// The unwind rows of `link`, as an `.eh_frame` section.
+    pub(crate) fn unwind_section_of_link(&self, link: &ExitLink) -> Result<Vec<u8>, Error> {
+        let mut section = UnwindSection::new();
+        section.add(&self.common_unwind, link.code.rows.description(link.start));
+        section.to_bytes()
     }
 }

@@ -174,7 +174,7 @@ impl Observer for Explain {
                 let place = self.place(at, guard);
                 state.change(version, |version| version.guard_failed(guard, place, is_forced));
             }
-            Event::ExitLinked { version, guard, to } => {
+            Event::ExitLinked { version, guard, to, .. } => {
                 let (to, place) = (to.id.0, self.place(at, guard));
                 state.change(version, |version| version.failed_guard(guard, place).linked_to = Some(to));
             }

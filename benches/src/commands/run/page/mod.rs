@@ -159,7 +159,7 @@ fn transition(state: &State, event: &Event<'_>) -> Option<Transition> {
             note: if is_forced { "made to".to_owned() } else { guard.reason.name().to_owned() },
             ..of("guard fails", version, String::new())
         },
-        Event::ExitLinked { version, guard, to } => {
+        Event::ExitLinked { version, guard, to, .. } => {
             Transition { to: Some(to.id.0), ..frame("link exit", version, (guard.function, guard.point)) }
         }
         Event::Landed { version, to, state: landed, .. } => {
