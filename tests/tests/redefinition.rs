@@ -467,7 +467,7 @@ fn what_cannot_be_added_leaves_all_as_it_was() {
                 format!("{TEN} redefine f to ten carry_all"),
                 "not all activations of `f` can be carried to `ten`: p1, at b0:0, is not mapped",
             ),
-            (format!("{TEN} redefine f to tan carry"), "7:24: unknown function `tan`"),
+            (format!("{TEN} redefine f to tan carry"), "7:21: unknown function `tan`"),
         ] {
             let (results, outcome) = add_once(&settings, text.clone().leak());
             assert_eq!((outcome.expect_err(way), &results[..]), (why.to_owned(), &[5][..]), "{way}: {text}");

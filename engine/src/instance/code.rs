@@ -35,7 +35,8 @@ impl Instance {
             };
             state.refused().into_iter().map(code)
         };
-        self.module().function_indices().zip(self.functions()).flat_map(refused)
+        let bodies = self.module().function_indices().chain(self.module().added_bodies());
+        bodies.zip(self.functions()).flat_map(refused)
     }
 
     /// From now on `version` is entered.
