@@ -419,6 +419,30 @@ impl Translator<'_, '_> {
             }
             I::GlobalGet { dst, global } => self.global_get(dst, global),
             I::GlobalSet { global, src } => self.global_set(global, src),
+            I::MemorySize { .. }
+            | I::TableSize { .. }
+            | I::TableRefers { .. }
+            | I::TableGet { .. }
+            | I::TableSet { .. } => self.size_or_entry(instruction),
+            I::RefFunc { dst, function } => {
+                let word = self.unit.linked.reference(function);
+                let value = self.builder.ins().iconst(types::I64, word as i64);
+                self.write(dst, value);
+            }
+            I::TrapIf { condition, kind } => {
+                let condition = self.read(condition);
+                self.builder.ins().trapnz(condition, trap_code(kind));
+            }
+            // The terminator leaves.
+            I::Interpret => {}
+            _ => self.call(instruction, point.expect("calls have points")),
+        }
+    }
+
+    /// The size of a memory or table, or an entry of a table, read or written.
+    fn size_or_entry(&mut self, instruction: &Instruction) {
+        use Instruction as I;
+        match *instruction {
             I::MemorySize { memory, dst } => {
                 let pages = self.memory_pages(memory);
                 let value = self.builder.ins().uload32(MemFlagsData::trusted(), pages, 0);
@@ -442,18 +466,7 @@ impl Translator<'_, '_> {
                 let value = self.read(value);
                 self.builder.ins().store(MemFlagsData::trusted(), value, address, 0);
             }
-            I::RefFunc { dst, function } => {
-                let word = self.unit.linked.reference(function);
-                let value = self.builder.ins().iconst(types::I64, word as i64);
-                self.write(dst, value);
-            }
-            I::TrapIf { condition, kind } => {
-                let condition = self.read(condition);
-                self.builder.ins().trapnz(condition, trap_code(kind));
-            }
-            // The terminator leaves.
-            I::Interpret => {}
-            _ => self.call(instruction, point.expect("calls have points")),
+            _ => unreachable!("no other instruction is of a table"),
         }
     }
 

@@ -54,12 +54,8 @@ impl Observer for EventLog {
 impl Log {
     fn describe(&mut self, module: &Module, event: &Event<'_>) -> String {
         let name = |function: FunctionIndex| &*module.function(function).name;
-        // The function is named where it is another, which is inlined.
-        let point = |own: FunctionIndex, (function, point): (FunctionIndex, Point)| match own == function {
-            true => point.to_string(),
-            false => format!("{point} of {}", name(function)),
-        };
-        let of = |version: &CodeVersion| format!("{} {}", version.id, name(version.function));
+        let point = |own, place| point_of(module, own, place);
+        let of = |version| of(module, version);
         let wanted = |key: VersionKey| {
             format!("{}, {}, entered at {}", name(key.function), Tier::from(key.tier).name(), key.entry)
         };
@@ -96,29 +92,7 @@ impl Log {
                 let at = guard.at;
                 format!("guard {how} in {}, {reason} at {at} of {body}, exits at {point}", of(version))
             }
-            Event::Landed { place, version, slot, to, state, .. } => {
-                let (from, to) =
-                    (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
-                let tiers = format!("{} to {}", from.name(), to.name());
-                let by_guard = place == Place::Guard;
-                let leaves = || {
-                    body(module, state.function).leaves_for_interpreter() && !self.slots.contains_key(&slot)
-                };
-                let slot = match by_guard {
-                    true => "by a guard,".to_owned(),
-                    false if leaves() => "for the interpreter,".to_owned(),
-                    false => self.forget(slot),
-                };
-                let values = values(module, &state);
-                let point = point(version.function, (state.function, state.point));
-                format!("landed {slot} {} {point}, {tiers}{values}", of(version))
-            }
-            Event::Continued { version, from, to, state, .. } => {
-                let (from, to) = (Tier::from(from), to.map_or(Tier::Interpreter, |to| to.tier.into()));
-                let (function, tiers) = (name(state.function), format!("{} to {}", from.name(), to.name()));
-                let values = values(module, &state);
-                format!("continued {function} of {version} {}, {tiers}{values}", state.point)
-            }
+            Event::Landed { .. } | Event::Continued { .. } => self.landed(module, event),
             Event::ReplacementBegan { replacement, cause } => match replacement {
                 Replacement::Invalidation => format!("invalidation began; {cause}"),
                 Replacement::Hijack => format!("hijack began; {cause}"),
@@ -127,19 +101,7 @@ impl Log {
             Event::Redefined { function, from, to, activations, .. } => {
                 format!("redefined {}, from {} to {}, {activations}", name(function), name(from), name(to))
             }
-            Event::Carried { from, state, to } => {
-                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
-                let (old, new) = (name(from.function), name(state.function));
-                let values = values(module, &state);
-                format!("carried {old} {} to {new} {}, to {}{values}", from.point, state.point, to.name())
-            }
-            Event::Deoptimized { from, further, state, to } => {
-                let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
-                let (old, new) = (name(from.function), name(state.function));
-                let further = if further > 0 { format!(", with {further} callers") } else { String::new() };
-                let (values, to) = (values(module, &state), to.name());
-                format!("deoptimized {old} {} to {new} {}{further}, to {to}{values}", from.point, state.point)
-            }
+            Event::Carried { .. } | Event::Deoptimized { .. } => became(module, event),
             Event::ReplacementEnded => "ended".to_owned(),
             Event::Hijacked { version, function, point: at, slot, cause } => {
                 self.hijacks += 1;
@@ -160,6 +122,37 @@ impl Log {
         }
     }
 
+    /// A frame has landed, or an activation of it continues.
+    fn landed(&mut self, module: &Module, event: &Event<'_>) -> String {
+        match *event {
+            Event::Landed { place, version, slot, to, state, .. } => {
+                let (from, to) =
+                    (Tier::from(version.tier), to.map_or(Tier::Interpreter, |to| to.tier.into()));
+                let tiers = format!("{} to {}", from.name(), to.name());
+                let by_guard = place == Place::Guard;
+                let leaves = || {
+                    body(module, state.function).leaves_for_interpreter() && !self.slots.contains_key(&slot)
+                };
+                let slot = match by_guard {
+                    true => "by a guard,".to_owned(),
+                    false if leaves() => "for the interpreter,".to_owned(),
+                    false => self.forget(slot),
+                };
+                let values = values(module, &state);
+                let point = point_of(module, version.function, (state.function, state.point));
+                format!("landed {slot} {} {point}, {tiers}{values}", of(module, version))
+            }
+            Event::Continued { version, from, to, state, .. } => {
+                let (from, to) = (Tier::from(from), to.map_or(Tier::Interpreter, |to| to.tier.into()));
+                let (function, tiers) =
+                    (&module.function(state.function).name, format!("{} to {}", from.name(), to.name()));
+                let values = values(module, &state);
+                format!("continued {function} of {version} {}, {tiers}{values}", state.point)
+            }
+            _ => unreachable!("nothing else is a landing"),
+        }
+    }
+
     fn gone(&mut self, how: &str, slot: u64, version: &str, point: &str) -> String {
         format!("{how} {} {version} {point}", self.forget(slot))
     }
@@ -168,6 +161,39 @@ impl Log {
     fn forget(&mut self, slot: u64) -> String {
         format!("#{}", self.slots.remove(&slot).expect("a slot is hijacked before its frame is gone"))
     }
+}
+
+/// An interpreted activation has become another, or several.
+fn became(module: &Module, event: &Event<'_>) -> String {
+    let name = |function: FunctionIndex| &*module.function(function).name;
+    match *event {
+        Event::Carried { from, state, to } => {
+            let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+            let (old, new) = (name(from.function), name(state.function));
+            let values = values(module, &state);
+            format!("carried {old} {} to {new} {}, to {}{values}", from.point, state.point, to.name())
+        }
+        Event::Deoptimized { from, further, state, to } => {
+            let to = to.map_or(Tier::Interpreter, |to| to.tier.into());
+            let (old, new) = (name(from.function), name(state.function));
+            let further = if further > 0 { format!(", with {further} callers") } else { String::new() };
+            let (values, to) = (values(module, &state), to.name());
+            format!("deoptimized {old} {} to {new} {}{further}, to {to}{values}", from.point, state.point)
+        }
+        _ => unreachable!("nothing else becomes another activation"),
+    }
+}
+
+/// The point, with the function where that is another than the version's `own`: one that is inlined.
+fn point_of(module: &Module, own: FunctionIndex, (function, point): (FunctionIndex, Point)) -> String {
+    match own == function {
+        true => point.to_string(),
+        false => format!("{point} of {}", module.function(function).name),
+    }
+}
+
+fn of(module: &Module, version: &CodeVersion) -> String {
+    format!("{} {}", version.id, module.function(version.function).name)
 }
 
 fn failure<T>(outcome: Result<T, &Trap>) -> String {

@@ -221,27 +221,10 @@ impl<W: Write> State<W> {
                 self.end("guest", trap)
             }
             Event::Compiled { version, duration, cause } => self.compiled(at, version, duration, cause),
-            Event::Ordered { key, estimate, cause } => {
-                let args = json!({
-                    "tier": key.tier, "entry": key.entry.to_string(), "estimate": estimate, "cause": cause
-                });
-                self.instant("compile", name("order", at, key.function), args)
-            }
-            Event::Discarded { key, cause } => {
-                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(), "cause": cause });
-                self.instant("compile", name("discard", at, key.function), args)
-            }
-            Event::FellBack { key, fallback, cause } => {
-                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(),
-                    "fallback": fallback.to_string(), "cause": cause });
-                self.instant("compile", name("fall back", at, key.function), args)
-            }
-            Event::Refused { function, tier, error, cause, .. } => {
-                let error = error.to_string();
-                let args =
-                    json!({ "tier": format!("{tier:?}").to_lowercase(), "error": error, "cause": cause });
-                self.instant("compile", name("refuse", at, function), args)
-            }
+            Event::Ordered { .. }
+            | Event::Discarded { .. }
+            | Event::FellBack { .. }
+            | Event::Refused { .. } => self.compilation(at, event),
             Event::Entered { function, .. } => {
                 self.instant("tier-up", name("tier up", at, function), json!({ "place": "entry" }))
             }
@@ -251,28 +234,11 @@ impl<W: Write> State<W> {
                 add_source(&mut args, self.locator.place(module, state.function, state.point));
                 self.instant("tier-up", name("tier up", at, state.function), args)
             }
-            Event::GuardFailed { version, guard, is_forced } => {
-                let mut args = json!({
-                    "version": version.id.to_string(),
-                    "reason": guard.reason,
-                    "in": at.instance().module().function(guard.function).name,
-                    "at": guard.at.to_string(),
-                    "point": guard.point.to_string(),
-                    "forced": is_forced,
-                });
-                let module = at.instance().module();
-                add_source(&mut args, self.locator.place_at(module, guard.function, guard.at));
-                self.instant("guard", name("guard failed in", at, version.function), args)
-            }
-            Event::ExitLinked { version, guard, to, .. } => {
-                let args = json!({
-                    "version": version.id.to_string(),
-                    "at": guard.at.to_string(),
-                    "point": guard.point.to_string(),
-                    "to": to.id.to_string(),
-                });
-                self.instant("guard", name("exit linked in", at, version.function), args)
-            }
+            Event::GuardFailed { .. }
+            | Event::ExitLinked { .. }
+            | Event::Redefined { .. }
+            | Event::Carried { .. }
+            | Event::Deoptimized { .. } => self.departure(at, event),
             Event::Landed { version, slot, to, state, further, .. } => {
                 let mut args = json!({ "to": tier_of(to) });
                 if further > 0 {
@@ -284,26 +250,6 @@ impl<W: Write> State<W> {
                 let (version, point) = (version.to_string(), state.point.to_string());
                 let args = json!({ "version": version, "point": point, "to": tier_of(to) });
                 self.instant("frame", name("continue", at, state.function), args)
-            }
-            Event::Redefined { function, from, to, activations, .. } => {
-                let name_of = |body: FunctionIndex| &at.instance().module().function(body).name;
-                let args =
-                    json!({ "from": name_of(from), "to": name_of(to), "activations": activations.name() });
-                self.instant("redefine", name("redefine", at, function), args)
-            }
-            Event::Carried { from, state, to } => {
-                let body = &at.instance().module().function(state.function).name;
-                let (point, new) = (from.point.to_string(), state.point.to_string());
-                let args = json!({ "point": point, "body": body, "new_point": new, "to": tier_of(to) });
-                self.instant("redefine", name("carry", at, from.function), args)
-            }
-            Event::Deoptimized { from, further, state, to } => {
-                let body = &at.instance().module().function(state.function).name;
-                let (point, new) = (from.point.to_string(), state.point.to_string());
-                let args = json!({
-                    "point": point, "body": body, "new_point": new, "further": further, "to": tier_of(to)
-                });
-                self.instant("frame", name("deoptimize", at, from.function), args)
             }
             Event::Dropped { version, function, point, slot } => {
                 self.frame_ends("drop", at, version, (function, point), slot, json!({}))
@@ -328,6 +274,83 @@ impl<W: Write> State<W> {
             }
             Event::Retired { version, cause } => self.retired(at, version, cause),
             Event::Released { version, cause } => self.released(at, version, cause),
+            _ => Ok(()),
+        }
+    }
+
+    /// What becomes of the wish for code.
+    fn compilation(&mut self, at: &Observation<'_>, event: &Event<'_>) -> io::Result<()> {
+        match *event {
+            Event::Ordered { key, estimate, cause } => {
+                let args = json!({
+                    "tier": key.tier, "entry": key.entry.to_string(), "estimate": estimate, "cause": cause
+                });
+                self.instant("compile", name("order", at, key.function), args)
+            }
+            Event::Discarded { key, cause } => {
+                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(), "cause": cause });
+                self.instant("compile", name("discard", at, key.function), args)
+            }
+            Event::FellBack { key, fallback, cause } => {
+                let args = json!({ "tier": key.tier, "entry": key.entry.to_string(),
+                    "fallback": fallback.to_string(), "cause": cause });
+                self.instant("compile", name("fall back", at, key.function), args)
+            }
+            Event::Refused { function, tier, error, cause, .. } => {
+                let error = error.to_string();
+                let args =
+                    json!({ "tier": format!("{tier:?}").to_lowercase(), "error": error, "cause": cause });
+                self.instant("compile", name("refuse", at, function), args)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Guards fail, or activations of one body become those of another.
+    fn departure(&mut self, at: &Observation<'_>, event: &Event<'_>) -> io::Result<()> {
+        match *event {
+            Event::GuardFailed { version, guard, is_forced } => {
+                let mut args = json!({
+                    "version": version.id.to_string(),
+                    "reason": guard.reason,
+                    "in": at.instance().module().function(guard.function).name,
+                    "at": guard.at.to_string(),
+                    "point": guard.point.to_string(),
+                    "forced": is_forced,
+                });
+                let module = at.instance().module();
+                add_source(&mut args, self.locator.place_at(module, guard.function, guard.at));
+                self.instant("guard", name("guard failed in", at, version.function), args)
+            }
+            Event::ExitLinked { version, guard, to, .. } => {
+                let args = json!({
+                    "version": version.id.to_string(),
+                    "at": guard.at.to_string(),
+                    "point": guard.point.to_string(),
+                    "to": to.id.to_string(),
+                });
+                self.instant("guard", name("exit linked in", at, version.function), args)
+            }
+            Event::Redefined { function, from, to, activations, .. } => {
+                let name_of = |body: FunctionIndex| &at.instance().module().function(body).name;
+                let args =
+                    json!({ "from": name_of(from), "to": name_of(to), "activations": activations.name() });
+                self.instant("redefine", name("redefine", at, function), args)
+            }
+            Event::Carried { from, state, to } => {
+                let body = &at.instance().module().function(state.function).name;
+                let (point, new) = (from.point.to_string(), state.point.to_string());
+                let args = json!({ "point": point, "body": body, "new_point": new, "to": tier_of(to) });
+                self.instant("redefine", name("carry", at, from.function), args)
+            }
+            Event::Deoptimized { from, further, state, to } => {
+                let body = &at.instance().module().function(state.function).name;
+                let (point, new) = (from.point.to_string(), state.point.to_string());
+                let args = json!({
+                    "point": point, "body": body, "new_point": new, "further": further, "to": tier_of(to)
+                });
+                self.instant("frame", name("deoptimize", at, from.function), args)
+            }
             _ => Ok(()),
         }
     }

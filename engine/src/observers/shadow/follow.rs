@@ -132,6 +132,22 @@ impl Follower {
         Ok(())
     }
 
+    /// The innermost frame, which is interpreted and has the state `from`, becomes something else, in the code `to`. Returns
+    /// the tier of that.
+    fn leaves_interpreter(
+        &mut self,
+        execution: &Instance,
+        from: &FrameState<'_>,
+        to: Option<Continuation>,
+    ) -> Tier {
+        let FrameState { function, point, .. } = *from;
+        let (place, tier) = (execution.analysis(function).points.kind(point).into(), Tier::Interpreter);
+        let to = to.map_or(tier, |to| to.tier.into());
+        self.transition = Some(Transition { function, point, place, from: tier, from_version: None, to });
+        self.compared.transitions += 1;
+        to
+    }
+
     /// The innermost frame, which is interpreted, is carried into another body.
     fn carried(
         &mut self,
@@ -140,20 +156,17 @@ impl Follower {
         state: &FrameState<'_>,
         to: Option<Continuation>,
     ) -> Followed {
-        let FrameState { function, point, .. } = *from;
-        let (place, tier) = (execution.analysis(function).points.kind(point).into(), Tier::Interpreter);
-        let destination = to.map_or(tier, |to| to.tier.into());
-        self.transition =
-            Some(Transition { function, point, place, from: tier, from_version: None, to: destination });
-        self.compared.transitions += 1;
+        let destination = self.leaves_interpreter(execution, from, to);
         if self.has_just_landed && self.is_at(from) {
             self.compare_state(execution, from)?;
         } else {
-            self.moved(execution, (tier, None), from)?;
+            self.moved(execution, (Tier::Interpreter, None), from)?;
         }
-        let map =
-            execution.bodies().carried(function).expect("what carries is there until the next safepoint");
-        let entry = map.at(point).expect("it carries at that point");
+        let map = execution
+            .bodies()
+            .carried(from.function)
+            .expect("what carries is there until the next safepoint");
+        let entry = map.at(from.point).expect("it carries at that point");
         let frame = self.machine.innermost().expect("it was compared");
         let mut registers = vec![0; execution.body(state.function).registers.len()];
         for (register, expression) in &entry.values {
@@ -175,12 +188,7 @@ impl Follower {
         state: &FrameState<'_>,
         to: Option<Continuation>,
     ) -> Followed {
-        let FrameState { function, point, .. } = *from;
-        let (place, tier) = (execution.analysis(function).points.kind(point).into(), Tier::Interpreter);
-        let destination = to.map_or(tier, |to| to.tier.into());
-        self.transition =
-            Some(Transition { function, point, place, from: tier, from_version: None, to: destination });
-        self.compared.transitions += 1;
+        let destination = self.leaves_interpreter(execution, from, to);
         match self.run() {
             Stop::Deoptimized(_) if self.is_at(state) => {}
             stop => return Err(self.elsewhere(rebuilt(state), &stop)),
