@@ -113,6 +113,8 @@ pub(crate) struct LinkCode {
 /// How the frame is unwound that executes a linked exit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkRows {
+    /// Where the registers are the caller's again that the frame has saved, but for `rbp`.
+    restored: u32,
     /// Where `rbp` is the caller's again, and the stack pointer at the return slot.
     popped: u32,
     /// Where the frame is as before: [`full`](self).
@@ -129,25 +131,26 @@ impl LinkRows {
         let mut description = FrameDescriptionEntry::new(Address::Constant(start), self.length);
         for begin in [0, self.full] {
             description.add_instruction(begin, CallFrameInstruction::Cfa(X86_64::RBP, FRAME_TO_CFA));
+            description.add_instruction(begin, CallFrameInstruction::Offset(X86_64::RBP, -FRAME_TO_CFA));
             for (register, place) in self.saved() {
-                description
-                    .add_instruction(begin, CallFrameInstruction::Offset(register, place - FRAME_TO_CFA));
+                let place = CallFrameInstruction::Offset(register, place - FRAME_TO_CFA);
+                description.add_instruction(begin, place);
             }
             if begin == 0 {
-                description.add_instruction(self.popped, CallFrameInstruction::Cfa(X86_64::RSP, 8));
+                // Where they were saved may soon be below the stack pointer.
                 for (register, _) in self.saved() {
-                    description.add_instruction(self.popped, CallFrameInstruction::SameValue(register));
+                    description.add_instruction(self.restored, CallFrameInstruction::SameValue(register));
                 }
+                description.add_instruction(self.popped, CallFrameInstruction::Cfa(X86_64::RSP, 8));
+                description.add_instruction(self.popped, CallFrameInstruction::SameValue(X86_64::RBP));
             }
         }
         description
     }
 
-    /// What the frame has saved, each with its place in bytes from the frame base.
+    /// What the frame has saved besides `rbp`, each with its place in bytes from the frame base.
     fn saved(&self) -> impl Iterator<Item = (Register, i32)> {
-        let others =
-            self.saves.saves().map(|(position, place)| (CompactRows::REGISTERS[position].dwarf(), place));
-        [(X86_64::RBP, 0)].into_iter().chain(others)
+        self.saves.saves().map(|(position, place)| (CompactRows::REGISTERS[position].dwarf(), place))
     }
 }
 
@@ -173,6 +176,7 @@ impl LinkedExit<'_> {
         for (position, place) in self.unwind.saves() {
             emit!(code, movq_rm(SAVED[position], field(RBP, place)));
         }
+        let restored = code.len() as u32;
         emit!(code, movq_rm(RSI, RDX));
         emit!(code, movq_rm(RSP, RBP));
         emit!(code, popq_o(RBP));
@@ -185,7 +189,7 @@ impl LinkedExit<'_> {
         emit!(code, movabsq_oi(RDX, left_guard as *const () as u64));
         emit!(code, jmpq_m(RDX));
         let length = code.len() as u32;
-        let rows = LinkRows { popped, full, length, saves: self.unwind };
+        let rows = LinkRows { restored, popped, full, length, saves: self.unwind };
         Some(LinkCode { bytes: std::mem::take(code), rows })
     }
 }
