@@ -69,9 +69,14 @@ impl Translator<'_, '_> {
             true => Called::Cell(number),
             false => Called::Function(function.as_u32()),
         };
+        let signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
+        self.named(called, signature)
+    }
+
+    /// What becomes a distance when the code is in its place.
+    pub(super) fn named(&mut self, called: Called, signature: ir::SigRef) -> Callee {
         let name = self.builder.func.declare_imported_user_function(called.name());
         let name = ir::ExternalName::User(name);
-        let signature = self.builder.import_signature(call_signature(self.unit.linked, signature));
         let function = ir::ExtFuncData { name, signature, colocated: true, patchable: false };
         Callee::Named(self.builder.import_function(function))
     }

@@ -4,10 +4,9 @@
 //!   entry:   cmp rsp, [limit]        optimized code,     again:   cmp [limit], -1
 //!            jb  cold                back-edges:                  jne header
 //!   ...                                                           jmp cold
-//!   cold:    store the frame state                       cold:    call poll
-//!            call poll                                            cmp [leaving], 0
-//!            jmp back                                             je  header
-//!                                                        leave:   call left_poll, with the frame state
+//!   cold:    store the frame state                       cold:    call left_poll, with the frame state
+//!            call poll
+//!            jmp back
 //! ```
 //!
 //! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In
@@ -17,12 +16,13 @@
 //! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
 //! block. An ordinary call would clobber the vector registers: the stub preserves every register, and has no argument. A use of
 //! the frame state inside the loop, be it never executed, weighs as much as any other there, and pushes
-//! values that the loop needs out of their registers: so the state is needed only where the frame is left for
-//! good, in a block that is in no loop. From such a block on, Cranelift hoists nothing out of the loop any
-//! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. That block is seldom
-//! executed, even when frames are left: what it would store is [read from it](crate::emitted::poll_exits), and all that remains of the
-//! cold code is the call of the stub. Where it cannot be read, the frame map of a poll says where the state is at the
-//! call that leaves.
+//! values that the loop needs out of their registers: so to Cranelift the cold block leaves the frame for good, and is in no
+//! loop. From such a block on, Cranelift hoists nothing out of the loop any
+//! more: so the poll is the last thing in the loop, on the back-edge, as in HotSpot and V8. That the frame may stay is
+//! [written into the machine code](crate::emitted::poll_exits): a call of the stub, where the cold block begins, that comes back to
+//! the other side of the branch. What the block would store is read from it, and mostly nothing else remains of it.
+//! Where it cannot be read, the frame map of a poll says where the state is at the call that leaves. Code whose machine code is not to be
+//! read has a call of the stub in the cold block, a test whether the frame leaves, and an edge back.
 //!
 //! All back-edges of a loop lead to one poll, where the versions of all registers that the loop changes meet
 //! once more than without it. Few edges bear that; in a dispatch loop, whose every arm ends with a back-edge, it
@@ -46,7 +46,9 @@ use super::safepoint::{Origin, Safepoint};
 use super::state::{Callee, Keeping, Resumption};
 use super::translate::{Pending, Translator};
 use super::trap_site::{never_trap_code, trap_code};
-use crate::settings::{CompiledTier, Poll, StateRecording};
+use crate::compiler::Cells;
+use crate::emitted::near_call::Called;
+use crate::settings::{CompiledTier, Poll, ReturnSites, StateRecording};
 
 /// How many back-edges a loop may have that polls on them.
 const MOST_BACK_EDGES: u32 = 4;
@@ -172,6 +174,12 @@ impl Translator<'_, '_> {
     fn fill_poll(&mut self, cold: ir::Block, point: Point, next: ir::Block) {
         self.builder.switch_to_block(cold);
         self.builder.seal_block(cold);
+        if self.has_one_way_polls() {
+            let stub = self.left_poll_stub();
+            let safepoint = self.leave(stub, point);
+            self.safepoints.push(safepoint);
+            return;
+        }
         let call = self.call_poll();
         if self.recording == StateRecording::None {
             self.record_safepoint(call, Safepoint::new(point));
@@ -187,12 +195,22 @@ impl Translator<'_, '_> {
         self.builder.ins().brif(leaving, leave, &[], next, &[]);
         self.builder.switch_to_block(leave);
         self.builder.seal_block(leave);
-        self.leave(call, point);
+        let stub = Callee::At(self.context_word(offset_of!(Context, left_poll_stub)));
+        let safepoint = self.leave(stub, point);
+        self.record_safepoint(call, safepoint);
     }
 
-    /// Leaves the frame that has called `poll`, the safepoint at `point`. Its state is what it is here.
-    fn leave(&mut self, poll: ir::Inst, point: Point) {
-        let stub = Callee::At(self.context_word(offset_of!(Context, left_poll_stub)));
+    /// Whether polls of loops are one-way to Cranelift: their cold blocks leave the frame for good, and that they may go on
+    /// is [written into the machine code](crate::emitted::poll_exits).
+    fn has_one_way_polls(&self) -> bool {
+        self.tier == CompiledTier::Optimized
+            && self.cells == Cells::Near
+            && self.unit.settings.return_sites == ReturnSites::Plain
+            && self.recording != StateRecording::CrossChecked
+    }
+
+    /// Leaves the frame at a poll, `point`, by the call of `stub`. Its state is what it is here.
+    fn leave(&mut self, stub: Callee, point: Point) -> Safepoint {
         // The call asks for no register. What keeps contexts is of another convention.
         let convention = match self.recording {
             StateRecording::CrossChecked => CallConv::SystemV,
@@ -201,8 +219,9 @@ impl Translator<'_, '_> {
         let signature = self.builder.import_signature(ir::Signature::new(convention));
         let (call, safepoint) = self.leave_by(signature, (stub, &[]), point);
         self.builder.ins().trap(never_trap_code());
-        let number = self.record_safepoint(poll, Safepoint { exits_apart: true, ..safepoint });
-        self.builder.func.set_srcloc(call, Origin::Leave(number).location());
+        // The safepoint is the next one.
+        self.builder.func.set_srcloc(call, Origin::Leave(self.safepoints.len()).location());
+        Safepoint { exits_apart: true, ..safepoint }
     }
 
     /// Calls the stub that the context has at `stub`, which does not return: the frame continues at `point` elsewhere. The
@@ -251,6 +270,12 @@ impl Translator<'_, '_> {
         self.count_exit();
         let (call, safepoint) = self.call_for_good(offset_of!(Context, left_return_stub), None, point);
         self.record_safepoint(call, safepoint);
+    }
+
+    /// The stub that leaves at polls, by its near word: no register is needed for it.
+    fn left_poll_stub(&mut self) -> Callee {
+        let signature = self.builder.import_signature(ir::Signature::new(CallConv::PreserveAll));
+        self.named(Called::LeftPollStub, signature)
     }
 
     /// Calls the stub, which preserves every register, and needs nothing in any.

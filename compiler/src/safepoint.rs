@@ -131,7 +131,8 @@ pub(super) fn maps(
     let exits = calls.iter().map(|call| call.exit).collect();
     let innermost = calls.iter().map(|call| source.place(call.safepoint.point).0).collect();
     let guards = calls.iter().map(|call| call.safepoint.guard).collect();
-    let numbers = (0..).zip(&calls).filter(|(_, call)| call.safepoint.returns_to.is_some());
+    let is_in_place = |call: &Call<'_>| call.safepoint.returns_to.is_some() && !call.safepoint.exits_apart;
+    let numbers = (0..).zip(&calls).filter(|(_, call)| is_in_place(call));
     let in_place = numbers.map(|(number, _)| number).collect();
     Ok(CompiledMaps { frame_maps, slots, pads, exits, innermost, guards, in_place })
 }
@@ -149,8 +150,9 @@ pub(super) fn in_frame(layout: &MachBufferFrameLayout, slot: ir::StackSlot) -> i
 /// The calls of a compiled body, by ascending return offset.
 fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode, tight: &Tight) -> Vec<Call<'c>> {
     let origins = Origins::of(compiled);
-    let mut calls = Vec::with_capacity(safepoints.len());
+    let mut calls = BTreeMap::new();
     let mut leaves = BTreeMap::new();
+    let mut of_pads = 0;
     for call in compiled.buffer.call_sites() {
         let (contexts, pad) = match call.exception_handlers.split_last() {
             Some((Handler::Default(pad), contexts)) => (contexts, Some(tight.offset(*pad))),
@@ -161,25 +163,32 @@ fn calls<'c>(safepoints: &'c [Safepoint], compiled: &'c CompiledCode, tight: &Ti
             Some(Origin::Safepoint(number)) => {
                 let safepoint = &safepoints[number];
                 let return_offset = safepoint.returns_to.unwrap_or_else(|| tight.offset(call.ret_addr));
-                let call = Call { safepoint, return_offset, contexts, pad, exit: None };
-                calls.push((number, call));
+                calls.insert(number, Call { safepoint, return_offset, contexts, pad, exit: None });
             }
             Some(Origin::Leave(number)) => _ = leaves.insert(number, (tight.offset(call.ret_addr), contexts)),
-            // Of a pad.
-            _ => {}
+            _ => of_pads += 1,
         }
     }
-    for (number, call) in &mut calls {
-        if call.safepoint.exits_apart {
-            let (exit, contexts) = leaves[number];
+    for (number, (exit, contexts)) in leaves {
+        let safepoint = &safepoints[number];
+        let call = calls.entry(number).or_insert_with(|| {
+            let return_offset = safepoint.returns_to.expect("one-way polls were given their calls");
+            Call { safepoint, return_offset, contexts: &[], pad: None, exit: None }
+        });
+        if safepoint.exits_apart {
             (call.exit, call.contexts) = (Some(exit), contexts);
         }
+    }
+    let mut calls: Vec<_> = calls.into_values().collect();
+    for call in &calls {
         assert_eq!(call.pad.is_some(), call.safepoint.has_pad, "what was asked for is there");
     }
-    let pads = calls.iter().filter(|(_, call)| call.pad.is_some()).count();
-    let found = compiled.buffer.call_sites().count();
-    assert_eq!(calls.len() + pads + leaves.len(), found, "a frame map for every call that can return");
-    let mut calls: Vec<_> = calls.into_iter().map(|(_, call)| call).collect();
+    let pads = calls.iter().filter(|call| call.pad.is_some()).count();
+    assert_eq!(
+        (calls.len(), of_pads),
+        (safepoints.len(), pads),
+        "a frame map for every call that can return"
+    );
     calls.sort_by_key(|call| call.return_offset);
     calls
 }

@@ -174,7 +174,10 @@ impl Compiler {
                 .map(|slot| frame.base_offset(safepoint::in_frame(safepoint::layout(compiled), slot))),
             direct_calls,
             near_calls,
-            in_place: maps.in_place,
+            in_place: match request.recording {
+                StateRecording::None => Box::default(),
+                _ => maps.in_place,
+            },
             guards: guards.into(),
             speculation: None,
             kept_globals: kept_globals.into_iter().collect(),
@@ -231,7 +234,7 @@ fn edited(
         return Err(Failure::NotReadable);
     }
     let (tight, frame, mut near_calls) =
-        tightened(request, (code, disassembly), safepoints, compiled, (calls, kept));
+        tightened(request, (code, disassembly), safepoints, compiled, (calls, kept))?;
     near_calls.extend(calls.near(&tight));
     let polls = polls.map(|polls| Box::new(polls.moved(&tight)));
     Ok(Edited { polls, direct_calls: calls.direct(&tight), near_calls, tight, frame })
@@ -245,32 +248,32 @@ fn tightened(
     safepoints: &mut [Safepoint],
     compiled: &CompiledCode,
     (calls, kept): (&NamedCalls, Option<StackSlot>),
-) -> (Tight, FrameWords, Vec<NearCall>) {
+) -> Result<(Tight, FrameWords, Vec<NearCall>), Failure> {
     let Some(disassembly) = disassembly else {
-        return (Tight::unchanged(code), FrameWords::default(), Vec::new());
+        return Ok((Tight::unchanged(code), FrameWords::default(), Vec::new()));
     };
     // Where frames leave at invalidation points, or where returns are checked, they leave polls in the same way.
     let frames_leave = unit.settings.return_sites != ReturnSites::Plain;
     let exits = match recording {
-        StateRecording::None | StateRecording::CrossChecked => PollExits::default(),
+        StateRecording::CrossChecked => PollExits::default(),
         _ if frames_leave || cells == Cells::InContext => PollExits::default(),
-        _ => PollExits::read(&disassembly, source, safepoints, compiled),
+        _ => PollExits::read(&disassembly, source, safepoints, compiled).map_err(|_| Failure::NotReadable)?,
     };
     let polls =
         if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
     let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
     let mut edits = compared_in_memory::apart(&disassembly, compiled, unit.settings.return_sites);
-    let reached = reached(&disassembly, handlers(compiled), &exits.replacements);
+    let reached = reached(&disassembly, handlers(compiled), &exits.calls);
     let may_go = !source.body.registers.contains(&Type::V128);
     let layout = safepoint::layout(compiled);
     let frame = FrameWords::of((&code, &disassembly), &reached, layout, kept, may_go);
     if let Some(frame) = &frame {
         frame.readdress(&mut code, &disassembly, &reached, &mut edits);
     }
-    let replaced = Replaced { blocks: &exits.replacements, calls: &calls.near_starts(), edits: &edits };
+    let replaced = Replaced { blocks: &exits.calls, calls: &calls.near_starts(), edits: &edits };
     let tight = tighten(&code, &disassembly, &reached, replaced, is_of_poll);
     let near_calls = exits.record(safepoints, &tight);
-    (tight, frame.unwrap_or_default(), near_calls)
+    Ok((tight, frame.unwrap_or_default(), near_calls))
 }
 
 /// Whether the frame has several times as many words as there are values at once: then the allocator has failed to merge

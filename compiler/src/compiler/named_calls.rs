@@ -31,13 +31,16 @@ impl NamedCalls {
                 panic!("compiled code must not need relocation: {relocation:?}");
             };
             assert_eq!((kind, addend), (Reloc::X86CallPCRel4, -4), "names are of what is called");
-            match Called::of(&names[*name]) {
+            let word = match Called::of(&names[*name]) {
                 Called::Function(index) => {
                     let callee = FunctionIndex::new(index as usize);
                     calls.direct.push(DirectCall { offset, callee });
+                    continue;
                 }
-                Called::Cell(number) => calls.near.push(NearCall { offset, word: NearWord::Cell(number) }),
-            }
+                Called::Cell(number) => NearWord::Cell(number),
+                Called::LeftPollStub => NearWord::LeftPollStub,
+            };
+            calls.near.push(NearCall { offset, word });
         }
         calls
     }

@@ -1,14 +1,11 @@
 //! What the code of an exit would store, read from it: where each value is before it executes.
 //!
 //! ```text
-//!   cold:   call [rdi + 64]              read:  slot 40 is what rbx is
-//!           cmp  qword [rdi + 8], 0             slot 48 is what the frame has at 16
-//!           je   header                         slot 56 is 7
-//!           mov  [rsp + 40], rbx
-//!           mov  rax, [rsp + 16]
-//!           mov  [rsp + 48], rax
+//!   cold:   mov  [rsp + 40], rbx         read:  slot 40 is what rbx is
+//!           mov  rax, [rsp + 16]                slot 48 is what the frame has at 16
+//!           mov  [rsp + 48], rax                slot 56 is 7
 //!           mov  qword [rsp + 56], 7
-//!           call [rdi + 72]
+//!           call left
 //! ```
 //!
 //! An exit uses its values as plainly as code can: the allocator knows where they are, and nothing of the loop is in the way
@@ -16,6 +13,7 @@
 //! on the way leave a value that is nowhere yet; such an exit has to be executed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
@@ -53,59 +51,31 @@ pub(crate) struct ExitState {
 /// How many instructions an exit may have.
 const LONGEST: usize = 4096;
 
-/// Reads the exit of a poll that begins at `start` and calls the runtime up to `poll`: what it does until the end of the
-/// call at `end`, which is that one or one behind the only branch. None if it does anything but to move values.
-pub(crate) fn read(
-    code: &Disassembly,
-    start: u32,
-    (poll, end): (u32, u32),
-    frame_bytes: i32,
-) -> Option<ExitState> {
+/// Reads the exit in `bytes`, up to the call that ends there. None if it does anything but to move values.
+pub(crate) fn read(code: &Disassembly, bytes: Range<u32>, frame_bytes: i32) -> Option<ExitState> {
     let mut state = ExitState { held: BTreeMap::new(), frame_bytes };
-    match state.follow(code, start, (poll, end))? {
-        Stop::AtEnd => Some(state),
-        Stop::AtBranch(sides) => sides.into_iter().find_map(|side| {
-            let mut state = state.clone();
-            (state.follow(code, side, (poll, end))? == Stop::AtEnd).then_some(state)
-        }),
+    let mut factory = InstructionInfoFactory::new();
+    let mut offset = bytes.start;
+    for _ in 0..LONGEST {
+        let instruction = &code.instructions[code.at(offset)?];
+        let next = instruction.next_ip() as u32;
+        offset = match (instruction.mnemonic(), branch_target(instruction)) {
+            (Mnemonic::Call, _) => return (next == bytes.end).then_some(state),
+            (_, Some(_)) if continues(instruction) => return None,
+            (_, Some(target)) => target,
+            _ => {
+                state.step(instruction, &mut factory)?;
+                next
+            }
+        };
     }
-}
-
-/// Where following the code ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// At the call that it was followed to.
-    AtEnd,
-    /// Where a branch leads to both sides.
-    AtBranch([u32; 2]),
+    None
 }
 
 impl ExitState {
     /// What is at `place`.
     pub(crate) fn held(&self, place: Place) -> Held {
         self.held.get(&place).copied().unwrap_or(Held::Before(place))
-    }
-
-    /// Executes what follows from `offset` on.
-    fn follow(&mut self, code: &Disassembly, mut offset: u32, (poll, end): (u32, u32)) -> Option<Stop> {
-        let mut factory = InstructionInfoFactory::new();
-        for _ in 0..LONGEST {
-            let instruction = &code.instructions[code.at(offset)?];
-            let next = instruction.next_ip() as u32;
-            offset = match (instruction.mnemonic(), branch_target(instruction)) {
-                (Mnemonic::Call, _) if next == end => return Some(Stop::AtEnd),
-                // It preserves everything.
-                (Mnemonic::Call, _) if next == poll => next,
-                (Mnemonic::Call, _) => return None,
-                (_, Some(target)) if continues(instruction) => return Some(Stop::AtBranch([target, next])),
-                (_, Some(target)) => target,
-                _ => {
-                    self.step(instruction, &mut factory)?;
-                    next
-                }
-            };
-        }
-        None
     }
 
     /// Executes `instruction`. None if it writes anything but registers and words of the frame.
@@ -227,7 +197,7 @@ mod tests {
         let end = code.len() as u32;
         code.extend([0x0f, 0x0b]);
         let disassembly = Disassembly::of_blocks(&code, vec![0]).expect("it can be read");
-        read(&disassembly, 0, (0, end), 64)
+        read(&disassembly, 0..end, 64)
     }
 
     fn slot(from_stack_pointer: i32) -> Place {

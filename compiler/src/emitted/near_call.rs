@@ -27,6 +27,8 @@ pub enum NearWord {
     Cell(u32),
     /// The address of the stub that polls call.
     PollStub,
+    /// The address of the stub by which frames leave at polls.
+    LeftPollStub,
 }
 
 /// `call [rip + distance]`, without the distance.
@@ -42,6 +44,8 @@ pub(crate) enum Called {
     Function(u32),
     /// Through its cell, by its number in the store.
     Cell(u32),
+    /// The stub by which frames leave at polls, through its near word.
+    LeftPollStub,
 }
 
 impl Called {
@@ -50,6 +54,7 @@ impl Called {
         match self {
             Called::Function(index) => ir::UserExternalName { namespace: 0, index },
             Called::Cell(index) => ir::UserExternalName { namespace: 1, index },
+            Called::LeftPollStub => ir::UserExternalName { namespace: 2, index: 0 },
         }
     }
 
@@ -58,6 +63,7 @@ impl Called {
         match name.namespace {
             0 => Called::Function(name.index),
             1 => Called::Cell(name.index),
+            2 => Called::LeftPollStub,
             namespace => unreachable!("there is no namespace {namespace}"),
         }
     }

@@ -1,25 +1,25 @@
-//! Polls whose exits are not executed: their code is read, and replaced by what it says.
+//! The cold blocks of polls, which Cranelift knows as exits: they get the calls by which frames may go on.
 //!
 //! ```text
-//!   compiled:  cmp [rdi], -1          left of it:  cmp [rdi], -1
-//!              jne header                          jne header
-//!              jmp cold                            jmp cold
-//!      cold:   call [rdi + 64]             cold:   call [stub]          with a frame map that says
-//!              cmp  [rdi + 8], 0                   jmp  behind          where each value is at `cold`
-//!              je   header
-//!              (stores the frame state)
-//!              call [rdi + 72]
+//!   compiled:  cmp [rdi], -1         read:    cmp [rdi], -1           kept:    cmp [rdi], -1
+//!              jne header                     jne header                       jne header
+//!              jmp cold                       jmp cold                         jmp cold
+//!      cold:   (stores the state)     cold:   call [stub]              cold:   call [stub]
+//!              call [left]                    jmp  behind                      je   behind
+//!                                                                              (stores the state)
+//!                                                                              call [left]
 //! ```
 //!
-//! The frame state of a poll is known where its frame is left for good, at stores in a block of their own
-//! ([`poll`](super::poll)). The allocator does well with them, but they are a tenth of the code of real modules, and say
-//! nothing but where the values are. So they are [read](super::exit_state), which yields a frame map for the poll itself,
-//! whose stub keeps all registers; and what is behind them [goes](super::tightening).
+//! To Cranelift a poll at which a frame leaves does not come back ([`poll`](super::poll)): nothing of its cold block is in the
+//! loop, neither what the state needs nor an edge back. But mostly the frame stays, or is to be replaced by what reads its
+//! state where it is. So the block begins with a call of the stub, which keeps all registers and says by a flag whether
+//! the frame leaves: what the branch to the block leaves is what its other side expects.
 //!
-//! Nothing of the block is left but its call: it is executed in the state that the branch to it leaves, and continues on the
-//! other side of that branch. An exit that computes something, or whose code is otherwise not as expected, stays as it is.
+//! What the block stores says where the values are, and nothing else. It is a tenth of the code of real modules. So it is
+//! [read](super::exit_state), which yields a frame map for the poll itself, and [goes](super::tightening). An exit that computes
+//! something, or whose code is otherwise not as expected, is kept behind the call.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler as Handler};
 use iced_x86::Register as IcedRegister;
@@ -28,86 +28,114 @@ use osr_ir::{PointKind, Register, Type};
 use super::disassembly::{Disassembly, branch_target, continues};
 use super::exit_state::{ExitState, Held, Place, read};
 use super::near_call::{NEAR_CALL, NEAR_DISTANCE, NearCall, NearWord};
-use super::tightening::{Replacement, Tight};
+use super::tightening::{CallBefore, Tight};
 use crate::frame_map::MachineRegister;
 use crate::safepoint::{Origin, Origins, Recorded, Safepoint, State, in_frame, layout};
 use crate::source::Source;
 
-/// The exits of a body, read.
+/// The exits of a body.
 #[derive(Debug, Default)]
 pub(crate) struct PollExits {
-    /// By poll, what is left of its exit.
-    pub(crate) replacements: Vec<Replacement>,
-    /// By poll, the number of its safepoint, and the frame state there.
-    states: Vec<(usize, State)>,
+    /// By poll, what is called where its exit begins.
+    pub(crate) calls: Vec<CallBefore>,
+    /// By poll, the number of its safepoint, and the frame state there, if its exit was read.
+    states: Vec<(usize, Option<State>)>,
 }
 
 /// A poll, as it is in the code.
 struct PollCode {
     /// The number of its safepoint.
     safepoint: usize,
-    /// Where the call of the runtime ends.
-    call: u32,
     /// Where the call ends by which the frame is left.
     exit: u32,
+    /// Whether there is nothing else by which it is left or goes on.
+    is_one_way: bool,
 }
 
+/// The exit of a one-way poll could be anything.
+#[derive(Debug)]
+pub(crate) struct NotReadable;
+
 impl PollExits {
-    /// The exits of the polls in `code`, which is that of `compiled`, as far as they can be read.
+    /// The exits of the polls in `code`, which is that of `compiled`. Fails if a one-way poll cannot be given its call.
     pub(crate) fn read(
         code: &Disassembly,
         source: Source<'_>,
         safepoints: &[Safepoint],
         compiled: &CompiledCode,
-    ) -> PollExits {
-        let frame_bytes = layout(compiled).frame_to_fp_offset as i32;
-        let read = |poll: &PollCode| {
-            let start = *compiled.bb_starts.iter().rfind(|&&start| start < poll.call)?;
-            let next = other_side(code, start)?;
-            let found = read(code, start, (poll.call, poll.exit), frame_bytes)?;
-            let state = state(&safepoints[poll.safepoint].state, source, compiled, &found)?;
-            Some((Replacement { start, next }, (poll.safepoint, state)))
-        };
-        let has_vectors = source.body.registers.contains(&Type::V128);
-        let polls = if has_vectors { Vec::new() } else { polls(safepoints, source, compiled) };
-        let (replacements, states) = polls.iter().filter_map(read).unzip();
-        PollExits { replacements, states }
+    ) -> Result<PollExits, NotReadable> {
+        let mut exits = PollExits::default();
+        for PollCode { safepoint, exit, is_one_way } in polls(safepoints, source, compiled) {
+            let start = compiled.bb_starts.iter().rfind(|&&start| start < exit);
+            let edge = start.and_then(|&start| Some((start, other_side(code, start)?)));
+            let Some((start, next)) = edge else {
+                if is_one_way {
+                    return Err(NotReadable);
+                }
+                continue;
+            };
+            let state = exit_state(code, source, &safepoints[safepoint], compiled, start..exit);
+            let keeps_block = state.is_none();
+            if keeps_block && !is_one_way {
+                continue;
+            }
+            // Behind the call of the poll no other is looked for.
+            if keeps_block && code.at(start).is_none_or(|first| code.instructions[first].is_call_near()) {
+                return Err(NotReadable);
+            }
+            exits.calls.push(CallBefore { start, next, keeps_block });
+            exits.states.push((safepoint, state));
+        }
+        Ok(exits)
     }
 
-    /// Says in `safepoints` where the values are in code that was tightened, with the replacements. Returns the calls that
-    /// these make.
+    /// Says in `safepoints` where the values are in code that was tightened, with the calls. Returns these.
     pub(crate) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearCall> {
-        let replaced = self.states.into_iter().zip(self.replacements);
-        let record = |((number, state), Replacement { start, .. }): ((usize, State), Replacement)| {
+        let record = |((number, state), CallBefore { start, .. }): ((usize, Option<State>), CallBefore)| {
             let call = tight.offset(start);
             let safepoint = &mut safepoints[number];
-            (safepoint.state, safepoint.exits_apart) = (state, false);
+            if let Some(state) = state {
+                (safepoint.state, safepoint.exits_apart) = (state, false);
+            }
             safepoint.returns_to = Some(call + NEAR_CALL.len() as u32);
             NearCall { offset: call + NEAR_DISTANCE, word: NearWord::PollStub }
         };
-        replaced.map(record).collect()
+        self.states.into_iter().zip(self.calls).map(record).collect()
     }
 }
 
 /// The polls that have exits: those of loops by which frames are left, and that at the entry.
 fn polls(safepoints: &[Safepoint], source: Source<'_>, compiled: &CompiledCode) -> Vec<PollCode> {
     let origins = Origins::of(compiled);
-    let mut calls = BTreeMap::new();
-    let mut leaves = BTreeMap::new();
-    for call in compiled.buffer.call_sites() {
-        match origins.at(call.ret_addr - 1) {
-            Some(Origin::Safepoint(number)) => _ = calls.insert(number, call.ret_addr),
-            Some(Origin::Leave(number)) => _ = leaves.insert(number, call.ret_addr),
-            _ => {}
-        }
+    let polls = compiled.buffer.call_sites().filter_map(|call| {
+        let (safepoint, is_one_way) = match origins.at(call.ret_addr - 1)? {
+            Origin::Leave(number) => (number, true),
+            Origin::Safepoint(number) => (number, false),
+            _ => return None,
+        };
+        let is_entry = source.analysis.points.kind(safepoints[safepoint].point) == PointKind::Entry;
+        (is_one_way || is_entry).then_some(PollCode { safepoint, exit: call.ret_addr, is_one_way })
+    });
+    polls.collect()
+}
+
+/// The frame state of `safepoint` where its exit in `bytes` begins, if that can be read.
+fn exit_state(
+    code: &Disassembly,
+    source: Source<'_>,
+    safepoint: &Safepoint,
+    compiled: &CompiledCode,
+    bytes: Range<u32>,
+) -> Option<State> {
+    if safepoint.state.is_empty() {
+        return Some(State::new());
     }
-    let poll = |(&safepoint, &call): (&usize, &u32)| {
-        let Safepoint { point, exits_apart, .. } = safepoints[safepoint];
-        let exit = if exits_apart { leaves.get(&safepoint).copied() } else { Some(call) };
-        let is_poll = exits_apart || source.analysis.points.kind(point) == PointKind::Entry;
-        is_poll.then_some(PollCode { safepoint, call, exit: exit? })
-    };
-    calls.iter().filter_map(poll).collect()
+    if source.body.registers.contains(&Type::V128) {
+        return None;
+    }
+    let frame_bytes = layout(compiled).frame_to_fp_offset as i32;
+    let found = read(code, bytes, frame_bytes)?;
+    state(&safepoint.state, source, compiled, &found)
 }
 
 /// The handlers of calls that throw.

@@ -20,7 +20,7 @@ pub(crate) struct Tight {
     pieces: Vec<Piece>,
 }
 
-/// Bytes that stay together: an instruction, with its jump table, or what is there in place of a block.
+/// Bytes that stay together: an instruction, with its jump table, and a call before it if there is one.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     /// Where it began and ended.
@@ -44,8 +44,9 @@ enum Is {
     NearCall,
     /// What the instruction at its start becomes.
     Edited,
-    /// The replacement of that number, with a long jump, or a short one.
-    Replacement { number: usize, is_short: bool },
+    /// The call of that number before a block, with a long jump or branch, or a short one, and the block's first instruction if
+    /// it keeps the block.
+    CallBefore { number: usize, is_short: bool, first: usize },
     /// The tail.
     Tail,
 }
@@ -54,20 +55,34 @@ enum Is {
 #[derive(Clone, Copy)]
 pub(crate) struct Replaced<'r> {
     /// Blocks.
-    pub(crate) blocks: &'r [Replacement],
+    pub(crate) blocks: &'r [CallBefore],
     /// Where the direct calls begin whose places near calls take.
     pub(crate) calls: &'r BTreeSet<u32>,
     /// Instructions, with what they become.
     pub(crate) edits: &'r Edits,
 }
 
-/// What takes the place of a block that only one branch leads to: a near call, after which execution continues elsewhere.
+/// A near call before a block that only one branch leads to. Execution continues elsewhere, or in the block, if that is
+/// kept and the zero flag is not set.
 #[derive(Clone, Debug)]
-pub(crate) struct Replacement {
+pub(crate) struct CallBefore {
     /// Where the block begins.
     pub(crate) start: u32,
     /// Where execution continues.
     pub(crate) next: u32,
+    /// Whether it may continue in the block.
+    pub(crate) keeps_block: bool,
+}
+
+impl CallBefore {
+    /// What leads to `next`.
+    fn branch_bytes(&self, is_short: bool) -> u32 {
+        match (is_short, self.keeps_block) {
+            (true, _) => SHORT_JUMP_BYTES,
+            (false, false) => LONG_JUMP_BYTES,
+            (false, true) => LONG_BRANCH_BYTES,
+        }
+    }
 }
 
 const SHORT_JUMP: u8 = 0xeb;
@@ -77,6 +92,11 @@ const LONG_JUMP_BYTES: u32 = 5;
 
 /// `jcc rel8`, and the condition.
 const SHORT_BRANCH: u8 = 0x70;
+/// `jcc rel32`, and the condition in the second byte.
+const LONG_BRANCH: [u8; 2] = [0x0f, 0x80];
+const LONG_BRANCH_BYTES: u32 = 6;
+/// That the zero flag is set, as a condition.
+const IF_ZERO: u8 = 4;
 
 /// What is never executed: `int3`.
 const FILLING: u8 = 0xcc;
@@ -125,9 +145,10 @@ fn moved(pieces: &[Piece], offset: u32) -> u32 {
 pub(crate) fn reached(
     disassembly: &Disassembly,
     roots: impl Iterator<Item = u32>,
-    blocks: &[Replacement],
+    blocks: &[CallBefore],
 ) -> Vec<bool> {
-    let next: BTreeMap<u32, u32> = blocks.iter().map(|made| (made.start, made.next)).collect();
+    let gone = blocks.iter().filter(|call| !call.keeps_block);
+    let next: BTreeMap<u32, u32> = gone.map(|call| (call.start, call.next)).collect();
     disassembly.reached(roots.chain([0]).collect(), |offset| next.get(&offset).copied())
 }
 
@@ -163,8 +184,8 @@ struct Tightening<'c> {
 impl Tightening<'_> {
     /// Collects the pieces that remain.
     fn collect(&mut self, reached: &[bool]) {
-        let numbers = self.replaced.blocks.iter().enumerate();
-        let by_start: BTreeMap<u32, usize> = numbers.map(|(number, made)| (made.start, number)).collect();
+        let calls = self.replaced.blocks.iter().enumerate();
+        let by_start: BTreeMap<u32, usize> = calls.map(|(position, call)| (call.start, position)).collect();
         let mut tables = self.disassembly.tables.iter().peekable();
         let mut pieces = Vec::with_capacity(reached.len());
         for (number, instruction) in self.disassembly.instructions.iter().enumerate() {
@@ -172,11 +193,9 @@ impl Tightening<'_> {
             if let Some(table) = tables.next_if(|table| table.jump == number) {
                 end = table.bytes.end;
             }
-            let replacement = if by_start.is_empty() { None } else { by_start.get(&at) };
-            if let Some(&number) = replacement {
-                let bytes = NEAR_CALL.len() as u32 + LONG_JUMP_BYTES;
-                let is = Is::Replacement { number, is_short: false };
-                pieces.push(Piece { start: at, end: at + 1, offset: 0, bytes, is });
+            let call = if by_start.is_empty() { None } else { by_start.get(&at) };
+            if let Some(&position) = call {
+                pieces.push(self.call_before(position, number));
             } else if reached[number]
                 && let Some(bytes) = self.replaced.edits.get(&at)
             {
@@ -194,6 +213,33 @@ impl Tightening<'_> {
         let bytes = tail.len() as u32;
         pieces.push(Piece { start: tail.start, end: tail.end, offset: 0, bytes, is: Is::Tail });
         self.pieces = pieces;
+    }
+
+    /// The call before a block at that position of all, with `first`, the number of the block's first instruction.
+    fn call_before(&self, position: usize, first: usize) -> Piece {
+        let call = &self.replaced.blocks[position];
+        let end = if call.keeps_block {
+            self.disassembly.instructions[first].next_ip() as u32
+        } else {
+            call.start + 1
+        };
+        let bytes =
+            NEAR_CALL.len() as u32 + call.branch_bytes(false) + self.first_bytes(call, first).len() as u32;
+        let is = Is::CallBefore { number: position, is_short: false, first };
+        Piece { start: call.start, end, offset: 0, bytes, is }
+    }
+
+    /// The first instruction of the block behind `call`, whose number is `first`, without distances; nothing if the block goes.
+    fn first_bytes(&self, call: &CallBefore, first: usize) -> &[u8] {
+        if !call.keeps_block {
+            return &[];
+        }
+        if let Some(edited) = self.replaced.edits.get(&call.start) {
+            return edited;
+        }
+        let instruction = &self.disassembly.instructions[first];
+        let start = call.start + padding(self.code, instruction);
+        &self.code[start as usize..instruction.next_ip() as usize]
     }
 
     /// Puts the pieces one behind the other.
@@ -219,12 +265,12 @@ impl Tightening<'_> {
                     let is_long = instruction.len() as u32 > SHORT_JUMP_BYTES && !stays(piece.start);
                     branch_target(instruction).filter(|_| is_long)
                 }
-                Is::Replacement { number, is_short: false } => Some(self.replaced.blocks[number].next),
+                Is::CallBefore { number, is_short: false, .. } => Some(self.replaced.blocks[number].next),
                 _ => None,
             };
             let Some(target) = target else { continue };
             let distance = i64::from(moved(&self.pieces, target)) - i64::from(piece.offset + piece.bytes);
-            // What is filled up before constants may be more the next time.
+            // What is filled up before constants may be more the next time; behind a branch may be an instruction more.
             let most = i64::from(i8::MAX) - i64::from(ALIGNMENT);
             if distance.abs() <= most {
                 shorter.push(position);
@@ -236,9 +282,10 @@ impl Tightening<'_> {
                 Is::Instruction(number) => {
                     (piece.is, piece.bytes) = (Is::Short(number), SHORT_JUMP_BYTES);
                 }
-                Is::Replacement { number, .. } => {
-                    piece.is = Is::Replacement { number, is_short: true };
-                    piece.bytes -= LONG_JUMP_BYTES - SHORT_JUMP_BYTES;
+                Is::CallBefore { number, first, .. } => {
+                    let call = &self.replaced.blocks[number];
+                    piece.is = Is::CallBefore { number, is_short: true, first };
+                    piece.bytes -= call.branch_bytes(false) - call.branch_bytes(true);
                 }
                 _ => unreachable!("no branch"),
             }
@@ -264,12 +311,22 @@ impl Tightening<'_> {
                     made.push(if is_jump { SHORT_JUMP } else { SHORT_BRANCH | condition });
                     made.push(self.distance(instruction.near_branch_target() as u32, end) as u8);
                 }
-                Is::Replacement { number, is_short } => {
-                    let next = self.replaced.blocks[number].next;
+                Is::CallBefore { number, is_short, first } => {
+                    let call = &self.replaced.blocks[number];
+                    let behind = self.first_bytes(call, first);
                     made.extend(NEAR_CALL);
-                    made.push(if is_short { SHORT_JUMP } else { LONG_JUMP });
-                    let distance = self.distance(next, end).to_le_bytes();
+                    match (is_short, call.keeps_block) {
+                        (true, true) => made.push(SHORT_BRANCH | IF_ZERO),
+                        (true, false) => made.push(SHORT_JUMP),
+                        (false, true) => made.extend([LONG_BRANCH[0], LONG_BRANCH[1] | IF_ZERO]),
+                        (false, false) => made.push(LONG_JUMP),
+                    }
+                    let distance = self.distance(call.next, end - behind.len() as u32).to_le_bytes();
                     made.extend(&distance[..if is_short { 1 } else { 4 }]);
+                    made.extend(behind);
+                    if call.keeps_block && !self.replaced.edits.contains_key(&call.start) {
+                        self.lead(&mut made, first, end);
+                    }
                 }
                 Is::NearCall => made.extend(NEAR_CALL),
                 Is::Edited => made.extend(&self.replaced.edits[&piece.start]),
@@ -337,7 +394,7 @@ mod tests {
         tighten(code, disassembly, &reached, replaced, stays)
     }
 
-    fn tight(code: &[u8], starts: &[u32], blocks: &[Replacement]) -> Tight {
+    fn tight(code: &[u8], starts: &[u32], blocks: &[CallBefore]) -> Tight {
         let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
         let replaced = Replaced { blocks, calls: &BTreeSet::new(), edits: &Edits::new() };
         tighten_reached(code, &disassembly, replaced, |_| false)
@@ -357,9 +414,27 @@ mod tests {
     fn a_replacement_is_reached_by_its_branch_and_goes_where_it_is_to() {
         // je 7; ret; then what is replaced: nop, nop, jmp 0
         let code = [0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0x90, 0x90, 0xe9, 0xf2, 0xff, 0xff, 0xff];
-        let made = Replacement { start: 7, next: 6 };
+        let made = CallBefore { start: 7, next: 6, keeps_block: false };
         let found = tight(&code, &[0, 6, 7], &[made]);
         assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x15, 0, 0, 0, 0, 0xeb, 0xf7]);
+    }
+
+    #[test]
+    fn a_call_before_a_block_goes_on_or_enters_it() {
+        // je 7; ret; then the block: mov [rsp + 8], rax, which may become another; jmp 0
+        let code = [0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0x48, 0x89, 0x44, 0x24, 8, 0xe9, 0xef, 0xff, 0xff, 0xff];
+        let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 7]).expect("it can be read");
+        let blocks = [CallBefore { start: 7, next: 6, keeps_block: true }];
+        let with_edits = |edits: Edits| {
+            let replaced = Replaced { blocks: &blocks, calls: &BTreeSet::new(), edits: &edits };
+            tighten_reached(&code, &disassembly, replaced, |_| false)
+        };
+        let found = with_edits(Edits::new());
+        let called = [0x74, 1, 0xc3, 0xff, 0x15, 0, 0, 0, 0, 0x74, 0xf7];
+        assert_eq!(found.code, [&called[..], &[0x48, 0x89, 0x44, 0x24, 8, 0xeb, 0xee]].concat());
+        assert_eq!([7, 12].map(|offset| found.offset(offset)), [3, 16], "the call is where the block began");
+        let found = with_edits(Edits::from([(7, vec![0x90])]));
+        assert_eq!(found.code, [&called[..], &[0x90, 0xeb, 0xf2]].concat());
     }
 
     #[test]

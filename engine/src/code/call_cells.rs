@@ -40,6 +40,7 @@ impl CallCells {
         let cells = CallCells { reservation };
         cells.cover(0)?;
         cells.poll_stub().store(stubs::poll as *mut u8, Ordering::Relaxed);
+        cells.left_poll_stub().store(stubs::left_poll as *mut u8, Ordering::Relaxed);
         Ok(cells)
     }
 
@@ -62,8 +63,18 @@ impl CallCells {
 
     /// The word with the address of the stub that polls call.
     fn poll_stub(&self) -> &AtomicPtr<u8> {
-        // SAFETY: the first word of the reservation, which is always accessible.
-        unsafe { &*self.reservation.base().cast() }
+        self.word(0)
+    }
+
+    /// The word with the address of the stub by which frames leave at polls.
+    fn left_poll_stub(&self) -> &AtomicPtr<u8> {
+        self.word(1)
+    }
+
+    fn word(&self, number: usize) -> &AtomicPtr<u8> {
+        const { assert!(WORDS_BYTES >= 2 * size_of::<AtomicPtr<u8>>()) };
+        // SAFETY: one of the first words of the reservation, which are always accessible.
+        unsafe { &*self.reservation.base().cast::<AtomicPtr<u8>>().add(number) }
     }
 
     /// Where `word` is.
@@ -71,6 +82,7 @@ impl CallCells {
         let word = match word {
             NearWord::Cell(number) => self.cell(number),
             NearWord::PollStub => self.poll_stub(),
+            NearWord::LeftPollStub => self.left_poll_stub(),
         };
         std::ptr::from_ref(word) as u64
     }

@@ -13,7 +13,7 @@
 //! | stub | on entry | on return |
 //! |---|---|---|
 //! | [`runtime_call`] | `rdi` context, `rsi`, `rdx`, `rcx` operands, `r8` immediate, `r9` operation | `rax` result, a word; caller-saved registers are clobbered |
-//! | [`poll`] | nothing | every register as on entry |
+//! | [`poll`] | nothing | every register as on entry; the zero flag says that the frame does not [leave](Context::leaving) |
 //! | [`left_poll`] | nothing | never: it lands |
 
 use std::arch::naked_asm;
@@ -95,8 +95,10 @@ pub unsafe extern "C" fn poll() {
         load_current_context!("rdi"),
         "test al, al",
         "jz {unwind}",
+        // The only flags that anything looks at. What follows leaves them.
+        "cmp qword ptr [rdi + {leaving}], 0",
         each_xmm!("movups xmm\\i, xmmword ptr [rsp + 16 * \\i]"),
-        "add rsp, 256 + 8",
+        "lea rsp, [rsp + 256 + 8]",
         "pop r11",
         "pop r10",
         "pop r9",
@@ -112,6 +114,7 @@ pub unsafe extern "C" fn poll() {
         ".cfi_endproc",
         exit_frame = const offset_of!(Context, exit_frame),
         exit_slot = const offset_of!(Context, exit_slot),
+        leaving = const offset_of!(Context, leaving),
         poll_hook = const offset_of!(Context, hooks) + offset_of!(Hooks, poll),
         unwind = sym super::enter::unwind_to_entry,
     )
