@@ -17,7 +17,7 @@ use super::state::{Callee, Resumption};
 use super::translate::{BlockLocal, Translator};
 use super::trap_site::{load_trap_code, trap_code};
 use crate::calling_convention::Place;
-use crate::emitted::near_call::Called;
+use crate::emitted::near_access::Called;
 use crate::reference::signature_half;
 use crate::runtime_operation::RuntimeCall;
 use crate::settings::CallBinding;

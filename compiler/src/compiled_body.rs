@@ -3,7 +3,7 @@
 use osr_ir::{FunctionIndex, GlobalIndex};
 use osr_stackwalk::CompactRows;
 
-use crate::emitted::near_call::NearCall;
+use crate::emitted::near_access::NearAccess;
 use crate::emitted::poll_sites::PollSites;
 use crate::fallback::Fallback;
 use crate::frame_map::{FrameMaps, VirtualFrames};
@@ -45,7 +45,7 @@ pub struct CompiledBody {
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
     /// The calls that are to be given the distance of a word when it is in its place.
-    pub near_calls: Vec<NearCall>,
+    pub near_accesses: Vec<NearAccess>,
     /// Its guards, by their numbers.
     pub guards: Box<[Guard]>,
     /// What it speculates on, if that is not nothing.

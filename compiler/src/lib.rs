@@ -118,7 +118,7 @@ mod vector;
 pub use analysis::Analysis;
 pub use compiled_body::{CompiledBody, DirectCall};
 pub use compiler::Compiler;
-pub use emitted::near_call::{NearCall, NearWord};
+pub use emitted::near_access::{NearAccess, NearWord};
 pub use emitted::poll_sites::{PollSite, PollSites, PrecedingBranch};
 pub use error::CompileError;
 pub use fallback::Fallback;

@@ -1,7 +1,7 @@
 //! Polls and the stack check: where compiled code looks whether a poll is requested.
 //!
 //! ```text
-//!   entry:   cmp rsp, [limit]        optimized code,     again:   cmp [limit], -1
+//!   entry:   cmp rsp, [limit]        optimized code,     again:   cmp [request], -1
 //!            jb  cold                back-edges:                  jne header
 //!   ...                                                           jmp cold
 //!   cold:    store the frame state                       cold:    call left_poll, with the frame state
@@ -11,7 +11,8 @@
 //!
 //! At an entry the comparison is the stack check, too; optimized functions that call nothing have none. In
 //! a loop the frame has not grown, and a copy of the stack pointer would take a register: there it is with
-//! the value that requests polls.
+//! the value that requests polls. The context would take one as well: so it is a [word near the code](crate::emitted::near_polls)
+//! that is compared, where the machine code is read.
 //!
 //! What a loop pays for a poll beyond the comparison is what the optimizer and the allocator do for its cold
 //! block. An ordinary call would clobber the vector registers: the stub preserves every register, and has no argument. A use of
@@ -47,7 +48,7 @@ use super::state::{Callee, Keeping, Resumption};
 use super::translate::{Pending, Translator};
 use super::trap_site::{never_trap_code, trap_code};
 use crate::compiler::Cells;
-use crate::emitted::near_call::Called;
+use crate::emitted::near_access::Called;
 use crate::settings::{CompiledTier, Poll, ReturnSites, StateRecording};
 
 /// How many back-edges a loop may have that polls on them.
@@ -159,7 +160,10 @@ impl Translator<'_, '_> {
     /// The comparison and the branch of the poll at `point`, whose machine code is found by its location.
     fn branch_at_poll(&mut self, point: Point, condition: IntCC, [yes, no]: [ir::Block; 2]) {
         self.builder.set_srcloc(Origin::Poll(point).location());
-        let condition = self.compare_request(condition);
+        let condition = match self.has_one_way_polls() && self.checks != Poll::Flag {
+            true => self.compare_near_request(condition),
+            false => self.compare_request(condition),
+        };
         self.builder.ins().brif(condition, yes, &[], no, &[]);
         self.at(Some(point));
     }
@@ -307,6 +311,15 @@ impl Translator<'_, '_> {
         }
         let limit = self.context_word(offset_of!(Context, stack_limit));
         self.builder.ins().icmp_imm_s(condition, limit, POLL_REQUEST as i64)
+    }
+
+    /// The same, to be [read](crate::emitted::near_polls) as a comparison of the near word.
+    fn compare_near_request(&mut self, condition: IntCC) -> ir::Value {
+        self.builder.ins().sequence_point();
+        let word = ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, 8, 3);
+        let slot = *self.request_slot.get_or_insert_with(|| self.builder.create_sized_stack_slot(word));
+        let requested = self.builder.ins().stack_load(types::I64, types::I64, slot, 0);
+        self.builder.ins().icmp_imm_s(condition, requested, POLL_REQUEST as i64)
     }
 
     /// Whether the stack pointer is below the thread's limit.

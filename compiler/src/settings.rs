@@ -71,7 +71,7 @@ impl StateRecording {
 
 listed! {
     /// How new calls reach the current version of a function that the call names. A call through a cell has 6 bytes where
-    /// [cells are near](crate::NearCall), and a direct one 5.
+    /// [cells are near](crate::NearAccess), and a direct one 5.
     pub enum CallBinding {
         /// Through the function's call cell: one store binds all calls to another version.
         #[default]
@@ -159,7 +159,7 @@ pub struct CodeSettings {
     pub recording: StateRecording,
     /// How optimized code calls other functions of the module.
     pub binding: CallBinding,
-    /// Whether call cells are so near to code memory that optimized code may have [near calls](crate::NearCall).
+    /// Whether call cells are so near to code memory that optimized code may have [near calls](crate::NearAccess).
     pub has_near_words: bool,
     /// What optimized code checks at entries and on back-edges.
     pub poll: Poll,

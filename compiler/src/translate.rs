@@ -69,6 +69,8 @@ pub(super) struct Translator<'a, 'b> {
     pub(super) pending: Vec<Pending>,
     /// Per loop header, the block that its back-edges lead to, if they poll.
     pub(super) back_edges: Vec<Option<ir::Block>>,
+    /// The slot that stands for the word that requests polls, once a poll compares it.
+    pub(super) request_slot: Option<ir::StackSlot>,
     /// What this block has made already.
     pub(super) block_local: Vec<(BlockLocal, ir::Value)>,
     load_merging: LoadMerging,
@@ -87,6 +89,8 @@ pub(super) struct Translated {
     pub(super) safepoints: Vec<Safepoint>,
     pub(super) guards: Vec<Guard>,
     pub(super) kept_globals: BTreeMap<GlobalIndex, u64>,
+    /// The slot that [stands](crate::emitted::near_polls) for the word that requests polls, if polls compare that.
+    pub(super) request_slot: Option<ir::StackSlot>,
 }
 
 /// What is still to be translated.
@@ -172,6 +176,7 @@ pub(super) fn translate<'b>(
         unrolling: Unrolling::of(body, &analysis.points, copies),
         pending: Vec::new(),
         back_edges: vec![None; body.blocks.len()],
+        request_slot: None,
         block_local: Vec::new(),
         load_merging,
         profile: unit.profile,
@@ -186,8 +191,8 @@ pub(super) fn translate<'b>(
     translator.translate_pending();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(frontend);
-    let Translator { safepoints, guards, kept_globals, .. } = translator;
-    Translated { safepoints, guards, kept_globals }
+    let Translator { safepoints, guards, kept_globals, request_slot, .. } = translator;
+    Translated { safepoints, guards, kept_globals, request_slot }
 }
 
 impl Translator<'_, '_> {

@@ -18,9 +18,10 @@ use super::named_calls::NamedCalls;
 use super::{Compiler, Scratch, stored_globals};
 use crate::analysis::Analysis;
 use crate::compiled_body::{CompiledBody, DirectCall};
-use crate::emitted::disassembly::Disassembly;
+use crate::emitted::disassembly::{Disassembly, NotReadable};
 use crate::emitted::frame_words::FrameWords;
-use crate::emitted::near_call::NearCall;
+use crate::emitted::near_access::NearAccess;
+use crate::emitted::near_polls::NearPolls;
 use crate::emitted::poll_exits::{PollExits, handlers};
 use crate::emitted::poll_sites::PollSites;
 use crate::emitted::tightening::{Replaced, Tight, reached, tighten};
@@ -59,7 +60,7 @@ pub(crate) enum LoadMerging {
 /// Where code finds the call cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cells {
-    /// [Near](super::near_call).
+    /// [Near](super::near_access).
     Near,
     /// By the context.
     InContext,
@@ -77,7 +78,7 @@ pub(super) enum Failure {
     Refused(CompileError),
     /// It would not be known where in the body a trap is.
     TrapWithoutPoint,
-    /// There is no disassembly of the code, in which calls were to be replaced.
+    /// The code is not as expected, in which calls and polls were to be replaced.
     NotReadable,
     /// A pad could not outlive its code.
     ImmovablePad,
@@ -96,6 +97,12 @@ impl From<invalidation_point::NoRoom> for Failure {
 impl From<pad::Immovable> for Failure {
     fn from(_: pad::Immovable) -> Self {
         Failure::ImmovablePad
+    }
+}
+
+impl From<NotReadable> for Failure {
+    fn from(_: NotReadable) -> Self {
+        Failure::NotReadable
     }
 }
 
@@ -120,7 +127,7 @@ impl Compiler {
         cranelift.func.dfg.exception_tables.clear();
         let word = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
         let kept = settings.keeps_return_pc.then(|| cranelift.func.create_sized_stack_slot(word));
-        let Translated { mut safepoints, mut guards, kept_globals } =
+        let Translated { mut safepoints, mut guards, kept_globals, request_slot } =
             translate::translate(request, isa.frontend_config(), &mut cranelift.func, builder_context);
         contexts::reduce(&mut cranelift.func, &mut safepoints);
         if !guards.is_empty() {
@@ -139,8 +146,8 @@ impl Compiler {
         }
         let unwind = self.unwind_rows(compiled, isa)?;
         let calls = NamedCalls::of(compiled, cranelift.func.params.user_named_funcs());
-        let Edited { mut tight, frame, polls, direct_calls, near_calls } =
-            edited(request, compiled, (&calls, kept), &mut safepoints)?;
+        let Edited { mut tight, frame, polls, direct_calls, near_accesses } =
+            edited(request, compiled, (&calls, FrameSlots { kept, request: request_slot }), &mut safepoints)?;
         let unwind = unwind
             .moved(|offset| tight.offset(offset))
             .ok_or_else(|| CompileError::Cranelift("its prologue has become longer".into()))?;
@@ -173,7 +180,7 @@ impl Compiler {
             kept_return_pc: kept
                 .map(|slot| frame.base_offset(safepoint::in_frame(safepoint::layout(compiled), slot))),
             direct_calls,
-            near_calls,
+            near_accesses,
             in_place: match request.recording {
                 StateRecording::None => Box::default(),
                 _ => maps.in_place,
@@ -211,15 +218,23 @@ struct Edited {
     frame: FrameWords,
     polls: Option<Box<PollSites>>,
     direct_calls: Vec<DirectCall>,
-    near_calls: Vec<NearCall>,
+    near_accesses: Vec<NearAccess>,
 }
 
-/// What becomes of the code of `compiled`, of whose frames the word `kept` is in use. `safepoints` say where values are at polls
-/// then.
+/// Slots of a frame with a meaning of their own.
+#[derive(Clone, Copy)]
+struct FrameSlots {
+    /// Has the return PC.
+    kept: Option<StackSlot>,
+    /// [Stands](crate::emitted::near_polls) for the word that requests polls.
+    request: Option<StackSlot>,
+}
+
+/// What becomes of the code of `compiled`, whose frames have these slots. `safepoints` say where values are at polls then.
 fn edited(
     request: Request<'_>,
     compiled: &CompiledCode,
-    (calls, kept): (&NamedCalls, Option<StackSlot>),
+    (calls, slots): (&NamedCalls, FrameSlots),
     safepoints: &mut [Safepoint],
 ) -> Result<Edited, Failure> {
     let Unit { key, settings, .. } = request.unit;
@@ -233,11 +248,10 @@ fn edited(
     if disassembly.is_none() && !calls.near.is_empty() {
         return Err(Failure::NotReadable);
     }
-    let (tight, frame, mut near_calls) =
-        tightened(request, (code, disassembly), safepoints, compiled, (calls, kept))?;
-    near_calls.extend(calls.near(&tight));
+    let (tight, frame, near_accesses) =
+        tightened(request, (code, disassembly), safepoints, compiled, (calls, slots))?;
     let polls = polls.map(|polls| Box::new(polls.moved(&tight)));
-    Ok(Edited { polls, direct_calls: calls.direct(&tight), near_calls, tight, frame })
+    Ok(Edited { polls, direct_calls: calls.direct(&tight), near_accesses, tight, frame })
 }
 
 /// Tightens `code`, which is that of `compiled`, if there is a disassembly of it, and says in `safepoints` where values are at
@@ -247,8 +261,8 @@ fn tightened(
     (mut code, disassembly): (Vec<u8>, Option<Disassembly>),
     safepoints: &mut [Safepoint],
     compiled: &CompiledCode,
-    (calls, kept): (&NamedCalls, Option<StackSlot>),
-) -> Result<(Tight, FrameWords, Vec<NearCall>), Failure> {
+    (calls, slots): (&NamedCalls, FrameSlots),
+) -> Result<(Tight, FrameWords, Vec<NearAccess>), Failure> {
     let Some(disassembly) = disassembly else {
         return Ok((Tight::unchanged(code), FrameWords::default(), Vec::new()));
     };
@@ -257,23 +271,29 @@ fn tightened(
     let exits = match recording {
         StateRecording::CrossChecked => PollExits::default(),
         _ if frames_leave || cells == Cells::InContext => PollExits::default(),
-        _ => PollExits::read(&disassembly, source, safepoints, compiled).map_err(|_| Failure::NotReadable)?,
+        _ => PollExits::read(&disassembly, source, safepoints, compiled)?,
     };
     let polls =
         if unit.settings.poll.is_overwritten() { Origins::of(compiled).polls() } else { BTreeMap::new() };
     let is_of_poll = |offset: u32| polls.values().flatten().any(|range| range.contains(&offset));
     let mut edits = compared_in_memory::apart(&disassembly, compiled, unit.settings.return_sites);
+    let near_polls = match slots.request {
+        Some(slot) => NearPolls::of(&disassembly, compiled, slot, &mut edits)?,
+        None => NearPolls::default(),
+    };
     let reached = reached(&disassembly, handlers(compiled), &exits.calls);
     let may_go = !source.body.registers.contains(&Type::V128);
     let layout = safepoint::layout(compiled);
-    let frame = FrameWords::of((&code, &disassembly), &reached, layout, kept, may_go);
+    let frame = FrameWords::of((&code, &disassembly), (&reached, &edits), layout, slots.kept, may_go);
     if let Some(frame) = &frame {
         frame.readdress(&mut code, &disassembly, &reached, &mut edits);
     }
-    let replaced = Replaced { blocks: &exits.calls, calls: &calls.near_starts(), edits: &edits };
+    let replaced = Replaced { blocks: &exits.calls, calls: &calls.near, edits: &edits };
     let tight = tighten(&code, &disassembly, &reached, replaced, is_of_poll);
-    let near_calls = exits.record(safepoints, &tight);
-    Ok((tight, frame.unwrap_or_default(), near_calls))
+    let mut near_accesses = exits.record(safepoints, &tight);
+    near_accesses.extend(calls.near(&tight));
+    near_accesses.extend(near_polls.accesses(&tight));
+    Ok((tight, frame.unwrap_or_default(), near_accesses))
 }
 
 /// Whether the frame has several times as many words as there are values at once: then the allocator has failed to merge

@@ -1,6 +1,6 @@
 //! The calls that Cranelift leaves to be bound, by the names of what they call.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::entity::PrimaryMap;
@@ -9,13 +9,14 @@ use cranelift_codegen::{CompiledCode, FinalizedMachReloc, FinalizedRelocTarget};
 use osr_ir::FunctionIndex;
 
 use crate::compiled_body::DirectCall;
-use crate::emitted::near_call::{Called, DIRECT_DISTANCE, NEAR_DISTANCE, NearCall, NearWord};
+use crate::emitted::near_access::{Called, DIRECT_DISTANCE, NearAccess, NearWord};
 use crate::emitted::tightening::Tight;
 
 /// The calls that must be bound: where in Cranelift's code their distances go. Nothing else may need relocation.
 pub(super) struct NamedCalls {
     pub(super) direct: Vec<DirectCall>,
-    pub(super) near: Vec<NearCall>,
+    /// Where those begin that are replaced by near calls, by ascending offset, and through which words.
+    pub(super) near: BTreeMap<u32, NearWord>,
 }
 
 impl NamedCalls {
@@ -24,7 +25,7 @@ impl NamedCalls {
         compiled: &CompiledCode,
         names: &PrimaryMap<ir::UserExternalNameRef, ir::UserExternalName>,
     ) -> NamedCalls {
-        let mut calls = NamedCalls { direct: Vec::new(), near: Vec::new() };
+        let mut calls = NamedCalls { direct: Vec::new(), near: BTreeMap::new() };
         for relocation in compiled.buffer.relocs() {
             let FinalizedMachReloc { offset, kind, addend, ref target } = *relocation;
             let FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name)) = target else {
@@ -40,14 +41,9 @@ impl NamedCalls {
                 Called::Cell(number) => NearWord::Cell(number),
                 Called::LeftPollStub => NearWord::LeftPollStub,
             };
-            calls.near.push(NearCall { offset, word });
+            calls.near.insert(offset - DIRECT_DISTANCE, word);
         }
         calls
-    }
-
-    /// Those that are replaced by near calls: where they begin, by ascending offset.
-    pub(super) fn near_starts(&self) -> BTreeSet<u32> {
-        self.near.iter().map(|call| call.offset - DIRECT_DISTANCE).collect()
     }
 
     /// The direct calls in code that was tightened.
@@ -58,10 +54,7 @@ impl NamedCalls {
     }
 
     /// The near calls in code that was tightened.
-    pub(super) fn near(&self, tight: &Tight) -> impl Iterator<Item = NearCall> {
-        self.near.iter().filter_map(|call| {
-            let start = tight.kept(call.offset - DIRECT_DISTANCE)?;
-            Some(NearCall { offset: start + NEAR_DISTANCE, word: call.word })
-        })
+    pub(super) fn near(&self, tight: &Tight) -> impl Iterator<Item = NearAccess> {
+        self.near.iter().filter_map(|(&start, &word)| Some(NearAccess::call(tight.kept(start)?, word)))
     }
 }

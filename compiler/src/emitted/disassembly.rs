@@ -26,6 +26,10 @@ pub(crate) struct Disassembly {
     sources: OnceCell<Vec<(u32, usize)>>,
 }
 
+/// Code is not as it is expected, and what is to become of it must.
+#[derive(Debug)]
+pub(crate) struct NotReadable;
+
 /// A jump table.
 pub(crate) struct Table {
     /// The number of the instruction that jumps.

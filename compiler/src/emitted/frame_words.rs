@@ -44,11 +44,11 @@ pub(crate) struct FrameWords {
 }
 
 impl FrameWords {
-    /// Finds the words that the instructions of `code` access that are `reached`, and lets the others go. `kept` is in use
-    /// otherwise. Nothing goes unless it may.
+    /// Finds the words that the instructions of `code` access that are `reached` and not edited, and lets the others go. `kept` is
+    /// in use otherwise. Nothing goes unless it may.
     pub(crate) fn of(
         (machine_code, code): (&[u8], &Disassembly),
-        reached: &[bool],
+        (reached, edits): (&[bool], &Edits),
         layout: &MachBufferFrameLayout,
         kept: Option<StackSlot>,
         may_go: bool,
@@ -64,7 +64,8 @@ impl FrameWords {
                 in_use[((offset - first) / WORD) as usize] = true;
             }
         };
-        for instruction in reached_instructions(code, reached) {
+        let stays = |found: &&Instruction| !edits.contains_key(&(found.ip() as u32));
+        for instruction in reached_instructions(code, reached).filter(stays) {
             let Some(offset) = from_stack_pointer(machine_code, instruction)? else { continue };
             let accessed = instruction.memory_size().size() as i32;
             (offset..offset + accessed).step_by(WORD as usize).for_each(&mut use_word);
@@ -97,7 +98,7 @@ impl FrameWords {
         self.stack_offset(offset + self.bytes) - (self.bytes - self.gone)
     }
 
-    /// Addresses them so in `code`, as far as it is reached. What becomes shorter begins with prefixes that do nothing; what
+    /// Addresses them so in `code`, as far as it is reached and not edited. What becomes shorter begins with prefixes that do nothing; what
     /// goes is left to `edits`.
     pub(crate) fn readdress(
         &self,
@@ -108,6 +109,9 @@ impl FrameWords {
     ) {
         for instruction in reached_instructions(disassembly, reached) {
             let bytes = instruction.ip() as usize..instruction.next_ip() as usize;
+            if edits.contains_key(&(instruction.ip() as u32)) {
+                continue;
+            }
             if instruction.memory_base() == Register::RSP {
                 let offset = self.stack_offset(instruction.memory_displacement64() as i32);
                 readdress(&mut code[bytes], instruction, offset, offset - (self.bytes - self.gone));
@@ -260,7 +264,13 @@ mod tests {
     fn words(code: &[u8], layout: &MachBufferFrameLayout, kept: Option<u32>) -> Option<FrameWords> {
         let disassembly = Disassembly::of_blocks(code, vec![0]).expect("it can be read");
         let reached = vec![true; disassembly.instructions.len()];
-        FrameWords::of((code, &disassembly), &reached, layout, kept.map(StackSlot::from_u32), true)
+        FrameWords::of(
+            (code, &disassembly),
+            (&reached, &Edits::new()),
+            layout,
+            kept.map(StackSlot::from_u32),
+            true,
+        )
     }
 
     /// What becomes of `code`, as text.

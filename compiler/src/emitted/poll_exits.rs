@@ -25,9 +25,9 @@ use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler as Handler};
 use iced_x86::Register as IcedRegister;
 use osr_ir::{PointKind, Register, Type};
 
-use super::disassembly::{Disassembly, branch_target, continues};
+use super::disassembly::{Disassembly, NotReadable, branch_target, continues};
 use super::exit_state::{ExitState, Held, Place, read};
-use super::near_call::{NEAR_CALL, NEAR_DISTANCE, NearCall, NearWord};
+use super::near_access::{NearAccess, NearWord};
 use super::tightening::{CallBefore, Tight};
 use crate::frame_map::MachineRegister;
 use crate::safepoint::{Origin, Origins, Recorded, Safepoint, State, in_frame, layout};
@@ -51,10 +51,6 @@ struct PollCode {
     /// Whether there is nothing else by which it is left or goes on.
     is_one_way: bool,
 }
-
-/// The exit of a one-way poll could be anything.
-#[derive(Debug)]
-pub(crate) struct NotReadable;
 
 impl PollExits {
     /// The exits of the polls in `code`, which is that of `compiled`. Fails if a one-way poll cannot be given its call.
@@ -90,15 +86,15 @@ impl PollExits {
     }
 
     /// Says in `safepoints` where the values are in code that was tightened, with the calls. Returns these.
-    pub(crate) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearCall> {
+    pub(crate) fn record(self, safepoints: &mut [Safepoint], tight: &Tight) -> Vec<NearAccess> {
         let record = |((number, state), CallBefore { start, .. }): ((usize, Option<State>), CallBefore)| {
-            let call = tight.offset(start);
+            let call = NearAccess::call(tight.offset(start), NearWord::PollStub);
             let safepoint = &mut safepoints[number];
             if let Some(state) = state {
                 (safepoint.state, safepoint.exits_apart) = (state, false);
             }
-            safepoint.returns_to = Some(call + NEAR_CALL.len() as u32);
-            NearCall { offset: call + NEAR_DISTANCE, word: NearWord::PollStub }
+            safepoint.returns_to = Some(call.end);
+            call
         };
         self.states.into_iter().zip(self.calls).map(record).collect()
     }
@@ -164,7 +160,14 @@ fn other_side(code: &Disassembly, start: u32) -> Option<u32> {
         (Some(branch), None, None) => (branch, branch.next_ip() as u32),
         _ => return None,
     };
-    branch.is_jcc_short_or_near().then_some(next)
+    branch.is_jcc_short_or_near().then(|| behind_jump(code, next))
+}
+
+/// Where what is at `offset` leads, if it is a jump, which may be overwritten with the poll before it.
+fn behind_jump(code: &Disassembly, offset: u32) -> u32 {
+    let jump = code.at(offset).map(|number| &code.instructions[number]);
+    let jump = jump.filter(|jump| jump.is_jmp_short_or_near());
+    jump.map_or(offset, |jump| jump.near_branch_target() as u32)
 }
 
 /// The frame state at the beginning of an exit whose code stores `stored` and does what `found` says.

@@ -73,6 +73,7 @@ impl PollSites {
         let polls = Origins::of(compiled).polls();
         let read = |ranges: &Vec<Range<u32>>| {
             let site = ranges.iter().find_map(|range| read(code, range.clone()))?;
+            let site = disassembly.map_or(site, |disassembly| with_jump(site, disassembly));
             let branch = disassembly.and_then(|disassembly| preceding_branch(code, disassembly, site.offset));
             Some(PollSite { branch, ..site })
         };
@@ -169,6 +170,16 @@ fn leading(short: &[u8], long: &[u8], from: u32, target: u32) -> Vec<u8> {
     }
 }
 
+/// `site` with the jump behind it, if that is where the loop continues, and nothing else leads there.
+fn with_jump(site: PollSite, disassembly: &Disassembly) -> PollSite {
+    let behind = disassembly.at(site.end).map(|number| &disassembly.instructions[number]);
+    let is_alone = disassembly.sources(site.end).next().is_none();
+    match behind.filter(|jump| jump.is_jmp_short_or_near() && is_alone && site.next == site.end) {
+        Some(jump) => PollSite { end: jump.next_ip() as u32, next: jump.near_branch_target() as u32, ..site },
+        None => site,
+    }
+}
+
 /// The branch before the poll at `offset` of `code`, if nothing else leads to the poll.
 fn preceding_branch(code: &[u8], disassembly: &Disassembly, offset: u32) -> Option<PrecedingBranch> {
     let branch = &disassembly.instructions[disassembly.at(offset)?.checked_sub(1)?];
@@ -222,10 +233,11 @@ fn read(code: &[u8], range: Range<u32>) -> Option<PollSite> {
     let comparison = instructions.iter().position(compares_request)?;
     let (before, rest) = instructions.split_at(comparison);
     let [compare, branch, rest @ ..] = rest else { return None };
-    // A load that is apart from it may stay: what it loads is used by nothing else.
+    // A load that is apart from it may stay: what it loads is used by nothing else. It is of the context, or of the word of
+    // the frame that stands for a near one.
     let load = before
         .last()
-        .filter(|load| compare.op0_kind() == OpKind::Register && loads_limit(load, compare.op0_register()));
+        .filter(|load| compare.op0_kind() == OpKind::Register && loads(load, compare.op0_register()));
     let jump = rest.first().filter(|jump| jump.is_jmp_short_or_near());
     if !branch.is_jcc_short_or_near() {
         return None;
@@ -255,10 +267,14 @@ pub(crate) fn compares_request(instruction: &Instruction) -> bool {
 
 /// Whether `instruction` loads a thread's stack limit into `register`.
 pub(crate) fn loads_limit(instruction: &Instruction, register: IcedRegister) -> bool {
+    loads(instruction, register) && is_limit(instruction)
+}
+
+/// Whether `instruction` loads something into `register`.
+fn loads(instruction: &Instruction, register: IcedRegister) -> bool {
     instruction.mnemonic() == Mnemonic::Mov
         && (instruction.op0_kind(), instruction.op0_register()) == (OpKind::Register, register)
         && instruction.op1_kind() == OpKind::Memory
-        && is_limit(instruction)
 }
 
 /// Whether the memory operand of `instruction`, which is of a poll, is a thread's stack limit.

@@ -4,13 +4,13 @@
 //! between what remains only become shorter, so that what has become short once stays so. Constants stay as aligned as they
 //! were.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 
 use super::compared_in_memory::{Edits, padding};
 use super::disassembly::{Disassembly, branch_target};
-use super::near_call::NEAR_CALL;
+use super::near_access::{NEAR_CALL, NearWord};
 
 /// Code that was tightened, and where what it was made of is in it.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(crate) struct Replaced<'r> {
     /// Blocks.
     pub(crate) blocks: &'r [CallBefore],
     /// Where the direct calls begin whose places near calls take.
-    pub(crate) calls: &'r BTreeSet<u32>,
+    pub(crate) calls: &'r BTreeMap<u32, NearWord>,
     /// Instructions, with what they become.
     pub(crate) edits: &'r Edits,
 }
@@ -201,7 +201,7 @@ impl Tightening<'_> {
             {
                 let bytes = bytes.len() as u32;
                 pieces.push(Piece { start: at, end, offset: 0, bytes, is: Is::Edited });
-            } else if reached[number] && self.replaced.calls.contains(&at) {
+            } else if reached[number] && self.replaced.calls.contains_key(&at) {
                 let bytes = NEAR_CALL.len() as u32;
                 pieces.push(Piece { start: at, end, offset: 0, bytes, is: Is::NearCall });
             } else if reached[number] {
@@ -215,14 +215,12 @@ impl Tightening<'_> {
         self.pieces = pieces;
     }
 
-    /// The call before a block at that position of all, with `first`, the number of the block's first instruction.
+    /// The call before a block at that position of all, with `first`, the number of the block's first instruction. Of a block
+    /// that goes nothing is in the piece.
     fn call_before(&self, position: usize, first: usize) -> Piece {
         let call = &self.replaced.blocks[position];
-        let end = if call.keeps_block {
-            self.disassembly.instructions[first].next_ip() as u32
-        } else {
-            call.start + 1
-        };
+        let end =
+            if call.keeps_block { self.disassembly.instructions[first].next_ip() as u32 } else { call.start };
         let bytes =
             NEAR_CALL.len() as u32 + call.branch_bytes(false) + self.first_bytes(call, first).len() as u32;
         let is = Is::CallBefore { number: position, is_short: false, first };
@@ -396,7 +394,7 @@ mod tests {
 
     fn tight(code: &[u8], starts: &[u32], blocks: &[CallBefore]) -> Tight {
         let disassembly = Disassembly::of_blocks(code, starts.to_vec()).expect("it can be read");
-        let replaced = Replaced { blocks, calls: &BTreeSet::new(), edits: &Edits::new() };
+        let replaced = Replaced { blocks, calls: &BTreeMap::new(), edits: &Edits::new() };
         tighten_reached(code, &disassembly, replaced, |_| false)
     }
 
@@ -417,6 +415,7 @@ mod tests {
         let made = CallBefore { start: 7, next: 6, keeps_block: false };
         let found = tight(&code, &[0, 6, 7], &[made]);
         assert_eq!(found.code, [0x74, 1, 0xc3, 0xff, 0x15, 0, 0, 0, 0, 0xeb, 0xf7]);
+        assert_eq!((found.offset(7), found.kept(7)), (3, None), "what was there is gone");
     }
 
     #[test]
@@ -426,7 +425,7 @@ mod tests {
         let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 7]).expect("it can be read");
         let blocks = [CallBefore { start: 7, next: 6, keeps_block: true }];
         let with_edits = |edits: Edits| {
-            let replaced = Replaced { blocks: &blocks, calls: &BTreeSet::new(), edits: &edits };
+            let replaced = Replaced { blocks: &blocks, calls: &BTreeMap::new(), edits: &edits };
             tighten_reached(&code, &disassembly, replaced, |_| false)
         };
         let found = with_edits(Edits::new());
@@ -443,7 +442,7 @@ mod tests {
         let code = [0x48, 0x8b, 7, 0x48, 0x89, 0xfb, 0x48, 0x39, 0xc4, 0x0f, 0x84, 1, 0, 0, 0, 0xc3, 0xc3];
         let disassembly = Disassembly::of_blocks(&code, vec![0, 15, 16]).expect("it can be read");
         let edits = Edits::from([(0, Vec::new()), (6, vec![0x49, 0x3b, 0x64, 0x24, 0])]);
-        let replaced = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &edits };
+        let replaced = Replaced { blocks: &[], calls: &BTreeMap::new(), edits: &edits };
         let found = tighten_reached(&code, &disassembly, replaced, |_| false);
         assert_eq!(found.code, [0x48, 0x89, 0xfb, 0x49, 0x3b, 0x64, 0x24, 0, 0x74, 1, 0xc3, 0xc3]);
         assert_eq!([0, 3, 6, 9].map(|offset| found.offset(offset)), [0, 0, 3, 8]);
@@ -473,7 +472,7 @@ mod tests {
         assert_eq!(tight(&code, &[0, 206], &[]).code, code);
         let near = [0x0f, 0x84, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&near, vec![0, 6]).expect("it can be read");
-        let nothing = Replaced { blocks: &[], calls: &BTreeSet::new(), edits: &Edits::new() };
+        let nothing = Replaced { blocks: &[], calls: &BTreeMap::new(), edits: &Edits::new() };
         assert_eq!(tighten_reached(&near, &disassembly, nothing, |at| at == 0).code, near);
     }
 
@@ -482,7 +481,7 @@ mod tests {
         // je 17; call; ret; call, which is not reached; ret
         let code = [0x0f, 0x84, 11, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xc3, 0xe8, 0, 0, 0, 0, 0xc3];
         let disassembly = Disassembly::of_blocks(&code, vec![0, 6, 12, 17]).expect("it can be read");
-        let calls = BTreeSet::from([6, 12]);
+        let calls = [6, 12].map(|start| (start, NearWord::PollStub)).into();
         let replaced = Replaced { blocks: &[], calls: &calls, edits: &Edits::new() };
         let found = tighten_reached(&code, &disassembly, replaced, |_| false);
         assert_eq!(found.code, [0x74, 7, 0xff, 0x15, 0, 0, 0, 0, 0xc3, 0xc3]);

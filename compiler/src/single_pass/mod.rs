@@ -208,7 +208,7 @@ impl Pass<'_> {
             kept_return_pc: self.frame.kept_return_pc(),
             unwind,
             direct_calls: std::mem::take(&mut self.assembler.direct_calls),
-            near_calls: Vec::new(),
+            near_accesses: Vec::new(),
             guards: Box::default(),
             speculation: None,
             kept_globals: Box::default(),

@@ -7,10 +7,10 @@
 //!
 //! They never move, because compiled code keeps their address: address space for as many as a store
 //! can have is reserved, and made accessible as instances join. It is reserved with code memory, so that calls
-//! have their distance ([`NearCall`](osr_compiler::NearCall)).
+//! have their distance ([`NearAccess`](osr_compiler::NearAccess)).
 
 use std::io;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use osr_compiler::NearWord;
 use osr_stubs::x86_64 as stubs;
@@ -71,9 +71,15 @@ impl CallCells {
         self.word(1)
     }
 
+    /// [`POLL_REQUEST`](osr_stubs::POLL_REQUEST) where the thread that executes the instance is to stop at polls.
+    pub(crate) fn poll_request(&self) -> &AtomicU64 {
+        // SAFETY: the third word of the reservation. What is there is an integer.
+        unsafe { &*self.reservation.base().cast::<AtomicU64>().add(2) }
+    }
+
+    /// One of the first words, with the address of a stub.
     fn word(&self, number: usize) -> &AtomicPtr<u8> {
-        const { assert!(WORDS_BYTES >= 2 * size_of::<AtomicPtr<u8>>()) };
-        // SAFETY: one of the first words of the reservation, which are always accessible.
+        // SAFETY: the first words of the reservation are always accessible.
         unsafe { &*self.reservation.base().cast::<AtomicPtr<u8>>().add(number) }
     }
 
@@ -83,6 +89,7 @@ impl CallCells {
             NearWord::Cell(number) => self.cell(number),
             NearWord::PollStub => self.poll_stub(),
             NearWord::LeftPollStub => self.left_poll_stub(),
+            NearWord::PollRequest => return std::ptr::from_ref(self.poll_request()) as u64,
         };
         std::ptr::from_ref(word) as u64
     }

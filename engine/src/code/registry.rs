@@ -34,7 +34,6 @@ use super::places::Places;
 use super::polls::Polls;
 use super::version::{CodePlace, CodeVersion, VersionId};
 use super::x86_64::entry_stub;
-use super::x86_64::jump_stub::distance;
 use crate::memory::reservation::Reservation;
 use crate::settings::Settings;
 use crate::settings::mechanism::{ActiveFrames, Bookkeeping, Placement};
@@ -223,8 +222,8 @@ impl Registry {
             Some(places) => places.put(&mut inner.memory, key, padding, &body.code)?,
         };
         let start = self.base + (allocation.offset + prefix) as u64;
+        self.write_near_accesses(inner, &mut body, (allocation, prefix));
         let polls = self.write_polls(inner, &body, (allocation, prefix)).map(Box::new);
-        self.write_near_calls(inner, &body, (allocation, prefix));
         let (id, slot) = inner.number();
         let place = CodePlace { start, code_bytes, allocation, slot, landings, polls };
         let version = CodeVersion::new(id, key, place, body, guards);
@@ -274,17 +273,20 @@ impl Registry {
         Some(polls)
     }
 
-    /// Has the near calls of `body`, whose code begins after `prefix` bytes of its allocation, find the cells.
-    fn write_near_calls(
+    /// Has the near accesses of `body`, whose code begins after `prefix` bytes of its allocation, find their words.
+    fn write_near_accesses(
         &self,
         inner: &mut Inner,
-        body: &CompiledBody,
+        body: &mut CompiledBody,
         (allocation, prefix): (Allocation, usize),
     ) {
         let start = self.base + (allocation.offset + prefix) as u64;
-        for call in &body.near_calls {
-            let distance = distance(start + u64::from(call.offset), self.cells.address(call.word));
-            inner.memory.write(allocation, prefix + call.offset as usize, &distance);
+        for access in &body.near_accesses {
+            let place = prefix + access.offset as usize;
+            let distance = self.cells.address(access.word).wrapping_sub(start + u64::from(access.end)) as i64;
+            let distance = i32::try_from(distance).expect("near words are near to all code").to_le_bytes();
+            body.code[place..place + distance.len()].copy_from_slice(&distance);
+            inner.memory.write(allocation, place, &distance);
         }
     }
 

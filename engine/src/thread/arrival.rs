@@ -27,9 +27,11 @@ impl Thread {
         let limit = if wanted { POLL_REQUEST } else { self.stack_limit() };
         // SAFETY: the fields are atomic.
         let (stack_limit, flag) = unsafe { (&(*self.context()).stack_limit, &(*self.context()).poll_flag) };
+        let near = self.instance().registry().cells.poll_request();
         let request = |limit, wanted| {
             stack_limit.store(limit, Ordering::Relaxed);
             flag.store(u64::from(wanted), Ordering::Relaxed);
+            near.store(if wanted { POLL_REQUEST } else { 0 }, Ordering::Relaxed);
         };
         request(limit, wanted);
         if !wanted && self.agenda().is_interruptible() {

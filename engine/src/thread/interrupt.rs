@@ -69,6 +69,7 @@ struct Polled {
     agenda: NonNull<AtomicU8>,
     stack_limit: NonNull<AtomicU64>,
     flag: NonNull<AtomicU64>,
+    near: NonNull<AtomicU64>,
 }
 
 // SAFETY: the words are atomic, and belong to a thread that does not move and takes them back before it is gone
@@ -96,13 +97,15 @@ impl Interrupt {
         let State { polled: Some(polled), why: pending } = &mut *state else { return };
         pending.get_or_insert(why);
         // SAFETY: the words are there as long as the thread has not taken them back, for which it needs the lock.
-        let (agenda, stack_limit, flag) =
-            unsafe { (polled.agenda.as_ref(), polled.stack_limit.as_ref(), polled.flag.as_ref()) };
+        let (agenda, stack_limit, flag, near) = unsafe {
+            (polled.agenda.as_ref(), polled.stack_limit.as_ref(), polled.flag.as_ref(), polled.near.as_ref())
+        };
         agenda.fetch_or(END, Ordering::SeqCst);
         // Pairs with that of `Thread::update_polls`.
         fence(Ordering::SeqCst);
         stack_limit.store(POLL_REQUEST, Ordering::Relaxed);
         flag.store(1, Ordering::Relaxed);
+        near.store(POLL_REQUEST, Ordering::Relaxed);
         self.requested.notify_all();
     }
 
@@ -174,8 +177,13 @@ impl Thread {
             // SAFETY: the fields are atomic, and the context is where it is for good.
             let (stack_limit, flag) =
                 unsafe { (&(*self.context()).stack_limit, &(*self.context()).poll_flag) };
-            let polled =
-                Polled { agenda: entries.into(), stack_limit: stack_limit.into(), flag: flag.into() };
+            let near = self.instance().registry().cells.poll_request();
+            let polled = Polled {
+                agenda: entries.into(),
+                stack_limit: stack_limit.into(),
+                flag: flag.into(),
+                near: near.into(),
+            };
             Interrupt::new(polled)
         });
         Ok(InterruptHandle(Arc::clone(interrupt)))

@@ -14,7 +14,7 @@
 //! The call cell says what calls enter under every binding. Through it come the interpreter, the host, other
 //! instances, and calls through tables; the rest follows it: [`Registry::rebind`] is told what the cell holds. Where a
 //! function has no code, calls of it lead to its [entry stub](super::x86_64::entry_stub), which the cell holds then.
-//! Baseline code, and code in memory that is too large for [near calls](osr_compiler::NearCall), loads the place of the cells
+//! Baseline code, and code in memory that is too large for [near calls](osr_compiler::NearAccess), loads the place of the cells
 //! from the context.
 //!
 //! # Writing into code

@@ -1,4 +1,5 @@
-//! Near calls: calls through a word that is so near to code memory that the instruction has its distance.
+//! Near accesses: calls through a word, and comparisons of one, that is so near to code memory that the instruction has its
+//! distance.
 //!
 //! ```text
 //!   by the context:   mov rax, [context + cells]        near:   call [rip + distance]
@@ -6,18 +7,34 @@
 //!                     call rax
 //! ```
 //!
-//! A near call takes no register, and the first of its loads would be a value that lives across all calls. Cranelift has no
-//! such instruction: it emits a `call rel32`, which is [replaced](super::tightening) by one through the word.
+//! A near access takes no register, and the first of its loads would be a value that lives across all calls, and in all loops that
+//! poll. Cranelift has no such instructions: it emits a `call rel32`, which is [replaced](super::tightening) by one through the
+//! word, and compares a word of the frame, which [becomes](super::near_polls) a comparison of the near one.
 
 use cranelift_codegen::ir;
+use osr_stubs::POLL_REQUEST;
 
-/// A call through a near word, in code without its distance.
+/// An instruction that accesses a near word, in code without its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NearCall {
-    /// The distance goes there, in the code. It counts from the end of the instruction.
+pub struct NearAccess {
+    /// The distance goes there, in the code.
     pub offset: u32,
-    /// The word that has the address of what is called.
+    /// Where the instruction ends. The distance counts from there.
+    pub end: u32,
+    /// The word.
     pub word: NearWord,
+}
+
+impl NearAccess {
+    /// A near call at `start` in the code.
+    pub(crate) fn call(start: u32, word: NearWord) -> NearAccess {
+        NearAccess { offset: start + 2, end: start + NEAR_CALL.len() as u32, word }
+    }
+
+    /// A near comparison at `start` in the code.
+    pub(crate) fn comparison(start: u32, word: NearWord) -> NearAccess {
+        NearAccess { offset: start + 3, end: start + NEAR_COMPARISON.len() as u32, word }
+    }
 }
 
 /// A word near code memory.
@@ -29,12 +46,14 @@ pub enum NearWord {
     PollStub,
     /// The address of the stub by which frames leave at polls.
     LeftPollStub,
+    /// [`POLL_REQUEST`](osr_stubs::POLL_REQUEST) where polls are requested, and otherwise something else.
+    PollRequest,
 }
 
 /// `call [rip + distance]`, without the distance.
 pub(crate) const NEAR_CALL: [u8; 6] = [0xff, 0x15, 0, 0, 0, 0];
-/// Where in a near call the distance is.
-pub(crate) const NEAR_DISTANCE: u32 = 2;
+/// `cmp qword [rip + distance], -1`, without the distance.
+pub(crate) const NEAR_COMPARISON: [u8; 8] = [0x48, 0x83, 0x3d, 0, 0, 0, 0, POLL_REQUEST as u8];
 /// Where in the `call rel32` that Cranelift emits the distance is.
 pub(crate) const DIRECT_DISTANCE: u32 = 1;
 
