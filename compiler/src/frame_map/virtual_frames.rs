@@ -19,14 +19,16 @@ use osr_ir::{FunctionIndex, InlineTree, Point};
 /// The virtual frames of a version, and which of them is the innermost one where.
 ///
 /// ```text
-///   | width: 1 | 0 | frames: 2 | sites: 4 | frame 0 .. frame | site .. site | trap site .. trap site |
+///   | frame format: 1 | site format: 1 | frames: 2 | sites: 4 | frame 0 .. frame | site .. site | trap site .. trap site |
 ///
-///   frame   | function | caller | point after its call | registers |     each of `width` bytes: 1, 2 or 4
-///   site    | the innermost frame |                                      1 byte if there are at most 256 frames, or 2
+///   frame   | caller: 5 | end: 6 | point after its call: 5 | function: 8 |     3 bytes, or 4, 6, 8 or 16
+///   site    | the innermost frame |                                            1 bit, or 2, 4, 8 or 16
 /// ```
 ///
-/// The outermost frame is its own caller. Where the words of a frame begin in the state of a chain follows from the registers
-/// of its callers.
+/// All frames of a version take equally many bytes, the fewest that do, and so do its sites.
+///
+/// The outermost frame is its own caller. A frame's end is where its words end in the state of a chain; they begin where
+/// those of its caller end, so each step outwards reads one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualFrames {
     packed: Box<[u8]>,
@@ -48,10 +50,30 @@ pub struct VirtualActivation {
 /// The first bytes.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
-    width: usize,
+    /// Its number.
+    frame_format: u8,
+    /// The binary logarithm of the bits of a site.
+    site_format: u8,
     frames: usize,
     sites: usize,
 }
+
+/// How frames are packed. What is left of the bits holds the caller.
+#[derive(Clone, Copy, Debug)]
+struct FrameFormat {
+    bytes: usize,
+    function_bits: u32,
+    after_bits: u32,
+    end_bits: u32,
+}
+
+const FRAME_FORMATS: [FrameFormat; 5] = [
+    FrameFormat { bytes: 3, function_bits: 8, after_bits: 5, end_bits: 6 },
+    FrameFormat { bytes: 4, function_bits: 9, after_bits: 8, end_bits: 9 },
+    FrameFormat { bytes: 6, function_bits: 14, after_bits: 12, end_bits: 12 },
+    FrameFormat { bytes: 8, function_bits: 20, after_bits: 16, end_bits: 16 },
+    FrameFormat { bytes: 16, function_bits: 32, after_bits: 32, end_bits: 32 },
+];
 
 impl Layout {
     const BYTES: usize = 8;
@@ -59,27 +81,25 @@ impl Layout {
     fn to_bytes(self) -> [u8; Layout::BYTES] {
         let [a, b] = u16::try_from(self.frames).expect("a merged body has fewer").to_le_bytes();
         let [c, d, e, f] = (self.sites as u32).to_le_bytes();
-        [self.width as u8, 0, a, b, c, d, e, f]
+        [self.frame_format, self.site_format, a, b, c, d, e, f]
     }
 
     #[inline(always)]
     fn of(packed: &[u8]) -> Layout {
-        let &[width, _, a, b, c, d, e, f] = packed.first_chunk().expect("they begin with that");
+        let &[frame_format, site_format, a, b, c, d, e, f] =
+            packed.first_chunk().expect("they begin with that");
         Layout {
-            width: width.into(),
+            frame_format,
+            site_format,
             frames: u16::from_le_bytes([a, b]).into(),
             sites: u32::from_le_bytes([c, d, e, f]) as usize,
         }
     }
 
     /// Where the sites begin.
+    #[inline(always)]
     fn first_site(self) -> usize {
-        Layout::BYTES + self.frames * Packed::NUMBERS * self.width
-    }
-
-    /// The bytes of a site.
-    fn site_width(self) -> usize {
-        if self.frames <= 256 { 1 } else { 2 }
+        Layout::BYTES + self.frames * FRAME_FORMATS[usize::from(self.frame_format)].bytes
     }
 }
 
@@ -87,23 +107,64 @@ impl Layout {
 #[derive(Clone, Copy, Debug)]
 struct Packed {
     function: u32,
-    caller: u32,
     after: u32,
-    registers: u32,
+    end: u32,
+    caller: u32,
 }
 
 impl Packed {
-    const NUMBERS: usize = 4;
-
     fn of(frame: &VirtualFrame) -> Packed {
         let (caller, after) =
             frame.caller.map_or((0, 0), |(caller, after)| (caller.index() as u32, after.as_u32()));
-        Packed { function: frame.function.as_u32(), caller, after, registers: frame.registers }
+        let end = frame.offset + frame.registers;
+        Packed { function: frame.function.as_u32(), after, end, caller }
     }
 
-    fn numbers(self) -> [u32; Packed::NUMBERS] {
-        [self.function, self.caller, self.after, self.registers]
+    /// The frame in `format`, if it fits.
+    fn pack(self, format: FrameFormat) -> Option<u128> {
+        let FrameFormat { bytes, function_bits, after_bits, end_bits } = format;
+        let caller_bits = 8 * bytes as u32 - function_bits - after_bits - end_bits;
+        let numbers = [
+            (self.caller, caller_bits),
+            (self.end, end_bits),
+            (self.after, after_bits),
+            (self.function, function_bits),
+        ];
+        let fits = numbers.iter().all(|&(number, bits)| u64::from(number) >> bits == 0);
+        fits.then(|| numbers.iter().fold(0, |packed, &(number, bits)| packed << bits | u128::from(number)))
     }
+}
+
+/// Appends `frames` in the first format that holds them all. Returns its number.
+fn pack_frames(frames: &[VirtualFrame], packed: &mut Vec<u8>) -> u8 {
+    let in_format =
+        |&format| frames.iter().map(|frame| Packed::of(frame).pack(format)).collect::<Option<Vec<_>>>();
+    let mut all = FRAME_FORMATS.iter().map(in_format).enumerate();
+    let first = all.find_map(|(format, words)| Some((format, words?)));
+    let (format, words) = first.expect("the last format holds everything");
+    words.iter().for_each(|word| packed.extend(&word.to_le_bytes()[..FRAME_FORMATS[format].bytes]));
+    format as u8
+}
+
+/// Appends `innermost` in the first format that holds the numbers of `frames` frames. Returns its number.
+fn pack_sites(
+    frames: usize,
+    innermost: impl ExactSizeIterator<Item = FrameIndex>,
+    packed: &mut Vec<u8>,
+) -> u8 {
+    let format = (0..4).find(|&format| frames <= 1 << (1 << format)).unwrap_or(4);
+    let first = packed.len();
+    packed.resize(first + (innermost.len() << format).div_ceil(8), 0);
+    for (site, frame) in innermost.enumerate() {
+        let bit = site << format;
+        // Sites of 16 bits are whole bytes.
+        let [low, high] = ((frame.as_u32() as u16) << (bit % 8)).to_le_bytes();
+        packed[first + bit / 8] |= low;
+        if format == 4 {
+            packed[first + bit / 8 + 1] = high;
+        }
+    }
+    format
 }
 
 impl VirtualFrames {
@@ -113,74 +174,67 @@ impl VirtualFrames {
     }
 
     fn pack(frames: &[VirtualFrame], sites: &[FrameIndex], traps: &[FrameIndex]) -> VirtualFrames {
-        let numbers = || frames.iter().flat_map(|frame| Packed::of(frame).numbers());
-        let width = match numbers().max().unwrap_or(0) {
-            0..=0xff => 1,
-            0x100..=0xffff => 2,
-            _ => 4,
-        };
-        let layout = Layout { width, frames: frames.len(), sites: sites.len() };
-        let mut packed = layout.to_bytes().to_vec();
-        numbers().for_each(|number| packed.extend(&number.to_le_bytes()[..width]));
-        for frame in sites.iter().chain(traps) {
-            packed.extend(&frame.as_u32().to_le_bytes()[..layout.site_width()]);
-        }
+        let mut packed = vec![0; Layout::BYTES];
+        let frame_format = pack_frames(frames, &mut packed);
+        let innermost: Vec<FrameIndex> = sites.iter().chain(traps).copied().collect();
+        let site_format = pack_sites(frames.len(), innermost.into_iter(), &mut packed);
+        let layout = Layout { frame_format, site_format, frames: frames.len(), sites: sites.len() };
+        packed[..Layout::BYTES].copy_from_slice(&layout.to_bytes());
         VirtualFrames { packed: packed.into() }
     }
 
+    #[inline(always)]
     fn layout(&self) -> Layout {
         Layout::of(&self.packed)
     }
 
-    /// The number of that `width` at `at`.
     #[inline(always)]
-    fn number(&self, at: usize, width: usize) -> u32 {
-        let bytes = &self.packed[at..];
-        match (width, bytes) {
-            (1, &[a, ..]) => a.into(),
-            (2, &[a, b, ..]) => u16::from_le_bytes([a, b]).into(),
-            (_, &[a, b, c, d, ..]) => u32::from_le_bytes([a, b, c, d]),
-            _ => unreachable!("numbers are whole"),
+    fn frame(&self, layout: Layout, frame: u32) -> Packed {
+        match layout.frame_format {
+            0 => self.unpack::<0>(frame),
+            1 => self.unpack::<1>(frame),
+            2 => self.unpack::<2>(frame),
+            3 => self.unpack::<3>(frame),
+            _ => self.unpack::<4>(frame),
         }
     }
 
     #[inline(always)]
-    fn frame(&self, layout: Layout, frame: u32) -> Packed {
-        let bytes = Packed::NUMBERS * layout.width;
-        let packed = &self.packed[Layout::BYTES + frame as usize * bytes..][..bytes];
-        let [function, caller, after, registers] = match *packed {
-            [a, b, c, d] => [a, b, c, d].map(u32::from),
-            [a, b, c, d, e, f, g, h] => {
-                [[a, b], [c, d], [e, f], [g, h]].map(|number| u16::from_le_bytes(number).into())
+    fn unpack<const FORMAT: usize>(&self, frame: u32) -> Packed {
+        let FrameFormat { bytes, function_bits, after_bits, end_bits } = FRAME_FORMATS[FORMAT];
+        let behind = &self.packed[..Layout::BYTES + (frame as usize + 1) * bytes];
+        // Its bytes are the last of so many that a word has: there are always as many, since the layout is before.
+        let word = match bytes {
+            16 => u128::from_le_bytes(*behind.last_chunk().expect("a whole frame")),
+            _ => {
+                let word = u64::from_le_bytes(*behind.last_chunk().expect("the layout is before"));
+                u128::from(word >> (64 - 8 * bytes))
             }
-            _ => [0, 4, 8, 12]
-                .map(|at| packed[at..].first_chunk().map_or(0, |&number| u32::from_le_bytes(number))),
         };
-        Packed { function, caller, after, registers }
+        let field = |from: u32, bits: u32| (word >> from) as u32 & (u32::MAX >> (32 - bits));
+        Packed {
+            function: field(0, function_bits),
+            after: field(function_bits, after_bits),
+            end: field(function_bits + after_bits, end_bits),
+            caller: (word >> (function_bits + after_bits + end_bits)) as u32,
+        }
     }
 
     /// The innermost frame at site number `site`; trap sites come after all others.
     #[inline(always)]
     fn innermost(&self, layout: Layout, site: usize) -> u32 {
-        let width = layout.site_width();
-        self.number(layout.first_site() + site * width, width)
+        let bit = site << layout.site_format;
+        let bytes = &self.packed[layout.first_site() + bit / 8..];
+        match (layout.site_format, bytes) {
+            (4, &[low, high, ..]) => u16::from_le_bytes([low, high]).into(),
+            (format, &[byte, ..]) => u32::from(byte) >> (bit % 8) & ((1 << (1 << format)) - 1),
+            _ => unreachable!("sites are whole"),
+        }
     }
 
     /// Visits the virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
-    pub fn each(&self, site: u32, mut point: Point, mut visit: impl FnMut(VirtualActivation)) {
-        let layout = self.layout();
-        let mut frame = self.innermost(layout, site as usize);
-        let mut end = self.words_to(layout, frame);
-        loop {
-            let Packed { function, caller, after, registers } = self.frame(layout, frame);
-            let (function, registers) = (FunctionIndex::new(function as usize), registers as usize);
-            end -= registers;
-            visit(VirtualActivation { function, point, offset: end, registers });
-            if frame == 0 {
-                return;
-            }
-            (frame, point) = (caller, Point::new(after as usize));
-        }
+    pub fn each(&self, site: u32, point: Point, visit: impl FnMut(VirtualActivation)) {
+        self.chain(site, point).for_each(visit);
     }
 
     /// The virtual frames of a frame at site number `site`, whose point is `point`: innermost first.
@@ -195,36 +249,27 @@ impl VirtualFrames {
         self.chain_from(layout, self.innermost(layout, layout.sites + trap), point)
     }
 
+    #[inline(always)]
     fn chain_from(
         &self,
         layout: Layout,
         innermost: u32,
-        point: Point,
+        mut point: Point,
     ) -> impl Iterator<Item = VirtualActivation> + '_ {
-        // With where its words end.
-        let innermost = (innermost, point, self.words_to(layout, innermost));
-        let frames = std::iter::successors(Some(innermost), move |&(frame, _, end)| {
-            let Packed { caller, after, registers, .. } = self.frame(layout, frame);
-            (frame > 0).then(|| (caller, Point::new(after as usize), end - registers as usize))
-        });
-        frames.map(move |(frame, point, end)| {
-            let Packed { function, registers, .. } = self.frame(layout, frame);
-            let (function, registers) = (FunctionIndex::new(function as usize), registers as usize);
-            VirtualActivation { function, point, offset: end - registers, registers }
+        let mut next = Some((innermost, self.frame(layout, innermost)));
+        std::iter::from_fn(move || {
+            let (number, Packed { function, after, end, caller }) = next?;
+            next = (number > 0).then(|| (caller, self.frame(layout, caller)));
+            let offset = next.map_or(0, |(_, caller)| caller.end);
+            let activation = VirtualActivation {
+                function: FunctionIndex::new(function as usize),
+                point,
+                offset: offset as usize,
+                registers: (end - offset) as usize,
+            };
+            point = Point::new(after as usize);
+            Some(activation)
         })
-    }
-
-    /// The words of `frame` and of its callers.
-    fn words_to(&self, layout: Layout, mut frame: u32) -> usize {
-        let mut words = 0;
-        loop {
-            let Packed { caller, registers, .. } = self.frame(layout, frame);
-            words += registers as usize;
-            if frame == 0 {
-                return words;
-            }
-            frame = caller;
-        }
     }
 
     /// Whether a frame at site number `site` stands for several activations.
@@ -235,7 +280,7 @@ impl VirtualFrames {
     /// How many words the state of a frame at site number `site` has.
     pub fn words(&self, site: u32) -> usize {
         let layout = self.layout();
-        self.words_to(layout, self.innermost(layout, site as usize))
+        self.frame(layout, self.innermost(layout, site as usize)).end as usize
     }
 
     /// The function of the innermost virtual frame at site number `site`.
@@ -287,14 +332,22 @@ mod tests {
 
     #[test]
     fn what_is_packed_comes_out_again() {
-        let formats = [(4, 2, 0, 8 + 12 + 4), (300, 2, 0, 8 + 24 + 4), (4, 70_000, 0, 8 + 48 + 4)];
-        let many = (4, 2, 298, 8 + 301 * 4 + 2 * 4);
-        for (function, after, others, bytes) in formats.into_iter().chain([many]) {
+        let formats = [
+            (4, 2, 0, 3 * 3 + 1),
+            (300, 2, 0, 3 * 4 + 1),
+            (4, 256, 0, 3 * 6 + 1),
+            (1 << 19, 2, 0, 3 * 8 + 1),
+            (4, 70_000, 0, 3 * 16 + 1),
+            (u32::MAX as usize - 1, 1 << 31, 2, 5 * 16 + 2),
+            (4, 2, 14, 17 * 3 + 4),
+            (4, 2, 298, 301 * 3 + 4 * 2),
+        ];
+        for (function, after, others, bytes) in formats {
             let frames = frames(function, after, others);
             let last = frames.len() - 1;
             let packed =
                 VirtualFrames::pack(&frames, &[2, 0, last].map(FrameIndex::new), &[FrameIndex::new(1)]);
-            assert_eq!(packed.packed.len(), bytes);
+            assert_eq!(packed.packed.len(), 8 + bytes);
             assert_eq!([0, 1, 2].map(|site| packed.has_chain(site)), [true, false, true]);
             let activation = |frame: usize, point| VirtualActivation {
                 function: frames[frame].function,
