@@ -3,10 +3,14 @@
 //! scripts that redefine their functions. Every round follows from its seed alone.
 //!
 //! ```text
-//!   seed ─┬─ a random module, or a program ──┬─ in the interpreter ──────────┐
-//!         └─ a random schedule ──────────────┴─ so, perhaps with a shadow ───┴─> equal?
+//!   seed ─┬─ a random module, or a program ──┬─ in the interpreter ────────────────┐
+//!         └─ random schedules ───────────────┴─ under each, perhaps with a shadow ─┴─> equal?
 //! ```
+//!
+//! What a module does in the interpreter is found once, and compared with each of its executions: it takes longer to make
+//! a module than to execute most of them.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use fastrand::Rng;
@@ -30,16 +34,21 @@ pub struct Subject {
     pub calls: Vec<Call>,
 }
 
+/// How often the random module of a round is executed, each time under a schedule of its own.
+const EXECUTIONS: u64 = 8;
+
 /// What was done so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Rounds.
     pub rounds: u64,
+    /// Instances that were made and called under a schedule, and compared with the interpreter's.
+    pub executions: u64,
     /// Rounds of random modules.
     pub modules: u64,
     /// Rounds of programs.
     pub programs: u64,
-    /// Rounds that came to nothing: no module comes of the seed, or it exhausts the stack.
+    /// Rounds and executions that came to nothing: no module comes of the seed, or it exhausts the stack.
     pub left_out: u64,
     /// Calls from outside.
     pub calls: u64,
@@ -55,7 +64,7 @@ pub struct Totals {
     pub linked_exits: u64,
     /// Activations besides the first that landed with a frame which stood for them.
     pub virtual_frames: u64,
-    /// Those in rounds in which nothing watched landings, so that they became frames of the interpreter together.
+    /// Those in executions in which nothing watched landings, so that they became frames of the interpreter together.
     pub unwatched_virtual_frames: u64,
     /// Times that functions were redefined.
     pub redefinitions: u64,
@@ -63,7 +72,7 @@ pub struct Totals {
     pub versions_compiled: u64,
     /// Versions whose memory was freed.
     pub versions_released: u64,
-    /// Rounds with a shadow interpreter.
+    /// Executions with a shadow interpreter.
     pub shadowed: u64,
     /// Transitions at which it compared the frame state.
     pub shadowed_transitions: u64,
@@ -79,6 +88,7 @@ impl Totals {
     }
 
     fn add(&mut self, run: &Run) {
+        self.executions += 1;
         self.calls += run.behavior.calls.len() as u64;
         self.hijacked_frames += run.transitions.hijacked_frames;
         self.landings += run.transitions.landings;
@@ -141,32 +151,32 @@ pub struct Soak {
     programs: Vec<Subject>,
     /// By program, once it is known.
     expected: Vec<Option<Behavior>>,
-    /// Each round has one of these.
+    /// Each execution has one of these.
     mechanisms: Vec<Mechanism>,
     totals: Totals,
 }
 
 impl Soak {
-    /// A soak that runs `programs`, too. Each round has one of all valid mechanisms.
+    /// A soak that runs `programs`, too. Each execution has one of all valid mechanisms.
     pub fn new(programs: Vec<Subject>) -> Soak {
         let mechanisms = Mechanism::all().filter(|mechanism| mechanism.check().is_ok()).collect();
         Soak { expected: vec![None; programs.len()], programs, mechanisms, totals: Totals::default() }
     }
 
-    /// The same, with `mechanism` in all rounds.
+    /// The same, with `mechanism` in all executions.
     #[must_use]
     pub fn under(self, mechanism: Mechanism) -> Soak {
         Soak { mechanisms: vec![mechanism], ..self }
     }
 
-    /// The mechanism of the round of `seed`.
-    pub fn mechanism(&self, seed: u64) -> Mechanism {
+    /// The mechanism of the execution of `seed`.
+    fn mechanism(&self, seed: u64) -> Mechanism {
         // Not the numbers that the settings are drawn from.
         let mut random = Rng::with_seed(seed.rotate_left(32) ^ seed);
         self.mechanisms[random.usize(0..self.mechanisms.len())]
     }
 
-    /// The settings of the round of `seed`.
+    /// The settings of the execution of `seed`.
     fn settings(&self, seed: u64, size: Size) -> Settings {
         under(self.mechanism(seed), random_settings(seed, size))
     }
@@ -176,32 +186,57 @@ impl Soak {
         &self.totals
     }
 
-    /// Makes the round of `seed`.
+    /// Makes the round of `seed`. Before each execution `begins` is told its mechanism, and what was done so far.
     ///
     /// # Errors
     /// If something differs.
-    pub fn round(&mut self, seed: u64) -> Result<(), Box<Failure>> {
+    pub fn round(
+        &mut self,
+        seed: u64,
+        mut begins: impl FnMut(Mechanism, &Totals),
+    ) -> Result<(), Box<Failure>> {
         self.totals.rounds += 1;
         let mut random = Rng::with_seed(!seed);
-        if !self.programs.is_empty() && random.u8(0..3) == 0 {
+        if !self.programs.is_empty() && random.u8(0..8) == 0 {
             let number = random.usize(0..self.programs.len());
+            begins(self.mechanism(seed), &self.totals);
             return self.program(seed, number, random.u8(0..16) == 0);
         }
         self.totals.modules += 1;
         let Some(module) = random_module(seed) else { return self.leave_out() };
         let calls = calls_of(&module, seed);
         let module = if random.bool() { with_guards(module, &mut random) } else { module };
-        let redefines = random.u8(0..4) == 0 && can_be_redefined(&self.mechanism(seed));
-        let module = match redefines {
-            true => with_redefinitions(module, &mut random),
-            false if random.bool() => with_frame_states(module),
-            false => module,
-        };
-        let subject = Subject { name: "a random module".into(), calls, module };
-        let Some(expected) = interpreted(&subject) else { return self.leave_out() };
-        let settings = self.settings(seed, Size::Small);
-        let shadowed = random.u8(0..4) == 0 && can_be_shadowed(&settings.mechanism);
-        self.compare(seed, &subject, &expected, settings, shadowed)
+        let redefined = (random.u8(0..4) == 0).then(|| with_redefinitions(module.clone(), &mut random));
+        let module = if random.bool() { with_frame_states(module) } else { module };
+        let variant =
+            |module| Variant::of(Subject { name: "a random module".into(), calls: calls.clone(), module });
+        let (plain, redefined) = (variant(module), redefined.map(variant));
+        if plain.expected().is_none() {
+            return self.leave_out();
+        }
+        for number in 0..EXECUTIONS {
+            // The first has the round's own seed.
+            let execution = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let settings = self.settings(execution, Size::Small);
+            begins(settings.mechanism, &self.totals);
+            let redefined = redefined.as_ref().filter(|_| can_be_redefined(&settings.mechanism));
+            let shadowed = random.u8(0..4) == 0 && can_be_shadowed(&settings.mechanism);
+            self.execute(seed, redefined.unwrap_or(&plain), settings, shadowed)?;
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        seed: u64,
+        variant: &Variant,
+        settings: Settings,
+        shadowed: bool,
+    ) -> Result<(), Box<Failure>> {
+        match variant.expected() {
+            Some(expected) => self.compare(seed, &variant.subject, expected, settings, shadowed),
+            None => self.leave_out(),
+        }
     }
 
     fn program(&mut self, seed: u64, number: usize, shadowed: bool) -> Result<(), Box<Failure>> {
@@ -240,6 +275,23 @@ impl Soak {
             None => first_difference(expected, &run.behavior),
         };
         Err(Box::new(Failure { seed, subject: subject.name.clone(), settings, what }))
+    }
+}
+
+/// What executions of a round execute, and are compared with.
+struct Variant {
+    subject: Subject,
+    expected: OnceCell<Option<Behavior>>,
+}
+
+impl Variant {
+    fn of(subject: Subject) -> Variant {
+        Variant { subject, expected: OnceCell::new() }
+    }
+
+    /// What it does in the interpreter; `None` if it is left out.
+    fn expected(&self) -> Option<&Behavior> {
+        self.expected.get_or_init(|| interpreted(&self.subject)).as_ref()
     }
 }
 

@@ -63,7 +63,7 @@ impl Thread {
         {
             registry.request_polls(|version| active.contains(&version.id) || !version.polls_at_entry());
         } else {
-            registry.request_polls(|_| true);
+            registry.request_all_polls();
         }
     }
 

@@ -82,11 +82,14 @@ fn text(findings: &Findings) -> String {
         table.add_row([moves.from.name(), moves.to.name(), place, &moves.count.to_string()]);
     }
     format!(
-        "{} rounds from seed {} in {seconds:.1} s: {} random modules, {} programs, {} left out; {} calls\n\
+        "{} executions ({:.0} a second) in {} rounds from seed {} in {seconds:.1} s: {} random modules, {} programs, \
+         {} left out; {} calls\n\
          {} transitions ({:.0} a second), {} frames hijacked, {} landings: {} in the interpreter, {} in \
          baseline code, {} in optimized code\n\
          {} versions compiled, {} released\n\
-         {} rounds with a shadow interpreter, which compared the frame state at {} transitions\n{table}\n{}\n",
+         {} executions with a shadow interpreter, which compared the frame state at {} transitions\n{table}\n{}\n",
+        totals.executions,
+        totals.executions as f64 / seconds,
         totals.rounds,
         findings.seed,
         totals.modules,

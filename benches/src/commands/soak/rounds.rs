@@ -13,7 +13,7 @@ use osr_tests::soak::{Soak, Subject, Totals};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Failure, report};
-use super::{Choice, SoakError, SoakOptions};
+use super::{Choice, Limit, SoakError, SoakOptions};
 use crate::cli::mechanism::checked;
 use crate::error::Error;
 use crate::guest::entry;
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// What the process that makes the rounds tells of, a line each.
 #[derive(Debug, Serialize, Deserialize)]
 enum Told {
-    /// It begins the round of that seed; so much was done before.
-    Begins { seed: u64, mechanism: Mechanism, rounds: u64, transitions: u64 },
+    /// It begins an execution in the round of that seed; so much was done before.
+    Begins { seed: u64, mechanism: Mechanism, rounds: u64, executions: u64, transitions: u64 },
     /// What was asked for is done, or something differs.
     Ended { totals: Box<Totals>, failure: Option<Failure> },
 }
@@ -47,13 +47,14 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
     let began = Instant::now();
     let progress = progress(options);
     let mut process = start(options)?;
-    let ended = supervise(&mut process, |seed, rounds, transitions| {
-        progress.set_position(match (options.rounds, options.transitions) {
-            (Some(_), _) => rounds,
-            (_, Some(_)) => transitions,
-            _ => began.elapsed().as_secs(),
+    let ended = supervise(&mut process, |seed, [rounds, executions, transitions]| {
+        progress.set_position(match options.limit() {
+            Limit::Rounds(_) => rounds,
+            Limit::Executions(_) => executions,
+            Limit::Transitions(_) => transitions,
+            Limit::Seconds(_) => began.elapsed().as_secs(),
         });
-        progress.set_message(format!("seed {seed}, {rounds} rounds, {transitions} transitions"));
+        progress.set_message(format!("seed {seed}, {executions} executions, {transitions} transitions"));
     })?;
     let _ = process.wait();
     progress.finish_and_clear();
@@ -63,15 +64,15 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
 /// Waits until `process` has made its rounds, and passes on what it tells.
 fn supervise(
     process: &mut Child,
-    progress: impl Fn(u64, u64, u64),
+    progress: impl Fn(u64, [u64; 3]),
 ) -> Result<(Totals, Option<Failure>), SoakError> {
     let lines = lines_of(process);
     let mut round = None;
     loop {
         match (lines.recv_timeout(PATIENCE), round) {
-            (Ok(Told::Begins { seed, mechanism, rounds, transitions }), _) => {
+            (Ok(Told::Begins { seed, mechanism, rounds, executions, transitions }), _) => {
                 round = Some((seed, mechanism));
-                progress(seed, rounds, transitions);
+                progress(seed, [rounds, executions, transitions]);
             }
             (Ok(Told::Ended { totals, failure }), _) => return Ok((*totals, failure)),
             (Err(RecvTimeoutError::Timeout), Some((seed, mechanism))) => {
@@ -92,10 +93,11 @@ fn supervise(
 
 /// Starts the process that makes the rounds.
 fn start(options: &SoakOptions) -> Result<Child, SoakError> {
-    let (limit, number) = match (options.rounds, options.transitions) {
-        (Some(rounds), _) => ("--rounds", rounds),
-        (_, Some(transitions)) => ("--transitions", transitions),
-        _ => ("--seconds", options.seconds),
+    let (limit, number) = match options.limit() {
+        Limit::Rounds(rounds) => ("--rounds", rounds),
+        Limit::Executions(executions) => ("--executions", executions),
+        Limit::Transitions(transitions) => ("--transitions", transitions),
+        Limit::Seconds(seconds) => ("--seconds", seconds),
     };
     let mut command = Command::new(std::env::current_exe().map_err(SoakError::Process)?);
     command.args(["soak", "--supervised", "--seed", &options.seed.to_string(), limit, &number.to_string()]);
@@ -128,20 +130,27 @@ fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
     if let Choice::Fixed(mechanism) = options.mechanism {
         soak = soak.under(mechanism);
     }
-    let is_done = |&Totals { rounds, transitions, .. }: &Totals| match (options.rounds, options.transitions) {
-        (Some(wanted), _) => rounds >= wanted,
-        (_, Some(wanted)) => transitions >= wanted,
-        _ => began.elapsed().as_secs() >= options.seconds,
+    let is_done = |totals: &Totals| match options.limit() {
+        Limit::Rounds(wanted) => totals.rounds >= wanted,
+        Limit::Executions(wanted) => totals.executions >= wanted,
+        Limit::Transitions(wanted) => totals.transitions >= wanted,
+        Limit::Seconds(wanted) => began.elapsed().as_secs() >= wanted,
     };
-    let mut failure = None;
-    while failure.is_none() && !is_done(soak.totals()) {
-        let &Totals { rounds, transitions, .. } = soak.totals();
-        let seed = options.seed.wrapping_add(rounds);
-        let mechanism = soak.mechanism(seed);
-        tell(&Told::Begins { seed, mechanism, rounds, transitions })?;
-        let differs = soak.round(seed).err();
-        failure = differs.map(|differs| Failure { seed, mechanism, text: differs.to_string() });
+    let (mut failure, mut told) = (None, Ok(()));
+    while failure.is_none() && told.is_ok() && !is_done(soak.totals()) {
+        let seed = options.seed.wrapping_add(soak.totals().rounds);
+        let begins = |mechanism, &Totals { rounds, executions, transitions, .. }: &Totals| {
+            let result = tell(&Told::Begins { seed, mechanism, rounds, executions, transitions });
+            told = std::mem::replace(&mut told, Ok(())).and(result);
+        };
+        let differs = soak.round(seed, begins).err();
+        failure = differs.map(|differs| Failure {
+            seed,
+            mechanism: differs.settings.mechanism,
+            text: differs.to_string(),
+        });
     }
+    told?;
     tell(&Told::Ended { totals: Box::new(soak.totals().clone()), failure })
 }
 
@@ -161,10 +170,11 @@ fn subjects() -> Result<Vec<Subject>, Error> {
 
 /// Progress on standard error, if that is a terminal.
 fn progress(options: &SoakOptions) -> ProgressBar {
-    let (length, unit) = match (options.rounds, options.transitions) {
-        (Some(rounds), _) => (rounds, "rounds"),
-        (_, Some(transitions)) => (transitions, "transitions"),
-        _ => (options.seconds, "s"),
+    let (length, unit) = match options.limit() {
+        Limit::Rounds(rounds) => (rounds, "rounds"),
+        Limit::Executions(executions) => (executions, "executions"),
+        Limit::Transitions(transitions) => (transitions, "transitions"),
+        Limit::Seconds(seconds) => (seconds, "s"),
     };
     let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(length) };
     let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}: {{msg}}");

@@ -29,6 +29,8 @@ pub(super) struct PollsInCode {
     /// The page that guards.
     page: Option<u64>,
     requested: AtomicBool,
+    /// Of all versions that there are, so that there is nothing to do when it is asked for again.
+    requested_of_all: AtomicBool,
     process: Process,
 }
 
@@ -43,8 +45,8 @@ impl PollsInCode {
             page = Some(memory.range().start + allocation.offset as u64);
         }
         let patches = matches!(poll, Poll::PatchedNop | Poll::PatchedNopActive);
-        let polls =
-            PollsInCode { patches, page, requested: AtomicBool::new(false), process: Process::current() };
+        let (requested, requested_of_all) = (AtomicBool::new(false), AtomicBool::new(false));
+        let polls = PollsInCode { patches, page, requested, requested_of_all, process: Process::current() };
         polls.protect(libc::PROT_READ);
         Ok(polls)
     }
@@ -79,7 +81,16 @@ impl Registry {
         self.polls.patches || self.polls.page.is_some()
     }
 
-    /// Stops the loops of versions that are `chosen`, or of all, at their next poll; versions that are installed from now on
+    /// Stops the loops of all versions at their next poll, also of those that are installed from now on. To be asked as
+    /// [`Self::request_polls`].
+    pub(crate) fn request_all_polls(&self) {
+        if !self.polls.requested_of_all.load(Ordering::Relaxed) {
+            self.request_polls(|_| true);
+            self.polls.requested_of_all.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Stops the loops of versions that are `chosen` at their next poll; versions that are installed from now on
     /// are, too. To be asked on the native thread that executes the instance, outside of its code.
     pub(crate) fn request_polls(&self, chosen: impl Fn(&CodeVersion) -> bool) {
         if !self.polls.process.is_current() {
@@ -98,6 +109,7 @@ impl Registry {
         if !self.polls.process.is_current() || !self.polls.requested.swap(false, Ordering::Relaxed) {
             return;
         }
+        self.polls.requested_of_all.store(false, Ordering::Relaxed);
         self.polls.protect(libc::PROT_READ);
         if self.polls.patches {
             self.patch_polls_of(|_| true, false);
