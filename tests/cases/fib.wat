@@ -7,26 +7,26 @@
 ;;! maps fib
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)
-;;=     r0: i32 = r12
+;;=     r0: i32 = rbx
 ;;=     r1: i64 = r14
 ;;=     r5: i64 = rax
 ;;=   site 1: p0 (entry, b0:0)
 ;;=     r0: i32 = rsi
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = r12
+;;=     r0: i32 = rbx
 ;;=     r1: i64 = r14
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
 ;;=     r0: i32 = r12
-;;=     r1: i64 = r13
+;;=     r1: i64 = rbx
 ;;=     r5: i64 = rax
 ;;=   site 1: p2 (after call, b1:2)
 ;;=     r0: i32 = r12
-;;=     r1: i64 = r13
+;;=     r1: i64 = rbx
 ;;=     r5: i64 = rax
 ;;=   site 2: p1 (loop header, b1:0)
 ;;=     r0: i32 = r12
-;;=     r1: i64 = r13
+;;=     r1: i64 = rbx
 ;;! maps fib --tier baseline
 ;;= fib, entered at function
 ;;=   site 0: p2 (after call, b1:2)
@@ -55,7 +55,7 @@
 ;;=   site 1: p0 (entry, b0:0)
 ;;=     r0: i32 = rsi
 ;;=   site 2: p1 (loop header, b1:0)
-;;=     r0: i32 = r12
+;;=     r0: i32 = rbx
 ;;=     r1: i64 = r14
 ;;= fib, entered at p1
 ;;=   site 0: p2 (after call, b1:2)
@@ -68,7 +68,7 @@
 ;;=     r5: i64 = rax
 ;;=   site 2: p1 (loop header, b1:0)
 ;;=     r0: i32 = r13
-;;=     r1: i64 = r12
+;;=     r1: i64 = rbx
 (module
   (func $fib (export "fib") (param $n i32) (result i64) (local $sum i64)
     (block $small
