@@ -8,7 +8,7 @@ use osr_tests::guest::parse;
 use osr_tests::run::{Call, run};
 
 fn calls(module: &Module) -> Vec<Call> {
-    let calls = [("sum", 100), ("outer", 60), ("clips", 120), ("down", 100), ("flag", 8)];
+    let calls = [("sum", 100), ("outer", 60), ("clips", 120), ("down", 100), ("flag", 8), ("looped", 100)];
     let call = |(name, argument): (&str, u64)| {
         let Some(ExportItem::Function(function)) = module.export(name) else { panic!("{name} is exported") };
         Call { name: name.to_owned(), function, arguments: vec![argument] }

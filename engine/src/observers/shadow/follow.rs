@@ -125,7 +125,6 @@ impl Follower {
         self.compared.transitions += 1;
         self.moved(execution, (transition.from, base), state)?;
         if transition.place == Place::Guard && transition.to != Tier::Interpreter {
-            // Code that is entered where a loop begins does not tell of it.
             self.machine.pass_arrival();
         }
         self.note(Counterpart::new(transition.to, base));
@@ -194,6 +193,9 @@ impl Follower {
             stop => return Err(self.elsewhere(rebuilt(state), &stop)),
         }
         self.compare_state(execution, state)?;
+        if to.is_some() {
+            self.machine.pass_arrival();
+        }
         self.has_just_landed = to.is_none();
         self.note(Counterpart::new(destination, None));
         Ok(())

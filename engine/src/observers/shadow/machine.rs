@@ -222,7 +222,11 @@ impl Machine {
             let counterpart = Counterpart::Interpreter;
             self.frames.push(Frame { function: *function, block, index, registers, counterpart });
         }
-        self.stop = Some(Stop::Deoptimized(frames[0].point));
+        let ResumedFrame { body, point, .. } = frames[0];
+        let points = &self.instance.analysis(body).points;
+        // Where a guard exits to the beginning of a loop, that is entered.
+        let header = points.guard_block(point).and_then(|block| points.header(block));
+        (self.stop, self.next_stop) = (Some(Stop::Deoptimized(point)), header.map(Stop::EnteredLoop));
     }
 
     /// The function of the host that is waited for has returned `results`.
@@ -237,7 +241,8 @@ impl Machine {
         self.unwind(trap);
     }
 
-    /// The stop at the loop header that was entered with the watched block, if there is one, is none.
+    /// The stop at the loop header that was entered with the last stop, if there is one, is none.
+    /// Code that is entered where a loop begins does not tell of it.
     pub(crate) fn pass_arrival(&mut self) {
         self.next_stop = None;
     }
