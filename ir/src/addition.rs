@@ -8,7 +8,7 @@
 //!   indices 0 ..                  and on, in the order in which they were added
 //! ```
 //!
-//! An added body is what an [`Alternative`](crate::Alternative) is, and has the next index of a function: so whatever finds
+//! An added body is what an [`Alternative`] is, and has the next index of a function: so whatever finds
 //! something by the index of a body finds it for these, too. The room is [reserved](Module::reserve_bodies) while the module
 //! is still one's own. Any function of such a module may have another body one day: code made of it keeps what that needs
 //! ([`Module::has_alternatives`]). Bodies stay as long as the module.
