@@ -218,6 +218,6 @@ mod tests {
         assert_eq!(made("r1 = i32.eqz r0\n r0 = i32.const 1", &[]), [true, false, false, false]);
         let changed = "r1 = i32.eqz r0\n r0 = i32.eqz r0";
         assert_eq!(made(changed, &[0]), [true, false, false, false], "r0 is another value now");
-        assert_eq!(made("r1 = i32.div_s r0, r0", &[0])[1], false);
+        assert!(!made("r1 = i32.div_s r0, r0", &[0])[1]);
     }
 }
