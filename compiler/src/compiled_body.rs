@@ -44,7 +44,7 @@ pub struct CompiledBody {
     pub in_place: Box<[u32]>,
     /// The calls of other functions that are to be bound when it is in its place.
     pub direct_calls: Vec<DirectCall>,
-    /// The calls that are to be given the distance of a word when it is in its place.
+    /// The instructions that are to be given the distance of a word when it is in its place.
     pub near_accesses: Vec<NearAccess>,
     /// Its guards, by their numbers.
     pub guards: Box<[Guard]>,

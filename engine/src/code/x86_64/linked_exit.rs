@@ -103,6 +103,7 @@ macro_rules! emit {
         inst::$name::<Numbers>::new($($operand),*).encode($code)
     };
 }
+
 /// The code of a linked exit, and what unwinders are told of it.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkCode {
