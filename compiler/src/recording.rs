@@ -22,6 +22,7 @@ use osr_ir::{Block, Body, FunctionIndex, Instruction, Register, Type};
 use super::source::{Source, Start};
 use crate::analysis::Analysis;
 use crate::linked_module::LinkedModule;
+use crate::speculation::Speculations;
 
 /// What is stored where.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Stores<'c> {
     analysis: &'c Analysis,
     /// The registers that hold one constant wherever they are live.
     constants_everywhere: RegisterSet,
+    /// Which globals are taken for constants.
+    speculation: Option<&'c Speculations>,
     /// Where execution begins.
     start: Start,
     /// The reached blocks, each before its successors except along back-edges.
@@ -43,11 +46,12 @@ pub(super) struct Stores<'c> {
 }
 
 impl<'c> Stores<'c> {
-    /// Decides it for code of `source`. `constants_everywhere` are the registers that hold one constant
+    /// Decides it for code of `source` that speculates so. `constants_everywhere` are the registers that hold one constant
     /// wherever they are live.
     pub(super) fn of(
         Source { body, analysis, start, .. }: Source<'c>,
         constants_everywhere: &[Option<u64>],
+        speculation: Option<&'c Speculations>,
     ) -> Stores<'c> {
         let nothing = RegisterSet::new(body.registers.len());
         let mut constant = nothing.clone();
@@ -57,6 +61,7 @@ impl<'c> Stores<'c> {
             body,
             analysis,
             constants_everywhere: constant,
+            speculation,
             start,
             order: reverse_postorder(body),
             written_through: nothing,
@@ -129,7 +134,7 @@ impl<'c> Stores<'c> {
                     store(index, register);
                 }
             }
-            let constant = is_constant(instruction, &constants);
+            let constant = self.is_constant(instruction, &constants);
             instruction.definitions().iter().for_each(|&register: &Register| {
                 current.remove(register);
                 constants.remove(register);
@@ -140,6 +145,19 @@ impl<'c> Stores<'c> {
             self.after(block, index).for_each(|register| current.insert(register));
         }
         current
+    }
+
+    /// Whether `instruction` defines what the translator knows for a constant, where it knows `constants`.
+    fn is_constant(&self, instruction: &Instruction, constants: &RegisterSet) -> bool {
+        match instruction {
+            // Only constants of one word are.
+            Instruction::Const { value, .. } => value.ty() != Type::V128,
+            Instruction::Copy { src, .. } => constants.contains(*src),
+            Instruction::GlobalGet { global, .. } => {
+                self.speculation.is_some_and(|speculation| speculation.global(*global).is_some())
+            }
+            _ => false,
+        }
     }
 
     /// What is live at a call, but its results.
@@ -239,15 +257,6 @@ impl<'c> Stores<'c> {
             }
         }
         definitions
-    }
-}
-
-fn is_constant(instruction: &Instruction, constants: &RegisterSet) -> bool {
-    match instruction {
-        // Only constants of one word are.
-        Instruction::Const { value, .. } => value.ty() != Type::V128,
-        Instruction::Copy { src, .. } => constants.contains(*src),
-        _ => false,
     }
 }
 

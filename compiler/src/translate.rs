@@ -143,7 +143,7 @@ pub(super) fn translate<'b>(
     let constants_everywhere = constant_registers(linked, function, body);
     let calls_store = recording.stores() && settings.return_sites != ReturnSites::Checked;
     let stores = calls_store && tier == CompiledTier::Optimized;
-    let stores = stores.then(|| Stores::of(source, &constants_everywhere));
+    let stores = stores.then(|| Stores::of(source, &constants_everywhere, unit.speculation));
     let copies = match tier {
         CompiledTier::Baseline => 1,
         CompiledTier::Optimized => settings.unrolling,
@@ -333,9 +333,24 @@ impl Translator<'_, '_> {
                 }
             }
         }
+        debug_assert!(
+            self.stored_what_successors_expect(&basic_block.terminator),
+            "slots at the end of {block}"
+        );
         self.leave_block(&basic_block.terminator);
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
         self.terminator((block, copy), &basic_block.terminator);
+    }
+
+    /// Whether what was [decided](Stores) is what was done: the slots that are taken for current behind `terminator` are.
+    fn stored_what_successors_expect(&self, terminator: &Terminator) -> bool {
+        let Some(stores) = self.stores else { return true };
+        let mut is_so = true;
+        terminator.each_successor(|successor| {
+            let expected = stores.at_start(successor);
+            is_so &= expected.iter().all(|register| self.slots_current.contains(register));
+        });
+        is_so
     }
 
     /// What follows belongs to `point`, and without one to the point before: where a load is merged

@@ -299,3 +299,39 @@ fn globals_that_instances_share_are_read() {
         "{kept} versions took it for a constant, {hijacked} frames were hijacked"
     );
 }
+
+/// `sum` keeps what a global holds across calls, between which paths join.
+const HELD: &str = r#"(module
+  (global $g (mut i64) (i64.const 77))
+  (func $nothing)
+  (func (export "sum") (param $n i32) (result i64) (local $held i64) (local $sum i64)
+    (loop $again
+      (local.set $held (global.get $g))
+      (call $nothing)
+      (if (i32.and (local.get $n) (i32.const 1))
+        (then (local.set $sum (i64.rotl (local.get $sum) (i64.const 1)))))
+      (call $nothing)
+      (local.set $sum (i64.add (local.get $sum) (local.get $held)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+#[test]
+fn what_a_global_held_is_where_frame_maps_say() {
+    let module: Module = parse(HELD);
+    let Some(ExportItem::Function(function)) = module.export("sum") else { panic!("it is exported") };
+    let calls = [Call { name: "sum".to_owned(), function, arguments: vec![60] }];
+    let expected = run(&module, &calls, &interpreted(), false).expect("it returns").behavior;
+    for recording in [StateRecording::Slots, StateRecording::Locations, StateRecording::Pads] {
+        for land in lands() {
+            for shadowed in [false, true] {
+                let mechanism = Mechanism::recorded_by(recording);
+                let settings =
+                    Settings { mechanism, ..hasty(&[Global], None, Stress::hijack(2).landing(land)) };
+                let run = run(&module, &calls, &settings, shadowed).expect("it returns");
+                let difference = run.difference.map(|difference| difference.to_string());
+                assert_eq!(difference, None, "{recording:?}, {land:?}");
+                assert_eq!(run.behavior, expected, "{recording:?}, {land:?}");
+            }
+        }
+    }
+}
