@@ -333,24 +333,25 @@ impl Translator<'_, '_> {
                 }
             }
         }
-        debug_assert!(
-            self.stored_what_successors_expect(&basic_block.terminator),
-            "slots at the end of {block}"
-        );
+        self.check_slots(block);
         self.leave_block(&basic_block.terminator);
         self.at(self.analysis.points.at(block, basic_block.instructions.len()));
         self.terminator((block, copy), &basic_block.terminator);
     }
 
-    /// Whether what was [decided](Stores) is what was done: the slots that are taken for current behind `terminator` are.
-    fn stored_what_successors_expect(&self, terminator: &Terminator) -> bool {
-        let Some(stores) = self.stores else { return true };
-        let mut is_so = true;
-        terminator.each_successor(|successor| {
-            let expected = stores.at_start(successor);
-            is_so &= expected.iter().all(|register| self.slots_current.contains(register));
+    /// In debug builds: what was [decided](Stores) is what was done, and the slots that are taken for current behind `block` are.
+    fn check_slots(&self, block: Block) {
+        let Some(stores) = self.stores.filter(|_| cfg!(debug_assertions)) else { return };
+        self.body.block(block).terminator.each_successor(|successor| {
+            let mut expected = stores.at_start(successor);
+            expected.intersect(self.analysis.liveness.live_in(successor));
+            let missing = expected.iter().find(|&register| !self.slots_current.contains(register));
+            assert_eq!(
+                missing, None,
+                "{block} of {} does not store it for {successor}",
+                self.unit.key.function
+            );
         });
-        is_so
     }
 
     /// What follows belongs to `point`, and without one to the point before: where a load is merged

@@ -120,6 +120,8 @@ pub struct Failure {
     pub seed: u64,
     /// What was run.
     pub subject: String,
+    /// Its module.
+    pub module: Module,
     /// How.
     pub settings: Settings,
     /// What differs.
@@ -274,7 +276,8 @@ impl Soak {
             None if run.behavior == *expected => return Ok(()),
             None => first_difference(expected, &run.behavior),
         };
-        Err(Box::new(Failure { seed, subject: subject.name.clone(), settings, what }))
+        let (subject, module) = (subject.name.clone(), subject.module.clone());
+        Err(Box::new(Failure { seed, subject, module, settings, what }))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Frame states in text: activations become what their code says, in every tier, wherever frames land, and with guards that
 //! are made to fail; a shadow interpreter has the same state each time.
 
-use osr_engine::{FailingGuards, Imports, Inlining, Instance, Land, Settings, Stress, Thread, Tier, Tiers};
+use osr_engine::{
+    FailingGuards, Imports, Inlining, Instance, Land, Moves, Place, Settings, Stress, Thread, Tier, Tiers,
+};
 use osr_ir::{ExportItem, Module, Value};
 use osr_tests::Configuration;
 use osr_tests::guest::parse;
@@ -35,6 +37,24 @@ fn a_shadow_follows_what_activations_become() {
                 assert!(run.transitions.deoptimized > 100, "{tiers:?}, {stress:?}, {land:?}");
             }
         }
+    }
+}
+
+/// Three activations take the place of one. The two that wait land where the first does, each when its call has returned.
+#[test]
+fn activations_that_wait_land_when_their_calls_have_returned() {
+    let module = parse(include_str!("../cases/deoptimize.ir"));
+    let calls: Vec<Call> = calls(&module).into_iter().filter(|call| call.name == "outer").collect();
+    for tier in [Tier::Baseline, Tier::Optimized] {
+        let stress = Stress::None.landing(Land::In(tier));
+        let base = Configuration::new("", Tiers::Optimized, stress).settings;
+        let run =
+            run(&module, &calls, &Settings { guard_failures: u32::MAX, ..base }, false).expect("it returns");
+        let waited = |moves: &&Moves| {
+            (moves.from, moves.to, moves.place) == (Tier::Interpreter, tier, Place::PendingReturn)
+        };
+        let landed: u64 = run.moves.iter().filter(waited).map(|moves| moves.count).sum();
+        assert_eq!((landed, run.transitions.deoptimized > 0), (2 * run.transitions.deoptimized, true));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::interpreter::{self, Outcome, Start};
 use crate::settings::Tier;
 use crate::settings::mechanism::{Bookkeeping, Mechanism, RebuildTime};
 use crate::thread::Thread;
+use crate::thread::pending::Landed;
 use crate::thread::trap::Innermost;
 use crate::tiering;
 use crate::transition::guard::failed;
@@ -140,14 +141,15 @@ fn trapped(thread: &Thread, innermost: Innermost) -> Exit {
 unsafe extern "C" fn resume(context: *mut Context, call: *mut NativeCall) -> Exit {
     // SAFETY: the stub's arguments.
     let (thread, call) = unsafe { (thread_of(context), &mut *call) };
-    let landed = thread.take_landed();
     let window = thread.values().top();
-    if landed.is_chain {
-        let (function, outcome) = virtual_frames::run(thread);
-        return hand_over(thread, function, outcome, window, call);
-    }
-    let outcome = interpreter::run(thread, landed.function, Start::Point(landed.point), window);
-    hand_over(thread, landed.function, outcome, window, call)
+    let (function, outcome) = match thread.take_landed() {
+        Landed::Frame(function, point) => {
+            (function, interpreter::run(thread, function, Start::Point(point), window))
+        }
+        Landed::Stacked(stacked) => (stacked.function, interpreter::run_stacked(thread, stacked, window)),
+        Landed::Chain => virtual_frames::run(thread),
+    };
+    hand_over(thread, function, outcome, window, call)
 }
 
 /// Hands the outcome of an activation to the thunk that it was called from.

@@ -12,6 +12,7 @@ mod pads;
 mod places;
 mod polls;
 pub(crate) mod registry;
+pub(crate) mod stackings;
 pub(crate) mod version;
 pub(crate) mod x86_64;
 

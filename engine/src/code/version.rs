@@ -24,6 +24,7 @@ use super::life::{Life, VersionState};
 use super::memory::{Allocation, Memory};
 use super::pads::Pads;
 use super::polls::Polls;
+use super::stackings::Stackings;
 use crate::settings::{CompiledTier, StateRecording};
 
 /// The number of a version: unique in its instance, never reused.
@@ -57,6 +58,8 @@ pub struct CodeVersion {
     pub trap_sites: Box<[TrapSite]>,
     /// Which activations its frames stand for, if other bodies are inlined into it.
     pub(crate) virtual_frames: Option<Box<VirtualFrames>>,
+    /// How they become frames of the interpreter.
+    pub(crate) stackings: Stackings,
     /// How its calls make the frame state known.
     pub recording: StateRecording,
     /// The frame maps that execute, if there are any.
@@ -123,6 +126,7 @@ impl CodeVersion {
             frame_maps: body.frame_maps,
             trap_sites: body.trap_sites,
             virtual_frames: body.virtual_frames,
+            stackings: Stackings::default(),
             recording: body.recording,
             pads: body.pads.map(|sites| Box::new(Pads::new(*sites))),
             slot_maps: body.slot_maps,

@@ -104,11 +104,11 @@ impl MoveCounts {
         &self.0[from as usize][to as usize][place as usize]
     }
 
-    /// Counts one.
+    /// Counts so many.
     #[inline(always)]
-    pub(crate) fn count(&self, from: Tier, to: Tier, place: Place) {
+    pub(crate) fn count(&self, from: Tier, to: Tier, place: Place, moves: u64) {
         let cell = self.cell(from, to, place);
-        cell.set(cell.get() + 1);
+        cell.set(cell.get() + moves);
     }
 
     /// Those that happened.

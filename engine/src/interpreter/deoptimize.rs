@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The outermost of them takes the place of the frame, and returns to where that would have; callees are stacked on it. All
-//! values are computed before any is written. Compiled code leaves for this ([`osr_ir::Instruction::Interpret`]): its frame
+//! values are computed before any is written. Where landings end in compiled code, each of them continues in a continuation: the
+//! innermost one at once, and the others when what they wait for has returned. Compiled code leaves for this ([`osr_ir::Instruction::Interpret`]): its frame
 //! lands here first, with all activations that it stands for, of which the innermost becomes others.
 
 use osr_ir::{Block, FunctionIndex, Point, ResumedFrame, Terminator, TrapKind};
@@ -18,10 +19,12 @@ use super::calls::{code_of, executing};
 use super::carry::evaluate;
 use super::chain::return_of;
 use super::code::{Code, HEADER_WORDS};
+use super::lists::scatter;
 use super::machine::{Activation, Header, Next};
+use super::op::Op;
 use crate::event::{Continuation, Event};
-use crate::settings::CompiledTier;
 use crate::settings::destination::Destination;
+use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
 use crate::tiering;
 
@@ -70,9 +73,60 @@ pub(super) unsafe fn deoptimize(activation: &Activation<'_>, window: *mut u64, b
         // SAFETY: the innermost frame is the one that was made.
         return unsafe { backtrace::trapped(activation, innermost) };
     }
-    let arrival = to.map_or(Arrival::Stays, |to| arrival::enter(activation, code, to, innermost));
+    let next = Next { ip: code.start(inner.point), window: innermost };
     // SAFETY: as above.
-    unsafe { go_on(activation, Next { ip: code.start(inner.point), window: innermost }, arrival) }
+    let (mut next, mut has_returned) = unsafe { enter(activation, code, to, next) };
+    for caller in &frames[1..] {
+        if !has_returned {
+            break;
+        }
+        // SAFETY: the frame of the caller is the innermost one now, and the one that has returned was behind it.
+        (next, has_returned) = unsafe { land(activation, caller, next) };
+    }
+    next
+}
+
+/// The innermost frame, which would continue at `next`, continues in the continuation `to`, if there is one. What continues then, and
+/// whether that is its caller.
+///
+/// # Safety
+/// `next` is in the innermost frame of the activation.
+unsafe fn enter(
+    activation: &Activation<'_>,
+    code: &Code,
+    to: Option<Continuation>,
+    next: Next,
+) -> (Next, bool) {
+    let arrival = to.map_or(Arrival::Stays, |to| arrival::enter(activation, code, to, next.window));
+    let has_returned = matches!(arrival, Arrival::Returned { .. });
+    // SAFETY: the caller's own contract.
+    (unsafe { go_on(activation, next, arrival) }, has_returned)
+}
+
+/// `frame`, which has waited for one that has returned and would continue at `next`, lands. What continues then, and whether that is its
+/// caller.
+///
+/// # Safety
+/// `next` is in the innermost frame of the activation, which is that of `frame`; the results of its call are where the callee has left them.
+unsafe fn land(activation: &Activation<'_>, frame: &ResumedFrame, mut next: Next) -> (Next, bool) {
+    let instance = activation.instance;
+    // What is carried to another body lands there.
+    if instance.bodies().carried(frame.body).is_some_and(|map| map.at(frame.point).is_some()) {
+        return (next, false);
+    }
+    // SAFETY: the operation is one of the frame's, and names where the results of its call are.
+    unsafe {
+        if let Op::Results { count, window: offset } = (*next.ip).op {
+            next.ip = scatter(next.ip.add(1), count, next.window.add(offset as usize), next.window);
+        }
+    }
+    let code = code_of(instance, instance.function(frame.body), frame.body);
+    let to = continuation(activation, code, frame.point, next.window);
+    if let Some(to) = to {
+        arrival::observe(activation.thread, frame.body, frame.point, next.window, to);
+    }
+    // SAFETY: the caller's own contract.
+    unsafe { enter(activation, code, to, next) }
 }
 
 /// Puts `frames` in the place of the frame at `window`, whose registers hold `before`. The window of the innermost; none, and
@@ -133,7 +187,10 @@ fn continuation(
     }
     thread.values().set_top(window.wrapping_add(code.frame_words));
     let landing = tiering::landing(thread, code.function, point, destination(thread));
-    let landed = landing.map(|(address, tier)| Continuation { tier, code: address as u64 });
+    let landed = landing.map(|(address, tier)| {
+        thread.count_move(Tier::Interpreter, tier.into(), tiering::place_of(thread, code.function, point));
+        Continuation { tier, code: address as u64 }
+    });
     landed.or_else(|| arrival::continuation(activation, code, point, window))
 }
 

@@ -53,7 +53,7 @@ mod vector;
 use osr_ir::Point;
 
 pub(crate) use carry::evaluate;
-pub(crate) use chain::{Stacked, run_stacked, stack};
+pub(crate) use chain::{Stacked, run_stacked, stack, stacking};
 pub(crate) use code::Code;
 pub(crate) use execute::run;
 pub(crate) use listed::waiting_frames;

@@ -31,7 +31,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use osr_compiler::frame_map::VirtualActivation;
-use osr_ir::{GlobalIndex, Redefinition};
+use osr_ir::{GlobalIndex, PointKind, Redefinition};
 use osr_stackwalk::{DwarfWalker, StackBounds};
 use osr_stubs::{CalleeSaved, Context, Hooks};
 
@@ -309,7 +309,13 @@ impl Thread {
     /// Counts a move.
     #[inline(always)]
     pub(crate) fn count_move(&self, from: Tier, to: Tier, place: Place) {
-        self.moves.count(from, to, place);
+        self.moves.count(from, to, place, 1);
+    }
+
+    /// Counts that so many further activations of a frame have moved, each of which waits for a call.
+    #[inline(always)]
+    pub(crate) fn count_waiting_moves(&self, from: Tier, to: Tier, moves: usize) {
+        self.moves.count(from, to, PointKind::AfterCall.into(), moves as u64);
     }
 
     /// What was forced so far, if it is [recorded](crate::Settings::record).

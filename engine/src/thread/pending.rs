@@ -7,22 +7,22 @@ use osr_stackwalk::ReturnPc;
 use crate::code::VersionId;
 use crate::code::ledger::TakenRecord;
 use crate::event::Cause;
+use crate::interpreter::Stacked;
 use crate::settings::CompiledTier;
 use crate::settings::destination::Destination;
 
-/// A landed frame that waits to be resumed.
+/// A landed frame that waits to be resumed. Its state is at the value stack's top.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Landed {
-    /// The function.
-    pub(crate) function: FunctionIndex,
-    /// Where it resumes. Its frame state is at the value stack's top.
-    pub(crate) point: Point,
-    /// Whether it is the innermost of a [chain](Chain).
-    pub(crate) is_chain: bool,
+pub(crate) enum Landed {
+    /// It is one activation, of this function, which continues at that point.
+    Frame(FunctionIndex, Point),
+    /// It stood for several, which have become frames of the interpreter.
+    Stacked(Stacked),
+    /// It stood for several, each of which continues in its own turn: the thread has the [chain](Chain).
+    Chain,
 }
 
-/// A landed frame that stands for several activations, which wait to be resumed. The state of all of them is at the value
-/// stack's top.
+/// A landed frame that stands for several activations, which wait to be resumed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
     /// The activation that is resumed first.

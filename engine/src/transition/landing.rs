@@ -244,19 +244,13 @@ fn resume(
     let (version, point) = (site.version(), site.point());
     thread.count(|transitions| transitions.landings += 1);
     let destination = destination(thread, site, is_watched);
-    let usual = || tiering::landing(thread, version.function, point, destination);
-    let continuation = if site.is_plain() {
-        // What has tiered up lands where that was decided.
-        let specialized = || tiering::invariants::continuation(thread, version.function, point, state);
-        site.destination().and_then(|_| specialized()).or_else(usual)
-    } else {
-        match dispatch::continuation(thread, site, destination) {
-            None if site.has_chain() => {
-                return virtual_frames::resume(thread, (record.slot, site), state, frame_base, destination);
-            }
-            dispatched => dispatched.or_else(usual),
-        }
+    let continuation = match destination {
+        Destination::Interpreter => None,
+        _ => continuation(thread, site, state, destination),
     };
+    if continuation.is_none() && !site.is_plain() && site.has_chain() {
+        return virtual_frames::resume(thread, (record.slot, site), state, frame_base, destination);
+    }
     let to = continuation.map_or(Tier::Interpreter, |(_, tier)| tier.into());
     let place = site.kind().into();
     thread.count_move(version.tier.into(), to, place);
@@ -278,10 +272,29 @@ fn resume(
     match continuation {
         Some((code, _)) => code,
         None => {
-            thread.set_landed(Landed { function: version.function, point, is_chain: false });
+            thread.set_landed(Landed::Frame(version.function, point));
             stubs::resume_interpreter as *const u8
         }
     }
+}
+
+/// The code that frames of `site` with the frame state `state` continue in which are to land in `destination`, if it is code for all
+/// that a frame stands for.
+#[inline(always)]
+fn continuation(
+    thread: &Thread,
+    site: &PendingSite,
+    state: &[u64],
+    destination: Destination,
+) -> Option<(*const u8, CompiledTier)> {
+    let (function, point) = (site.version().function, site.point());
+    let usual = || tiering::landing(thread, function, point, destination);
+    if site.is_plain() {
+        // What has tiered up lands where that was decided.
+        let specialized = || tiering::invariants::continuation(thread, function, point, state);
+        return site.destination().and_then(|_| specialized()).or_else(usual);
+    }
+    dispatch::continuation(thread, site, destination).or_else(|| (!site.has_chain()).then(usual).flatten())
 }
 
 /// The state of the innermost of the activations that a frame at `site` stands for, which is a part of `state`.

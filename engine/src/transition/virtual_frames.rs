@@ -24,7 +24,7 @@ use osr_stubs::x86_64 as stubs;
 use crate::code::ledger::PendingSite;
 use crate::event::statistics::Place;
 use crate::event::{Continuation, Event};
-use crate::interpreter::{self, Outcome, Start};
+use crate::interpreter::{self, Outcome, Stacked, Start};
 use crate::settings::destination::Destination;
 use crate::settings::{CompiledTier, Tier};
 use crate::thread::Thread;
@@ -33,7 +33,6 @@ use crate::tiering;
 
 /// The frame at `frame_base`, which was pending at `pending` and returned to through `slot`, lands as several activations,
 /// whose state is `state`, in `destination`. Returns the code to jump to.
-#[cold]
 pub(super) fn resume(
     thread: &Thread,
     (slot, pending): (ReturnSlot, &PendingSite),
@@ -41,6 +40,40 @@ pub(super) fn resume(
     frame_base: u64,
     destination: Destination,
 ) -> *const u8 {
+    let is_seen = thread.watches_landings() || thread.is_watched();
+    let stacked = || stack(thread, pending);
+    match (destination == Destination::Interpreter && !is_seen).then(stacked).flatten() {
+        Some(stacked) => thread.set_landed(Landed::Stacked(stacked)),
+        None => wait(thread, (slot, pending), state, frame_base, destination),
+    }
+    stubs::resume_interpreter as *const u8
+}
+
+/// Makes frames of the interpreter of the activations at `pending`, whose state is at the value stack's top. None, and nothing
+/// done, if there is no room for them.
+fn stack(thread: &Thread, pending: &PendingSite) -> Option<Stacked> {
+    let (version, site) = (pending.version(), pending.number());
+    let stacking = version.stackings.of(site, version.frame_maps.len(), || {
+        interpreter::stacking(thread.instance(), &version.activations(site).collect::<Vec<_>>())
+    });
+    // SAFETY: the caller says where the state is.
+    let stacked = unsafe { interpreter::stack(thread, stacking) }?;
+    let (tier, further) = (version.tier.into(), stacking.callees.len());
+    thread.count(|transitions| transitions.virtual_frames += further as u64);
+    thread.count_move(tier, Tier::Interpreter, pending.kind().into());
+    thread.count_waiting_moves(tier, Tier::Interpreter, further);
+    Some(stacked)
+}
+
+/// The activations wait to be resumed, each in its own turn.
+#[cold]
+fn wait(
+    thread: &Thread,
+    (slot, pending): (ReturnSlot, &PendingSite),
+    state: &[u64],
+    frame_base: u64,
+    destination: Destination,
+) {
     let (version, site) = (pending.version(), pending.number());
     let mut waiting = thread.waiting().borrow_mut();
     let first = waiting.len();
@@ -56,8 +89,7 @@ pub(super) fn resume(
     thread.count_move(version.tier.into(), to, place);
     if destination == Destination::Interpreter {
         // It is known where those that wait continue.
-        let place = PointKind::AfterCall.into();
-        (0..further).for_each(|_| thread.count_move(version.tier.into(), Tier::Interpreter, place));
+        thread.count_waiting_moves(version.tier.into(), Tier::Interpreter, further);
     }
     thread.observe(|| Event::Landed {
         place,
@@ -74,8 +106,7 @@ pub(super) fn resume(
     }
     let (version, from) = (version.id, version.tier);
     thread.set_chain(Chain { innermost, further, continuation, destination, version, from, frame_base });
-    thread.set_landed(Landed { function: innermost.function, point: innermost.point, is_chain: true });
-    stubs::resume_interpreter as *const u8
+    thread.set_landed(Landed::Chain);
 }
 
 /// Continues the activations that have landed, up to the outermost. Its function, and how it ended or where it continues.
@@ -84,13 +115,6 @@ pub(crate) fn run(thread: &Thread) -> (FunctionIndex, Outcome) {
     let base = thread.values().top();
     let chain = thread.take_chain();
     let bottom = thread.waiting().borrow().len() - chain.further;
-    if chain.destination == Destination::Interpreter
-        && !thread.watches_landings()
-        && !thread.is_watched()
-        && let Some(stacked) = stack(thread, chain.innermost, bottom, base)
-    {
-        return (stacked.function, interpreter::run_stacked(thread, stacked, base));
-    }
     let (mut activation, mut continuation) = (chain.innermost, chain.continuation);
     for _ in 0..chain.further {
         let returned = call(thread, activation, base, continuation);
@@ -113,22 +137,6 @@ pub(crate) fn run(thread: &Thread) -> (FunctionIndex, Outcome) {
         None => interpreter::run(thread, activation.function, Start::Point(activation.point), base),
     };
     (activation.function, outcome)
-}
-
-/// Makes frames of the interpreter of `innermost` and of those that wait for it, from number `bottom` on. None, and nothing
-/// done, if there is no room for them.
-fn stack(
-    thread: &Thread,
-    innermost: VirtualActivation,
-    bottom: usize,
-    base: *mut u64,
-) -> Option<interpreter::Stacked> {
-    let mut waiting = thread.waiting().borrow_mut();
-    let chain = std::iter::once(innermost).chain(waiting[bottom..].iter().rev().copied());
-    // SAFETY: their state is at the top of the value stack, and nothing is behind it; those that wait are behind their calls.
-    let stacked = unsafe { interpreter::stack(thread, chain, base) }?;
-    waiting.truncate(bottom);
-    Some(stacked)
 }
 
 /// Continues `activation`, whose window is in the state at `base`, until it returns: its results are in its window. False

@@ -12,7 +12,9 @@ use thiserror::Error as ThisError;
 pub(crate) enum SoakError {
     /// A round computed something else than the interpreter.
     #[error("the soak found a difference\n{text}")]
-    #[diagnostic(help("again: osr-bench soak --seed {seed} --rounds 1 --mechanism {mechanism}"))]
+    #[diagnostic(help(
+        "again, with the module: osr-bench soak --seed {seed} --rounds 1 --mechanism {mechanism} --save module.ir"
+    ))]
     Differs { seed: u64, mechanism: Mechanism, text: String },
     /// A round ended its process.
     #[error("the soak crashed in the round of seed {seed}, mechanism {mechanism}: {how}")]

@@ -10,6 +10,7 @@ mod report;
 #[cfg(feature = "soak")]
 mod rounds;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -59,6 +60,7 @@ Examples:
   osr-bench soak --transitions 10000000
   osr-bench soak --seconds 60 --mechanism recording=pads
   osr-bench soak --seed 1234 --rounds 1             one round again, the one that differed
+  osr-bench soak --seed 1234 --rounds 1 --save module.ir      and what it executed, if it differs again
 
 Exit codes: 0; 1 at the first difference, whose seed is printed; 2 for bad input.";
 
@@ -85,6 +87,9 @@ pub(crate) struct SoakOptions {
     /// `random`, each execution has one of all valid mechanisms, which follows from the round's seed.
     #[arg(long, value_name = "random|PRESET|AXIS=VALUE,..", default_value = "random")]
     pub(crate) mechanism: Choice,
+    /// Write the module of the round that differs to FILE, as textual IR.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SoakError, SoakOptions};
 use crate::error::Error;
+use crate::new_file::NewFile;
 use crate::output;
 
 /// What a soak finds.
@@ -37,13 +38,16 @@ pub(super) struct Failure {
     pub(super) seed: u64,
     pub(super) mechanism: Mechanism,
     pub(super) text: String,
+    /// What was executed, as textual IR.
+    pub(super) module: String,
 }
 
-/// Prints the findings. The error says what differs.
+/// Prints the findings, and writes the module of a failure to `save`. The error says what differs.
 pub(super) fn report(
     options: &SoakOptions,
     wall: Duration,
     (totals, failure): (Totals, Option<Failure>),
+    save: Option<NewFile>,
 ) -> Result<(), Error> {
     let findings = Findings {
         seed: options.seed,
@@ -61,10 +65,11 @@ pub(super) fn report(
     } else {
         output::to_stdout(&text(&findings))?;
     }
-    match findings.failure {
-        None => Ok(()),
-        Some(Failure { seed, mechanism, text }) => Err(SoakError::Differs { seed, mechanism, text }.into()),
+    let Some(Failure { seed, mechanism, text, module }) = findings.failure else { return Ok(()) };
+    if let Some(file) = save {
+        file.replace(module.as_bytes())?;
     }
+    Err(SoakError::Differs { seed, mechanism, text }.into())
 }
 
 fn text(findings: &Findings) -> String {

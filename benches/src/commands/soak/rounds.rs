@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::guest::entry;
 use crate::guest::session::on_thread;
 use crate::guest::suite;
+use crate::new_file::NewFile;
 use crate::number::read_arguments;
 use crate::output;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
     if options.supervised {
         return on_thread(STACK_BYTES, || make_rounds(options))?;
     }
+    let save = options.save.as_deref().map(NewFile::create).transpose()?;
     let began = Instant::now();
     let progress = progress(options);
     let mut process = start(options)?;
@@ -58,7 +60,7 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Error> {
     })?;
     let _ = process.wait();
     progress.finish_and_clear();
-    report(options, began.elapsed(), ended)
+    report(options, began.elapsed(), ended, save)
 }
 
 /// Waits until `process` has made its rounds, and passes on what it tells.
@@ -148,6 +150,7 @@ fn make_rounds(options: &SoakOptions) -> Result<(), Error> {
             seed,
             mechanism: differs.settings.mechanism,
             text: differs.to_string(),
+            module: osr_ir::text::print(&differs.module),
         });
     }
     told?;

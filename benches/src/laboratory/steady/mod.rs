@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table};
-use osr_engine::Tiers;
+use osr_engine::{Settings, Tiers};
 use serde::Serialize;
 
 use super::measuring::{self, Compared, Effort, Engine, Machine, Mean, Replies, Subject, Variant};
@@ -18,7 +18,7 @@ use crate::cli::percent;
 use crate::error::Error;
 use crate::new_file::NewFile;
 use crate::output;
-use vary::Varied;
+use vary::{Fixed, Varied};
 
 const STEADY_EXAMPLES: &str = "\
 Each program runs in several processes; in each, rounds sample every engine once, in random order. Steady \
@@ -37,6 +37,7 @@ Examples:
   osr-bench steady replayed.wasm --rewind             a program that has changed its state when a call ends
   osr-bench steady fib richards --vary unrolling=1,4 --samples samples.csv
   osr-bench steady --vary mechanism.poll=stack-limit,flag,patched-nop
+  osr-bench steady --vary 'speculate=[],[\"branch\"]' --with tiers=auto     guarded code against unguarded
 
 Exit codes: 0; 1 if results differ, or after a trap; 2 for bad input.";
 
@@ -60,6 +61,9 @@ pub(crate) struct SteadyOptions {
     /// to the first. Names and values are those of a run's settings in files of schedules (`run --record`).
     #[arg(long, value_name = "SETTING=A,B", conflicts_with_all = ["engines", "base"])]
     pub(crate) vary: Option<Varied>,
+    /// A setting that all have which --vary compares; may be repeated.
+    #[arg(long, value_name = "SETTING=VALUE", requires = "vary")]
+    pub(crate) with: Vec<Fixed>,
     /// Write each sample to FILE, as a line of comma-separated values.
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
@@ -167,7 +171,9 @@ struct Chosen {
 impl Chosen {
     fn of(options: &SteadyOptions) -> Result<Chosen, Error> {
         if let Some(varied) = &options.vary {
-            let settings = measuring::settings(Tiers::Optimized);
+            let with = |settings: Settings, fixed: &Fixed| fixed.put_into(&settings);
+            let settings = options.with.iter().try_fold(measuring::settings(Tiers::Optimized), with);
+            let settings = settings.map_err(|message| Error::Varied { message })?;
             let variants = varied.variants(&settings).map_err(|message| Error::Varied { message })?;
             let variant = |(name, settings)| (name, Variant::Settings(Box::new(settings)));
             let (names, variants) = variants.into_iter().map(variant).unzip();

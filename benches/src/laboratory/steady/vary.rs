@@ -1,4 +1,5 @@
-//! Settings that are varied: `unrolling=1,4` is the engine twice, with everything else equal.
+//! Settings that are varied: `unrolling=1,4` is the engine twice, with everything else equal. And those that have another value
+//! in all that is compared.
 
 use std::str::FromStr;
 
@@ -36,28 +37,53 @@ impl Varied {
     pub(crate) fn variants(&self, settings: &Settings) -> Result<Vec<(String, Settings)>, String> {
         let variant = |value: &String| {
             let name = format!("{}={value}", self.setting);
-            Ok((name, self.with(settings, value)?))
+            Ok((name, changed(settings, &self.setting, value)?))
         };
         self.values.iter().map(variant).collect()
     }
+}
 
-    fn with(&self, settings: &Settings, value: &str) -> Result<Settings, String> {
-        let mut changed = serde_json::to_value(settings).expect("our data has string keys");
-        let pointer = format!("/{}", self.setting.replace('.', "/"));
-        let Some(place) = changed.pointer_mut(&pointer) else {
-            let names = |value: &Value| value.as_object().map(|all| all.keys().cloned().collect::<Vec<_>>());
-            let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-            let known =
-                changed.pointer(parent).and_then(names).or_else(|| names(&changed)).unwrap_or_default();
-            return Err(format!("there is no setting `{}`; there are {}", self.setting, known.join(", ")));
-        };
-        // What is no number, list, null or truth is a word.
-        *place = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        let changed: Settings =
-            serde_json::from_value(changed).map_err(|error| format!("{}={value}: {error}", self.setting))?;
-        changed.mechanism.check().map_err(|refusal| format!("{}={value}: {refusal}", self.setting))?;
-        Ok(changed)
+/// A setting, with the value that it has in all that is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fixed {
+    setting: String,
+    value: String,
+}
+
+impl FromStr for Fixed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Fixed, String> {
+        let usage = || "write SETTING=VALUE: tiers=auto or mechanism.poll=flag".to_owned();
+        let (setting, value) = text.split_once('=').ok_or_else(usage)?;
+        changed(&Settings::default(), setting, value)?;
+        Ok(Fixed { setting: setting.to_owned(), value: value.to_owned() })
     }
+}
+
+impl Fixed {
+    /// `settings` with that value.
+    pub(crate) fn put_into(&self, settings: &Settings) -> Result<Settings, String> {
+        changed(settings, &self.setting, &self.value)
+    }
+}
+
+/// `settings`, of which `setting` has the `value`.
+fn changed(settings: &Settings, setting: &str, value: &str) -> Result<Settings, String> {
+    let mut changed = serde_json::to_value(settings).expect("our data has string keys");
+    let pointer = format!("/{}", setting.replace('.', "/"));
+    let Some(place) = changed.pointer_mut(&pointer) else {
+        let names = |value: &Value| value.as_object().map(|all| all.keys().cloned().collect::<Vec<_>>());
+        let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let known = changed.pointer(parent).and_then(names).or_else(|| names(&changed)).unwrap_or_default();
+        return Err(format!("there is no setting `{setting}`; there are {}", known.join(", ")));
+    };
+    // What is no number, list, null or truth is a word.
+    *place = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let changed: Settings =
+        serde_json::from_value(changed).map_err(|error| format!("{setting}={value}: {error}"))?;
+    changed.mechanism.check().map_err(|refusal| format!("{setting}={value}: {refusal}"))?;
+    Ok(changed)
 }
 
 /// The parts between commas that are in no brackets.
@@ -81,9 +107,9 @@ fn split(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use osr_engine::{Poll, Settings};
+    use osr_engine::{Poll, Settings, Tiers};
 
-    use super::Varied;
+    use super::{Fixed, Varied};
 
     fn variants(text: &str) -> Vec<(String, Settings)> {
         let varied: Varied = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -102,6 +128,15 @@ mod tests {
         let inlining = variants(r#"inlining=null,{"callee":40,"growth":400,"depth":3,"recursion":1}"#);
         assert_eq!(inlining[0].1.inlining, None);
         assert_eq!(inlining[1].1.inlining.expect("it is on").growth, 400);
+    }
+
+    #[test]
+    fn settings_are_fixed_by_name() {
+        let fixed: Fixed = "tiers=auto".parse().expect("a setting");
+        let settings = fixed.put_into(&Settings::default()).expect("it was checked");
+        assert_eq!(settings, Settings { tiers: Tiers::Auto, ..Settings::default() });
+        assert!("tiers".parse::<Fixed>().expect_err("no value").contains("write SETTING="));
+        assert!("tiers=all".parse::<Fixed>().expect_err("no such tiers").contains("tiers=all"));
     }
 
     #[test]
