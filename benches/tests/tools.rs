@@ -18,7 +18,25 @@ fn maps_stand_beside_the_calls() {
     assert!(!done.stdout.contains("loop header b"));
     let continued = osr_bench(&["maps", &fib, "--continuations"]);
     assert!(continued.stdout.contains("loop header b"), "{}", continued.stdout);
-    assert_eq!(osr_bench(&["maps", &fib]).stdout, done.stdout, "listings hold no addresses");
+}
+
+/// Whatever the code counts.
+#[test]
+fn listings_are_the_same_in_every_process() {
+    let fib = program("wasm/fib.wasm");
+    let counts = "frames=run-out,release=residence-count";
+    for options in [&["--tier", "optimized"][..], &["--tier", "baseline"], &["--mechanism", counts]] {
+        for more in [&[][..], &["--json"], &["--without-code"], &["--without-code", "--json"]] {
+            let arguments = [&["maps", &fib][..], options, more].concat();
+            let (one, other) = (osr_bench(&arguments), osr_bench(&arguments));
+            assert_eq!((one.code, one.stdout.is_empty()), (0, false), "{arguments:?}: {}", one.stderr);
+            assert_eq!(one.stdout, other.stdout, "{arguments:?}");
+        }
+    }
+    let baseline = osr_bench(&["maps", &fib, "--tier", "baseline"]).stdout;
+    assert!(baseline.contains("mov     r15, profile"), "{baseline}");
+    let maps = osr_bench(&["maps", &fib, "--without-code"]).stdout;
+    assert!(maps.contains("after call") && !maps.contains("push") && !maps.contains("bytes"), "{maps}");
 }
 
 #[test]

@@ -58,3 +58,10 @@ pub enum CompileError {
         limit: u32,
     },
 }
+
+impl CompileError {
+    /// Whether there was too much of it: with less it might be compiled.
+    pub fn is_of_size(&self) -> bool {
+        matches!(self, CompileError::FrameTooLarge { .. } | CompileError::UnitTooLarge { .. })
+    }
+}

@@ -3,6 +3,7 @@
 //! The counters are words that the code increments in place. A profile lives as long as its instance,
 //! and so longer than all code that refers to it, which may therefore have its address.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use osr_ir::{Block, Body, FunctionIndex, Instruction, Point, Points, Terminator, Type};
@@ -168,6 +169,11 @@ impl Profile {
     /// The address of the first word, for compiled code.
     pub fn address(&self) -> u64 {
         self.words.as_ptr() as u64
+    }
+
+    /// The addresses of all its words.
+    pub fn addresses(&self) -> Range<u64> {
+        self.address()..self.address() + size_of_val(&*self.words) as u64
     }
 
     /// Whether the countdown has ended.

@@ -6,6 +6,7 @@
 //!
 //! Nothing reaches the runtime between a `dec` and its `ret`: a runtime that finds the count at zero finds nobody inside.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
@@ -29,6 +30,12 @@ impl ResidenceCount {
 
     pub(crate) fn address(&self) -> i64 {
         self.0.as_ptr() as i64
+    }
+
+    /// The addresses of its word.
+    pub fn addresses(&self) -> Range<u64> {
+        let address = self.address() as u64;
+        address..address + size_of::<AtomicI64>() as u64
     }
 }
 

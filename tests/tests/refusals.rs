@@ -117,6 +117,47 @@ fn a_refusal_is_of_one_tier() {
     assert_eq!(tiers, [CompiledTier::Optimized]);
 }
 
+/// A function of so many registers, all of which are live while it calls another one so often: behind each call it could
+/// continue in compiled code.
+fn calling_often(registers: usize, calls: usize) -> String {
+    let declared: Vec<String> = (1..=registers).map(|i| format!("r{i}: i64")).collect();
+    let kept = || calls + 1..=registers;
+    let before: String = kept()
+        .map(|i| format!("  r{i} = i64.add r0, r{}\n", if i == calls + 1 { 0 } else { i - 1 }))
+        .collect();
+    let called: String = (1..=calls).map(|i| format!("  r{i} = call g (r{})\n", i - 1)).collect();
+    let after: String = kept().map(|i| format!("  r{calls} = i64.xor r{calls}, r{i}\n")).collect();
+    format!(
+        "export \"run\" function f\n\
+         function g (r0: i64) -> (i64) {{\n  r1: i64\nb0:\n  r1 = i64.add r0, r0\n  return r1\n}}\n\
+         function f (r0: i64) -> (i64) {{\n  {}\nb0:\n{before}{called}{after}  return r{calls}\n}}",
+        declared.join(", "),
+    )
+}
+
+/// Finding out that a body is too large takes as long as compiling it.
+#[test]
+fn what_is_too_large_is_not_tried_at_every_point() {
+    let program = calling_often(3_000, 60);
+    let interpreter = Settings { tiers: Tiers::Interpreter, ..Settings::default() };
+    let (_, thread) = start_with(&program, &interpreter, Delegates::default(), &Imports::new());
+    let expected = thread.invoke("run", &[Value::I64(1)]).expect("it returns");
+    for tiers in [Tiers::Baseline, Tiers::Auto] {
+        let refusals = Arc::new(Refusals::default());
+        let stack_reserve_bytes = Settings::MINIMUM_STACK_RESERVE;
+        let thresholds =
+            Settings { threshold: Some(1), optimize_threshold: Some(u32::MAX), ..Settings::default() };
+        let settings = Settings { tiers, stack_reserve_bytes, ..thresholds };
+        let watched = Delegates::observer(refusals.clone());
+        let (_, thread) = start_with(&program, &settings, watched, &Imports::new());
+        for _ in 0..3 {
+            assert_eq!(thread.invoke("run", &[Value::I64(1)]).expect("it returns"), expected);
+        }
+        let told = refusals.0.lock().unwrap().clone();
+        assert_eq!(told.len(), 1, "{tiers:?}: {told:?}");
+    }
+}
+
 /// Notes what was compiled in another way than was asked for.
 #[derive(Debug, Default)]
 struct Fallbacks(Mutex<Vec<(CompiledTier, Fallback)>>);

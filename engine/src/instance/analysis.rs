@@ -33,6 +33,12 @@ impl Instance {
         self.function(function).work(|| Work::of(self.body(function), self.points(function)))
     }
 
+    /// Whether what `key` asks for was refused, and would be again, with so many versions `released`.
+    pub(crate) fn is_refused(&self, key: VersionKey, released: u64) -> bool {
+        let instructions = || self.unit_instructions(key);
+        self.function(key.function).is_refused((key.tier, key.entry), instructions, released)
+    }
+
     /// Instructions of the unit that `key` asks for, those included that are inlined, about.
     pub(crate) fn unit_instructions(&self, key: VersionKey) -> u32 {
         let (work, body) = (self.work(key.function), self.body(key.function));

@@ -1,5 +1,6 @@
 //! The code of an instance: which version each function's calls enter, and what there is.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -117,6 +118,15 @@ impl Instance {
     /// How much code there is and was.
     pub fn code_statistics(&self) -> CodeStatistics {
         self.registry.statistics()
+    }
+
+    /// The counters that code of `version` names by their addresses, which differ from run to run: what a disassembly can call
+    /// them, and where they are.
+    pub fn counters(&self, version: &CodeVersion) -> impl Iterator<Item = (&'static str, Range<u64>)> {
+        let profile = self.function(version.function).existing_profile();
+        let profile = profile.map(|profile| ("profile", profile.addresses()));
+        let residence = version.residence.as_ref().map(|count| ("residents", count.addresses()));
+        profile.into_iter().chain(residence)
     }
 
     /// What binding calls takes, besides the call cells.

@@ -44,6 +44,18 @@ struct Refusal {
     reason: String,
     /// For want of code memory: how many versions had been released then. Once there are more it is tried again.
     released: Option<u64>,
+    /// If it was too large: how many instructions were compiled.
+    too_large: Option<u32>,
+}
+
+impl Refusal {
+    /// Whether code of `tier` for `entry`, of so many instructions, would be refused for this, too. Of a body that is too large at
+    /// one point there is hardly less at the next, and to find that out takes as long as to compile it: what is tried has
+    /// less than half the instructions.
+    fn is_of(&self, tier: CompiledTier, entry: EntryPoint, instructions: impl FnOnce() -> u32) -> bool {
+        let is_as_large = |&refused: &u32| instructions() >= refused / 2;
+        self.tier == tier && (self.entry == entry || self.too_large.as_ref().is_some_and(is_as_large))
+    }
 }
 
 /// Counts entries and back-edges.
@@ -124,22 +136,29 @@ impl FunctionState {
         self.analysis.get_or_init(new)
     }
 
-    /// Whether code of `tier` for `entry` was refused, and would be again, with so many versions `released`.
-    pub(crate) fn is_refused(&self, tier: CompiledTier, entry: EntryPoint, released: u64) -> bool {
+    /// Whether code of `tier` for `entry`, of so many `instructions`, was refused, and would be again, with so many versions
+    /// `released`.
+    pub(crate) fn is_refused(
+        &self,
+        (tier, entry): (CompiledTier, EntryPoint),
+        instructions: impl Fn() -> u32,
+        released: u64,
+    ) -> bool {
         let mut refusals = self.refusals();
         refusals.retain(|refusal| refusal.released.is_none_or(|before| released <= before));
-        refusals.iter().any(|refusal| (refusal.tier, refusal.entry) == (tier, entry))
+        refusals.iter().any(|refusal| refusal.is_of(tier, entry, &instructions))
     }
 
     /// Notes that code of `tier` for `entry` was refused, with the compiler's `reason`: for good, or, for want of memory, until
-    /// more than this many versions are `released`.
+    /// more than this many versions are `released`. `too_large` says how many instructions were too many.
     pub(crate) fn refuse(
         &self,
         (tier, entry): (CompiledTier, EntryPoint),
         released: Option<u64>,
+        too_large: Option<u32>,
         reason: String,
     ) {
-        self.refusals().push(Refusal { tier, entry, reason, released });
+        self.refusals().push(Refusal { tier, entry, reason, released, too_large });
     }
 
     /// What was refused so far, and would be again as far as is known.

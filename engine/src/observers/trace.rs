@@ -4,8 +4,9 @@
 //!
 //! The format is the JSON of Chrome's Trace Event Format, an object with `traceEvents`; `otherData` says
 //! `"format": "osr-trace"` and `"version"`: [`FORMAT_VERSION`], and under `"run"` what is traced. Times are in microseconds since the
-//! trace began, unique and ascending but for compilations, which are written when they are done. There is
-//! one process and one track per native thread that executes guest code. Categories and names:
+//! trace began, unique and ascending but for compilations, which are written when they are done. There is one process. Each
+//! native thread that executes guest code has a track, with calls and replacements; and so has each tier, with what is compiled
+//! for it, what arrives in it, and how its versions end. Categories and names:
 //!
 //! | category | name | phase | what |
 //! |---|---|---|---|
@@ -32,17 +33,19 @@
 //! slot, and on to where it lands. Of category `version`: from the replacement to the retirement, the
 //! release of the code, and, once all its frames have landed, the end of the frame maps.
 
+mod record;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use osr_ir::{FunctionIndex, Locator, Point, SourcePlace};
-use serde::Serialize;
 use serde_json::{Value, json};
+
+use record::{Flow, Record, Track};
 
 use super::point_name;
 use crate::code::{CodeVersion, VersionId};
@@ -66,7 +69,7 @@ struct State<W> {
     /// Of the last record, in nanoseconds.
     last: u64,
     records: u64,
-    tracks: HashMap<ThreadId, u32>,
+    tracks: HashMap<Track, u32>,
     /// By track, the names of the slices that have begun and not ended.
     open: HashMap<u32, Vec<String>>,
     flows: u64,
@@ -89,52 +92,6 @@ fn key(at: &Observation<'_>, version: &CodeVersion) -> Key {
 struct Dying {
     flow: u64,
     released: bool,
-}
-
-/// One record of the file.
-#[derive(Serialize)]
-struct Record<'a> {
-    name: Cow<'a, str>,
-    cat: &'a str,
-    ph: &'a str,
-    #[serde(serialize_with = "microseconds")]
-    ts: u64,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_microseconds")]
-    dur: Option<u64>,
-    pid: u32,
-    tid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-    /// Flows bind to the slice around them, not to the next one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bp: Option<&'a str>,
-    /// Instants belong to their track.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    s: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<Value>,
-}
-
-impl<'a> Record<'a> {
-    fn new(name: Cow<'a, str>, cat: &'a str, ph: &'a str, ts: u64, tid: u32) -> Record<'a> {
-        Record { name, cat, ph, ts, dur: None, pid: 1, tid, id: None, bp: None, s: None, args: None }
-    }
-}
-
-fn microseconds<S: serde::Serializer>(nanoseconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(*nanoseconds as f64 / 1_000.0)
-}
-
-fn some_microseconds<S: serde::Serializer>(nanoseconds: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
-    microseconds(&nanoseconds.unwrap_or_default(), out)
-}
-
-/// Where a flow is.
-#[derive(Clone, Copy, Debug)]
-enum Flow {
-    Start,
-    Step,
-    End,
 }
 
 impl<W: Write> Trace<W> {
@@ -225,14 +182,17 @@ impl<W: Write> State<W> {
             | Event::Discarded { .. }
             | Event::FellBack { .. }
             | Event::Refused { .. } => self.compilation(at, event),
-            Event::Entered { function, .. } => {
-                self.instant("tier-up", name("tier up", at, function), json!({ "place": "entry" }))
-            }
+            Event::Entered { function, .. } => self.instant(
+                Track::current(),
+                "tier-up",
+                name("tier up", at, function),
+                json!({ "place": "entry" }),
+            ),
             Event::TieredUp { place, to, state } => {
                 let mut args = json!({ "place": place, "point": state.point.to_string(), "to": to.tier });
                 let module = at.instance().module();
                 add_source(&mut args, self.locator.place(module, state.function, state.point));
-                self.instant("tier-up", name("tier up", at, state.function), args)
+                self.instant(Track::of(to.tier), "tier-up", name("tier up", at, state.function), args)
             }
             Event::GuardFailed { .. }
             | Event::ExitLinked { .. }
@@ -244,18 +204,19 @@ impl<W: Write> State<W> {
                 if further > 0 {
                     args["further"] = further.into();
                 }
-                self.frame_ends("land", at, version, (state.function, state.point), slot, args)
+                let place = (state.function, state.point);
+                self.frame_ends(Track::Tier(tier_of(to)), "land", at, version, place, slot, args)
             }
             Event::Continued { version, to, state, .. } => {
                 let (version, point) = (version.to_string(), state.point.to_string());
                 let args = json!({ "version": version, "point": point, "to": tier_of(to) });
-                self.instant("frame", name("continue", at, state.function), args)
+                self.instant(Track::Tier(tier_of(to)), "frame", name("continue", at, state.function), args)
             }
             Event::Dropped { version, function, point, slot } => {
-                self.frame_ends("drop", at, version, (function, point), slot, json!({}))
+                self.frame_ends(Track::current(), "drop", at, version, (function, point), slot, json!({}))
             }
             Event::Restored { version, function, point, slot } => {
-                self.frame_ends("restore", at, version, (function, point), slot, json!({}))
+                self.frame_ends(Track::current(), "restore", at, version, (function, point), slot, json!({}))
             }
             Event::ReplacementBegan { replacement, cause } => {
                 let name = match replacement {
@@ -285,22 +246,22 @@ impl<W: Write> State<W> {
                 let args = json!({
                     "tier": key.tier, "entry": key.entry.to_string(), "estimate": estimate, "cause": cause
                 });
-                self.instant("compile", name("order", at, key.function), args)
+                self.instant(Track::of(key.tier), "compile", name("order", at, key.function), args)
             }
             Event::Discarded { key, cause } => {
                 let args = json!({ "tier": key.tier, "entry": key.entry.to_string(), "cause": cause });
-                self.instant("compile", name("discard", at, key.function), args)
+                self.instant(Track::of(key.tier), "compile", name("discard", at, key.function), args)
             }
             Event::FellBack { key, fallback, cause } => {
                 let args = json!({ "tier": key.tier, "entry": key.entry.to_string(),
                     "fallback": fallback.to_string(), "cause": cause });
-                self.instant("compile", name("fall back", at, key.function), args)
+                self.instant(Track::of(key.tier), "compile", name("fall back", at, key.function), args)
             }
             Event::Refused { function, tier, error, cause, .. } => {
                 let error = error.to_string();
                 let args =
                     json!({ "tier": format!("{tier:?}").to_lowercase(), "error": error, "cause": cause });
-                self.instant("compile", name("refuse", at, function), args)
+                self.instant(Track::of(tier), "compile", name("refuse", at, function), args)
             }
             _ => Ok(()),
         }
@@ -320,7 +281,12 @@ impl<W: Write> State<W> {
                 });
                 let module = at.instance().module();
                 add_source(&mut args, self.locator.place_at(module, guard.function, guard.at));
-                self.instant("guard", name("guard failed in", at, version.function), args)
+                self.instant(
+                    Track::of(version.tier),
+                    "guard",
+                    name("guard failed in", at, version.function),
+                    args,
+                )
             }
             Event::ExitLinked { version, guard, to, .. } => {
                 let args = json!({
@@ -329,19 +295,24 @@ impl<W: Write> State<W> {
                     "point": guard.point.to_string(),
                     "to": to.id.to_string(),
                 });
-                self.instant("guard", name("exit linked in", at, version.function), args)
+                self.instant(
+                    Track::of(version.tier),
+                    "guard",
+                    name("exit linked in", at, version.function),
+                    args,
+                )
             }
             Event::Redefined { function, from, to, activations, .. } => {
                 let name_of = |body: FunctionIndex| &at.instance().module().function(body).name;
                 let args =
                     json!({ "from": name_of(from), "to": name_of(to), "activations": activations.name() });
-                self.instant("redefine", name("redefine", at, function), args)
+                self.instant(Track::current(), "redefine", name("redefine", at, function), args)
             }
             Event::Carried { from, state, to } => {
                 let body = &at.instance().module().function(state.function).name;
                 let (point, new) = (from.point.to_string(), state.point.to_string());
                 let args = json!({ "point": point, "body": body, "new_point": new, "to": tier_of(to) });
-                self.instant("redefine", name("carry", at, from.function), args)
+                self.instant(Track::Tier(tier_of(to)), "redefine", name("carry", at, from.function), args)
             }
             Event::Deoptimized { from, further, state, to } => {
                 let body = &at.instance().module().function(state.function).name;
@@ -349,7 +320,7 @@ impl<W: Write> State<W> {
                 let args = json!({
                     "point": point, "body": body, "new_point": new, "further": further, "to": tier_of(to)
                 });
-                self.instant("frame", name("deoptimize", at, from.function), args)
+                self.instant(Track::Tier(tier_of(to)), "frame", name("deoptimize", at, from.function), args)
             }
             _ => Ok(()),
         }
@@ -362,7 +333,7 @@ impl<W: Write> State<W> {
         duration: Duration,
         cause: Cause,
     ) -> io::Result<()> {
-        let tid = self.track()?;
+        let tid = self.number_of(Track::of(version.tier))?;
         let end = self.now();
         let dur = (duration.as_nanos() as u64).min(end);
         let began = end - dur;
@@ -397,13 +368,16 @@ impl<W: Write> State<W> {
         }
         let mut args = json!({ "cause": cause });
         self.add_frame(&mut args, at, version, place);
-        self.slice("frame", name("hijack", at, version.function), args)?;
-        self.flow("frame", flow, if alone { Flow::Start } else { Flow::Step })
+        let track = Track::current();
+        self.slice(track, "frame", name("hijack", at, version.function), args)?;
+        self.flow(track, "frame", flow, if alone { Flow::Start } else { Flow::Step })
     }
 
-    /// A hijacked frame has landed, or will not.
+    /// A hijacked frame has landed, or will not: on that track.
+    #[expect(clippy::too_many_arguments, reason = "what an event says of a frame")]
     fn frame_ends(
         &mut self,
+        track: Track,
         what: &str,
         at: &Observation<'_>,
         version: &CodeVersion,
@@ -412,9 +386,9 @@ impl<W: Write> State<W> {
         mut args: Value,
     ) -> io::Result<()> {
         self.add_frame(&mut args, at, version, place);
-        self.slice("frame", name(what, at, version.function), args)?;
+        self.slice(track, "frame", name(what, at, version.function), args)?;
         if let Some(flow) = self.slots.remove(&slot) {
-            self.flow("frame", flow, Flow::End)?;
+            self.flow(track, "frame", flow, Flow::End)?;
             self.count_slots()?;
         }
         let pending = self.pending.entry(key(at, version)).or_default();
@@ -428,8 +402,9 @@ impl<W: Write> State<W> {
                 let flow = *flow;
                 self.dying.remove(&key(at, version));
                 let args = json!({ "version": version.id.to_string() });
-                self.slice("version", name("forget", at, version.function), args)?;
-                self.flow("version", flow, Flow::End)
+                let track = Track::of(version.tier);
+                self.slice(track, "version", name("forget", at, version.function), args)?;
+                self.flow(track, "version", flow, Flow::End)
             }
             _ => Ok(()),
         }
@@ -453,8 +428,9 @@ impl<W: Write> State<W> {
         self.dying.insert(key(at, version), Dying { flow, released: false });
         self.flow_outside("version", flow)?;
         let args = json!({ "version": version.id.to_string(), "cause": cause });
-        self.slice("version", name("retire", at, version.function), args)?;
-        self.flow("version", flow, Flow::Step)
+        let track = Track::of(version.tier);
+        self.slice(track, "version", name("retire", at, version.function), args)?;
+        self.flow(track, "version", flow, Flow::Step)
     }
 
     fn released(&mut self, at: &Observation<'_>, version: &CodeVersion, cause: Cause) -> io::Result<()> {
@@ -463,7 +439,7 @@ impl<W: Write> State<W> {
             "code_bytes": version.code_bytes,
             "cause": cause,
         });
-        self.slice("version", name("release", at, version.function), args)?;
+        self.slice(Track::of(version.tier), "version", name("release", at, version.function), args)?;
         self.released_flow(at, version)?;
         self.count_code(at)
     }
@@ -477,7 +453,7 @@ impl<W: Write> State<W> {
         if is_last {
             self.dying.remove(&key(at, version));
         }
-        self.flow("version", flow, if is_last { Flow::End } else { Flow::Step })
+        self.flow(Track::of(version.tier), "version", flow, if is_last { Flow::End } else { Flow::Step })
     }
 
     fn new_flow(&mut self) -> u64 {
@@ -486,39 +462,50 @@ impl<W: Write> State<W> {
     }
 
     fn begin(&mut self, cat: &str, name: Cow<'_, str>, args: Option<Value>) -> io::Result<()> {
-        let track = self.track()?;
-        self.open.entry(track).or_default().push(name.clone().into_owned());
-        self.record(cat, "B", name, args)
+        let number = self.number_of(Track::current())?;
+        self.open.entry(number).or_default().push(name.clone().into_owned());
+        self.record(Track::current(), cat, "B", name, args)
     }
 
     /// The slice that has begun last on the track ends. The record has its name, by which some tools match the two.
     fn end(&mut self, cat: &str, args: Option<Value>) -> io::Result<()> {
-        let track = self.track()?;
-        let name = self.open.entry(track).or_default().pop().unwrap_or_default();
-        self.record(cat, "E", Cow::Owned(name), args)
+        let number = self.number_of(Track::current())?;
+        let name = self.open.entry(number).or_default().pop().unwrap_or_default();
+        self.record(Track::current(), cat, "E", Cow::Owned(name), args)
     }
 
     fn count_code(&mut self, at: &Observation<'_>) -> io::Result<()> {
         let bytes = at.instance().code_statistics().live_bytes;
-        self.record("code", "C", Cow::Borrowed("code bytes"), Some(json!({ "bytes": bytes })))
+        self.counter("code", "code bytes", json!({ "bytes": bytes }))
     }
 
     fn count_slots(&mut self) -> io::Result<()> {
         let slots = self.slots.len();
-        self.record("frame", "C", Cow::Borrowed("hijacked slots"), Some(json!({ "slots": slots })))
+        self.counter("frame", "hijacked slots", json!({ "slots": slots }))
     }
 
-    fn instant(&mut self, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
-        self.record(cat, "i", name, Some(args))
+    fn counter(&mut self, cat: &str, name: &str, args: Value) -> io::Result<()> {
+        self.record(Track::current(), cat, "C", Cow::Borrowed(name), Some(args))
+    }
+
+    fn instant(&mut self, track: Track, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
+        self.record(track, cat, "i", name, Some(args))
     }
 
     /// A slice with room for a flow's end inside: flows bind to slices, not to instants.
-    fn slice(&mut self, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
-        self.record(cat, "X", name, Some(args))
+    fn slice(&mut self, track: Track, cat: &str, name: Cow<'_, str>, args: Value) -> io::Result<()> {
+        self.record(track, cat, "X", name, Some(args))
     }
 
-    fn record(&mut self, cat: &str, ph: &str, name: Cow<'_, str>, args: Option<Value>) -> io::Result<()> {
-        let tid = self.track()?;
+    fn record(
+        &mut self,
+        track: Track,
+        cat: &str,
+        ph: &str,
+        name: Cow<'_, str>,
+        args: Option<Value>,
+    ) -> io::Result<()> {
+        let tid = self.number_of(track)?;
         let ts = self.now();
         // The next record is one nanosecond later at least, and inside of it.
         let dur = (ph == "X").then_some(2);
@@ -529,17 +516,17 @@ impl<W: Write> State<W> {
     /// Begins a flow in the slice that is open.
     fn flow_outside(&mut self, cat: &str, id: u64) -> io::Result<()> {
         let ts = self.now();
-        self.flow_at(ts, cat, id, Flow::Start)
+        self.flow_at(Track::current(), ts, cat, id, Flow::Start)
     }
 
-    /// A part of a flow, in the slice that was just written.
-    fn flow(&mut self, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
+    /// A part of a flow, in the slice that was just written to `track`.
+    fn flow(&mut self, track: Track, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
         self.last += 1;
-        self.flow_at(self.last, cat, id, flow)
+        self.flow_at(track, self.last, cat, id, flow)
     }
 
-    fn flow_at(&mut self, ts: u64, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
-        let tid = self.track()?;
+    fn flow_at(&mut self, track: Track, ts: u64, cat: &str, id: u64, flow: Flow) -> io::Result<()> {
+        let tid = self.number_of(track)?;
         let ph = match flow {
             Flow::Start => "s",
             Flow::Step => "t",
@@ -548,19 +535,21 @@ impl<W: Write> State<W> {
         self.put(&Record { id: Some(id), bp: Some("e"), ..Record::new(Cow::Borrowed(cat), cat, ph, ts, tid) })
     }
 
-    /// The number of the current native thread's track.
-    fn track(&mut self) -> io::Result<u32> {
-        let current = std::thread::current();
-        if let Some(&track) = self.tracks.get(&current.id()) {
-            return Ok(track);
+    /// The number of `track`, which is named when it is first met.
+    fn number_of(&mut self, track: Track) -> io::Result<u32> {
+        if let Some(&number) = self.tracks.get(&track) {
+            return Ok(number);
         }
         let tid = self.tracks.len() as u32 + 1;
-        self.tracks.insert(current.id(), tid);
+        self.tracks.insert(track, tid);
         if tid == 1 {
             let (name, args) = (Cow::Borrowed("process_name"), Some(json!({ "name": "osr-engine" })));
             self.put(&Record { args, ..Record::new(name, "__metadata", "M", 0, tid) })?;
         }
-        let args = Some(json!({ "name": current.name().unwrap_or("guest") }));
+        let args = Some(json!({ "name": match track {
+            Track::Native(_) => std::thread::current().name().unwrap_or("guest").to_owned(),
+            Track::Tier(tier) => format!("{} tier", tier.name()),
+        } }));
         let name = Cow::Borrowed("thread_name");
         self.put(&Record { args, ..Record::new(name, "__metadata", "M", 0, tid) })?;
         Ok(tid)

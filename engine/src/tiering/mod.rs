@@ -192,7 +192,7 @@ impl Arrival {
             let instructions = instance.unit_instructions(self.key(tier));
             let cost = match state.code_at(tier, self.entry) {
                 Some(_) => 0,
-                None if state.is_refused(tier, self.entry, released) => Estimate::NEVER,
+                None if instance.is_refused(self.key(tier), released) => Estimate::NEVER,
                 None => instance.costs().compilation(tier, instructions),
             };
             policy::estimate((self.from, tier), work, instructions, cost)

@@ -90,7 +90,8 @@ fn finish(
         Err(error) => {
             let memory = matches!(error, CompileError::NoCodeMemory | CompileError::PlaceOccupied);
             let released = memory.then(|| instance.code_statistics().versions_released);
-            instance.function(function).refuse((tier, entry), released, error.to_string());
+            let too_large = error.is_of_size().then(|| instance.unit_instructions(key));
+            instance.function(function).refuse((tier, entry), released, too_large, error.to_string());
             tracing::warn!(function = %instance.module().function(function).name, %error, "not compiled");
             thread.observe(|| Event::Refused { function, tier, entry, error: &error, cause });
             None
@@ -120,7 +121,7 @@ fn can_compile(thread: &Thread, key: VersionKey) -> bool {
     let instructions = u64::from(instance.work(key.function).instructions());
     // Activations of a body that is left are carried where it is interpreted.
     instance.bodies().carried(key.function).is_none()
-        && !instance.function(key.function).is_refused(key.tier, key.entry, released)
+        && !instance.is_refused(key, released)
         && thread.has_native_stack_for(COMPILER_STACK + instructions / 2)
 }
 

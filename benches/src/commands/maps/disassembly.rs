@@ -4,8 +4,11 @@
 //! a jump table (32-bit distances from its start), the target of a load is a constant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Mnemonic};
+use iced_x86::{
+    Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Mnemonic, SymbolResolver, SymbolResult,
+};
 
 /// An instruction, or a piece of data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,18 +28,38 @@ enum Data {
     Constant { bytes: u32 },
 }
 
-/// Disassembles `code`.
-pub(super) fn disassemble(code: &[u8]) -> Vec<Piece> {
+/// What addresses are called that are in the code.
+pub(super) type Names = Vec<(&'static str, Range<u64>)>;
+
+/// Disassembles `code`, in which addresses have `names`.
+pub(super) fn disassemble(code: &[u8], names: Names) -> Vec<Piece> {
     let mut sweep = Sweep { code, data: BTreeMap::new(), targets: BTreeSet::new(), pieces: Vec::new() };
-    let mut formatter = formatter();
+    let mut formatter = formatter(names);
     while sweep.offset() < code.len() as u32 {
         sweep.step(&mut formatter);
     }
     sweep.pieces
 }
 
-fn formatter() -> IntelFormatter {
-    let mut formatter = IntelFormatter::new();
+/// Finds the name of an address.
+struct Resolver(Names);
+
+impl SymbolResolver for Resolver {
+    fn symbol(
+        &mut self,
+        _: &Instruction,
+        _: u32,
+        _: Option<u32>,
+        address: u64,
+        _: u32,
+    ) -> Option<SymbolResult<'_>> {
+        let (name, range) = self.0.iter().find(|(_, range)| range.contains(&address))?;
+        Some(SymbolResult::with_str(range.start, name))
+    }
+}
+
+fn formatter(names: Names) -> IntelFormatter {
+    let mut formatter = IntelFormatter::with_options(Some(Box::new(Resolver(names))), None);
     let options = formatter.options_mut();
     options.set_hex_prefix("0x");
     options.set_hex_suffix("");
@@ -154,7 +177,7 @@ mod tests {
             0xc3, 0x00, 0x00, 0x00, 0x00, // 27: ret, padding
             0, 0, 0, 0, 0, 0, 0xf0, 0x3f, // 32: 1.0
         ];
-        let pieces = disassemble(&code);
+        let pieces = disassemble(&code, Vec::new());
         let shown: Vec<(u32, &str)> = pieces.iter().map(|piece| (piece.offset, &*piece.text)).collect();
         let texts = ["lea", "nop", "nop", "jmp", "(jump table: 0x13)", "(jump table: 0x1b)", "movsd", "ret"];
         for (text, piece) in texts.iter().zip(&shown) {
@@ -168,7 +191,7 @@ mod tests {
     fn any_bytes_are_covered() {
         for seed in 0..64_u8 {
             let code: Vec<u8> = (0..97_u8).map(|i| i.wrapping_mul(seed).wrapping_add(seed ^ i)).collect();
-            let pieces = disassemble(&code);
+            let pieces = disassemble(&code, Vec::new());
             assert!(pieces.windows(2).all(|pair| pair[0].end == pair[1].offset));
         }
     }

@@ -97,7 +97,10 @@ impl Listing {
             code_bytes: version.code_bytes,
             frame_map_bytes: version.frame_map_bytes(),
             unwind_bytes: version.unwind_bytes(),
-            instructions: disassemble(&code).into_iter().map(line).collect(),
+            instructions: disassemble(&code, instance.counters(version).collect())
+                .into_iter()
+                .map(line)
+                .collect(),
         }
     }
 

@@ -5,17 +5,20 @@
 //!                                       └─ frame maps, trap sites ────┴─> listing ──> text or JSON
 //! ```
 //!
-//! Offsets are from the start of the version's code; there are no addresses, so listings can be compared. Each is
-//! written when it is made.
+//! Offsets are from the start of the version's code, and what code names by address is shown by name; so listings can be
+//! compared. Each is written when it is made.
 
 mod disassembly;
 pub(in crate::commands) mod listing;
+mod without_code;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::Args;
 use osr_engine::{CompileError, EntryPoint, Instance, Settings};
 use osr_ir::{FunctionIndex, Locator, PointKind, Shown};
+use serde::Serialize;
 
 use crate::cli::{BaselineName, CompiledTierName, InliningOption, MechanismOptions};
 use crate::error::Error;
@@ -23,6 +26,7 @@ use crate::guest::compiled::{defined_functions, function_named, instantiate};
 use crate::guest::load::{Program, load};
 use crate::output;
 use listing::{Listing, Sum};
+use without_code::WithoutCode;
 
 const MAPS_EXAMPLES: &str = "\
 Each instruction is printed with its offset in the version's code. Where control returns from a call, the \
@@ -36,6 +40,7 @@ Examples:
   osr-bench maps fib.wasm --state-recording pads
   osr-bench maps fib.wasm --mechanism orc
   osr-bench maps fib.wasm --inline off
+  osr-bench maps fib.wasm --tier baseline --without-code      for a snapshot
   osr-bench maps fib.wasm --json";
 
 /// Options of `maps`.
@@ -62,6 +67,9 @@ pub(crate) struct MapsOptions {
     /// Also the continuations: versions that are entered at loop headers.
     #[arg(long)]
     pub(crate) continuations: bool,
+    /// Leave out the instructions, offsets and sizes: for comparing frame maps while code changes.
+    #[arg(long)]
+    pub(crate) without_code: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -78,7 +86,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let (mechanism, baseline) = (options.mechanism.mechanism()?, options.baseline.compiler());
     let settings = Settings { mechanism, baseline, inlining: options.inlining.0, ..Settings::default() };
     let mut instance = instantiate(&program, settings.clone())?;
-    let mut printer = Printer { json: options.json, sum: Sum::default() };
+    let mut printer = Printer { json: options.json, without_code: options.without_code, sum: Sum::default() };
     let locator = Locator::default();
     let mut bytes = 0;
     for function in functions {
@@ -107,6 +115,7 @@ fn refused(program: &Program, function: FunctionIndex, error: &CompileError) -> 
 /// Writes listings to standard output, one at a time.
 struct Printer {
     json: bool,
+    without_code: bool,
     sum: Sum,
 }
 
@@ -114,11 +123,19 @@ impl Printer {
     fn print(&mut self, listing: &Listing) -> Result<(), Error> {
         let is_first = self.sum.is_empty();
         self.sum.add(listing);
+        if self.without_code {
+            self.write(&WithoutCode::of(listing), is_first)
+        } else {
+            self.write(listing, is_first)
+        }
+    }
+
+    fn write(&self, shown: &(impl Serialize + Display), is_first: bool) -> Result<(), Error> {
         if self.json {
-            let text = serde_json::to_string_pretty(listing).expect("our data has string keys");
+            let text = serde_json::to_string_pretty(shown).expect("our data has string keys");
             return output::to_stdout(&format!("{}{text}", if is_first { "[\n" } else { ",\n" }));
         }
-        output::to_stdout(&format!("{}{listing}", if is_first { "" } else { "\n" }))
+        output::to_stdout(&format!("{}{shown}", if is_first { "" } else { "\n" }))
     }
 
     fn finish(&self) -> Result<(), Error> {
@@ -126,6 +143,7 @@ impl Printer {
             (true, 0) => output::to_stdout("[]\n"),
             (true, _) => output::to_stdout("\n]\n"),
             (false, 0 | 1) => Ok(()),
+            (false, _) if self.without_code => Ok(()),
             (false, _) => output::to_stdout(&format!("\n{}", self.sum)),
         }
     }

@@ -66,12 +66,11 @@ fn pages(call: &HostCall<'_>) -> u32 {
 
 /// Adds where `new`, which is at `address`, differs from `old`.
 fn compare(address: u64, old: &[u8], new: &[u8], writes: &mut Vec<Write>) {
-    let differs = |index: &usize| old[*index] != new[*index];
-    let mut next = (0..new.len()).find(differs);
+    let mut next = first_difference(old, new, 0);
     while let Some(first) = next {
         let mut last = first;
         next = loop {
-            match (last + 1..new.len()).find(differs) {
+            match first_difference(old, new, last + 1) {
                 Some(index) if index - last <= GAP => last = index,
                 other => break other,
             }
@@ -80,9 +79,31 @@ fn compare(address: u64, old: &[u8], new: &[u8], writes: &mut Vec<Write>) {
     }
 }
 
+/// The first byte from `start` on that is not the same. Most of a memory is, and is compared piece by piece.
+fn first_difference(old: &[u8], new: &[u8], start: usize) -> Option<usize> {
+    const PIECE: usize = 4096;
+    let pieces = old[start..].chunks(PIECE).zip(new[start..].chunks(PIECE));
+    let (number, (old, new)) = pieces.enumerate().find(|(_, (old, new))| old != new)?;
+    let byte = old.iter().zip(new).position(|(old, new)| old != new)?;
+    Some(start + number * PIECE + byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Write, compare};
+
+    #[test]
+    fn changes_are_found_in_every_piece() {
+        let old = vec![0; 20_000];
+        let mut new = old.clone();
+        let places = [0, 4095, 4097, 12_288, 19_999];
+        places.iter().for_each(|&place| new[place] = 1);
+        let mut writes = Vec::new();
+        compare(0, &old, &new, &mut writes);
+        let found: Vec<(u64, usize)> =
+            writes.iter().map(|write| (write.address, write.bytes.len())).collect();
+        assert_eq!(found, [(0, 1), (4095, 3), (12_288, 1), (19_999, 1)]);
+    }
 
     #[test]
     fn changes_that_are_near_are_one() {
