@@ -210,6 +210,10 @@ pub(crate) enum Error {
     #[error("differs from the interpreter alone: {what} {given}, not {expected}")]
     #[diagnostic(help("`osr-bench shrink` with the same options makes the failure small"))]
     Differs { what: &'static str, given: String, expected: String },
+    /// The interpreter alone makes other host calls.
+    #[error("differs from the interpreter alone, which makes other host calls: {how}")]
+    #[diagnostic(help("`osr-bench shrink` with the same options makes the failure small"))]
+    HostCallsDiffer { how: String },
     /// There is nothing to shrink.
     #[error("nothing fails: {0}")]
     #[diagnostic(help("give the options of a run that differs from the interpreter, or that crashes"))]
@@ -369,7 +373,7 @@ impl Error {
             | Error::Guards { .. } => 1,
             #[cfg(feature = "soak")]
             Error::Soak(error) => error.exit_code(),
-            Error::Differs { .. } => 3,
+            Error::Differs { .. } | Error::HostCallsDiffer { .. } => 3,
             // As timeout(1) and shells have them.
             Error::TimedOut { .. } | Error::OutOfFuel(_) => 124,
             Error::Interrupted => 130,

@@ -42,8 +42,8 @@ fn stubs_return_zeros_and_are_reported() {
         let done = osr_bench(&arguments).prints("127\n");
         assert!(
             done.stderr.starts_with(
-                "stub: a module with a host of its own: 1 of 1 imports return zeros, 1 of them were called\n\
-             stub: host.twice was called 1 times\n"
+                "stub: a module with a host of its own: 1 of 1 imports return zeros, 1 of them was called\n\
+             stub: host.twice was called once\n"
             ),
             "{}",
             done.stderr
@@ -192,4 +192,23 @@ fn a_run_with_other_host_calls_than_the_recorded_one_is_an_error() {
     edited("bytes.json", &|text| text.replacen("\"bytes\":\"", "\"bytes\":\"g", 1))
         .refused(&["bytes.json", "hexadecimal"]);
     edited("empty.json", &|_| String::new()).refused(&["empty.json:1"]);
+}
+
+#[test]
+fn a_function_that_is_imported_twice_is_recorded_once_a_call() {
+    let scratch = Scratch::new("imports-twice");
+    let wat = r#"(module
+        (import "h" "a" (func $a (param i32) (result i32)))
+        (import "h" "b" (func $b (param i32) (result i32)))
+        (import "h" "a" (func $c (param i32) (result i32)))
+        (func (export "run") (result i32)
+            (i32.add (call $a (i32.const 1)) (i32.add (call $b (i32.const 2)) (call $c (i32.const 3))))))"#;
+    let (module, record) = (scratch.file("twice.wat", wat), scratch.path("record.json"));
+    let done = osr_bench(&["run", &module, "--imports", "stub", "--verify", "--record-imports", &record]);
+    let done = done.prints("0\n");
+    assert!(done.stderr.contains("2 of 2 imports return zeros, 2 of them were called"), "{}", done.stderr);
+    assert!(done.stderr.contains("stub: h.a was called 2 times\nstub: h.b was called once\n"), "{}", done.stderr);
+    assert_eq!(std::fs::read_to_string(&record).unwrap().lines().count(), 1 + 3, "a head and three calls");
+    osr_bench(&["run", &module, "--imports", &format!("replay:{record}"), "--verify"]).prints("0\n");
+    osr_bench(&["run", &module]).refused(&["2 of 2 imports are not provided"]);
 }

@@ -26,11 +26,7 @@ pub(crate) fn verify(call: &Call, outcome: &Outcome, record: Record) -> Result<(
         return Ok(());
     }
     if let Some(how) = replayer.divergence() {
-        return Err(Error::Differs {
-            what: "a host call is",
-            given: how,
-            expected: "as recorded".to_owned(),
-        });
+        return Err(Error::HostCallsDiffer { how });
     }
     let types = &call.signature().results;
     let same = |what, given: String, expected: String| {

@@ -4,14 +4,13 @@ use osr_engine::Imports;
 use osr_ir::{ExportItem, Shown};
 
 use super::super::load::Program;
-use super::{env, kind};
+use super::{env, imported, kind};
 use crate::error::Error;
 
 /// Checks that everything that `program` imports is among `imports`.
 pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
     let module = &program.module;
-    let missing: Vec<String> = module
-        .imports()
+    let missing: Vec<String> = imported::distinct(module)
         .filter_map(|(name, item)| {
             let shown = format!("{}.{}", Shown(&name.module), Shown(&name.name));
             match item {
@@ -43,7 +42,7 @@ pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
         path: program.path.clone(),
         kind: kind::of(module),
         missing: missing.len(),
-        imports: module.imports().count(),
+        imports: imported::distinct(module).count(),
         list: list(&missing),
         provided: env::provided_list(),
     })

@@ -12,6 +12,7 @@
 pub(crate) mod adopted;
 mod emscripten;
 pub(crate) mod env;
+mod imported;
 pub(crate) mod kind;
 pub(crate) mod missing;
 pub(crate) mod record;

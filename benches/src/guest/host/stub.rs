@@ -8,7 +8,7 @@ use osr_engine::{HostError, Imports};
 use osr_ir::{ExportItem, Shown};
 
 use super::super::load::Program;
-use super::kind;
+use super::{imported, kind};
 
 /// Functions that do nothing.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Stubs {
     /// Provides every function that `program` imports and `imports` do not provide yet, or not of its type.
     pub(super) fn provide(self: &Arc<Stubs>, program: &Program, imports: &mut Imports) {
         let module = &program.module;
-        for (name, item) in module.imports() {
+        for (name, item) in imported::distinct(module) {
             let ExportItem::Function(function) = item else { continue };
             let signature = module.signature_of(function);
             if imports.host_function(name).is_some_and(|host| host.signature.has_types_of(signature)) {
@@ -62,17 +62,23 @@ impl Stubs {
     /// What they stand for in a run of `program`, in a line, and a line for each that was called, up to a limit.
     pub(super) fn report(&self, program: &Program) -> String {
         const LISTED: usize = 50;
-        let (kind, imports) = (kind::of(&program.module), program.module.imports().count());
+        let (kind, imports) = (kind::of(&program.module), imported::distinct(&program.module).count());
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let stubs = self.names.lock().unwrap_or_else(PoisonError::into_inner).len();
         let does = if self.traps { "trap" } else { "return zeros" };
         let mut text = format!(
-            "stub: {kind}: {stubs} of {imports} imports {does}, {} of them were called\n",
-            calls.len()
+            "stub: {kind}: {stubs} of {imports} imports {does}, {} of them {} called\n",
+            calls.len(),
+            if calls.len() == 1 { "was" } else { "were" },
         );
         for (name, count) in calls.iter().take(LISTED) {
-            writeln!(text, "stub: {name} was called {count} times").expect("a string grows");
+            writeln!(text, "stub: {name} was called {}", times(*count)).expect("a string grows");
         }
         text
     }
+}
+
+/// `once`, or `2 times`.
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use recorder::Recorder;
 pub(crate) use replayer::Replayer;
 
-use super::{emscripten, env};
+use super::{emscripten, env, imported};
 
 /// The calls of host functions in one run, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,7 +101,7 @@ impl Outcome {
 fn recorded(module: &Module) -> impl Iterator<Item = (&ImportName, FunctionIndex)> {
     let mut always = env::imports(true);
     emscripten::provide(module, &mut always);
-    module.imports().filter_map(move |(name, item)| {
+    imported::distinct(module).filter_map(move |(name, item)| {
         let ExportItem::Function(function) = item else { return None };
         let known = always.host_function(name);
         let is_there = known.is_some_and(|host| host.signature.has_types_of(module.signature_of(function)));
