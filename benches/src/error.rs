@@ -13,6 +13,7 @@ use thiserror::Error as ThisError;
 use crate::cli::Size;
 use crate::guest::schedule_file::Reached;
 use crate::guest::trapped::Trapped;
+use crate::laboratory::early_end::Progress;
 
 /// Why `osr-bench` ends without success.
 #[derive(Debug, ThisError, Diagnostic)]
@@ -111,6 +112,9 @@ pub(crate) enum Error {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
+    /// Ctrl-C, while something was measured.
+    #[error("interrupted {0}")]
+    EndedEarly(Progress),
     /// The guest has ended itself, with this exit code.
     #[error("exit code {0}")]
     Exited(u8),
@@ -376,7 +380,7 @@ impl Error {
             Error::Differs { .. } | Error::HostCallsDiffer { .. } => 3,
             // As timeout(1) and shells have them.
             Error::TimedOut { .. } | Error::OutOfFuel(_) => 124,
-            Error::Interrupted => 130,
+            Error::Interrupted | Error::EndedEarly(_) => 130,
             Error::Panicked => 101,
             _ => 2,
         }

@@ -32,6 +32,7 @@ mod commands;
 mod destination;
 mod error;
 mod guest;
+mod interrupt;
 mod laboratory;
 mod new_file;
 mod number;

@@ -1,10 +1,10 @@
-//! Ctrl-C leaves no temporary files; data that cannot be written are an error.
+//! Ctrl-C leaves no temporary files, and shows what was measured; data that cannot be written are an error.
 
 mod support;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +46,85 @@ fn an_interrupt_leaves_no_temporary_files() {
     let scratch = Scratch::new("interrupted-run");
     let forever = scratch.file("forever.wat", forever);
     assert_eq!(interrupted(&scratch, &["run", &forever, "--stats", "stats.json"]), Some(130));
+}
+
+/// Sends `signal` to the command once it watches for interrupts, and something `is_ready`; what it does then.
+fn signalled(arguments: &[&str], signal: i32, is_ready: impl Fn(&Child) -> bool) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_osr-bench"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    while !(catches_interrupts(child.id()) && is_ready(&child)) {
+        assert!(child.try_wait().expect("it is ours").is_none(), "it ends before it is interrupted");
+        thread::sleep(Duration::from_millis(2));
+    }
+    // SAFETY: a signal to a process of ours, which has not been waited for.
+    assert_eq!(unsafe { libc::kill(child.id().cast_signed(), signal) }, 0);
+    child.wait_with_output().expect("it ends")
+}
+
+fn catches_interrupts(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    caught & 1 << (libc::SIGINT - 1) != 0
+}
+
+/// The processes that a process has started.
+fn children(process: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn an_interrupt_shows_what_was_measured() {
+    let measurements: [&[&str]; 4] = [
+        &[
+            "transitions",
+            "--depths",
+            "10",
+            "--live",
+            "4",
+            "--rounds",
+            "1000",
+            "--seed",
+            "7",
+            "--format",
+            "json",
+        ],
+        &["guards", "--rounds", "1000", "--seed", "7", "--json"],
+        &["thread", "update", "--quick", "--repetitions", "1000", "--seed", "7", "--json"],
+        &["loop-curve", "--rounds", "1000", "--json"],
+    ];
+    for arguments in measurements {
+        let Output { status, stdout, stderr } = signalled(arguments, libc::SIGINT, |_| {
+            thread::sleep(Duration::from_millis(300));
+            true
+        });
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(130), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("interrupted after "), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.contains("--seed 7"), arguments.contains(&"7"), "{arguments:?}: {stderr}");
+        let is_shown = !stderr.contains("interrupted after 0 of");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&stdout).is_ok(), is_shown, "{stdout}");
+    }
+}
+
+#[test]
+fn a_termination_leaves_no_child_processes() {
+    for arguments in [&["thread", "infinite-loop"][..], &["thread", "steady"], &["steady", "fib"]] {
+        let seen = std::cell::RefCell::default();
+        let done = signalled(arguments, libc::SIGTERM, |child| {
+            *seen.borrow_mut() = children(child.id());
+            !seen.borrow().is_empty()
+        });
+        assert_eq!(done.status.code(), Some(130), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        for child in seen.into_inner() {
+            assert!(!Path::new(&format!("/proc/{child}")).exists(), "{arguments:?}: {child} is still there");
+        }
+    }
 }
 
 #[test]

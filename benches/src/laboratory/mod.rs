@@ -14,8 +14,10 @@
 //!   compilation what each compiler takes, and what it makes
 //! ```
 
+mod child;
 pub(crate) mod compare;
 pub(crate) mod compilation;
+pub(crate) mod early_end;
 pub(crate) mod guards;
 mod kernels;
 pub(crate) mod list;

@@ -19,6 +19,7 @@ use miette::NamedSource;
 use osr_engine::Mechanism;
 use serde::Deserialize;
 
+use super::early_end::{self, Progress};
 use super::results::{Appender, read};
 use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, experiment};
 use crate::cli::mechanism;
@@ -108,16 +109,21 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     let progress = output::progress(planned.len() as u64, options.quiet);
     progress.set_position((planned.len() - missing.len()) as u64);
     let command = format!("osr-bench sweep {} -o {}", options.file.display(), options.output.display());
+    early_end::watch();
     let mut made = 0;
     for (repetition, experiment, mechanism) in missing.iter().take(options.trials.unwrap_or(usize::MAX)) {
         progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
-        appender.append(&campaign.trial(experiment, *mechanism, *repetition, &command))?;
+        let trial = campaign.trial(experiment, *mechanism, *repetition, &command);
+        let Some(records) = trial else { break };
+        appender.append(&records)?;
         made += 1;
         progress.inc(1);
     }
     progress.finish_and_clear();
     let (there, left) = (planned.len() - missing.len(), missing.len() - made);
-    output::to_stdout(&format!("{made} trials made, {there} were there already, {left} are left\n"))
+    output::to_stdout(&format!("{made} trials made, {there} were there already, {left} are left\n"))?;
+    let parts = ((planned.len() - left) as u64, planned.len() as u64);
+    Progress::verdict(Progress::new(parts, "trials", Some(plan.seed)).if_early()?)
 }
 
 /// Reads the plan. Mistakes are shown where they are.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::temporary::on_interrupt;
+use crate::interrupt::on_interrupt;
 
 /// What a run that ends early has to write.
 pub(super) trait Unfinished: Send + 'static {

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::{self, Program};
 use crate::guest::suite;
+use crate::laboratory::early_end::{self, Progress};
 use crate::laboratory::measuring::{Clock, Origin};
 use crate::output;
 use phases::Phases;
@@ -118,16 +119,26 @@ pub(crate) fn run(options: &CompilationOptions) -> Result<(), Error> {
         [] => suite::all().into_iter().map(|bundled| Origin::Bundled(bundled.name)).collect(),
         names => names.iter().map(|name| Origin::named(name)).collect(),
     };
-    let report = |origin: &Origin| report(&origin.load()?, origin, options);
-    let reports = origins.iter().map(report).collect::<Result<Vec<_>, _>>()?;
+    early_end::watch();
+    let mut reports = Vec::new();
+    for origin in &origins {
+        reports.push(report(&origin.load()?, origin, options)?);
+        if early_end::is_wanted() {
+            break;
+        }
+    }
+    let interrupted =
+        Progress::new((reports.len() as u64, origins.len() as u64), "programs", None).if_early()?;
     match options.json {
-        true => output::json_to_stdout(&reports),
+        true => output::json_to_stdout(&reports)?,
         false => output::to_stdout(&format!(
-            "{}\n\nFrom bytes to baseline code, ns/instruction:\n\n{}\n",
+            "{}{}\n\nFrom bytes to baseline code, ns/instruction:\n\n{}\n",
+            Progress::line(interrupted),
             table(&reports),
             phases_table(&reports)
-        )),
+        ))?,
     }
+    Progress::verdict(interrupted)
 }
 
 fn report(program: &Program, origin: &Origin, options: &CompilationOptions) -> Result<Report, Error> {
@@ -146,6 +157,9 @@ fn report(program: &Program, origin: &Origin, options: &CompilationOptions) -> R
                 _ => compilers[number].nanoseconds = compilers[number].nanoseconds.min(made.nanoseconds),
             }
         }
+        if early_end::is_wanted() {
+            break;
+        }
     }
     let (mut phases, mut whole, mut liftoff) = (None::<Phases>, None::<Whole>, None::<Whole>);
     if let Some(bytes) = binary(program, origin)? {
@@ -154,6 +168,9 @@ fn report(program: &Program, origin: &Origin, options: &CompilationOptions) -> R
             phases = Some(phases.map_or(new, |before| before.least(new)));
             whole = [whole, Some(Whole::of(origin, &bytes)?)].into_iter().flatten().reduce(Whole::least);
             liftoff = [liftoff, liftoff::compile(&bytes)].into_iter().flatten().reduce(Whole::least);
+            if early_end::is_wanted() {
+                break;
+            }
         }
     }
     let program = program.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

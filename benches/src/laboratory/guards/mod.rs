@@ -17,6 +17,7 @@ use clap::Args;
 use comfy_table::{Cell, Table};
 use serde::Serialize;
 
+use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
 use super::show::table;
 use super::statistics::{Estimate, estimate, estimate_of};
@@ -61,6 +62,8 @@ struct Findings {
     machine: Machine,
     clock: Clock,
     rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     exits: Vec<Figure>,
     rates: Vec<Row>,
     phases: Vec<Row>,
@@ -89,9 +92,10 @@ struct Row {
 pub(crate) fn run(options: &GuardsOptions) -> Result<(), Error> {
     let findings = on_thread(cases::STACK_BYTES, || measure(options))??;
     match options.json {
-        true => output::json_to_stdout(&findings),
-        false => output::to_stdout(&findings.text()),
+        true => output::json_to_stdout(&findings)?,
+        false => output::to_stdout(&findings.text())?,
     }
+    Progress::verdict(findings.interrupted)
 }
 
 fn measure(options: &GuardsOptions) -> Result<Findings, Error> {
@@ -100,18 +104,21 @@ fn measure(options: &GuardsOptions) -> Result<Findings, Error> {
     let clock = options.turns.clock;
     let size = (options.rounds, cases.len());
     let sample = |case: usize| cases[case].sample(clock).map_err(failed);
-    options.turns.take("guards", size, options.json, sample)?;
+    let taken = options.turns.take("guards", size, options.json, sample)?;
     cases::check(&cases).map_err(failed)?;
     let samples = |key: Key| samples(&cases, key);
+    let values = values::of_programs()?;
+    let parts = (taken.rounds.into(), options.rounds.into());
     Ok(Findings {
         machine: Machine::current(),
         clock,
-        rounds: options.rounds,
+        rounds: taken.rounds,
+        interrupted: options.turns.progress(parts, "rounds").if_early()?,
         exits: figures(&samples, cases::leaves_several(&cases)),
         rates: RATES
             .map(|rate| row(&samples, format!("{rate}"), |answer| Key::Rate(answer, rate.to_bits())))
             .into(),
-        values: values::of_programs()?,
+        values,
         phases: PERIODS
             .map(|period| row(&samples, format!("{period}"), |answer| Key::Phases(answer, period)))
             .into(),
@@ -196,9 +203,10 @@ impl Findings {
             .map(|answer| format!("  {:12} {}\n", answer.name(), answer.meaning()))
             .collect();
         format!(
-            "{}\nMedians of {} rounds ({} time).\n{exits}\n\nA function with a guard, by how often that fails; ns a call\n{}\n\n\
+            "{}{}\nMedians of {} rounds ({} time).\n{exits}\n\nA function with a guard, by how often that fails; ns a call\n{}\n\n\
              A loop of two phases, by their length in iterations; ns an iteration\n{}\n\n{meanings}\n\
              Values at the guards of the bundled programs, with branches speculated\n{}\n",
+            Progress::line(self.interrupted),
             self.machine.line(),
             self.rounds,
             self.clock.name(),

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::guest::compiled::stand_ins;
 use crate::guest::entry;
 use crate::guest::suite;
+use crate::laboratory::early_end;
 use crate::number::read_arguments;
 
 /// The values at the guards of a program.
@@ -42,9 +43,9 @@ pub(super) struct Values {
     pub(super) map_bytes: u64,
 }
 
-/// Those of all bundled programs.
+/// Those of all bundled programs; after an interrupt, of no more.
 pub(super) fn of_programs() -> Result<Vec<Values>, Error> {
-    suite::all().iter().map(of_program).collect()
+    suite::all().iter().take_while(|_| !early_end::is_wanted()).map(of_program).collect()
 }
 
 fn of_program(recorded: &suite::Recorded) -> Result<Values, Error> {

@@ -20,6 +20,7 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::early_end::{self, Progress};
 use super::measuring::Machine;
 use super::show::{table, time};
 use crate::error::Error;
@@ -94,6 +95,8 @@ const WAYS: [Way; 6] = [
 struct Findings {
     machine: Machine,
     rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     ways: Vec<Curve>,
 }
 
@@ -117,15 +120,22 @@ struct Curve {
 
 /// Measures what `options` say.
 pub(crate) fn run(options: &LoopCurveOptions) -> Result<(), Error> {
-    let mut ways = Vec::new();
+    early_end::watch();
+    let (mut ways, mut made) = (Vec::new(), 0);
     for way in WAYS {
-        ways.extend(curve(way, options)?);
+        match curve(way, options) {
+            Err(Error::Interrupted) => break,
+            curve => ways.extend(curve?),
+        }
+        made += 1;
     }
-    let findings = Findings { machine: Machine::current(), rounds: options.rounds, ways };
+    let interrupted = Progress::new((made, WAYS.len() as u64), "ways", None).if_early()?;
+    let findings = Findings { machine: Machine::current(), rounds: options.rounds, interrupted, ways };
     match options.json {
-        true => output::json_to_stdout(&findings),
-        false => output::to_stdout(&findings.text()),
+        true => output::json_to_stdout(&findings)?,
+        false => output::to_stdout(&findings.text())?,
     }
+    Progress::verdict(findings.interrupted)
 }
 
 /// The curve of `way`; `None` if the engine is not there.
@@ -136,7 +146,11 @@ fn curve(way: Way, options: &LoopCurveOptions) -> Result<Option<Curve>, Error> {
         let mut least = f64::INFINITY;
         for _ in 0..options.rounds {
             let again = if exponent == options.most { AGAIN } else { 0 };
-            let Some(sample) = (way.sample)(iterations, again)? else { return Ok(None) };
+            let sample = (way.sample)(iterations, again)?;
+            if early_end::is_wanted() {
+                return Err(Error::Interrupted);
+            }
+            let Some(sample) = sample else { return Ok(None) };
             let expected = kernel::result(iterations);
             if sample.result != expected {
                 let found = sample.result;
@@ -185,8 +199,9 @@ impl Findings {
         let longest = self.ways.iter().flat_map(|curve| curve.points.last()).map(|point| point.0).max();
         format!(
             "One call of a loop of {} iterations: time per iteration at its end, and of later calls; iterations until it \
-             continued in optimized code; time beyond what it takes at the speed of later calls.\n\n{rows}\n",
-            longest.unwrap_or(0)
+             continued in optimized code; time beyond what it takes at the speed of later calls.\n{}\n{rows}\n",
+            longest.unwrap_or(0),
+            Progress::line(self.interrupted)
         )
     }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::guest::session::on_thread;
+use crate::laboratory::early_end;
 
 const SOURCE: &str = include_str!("../../../programs/descent.ir");
 const STACK_BYTES: usize = 256 << 20;
@@ -43,11 +44,11 @@ pub(crate) struct Descent {
     pub(crate) agrees: bool,
 }
 
-/// Measures at all depths.
+/// Measures at all depths; after an interrupt, at no more.
 pub(crate) fn measure(progress: impl Fn(i32) + Sync) -> Result<Vec<Descent>, Error> {
     let module = osr_ir::text::parse(SOURCE).expect("the bundled program parses");
     on_thread(STACK_BYTES, || {
-        let measured = DEPTHS.iter().map(|&(depth, rounds)| {
+        let measured = DEPTHS.iter().take_while(|_| !early_end::is_wanted()).map(|&(depth, rounds)| {
             progress(depth);
             Descents::new(&module)?.measure(depth, rounds)
         });

@@ -14,6 +14,7 @@ use crate::guest::host;
 use crate::guest::load::Program;
 use crate::guest::session::{Outcome, Session};
 use crate::guest::suite::{self, Recorded};
+use crate::laboratory::early_end::{self, Progress};
 use crate::number::{read_arguments, show_outcome};
 use crate::output;
 use descent::Descent;
@@ -44,6 +45,9 @@ const ROUNDS: usize = 3;
 pub(crate) struct Findings {
     /// Under invalidation, what is active is invalidated every that many safepoints.
     pub(crate) every: u64,
+    /// How far it came, if it was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interrupted: Option<Progress>,
     /// By program.
     pub(crate) programs: Vec<Row>,
     /// By depth of a recursion.
@@ -103,21 +107,28 @@ pub(crate) fn run(options: &MainJobOptions) -> Result<(), Error> {
     let programs = suite::named(&options.only)?;
     let progress = output::progress(programs.len() as u64 + 1, options.quiet);
     let mut rows = Vec::new();
+    early_end::watch();
     for recorded in &programs {
         progress.set_message(recorded.name.clone());
         rows.push(row(recorded, options.every)?);
         progress.inc(1);
+        if early_end::is_wanted() {
+            break;
+        }
     }
     let bar = progress.clone();
     let descents = descent::measure(move |depth| bar.set_message(format!("recursion of depth {depth}")))?;
     progress.finish_and_clear();
-    let findings = Findings { every: options.every, programs: rows, descents };
+    let parts = (rows.len() as u64, programs.len() as u64);
+    let interrupted = Progress::new(parts, "programs", None).if_early()?;
+    let findings = Findings { every: options.every, interrupted, programs: rows, descents };
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
         output::to_stdout(&report::tables(&findings))?;
     }
-    findings.verdict()
+    findings.verdict()?;
+    Progress::verdict(findings.interrupted)
 }
 
 fn row(recorded: &Recorded, every: u64) -> Result<Row, Error> {

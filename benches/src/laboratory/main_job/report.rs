@@ -4,18 +4,20 @@ use comfy_table::{Attribute, Cell, CellAlignment, Table};
 
 use super::descent::Descent;
 use super::{Findings, Row};
+use crate::laboratory::early_end::Progress;
 use crate::laboratory::show::table;
 
 /// All findings as tables with captions.
 pub(crate) fn tables(findings: &Findings) -> String {
     format!(
-        "Every program in three ways; under invalidation every {}th safepoint in compiled code invalidates \
+        "{}Every program in three ways; under invalidation every {}th safepoint in compiled code invalidates \
          all that is active.\nTimes are of one call in a new instance, compilation included; `again` is the optimized call made a \
          second time.\n{}\ninstall, release: of one version under invalidation, on average\n\n\
          What one frame costs: a recursion invalidated when it is deepest, all frames at once; medians.\n{}\n\
          hijack   the invalidation by frame: walks, records, swapped slots, release of the code\n\
          return   the way back by frame, not hijacked\n\
          landing  what the way back takes more by frame: the frame rebuilt, and its rest interpreted\n",
+        Progress::line(findings.interrupted),
         findings.every,
         programs(&findings.programs),
         descents(&findings.descents),

@@ -34,7 +34,7 @@ pub(crate) use engine::Engine;
 pub(crate) use findings::{Compared, Mean, compare, mean};
 pub(crate) use job::{Measured, Origin, Subject};
 pub(crate) use machine::Machine;
-pub(crate) use plan::{Effort, Replies, measure};
+pub(crate) use plan::{Effort, Measurements, Replies, measure};
 pub(crate) use turns::Turns;
 pub(crate) use variant::{Code, Variant, settings};
 pub(crate) use worker::work;

@@ -1,7 +1,6 @@
 //! Jobs for workers: several processes per program, spread over the whole run.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -12,6 +11,8 @@ use super::clock::Clock;
 use super::job::{Job, Reply, Subject};
 use super::variant::Variant;
 use crate::error::Error;
+use crate::laboratory::child::{self, Ended};
+use crate::laboratory::early_end::{self, Progress};
 
 /// How much is measured. Together the defaults take a few minutes for the bundled programs.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -54,6 +55,17 @@ impl Effort {
 /// The replies of all processes about one program.
 pub(crate) type Replies = Vec<Reply>;
 
+/// What was measured.
+#[derive(Debug)]
+pub(crate) struct Measurements {
+    /// The programs: all, or those that were measured before an interrupt.
+    pub(crate) subjects: Vec<Subject>,
+    /// The replies about each.
+    pub(crate) replies: Vec<Replies>,
+    /// Where there should be more.
+    pub(crate) early: Option<Progress>,
+}
+
 /// Has workers measure `variants` of each of `subjects`. The processes of a program are not run one after the
 /// other, but all programs once, in random order, then all again: what disturbs the machine for a while
 /// does not disturb one program alone.
@@ -62,11 +74,13 @@ pub(crate) fn measure(
     variants: &[Variant],
     effort: &Effort,
     progress: &ProgressBar,
-) -> Result<Vec<Replies>, Error> {
+) -> Result<Measurements, Error> {
+    early_end::watch();
     let mut random = fastrand::Rng::with_seed(effort.seed.unwrap_or(0));
     let mut replies = vec![Vec::new(); subjects.len()];
     let mut order: Vec<usize> = (0..subjects.len()).collect();
-    for process in 1..=effort.processes {
+    let mut made = 0;
+    'processes: for process in 1..=effort.processes {
         random.shuffle(&mut order);
         for &position in &order {
             let subject = &subjects[position];
@@ -80,28 +94,30 @@ pub(crate) fn measure(
                 clock: effort.clock,
                 seed: random.u64(..),
             };
-            replies[position].push(ask(&job)?);
+            match ask(&job) {
+                Err(Error::Interrupted) => break 'processes,
+                reply => replies[position].push(reply?),
+            }
+            made += 1;
             progress.inc(1);
         }
     }
-    Ok(replies)
+    let wanted = subjects.len() as u64 * u64::from(effort.processes);
+    let early = Progress::new((made, wanted), "processes", effort.seed).if_early()?;
+    let measured = subjects.iter().cloned().zip(replies).filter(|(_, replies)| !replies.is_empty());
+    let (subjects, replies) = measured.unzip();
+    Ok(Measurements { subjects, replies, early })
 }
 
 /// Runs one worker.
 fn ask(job: &Job) -> Result<Reply, Error> {
     let failed = |message: String| Error::Worker { program: job.subject.name(), message };
     let binary = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let mut worker = Command::new(binary)
-        .arg("worker")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+    let mut worker = Command::new(binary);
+    worker.arg("worker");
     let text = serde_json::to_string(job).expect("our data has string keys");
-    // A worker that is gone is told of below.
-    let _ = worker.stdin.take().expect("piped").write_all(text.as_bytes());
-    let output = worker.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    let ended = child::run(worker, text.as_bytes(), None).map_err(|error| failed(error.to_string()))?;
+    let Ended::Itself(output) = ended else { return Err(Error::Interrupted) };
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!("{}: {}", output.status, message.trim())));

@@ -20,7 +20,10 @@ use clap::Args;
 use osr_engine::{CallBinding, Mechanism, Poll, Settings, StateRecording};
 use serde::Serialize;
 
-use super::measuring::{self, Code, Compared, Effort, Machine, Mean, Replies, Subject, Variant};
+use super::early_end::Progress;
+use super::measuring::{
+    self, Code, Compared, Effort, Machine, Mean, Measurements, Replies, Subject, Variant,
+};
 use super::statistics::geometric_mean;
 use super::subjects;
 use super::subjects::{Rewinding, SubjectOptions};
@@ -78,6 +81,8 @@ struct Findings {
     machine: Machine,
     effort: Effort,
     components: Vec<Component>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     programs: Vec<Row>,
     /// By component; none for bare code, and where nothing could be measured.
     geometric_means: Vec<Option<OverPrograms>>,
@@ -149,7 +154,8 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
     let progress = output::progress(steps, options.quiet || options.json);
     let components = components(options.unrolling);
     let variants: Vec<Variant> = components.iter().map(|component| Variant::Code(component.code)).collect();
-    let replies = measuring::measure(&subjects, &variants, &effort, &progress)?;
+    let measured = measuring::measure(&subjects, &variants, &effort, &progress)?;
+    let Measurements { subjects, replies, early: interrupted } = measured;
     progress.finish_and_clear();
     let noise = options.noise / 100.0;
     let row = |(subject, replies): (&Subject, &Replies)| Row {
@@ -162,13 +168,14 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
         .map(|position| over_programs(&components, &programs, position, noise))
         .collect();
     let best = best(&components, &geometric_means);
-    let findings = Findings { machine, effort, components, programs, geometric_means, best };
+    let findings = Findings { machine, effort, interrupted, components, programs, geometric_means, best };
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
         output::to_stdout(&report::text(&findings, options.unrolling))?;
     }
-    findings.verdict()
+    findings.verdict()?;
+    Progress::verdict(findings.interrupted)
 }
 
 /// The components, bare code first, with loops unrolled so often; then bare code, the stack check and the polls once more,

@@ -3,6 +3,7 @@
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::{Component, Findings, OverPrograms, Row, polls};
+use crate::laboratory::early_end::Progress;
 use crate::laboratory::measuring::{Compared, Effort};
 use crate::laboratory::show::{mark, table, time};
 use crate::laboratory::statistics::Interval;
@@ -12,9 +13,10 @@ pub(super) fn text(findings: &Findings, unrolling: u8) -> String {
     let Effort { processes, rounds, clock, seed, .. } = &findings.effort;
     let mut text = format!(
         "What each component adds, in percent of the time of the code that it is added to; 95% intervals over \
-         {processes} processes of up to {rounds} rounds ({} time), each with code placed elsewhere (seed {}).\n{}\n",
+         {processes} processes of up to {rounds} rounds ({} time), each with code placed elsewhere (seed {}).\n{}{}\n",
         clock.name(),
         seed.unwrap_or(0),
+        Progress::line(findings.interrupted),
         findings.machine.line(),
     );
     for columns in columns(findings, unrolling) {

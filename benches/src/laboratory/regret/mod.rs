@@ -19,6 +19,7 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::early_end::{self, Progress};
 use super::measuring::{Clock, Machine, Turns};
 use super::show::{self, table};
 use super::statistics::{Estimate, estimate, ratio_of_medians};
@@ -79,7 +80,10 @@ pub(crate) struct RegretOptions {
 struct Findings {
     machine: Machine,
     clock: Clock,
+    /// Of each program, but the last one before an interrupt.
     rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     programs: Vec<Row>,
     /// Per way, the geometric mean of its times against those of the best fixed choice of each program.
     geometric_means: Vec<(&'static str, f64)>,
@@ -127,28 +131,47 @@ pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
     let workloads = Workload::chosen(options)?;
     let (clock, rounds) = (options.turns.clock, options.rounds);
     let machine = Machine::current();
+    early_end::watch();
     let mut programs = Vec::new();
     for workload in &workloads {
-        let prepared = Prepared::new(workload)?;
-        let variants = WAYS.len() + options.peers.len();
-        let mut samples = vec![Vec::new(); variants];
-        options.turns.take(&workload.name, (rounds, variants), options.json, |variant| {
-            let took = match WAYS.get(variant) {
-                Some(way) => prepared.took(way.options, clock),
-                None => prepared.peer_took(&options.peers[variant - WAYS.len()], clock),
-            };
-            samples[variant].push(took?);
-            Ok(())
-        })?;
-        programs.push(row(workload, &samples, &options.peers));
+        match measure(workload, options) {
+            Err(Error::Interrupted | Error::EndedEarly(_)) => break,
+            row => programs.push(row?),
+        }
+        if early_end::is_wanted() {
+            break;
+        }
     }
+    let parts = (programs.len() as u64, workloads.len() as u64);
+    let interrupted = options.turns.progress(parts, "programs").if_early()?;
     let geometric_means = means(&programs);
     let auto_against_peers = auto_against(&options.peers, &programs);
-    let findings = Findings { machine, clock, rounds, programs, geometric_means, auto_against_peers };
+    let findings =
+        Findings { machine, clock, rounds, interrupted, programs, geometric_means, auto_against_peers };
     match options.json {
-        true => output::json_to_stdout(&findings),
-        false => output::to_stdout(&findings.text()),
+        true => output::json_to_stdout(&findings)?,
+        false => output::to_stdout(&findings.text())?,
     }
+    Progress::verdict(findings.interrupted)
+}
+
+/// What `workload` takes in every way. Of the last program before an interrupt there may be fewer rounds.
+fn measure(workload: &Workload, options: &RegretOptions) -> Result<Row, Error> {
+    let clock = options.turns.clock;
+    let prepared = Prepared::new(workload)?;
+    let variants = WAYS.len() + options.peers.len();
+    let mut samples = vec![Vec::new(); variants];
+    let taken = options.turns.take(&workload.name, (options.rounds, variants), options.json, |variant| {
+        let took = match WAYS.get(variant) {
+            Some(way) => prepared.took(way.options, clock),
+            None => prepared.peer_took(&options.peers[variant - WAYS.len()], clock),
+        };
+        samples[variant].push(took?);
+        Ok(())
+    })?;
+    // A round that is not complete would favor what was measured in it.
+    samples.iter_mut().for_each(|samples| samples.truncate(taken.rounds as usize));
+    Ok(row(workload, &samples, &options.peers))
 }
 
 fn row(workload: &Workload, samples: &[Vec<f64>], peers: &[Peer]) -> Row {
@@ -220,9 +243,10 @@ impl Findings {
         shown.add_row(cells.into_iter().map(Cell::new));
         format!(
             "From start to exit ({} time), relative to the best fixed choice of each program; medians of {} processes, \
-             with 95% intervals.\n{}\n{shown}\n{}",
+             with 95% intervals.\n{}{}\n{shown}\n{}",
             self.clock.name(),
             self.rounds,
+            Progress::line(self.interrupted),
             self.machine.line(),
             self.legend(),
         )

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{self, Command};
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
 use super::workload::Workload;
 use crate::error::Error;
+use crate::laboratory::child::{self, Ended};
 use crate::laboratory::measuring::Clock;
 use crate::temporary::Temporary;
 
@@ -72,9 +73,10 @@ impl<'w> Prepared<'w> {
         };
         let words = peer.command(file);
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null());
+        command.args(&words[1..]);
         let (output, time) = timed(clock, || {
-            command.output().map_err(|error| failed(self.workload, format!("{}: {error}", peer.name)))
+            let failed = |message| failed(self.workload, format!("{}: {message}", peer.name));
+            output(command, failed)
         })?;
         match output.status.success() {
             true => Ok(time),
@@ -84,14 +86,22 @@ impl<'w> Prepared<'w> {
 
     fn run(&self, options: &[&str]) -> Result<Output, Error> {
         let mut command = Command::new(&self.binary);
-        command.args(["run", "--quiet"]).args(options).args(&self.arguments).stdin(Stdio::null());
-        let output = command.output().map_err(|error| failed(self.workload, error.to_string()))?;
+        command.args(["run", "--quiet"]).args(options).args(&self.arguments);
+        let output = output(command, |message| failed(self.workload, message))?;
         // That is how the command refuses what it is given.
         if output.status.code() == Some(2) && output.stdout.is_empty() {
             let complaint = String::from_utf8_lossy(&output.stderr);
             return Err(failed(self.workload, complaint.trim().to_owned()));
         }
         Ok(Output { text: output.stdout, code: output.status.code() })
+    }
+}
+
+/// What `command` does with an empty standard input. If that cannot be found out, it has `failed`.
+fn output(command: Command, failed: impl Fn(String) -> Error) -> Result<process::Output, Error> {
+    match child::run(command, &[], None).map_err(|error| failed(error.to_string()))? {
+        Ended::Itself(output) => Ok(output),
+        Ended::Interrupted | Ended::TooLate => Err(Error::Interrupted),
     }
 }
 

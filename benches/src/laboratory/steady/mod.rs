@@ -10,7 +10,10 @@ use comfy_table::{Cell, CellAlignment, Table};
 use osr_engine::{Settings, Tiers};
 use serde::Serialize;
 
-use super::measuring::{self, Compared, Effort, Engine, Machine, Mean, Replies, Subject, Variant};
+use super::early_end::Progress;
+use super::measuring::{
+    self, Compared, Effort, Engine, Machine, Mean, Measurements, Replies, Subject, Variant,
+};
 use super::show::{interval, mark, table, time};
 use super::subjects;
 use super::subjects::{Rewinding, SubjectOptions};
@@ -88,6 +91,8 @@ struct Findings {
     effort: Effort,
     /// What times are relative to.
     base: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     programs: Vec<Row>,
     geometric_means: Vec<OverPrograms>,
 }
@@ -125,7 +130,8 @@ pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
     let machine = Machine::current();
     let progress =
         output::progress(subjects.len() as u64 * u64::from(effort.processes), options.quiet || options.json);
-    let replies = measuring::measure(&subjects, &variants, &effort, &progress)?;
+    let measured = measuring::measure(&subjects, &variants, &effort, &progress)?;
+    let Measurements { subjects, replies, early: interrupted } = measured;
     progress.finish_and_clear();
     if let Some(file) = samples {
         file.replace(samples::csv(&subjects, &replies, &names).as_bytes())?;
@@ -139,13 +145,15 @@ pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
         Some(OverPrograms { engine: name.clone(), mean })
     };
     let geometric_means = names.iter().enumerate().filter_map(mean).collect();
-    let findings = Findings { machine, effort, base: names[base].clone(), programs, geometric_means };
+    let findings =
+        Findings { machine, effort, base: names[base].clone(), interrupted, programs, geometric_means };
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
         output::to_stdout(&findings.text(&names, base))?;
     }
-    findings.verdict()
+    findings.verdict()?;
+    Progress::verdict(findings.interrupted)
 }
 
 fn row(subject: &Subject, replies: &Replies, names: &[String], base: usize, noise: f64) -> Row {
@@ -216,9 +224,10 @@ impl Findings {
         let Effort { processes, rounds, clock, .. } = self.effort;
         let mut text = format!(
             "Time relative to {}, in the steady state, with 95% intervals over {processes} processes of up to \
-             {rounds} rounds ({} time).\n{}\n{}\n",
+             {rounds} rounds ({} time).\n{}{}\n{}\n",
             self.base,
             clock.name(),
+            Progress::line(self.interrupted),
             self.machine.line(),
             self.table(names, base),
         );

@@ -33,6 +33,7 @@ use clap::Args;
 use osr_engine::{Mechanism, PRESETS};
 use serde::Serialize;
 
+use super::early_end::{self, Progress};
 use super::measuring::Machine;
 use super::results::{Appender, Finding, Record, Versions, read};
 use crate::cli::mechanism;
@@ -260,6 +261,8 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
         }
     }
     let progress = output::progress(trials.len() as u64, options.quiet || options.json);
+    early_end::watch();
+    let (mut made, wanted) = (0, trials.len() as u64);
     for (repetition, experiment, mechanism) in trials {
         if !campaign.is_done(experiment, &mechanism, repetition, &records) {
             progress.set_message(format!("{}, {}", experiment.name, mechanism::name(&mechanism)));
@@ -270,23 +273,28 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
                 mechanism::name(&mechanism),
                 campaign.seed
             );
-            let found = campaign.trial(experiment, mechanism, repetition, &command);
+            let Some(found) = campaign.trial(experiment, mechanism, repetition, &command) else { break };
             appender.as_mut().map_or(Ok(()), |appender| appender.append(&found))?;
             records.extend(found);
         }
+        made += 1;
         progress.inc(1);
     }
     progress.finish_and_clear();
+    let interrupted = Progress::new((made, wanted), "trials", Some(campaign.seed)).if_early()?;
     let answers = answers(&records);
     if options.json {
-        return output::json_to_stdout(&answers);
+        output::json_to_stdout(&answers)?;
+        return Progress::verdict(interrupted);
     }
     let mut text = answer_text(&answers);
     for Grid { title, caption, corner, header, rows, .. } in grids(&records) {
         let table = answer::table(corner, header.into_iter(), &rows);
         text += &format!("\n{title}\n{table}\n{caption}\n");
     }
-    output::to_stdout(&format!("{text}\n{}\n", campaign.machine.line()))
+    let line = Progress::line(interrupted);
+    output::to_stdout(&format!("{line}{text}\n{}\n", campaign.machine.line()))?;
+    Progress::verdict(interrupted)
 }
 
 /// Trials that belong together.
@@ -333,18 +341,18 @@ impl Campaign {
         parts.values().next().is_some_and(|&all| parts.len() == all)
     }
 
-    /// Makes one trial, as `command` does.
+    /// Makes one trial, as `command` does. `None` if an interrupt ended it.
     pub(crate) fn trial(
         &self,
         experiment: &Experiment,
         settings: Mechanism,
         repetition: u32,
         command: &str,
-    ) -> Vec<Record> {
+    ) -> Option<Vec<Record>> {
         let seed = Campaign::seed(self.seed, repetition);
         let (sizes, name) = (self.sizes.clone(), experiment.name.to_owned());
         let trial = Trial { experiment: name, mechanism: settings, sizes, seed };
-        let findings = make(&trial, self.patience);
+        let findings = make(&trial, self.patience)?;
         let parts = findings.len();
         let mechanism = mechanism::name(&settings);
         let record = |(position, finding)| Record {
@@ -359,6 +367,6 @@ impl Campaign {
             versions: self.versions.clone(),
             command: command.to_owned(),
         };
-        findings.into_iter().enumerate().map(record).collect()
+        Some(findings.into_iter().enumerate().map(record).collect())
     }
 }

@@ -83,9 +83,9 @@ pub(super) fn measure(
         seed: Some(trial.seed),
     };
     let variants = pair.map(|mechanism| Variant::Code(Code { mechanism, unrolling }));
-    let replies =
+    let measured =
         measuring::measure(std::slice::from_ref(subject), &variants, &effort, &ProgressBar::hidden());
-    let replies = replies.map_err(|error| error.to_string())?;
+    let replies = measured.map_err(|error| error.to_string())?.replies;
     let compared = |position| measuring::compare(&replies[0], position, 0, f64::INFINITY);
     match (compared(0), compared(1)) {
         (

@@ -1,9 +1,8 @@
 //! A trial: one experiment with one mechanism, in a process of its own, so that one that crashes or hangs takes nothing
 //! else along.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::io::Read;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use osr_engine::Mechanism;
@@ -14,6 +13,7 @@ use super::sizes::Sizes;
 use super::{EXPERIMENTS, Experiment};
 use crate::error::Error;
 use crate::guest::session::on_thread;
+use crate::laboratory::child::{self, Ended};
 use crate::laboratory::results::Finding;
 use crate::output;
 
@@ -30,50 +30,33 @@ pub(crate) struct Trial {
     pub(crate) seed: u64,
 }
 
-/// Makes `trial` in a process of its own. What goes wrong is a finding: that nothing was found, and why.
-pub(crate) fn make(trial: &Trial, patience: Duration) -> Vec<Finding> {
+/// Makes `trial` in a process of its own. What goes wrong is a finding: that nothing was found, and why. `None` if an interrupt
+/// ended it.
+pub(crate) fn make(trial: &Trial, patience: Duration) -> Option<Vec<Finding>> {
     if let Err(refusal) = trial.mechanism.check() {
-        return vec![Finding::nothing(format!("refused: {refusal}"))];
+        return Some(vec![Finding::nothing(format!("refused: {refusal}"))]);
     }
-    ask(trial, patience).unwrap_or_else(|why| vec![Finding::nothing(why)])
+    ask(trial, patience).unwrap_or_else(|why| Some(vec![Finding::nothing(why)]))
 }
 
-fn ask(trial: &Trial, patience: Duration) -> Result<Vec<Finding>, String> {
+fn ask(trial: &Trial, patience: Duration) -> Result<Option<Vec<Finding>>, String> {
     let binary = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(binary);
-    command.arg("trial").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = command.spawn().map_err(|error| error.to_string())?;
+    command.arg("trial");
     let text = serde_json::to_string(trial).expect("our data has string keys");
-    // A process that is gone is told of below.
-    let _ = process.stdin.take().expect("piped").write_all(text.as_bytes());
-    let (said, complaints) = (process.stdout.take().expect("piped"), process.stderr.take().expect("piped"));
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let (mut text, mut complaint) = (String::new(), String::new());
-        let mut complaints = complaints;
-        let reader = std::thread::spawn(move || {
-            let _ = complaints.read_to_string(&mut complaint);
-            complaint
-        });
-        let mut said = said;
-        let _ = said.read_to_string(&mut text);
-        let _ = sender.send((text, reader.join().unwrap_or_default()));
-    });
-    let (text, complaint) = match receiver.recv_timeout(patience) {
-        Ok(said) => said,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            let _ = process.kill();
-            let _ = process.wait();
-            return Err(format!("not within {} s", patience.as_secs()));
-        }
-    };
-    let status = process.wait().map_err(|error| error.to_string())?;
+    let Output { status, stdout, stderr } =
+        match child::run(command, text.as_bytes(), Some(patience)).map_err(|error| error.to_string())? {
+            Ended::Itself(output) => output,
+            Ended::Interrupted => return Ok(None),
+            Ended::TooLate => return Err(format!("not within {} s", patience.as_secs())),
+        };
     if !status.success() {
+        let complaint = String::from_utf8_lossy(&stderr);
         return Err(format!("{status}: {}", complaint.lines().next().unwrap_or("it says nothing").trim()));
     }
     let answer: Result<Vec<Finding>, String> =
-        serde_json::from_str(&text).map_err(|error| format!("it answers nonsense: {error}"))?;
-    answer
+        serde_json::from_slice(&stdout).map_err(|error| format!("it answers nonsense: {error}"))?;
+    answer.map(Some)
 }
 
 /// Reads a trial from standard input, makes it, and writes what it found to standard output.

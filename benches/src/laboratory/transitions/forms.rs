@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Findings, Measured};
+use crate::laboratory::early_end::Progress;
 use crate::laboratory::report::charts::{Line, standalone};
 use crate::laboratory::show::table;
 use crate::laboratory::statistics::Estimate;
@@ -39,7 +40,8 @@ impl Findings {
             column.set_padding((0, 1));
         }
         format!(
-            "{}\nMechanism {}; nanoseconds by frame ({} time), medians of {} rounds [95 %].\n{shown}\n",
+            "{}{}\nMechanism {}; nanoseconds by frame ({} time), medians of {} rounds [95 %].\n{shown}\n",
+            Progress::line(self.interrupted),
             self.machine.line(),
             self.mechanism,
             self.clock.name(),

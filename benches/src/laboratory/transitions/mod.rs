@@ -20,6 +20,7 @@ use std::rc::Rc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
 use super::statistics::{Estimate, estimate};
 use crate::cli::MechanismOptions;
@@ -93,6 +94,8 @@ struct Findings {
     clock: Clock,
     mechanism: String,
     rounds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interrupted: Option<Progress>,
     rows: Vec<Row>,
 }
 
@@ -127,11 +130,12 @@ impl Measured {
 pub(crate) fn run(options: &TransitionsOptions) -> Result<(), Error> {
     let findings = on_thread(guest::STACK_BYTES, || measure(options))??;
     match options.format {
-        Format::Table => output::to_stdout(&findings.text()),
-        Format::Json => output::json_to_stdout(&findings),
-        Format::Csv => output::to_stdout(&findings.csv()),
-        Format::Svg => output::to_stdout(&findings.svg()),
+        Format::Table => output::to_stdout(&findings.text())?,
+        Format::Json => output::json_to_stdout(&findings)?,
+        Format::Csv => output::to_stdout(&findings.csv())?,
+        Format::Svg => output::to_stdout(&findings.svg())?,
     }
+    Progress::verdict(findings.interrupted)
 }
 
 fn measure(options: &TransitionsOptions) -> Result<Findings, Error> {
@@ -149,12 +153,13 @@ fn measure(options: &TransitionsOptions) -> Result<Findings, Error> {
     }
     let size = (options.rounds, cases.len());
     let sample = |case: usize| cases[case].sample().map_err(failed);
-    options.turns.take("transitions", size, options.format != Format::Table, sample)?;
+    let taken = options.turns.take("transitions", size, options.format != Format::Table, sample)?;
     Ok(Findings {
         machine: Machine::current(),
         clock,
         mechanism: name(&mechanism),
-        rounds: options.rounds,
+        rounds: taken.rounds,
+        interrupted: taken.early,
         rows: cases.into_iter().map(Row::of).collect(),
     })
 }
