@@ -27,10 +27,7 @@ impl Destination {
     /// Writes `text`, all of it. Data that were asked for and cannot be written are an error, also on standard error.
     pub(crate) fn write(self, text: &str) -> Result<(), Error> {
         match self {
-            Destination::Stderr => {
-                let failed = |source| Error::Write { path: "standard error".into(), source };
-                io::stderr().lock().write_all(text.as_bytes()).map_err(failed)
-            }
+            Destination::Stderr => io::stderr().lock().write_all(text.as_bytes()).map_err(Error::WriteStderr),
             Destination::File(file) => file.replace(text.as_bytes()),
         }
     }

@@ -106,7 +106,7 @@ pub(crate) enum Error {
     /// The program has not ended in time.
     #[error("the program did not end within {limit:?}")]
     #[diagnostic(help(
-        "--timeout SECONDS is how long it may take; --trace FILE and --explain have what happened until then"
+        "--timeout SECONDS is how long it may take; --stats, --trace and --explain, if they are given, have what happened until then"
     ))]
     TimedOut { limit: std::time::Duration },
     /// Ctrl-C.
@@ -247,8 +247,12 @@ pub(crate) enum Error {
     Panicked,
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
-    #[diagnostic(help("name a file in a directory that you can write to, or - for stderr"))]
+    #[diagnostic(help("name a file in a directory that you can write to"))]
     Write { path: PathBuf, source: io::Error },
+    /// What was asked for on standard error cannot be written there.
+    #[error("cannot write to standard error: {0}")]
+    #[diagnostic(help("what was to be written there is lost"))]
+    WriteStderr(io::Error),
     /// Standard output cannot be written.
     #[error("cannot write the results: {0}")]
     Output(io::Error),

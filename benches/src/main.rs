@@ -27,6 +27,7 @@
 //! Exit codes: 0, 1 for a trap or a main job whose results differ, 2 for what the user can mend, 3 where a
 //! verified run differs from the interpreter.
 
+mod asked_stderr;
 mod cli;
 mod commands;
 mod destination;

@@ -10,9 +10,13 @@ use std::time::Duration;
 
 use support::{Scratch, osr_bench, program};
 
-/// The files in `directory`.
+/// What a run that is interrupted may leave: all that there is of it.
+const STATS: &str = "stats.json";
+
+/// The files in `directory`, but for such.
 fn files(directory: &Path) -> usize {
-    std::fs::read_dir(directory).expect("it is there").count()
+    let entries = std::fs::read_dir(directory).expect("it is there").flatten();
+    entries.filter(|entry| entry.file_name() != STATS).count()
 }
 
 /// Interrupts the command when it has made a temporary file; what it exits with.
@@ -45,7 +49,7 @@ fn an_interrupt_leaves_no_temporary_files() {
     assert_eq!(interrupted(&scratch, &samples), Some(130));
     let scratch = Scratch::new("interrupted-run");
     let forever = scratch.file("forever.wat", forever);
-    assert_eq!(interrupted(&scratch, &["run", &forever, "--stats", "stats.json"]), Some(130));
+    assert_eq!(interrupted(&scratch, &["run", &forever, "--stats", STATS]), Some(130));
 }
 
 /// Sends `signal` to the command once it watches for interrupts, and something `is_ready`; what it does then.
@@ -128,10 +132,44 @@ fn a_termination_leaves_no_child_processes() {
 }
 
 #[test]
+fn a_run_that_is_interrupted_writes_what_there_is() {
+    let scratch = Scratch::new("interrupted-outputs");
+    let wat = r#"(module (import "h" "f" (func $f)) (func $g (call $f)) (func (export "run") (loop (call $g) (br 0))))"#;
+    let module = scratch.file("forever.wat", wat);
+    let [stats, schedule, imports, trace] =
+        ["s.json", "r.json", "i.json", "t.json"].map(|name| scratch.path(name));
+    let outputs = ["--stats", &stats, "--record", &schedule, "--record-imports", &imports, "--trace", &trace];
+    let run = ["run", &module, "--imports", "stub", "--stress", "random=11"];
+    let check = |code: Option<i32>, expected: i32, stderr: &str| {
+        assert_eq!(code, Some(expected), "{stderr}");
+        assert!(stderr.contains("--stress random=11"), "{stderr}");
+        let json = |path: &str| -> serde_json::Value {
+            serde_json::from_str(&std::fs::read_to_string(path).expect(path)).expect(path)
+        };
+        assert!(json(&stats)["transitions"]["landings"].as_u64() > Some(0));
+        assert!(!json(&schedule)["schedule"]["safepoints"].as_array().expect("a list").is_empty());
+        assert_eq!(json(&trace)["otherData"]["run"]["settings"]["stress"]["random"], 11);
+        assert!(std::fs::read_to_string(&imports).expect("it is written").lines().count() > 1);
+    };
+    let done = osr_bench(&[&run[..], &outputs, &["--timeout", "0.3"]].concat());
+    check(Some(done.code), 124, &done.stderr);
+    scratch.names().iter().filter(|name| name.ends_with(".json")).for_each(|name| {
+        std::fs::remove_file(scratch.path(name)).expect("it is there");
+    });
+    let done = signalled(&[&run[..], &outputs].concat(), libc::SIGINT, |_| {
+        thread::sleep(Duration::from_millis(300));
+        true
+    });
+    check(done.status.code(), 130, &String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
 fn data_that_cannot_be_written_to_standard_error_are_an_error() {
     let fib = program("wasm/fib.wasm");
     let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("Linux has it"));
-    for option in [&["--stats", "-"][..], &["--explain"], &["--explain=json"]] {
+    for option in
+        [&["--stats", "-"][..], &["--explain"], &["--explain=json"], &["--trace-deopt"], &["--shadow"]]
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_osr-bench"));
         command.args(["run", &fib, "5"]).args(option).stdout(Stdio::null()).stderr(full());
         assert_eq!(command.status().expect("it starts").code(), Some(2), "{option:?}");

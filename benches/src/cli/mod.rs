@@ -36,7 +36,7 @@ use crate::laboratory::thread::ThreadOptions;
 use crate::laboratory::transitions::TransitionsOptions;
 
 pub(crate) use call::CallOptions;
-pub(crate) use engine::{BaselineName, CompiledTierName};
+pub(crate) use engine::{BaselineName, CompiledTierName, TierName};
 pub(crate) use host::{Directory, HostOptions, ImportPolicy, Variable};
 pub(crate) use inlining::InliningOption;
 pub(crate) use mechanism::MechanismOptions;

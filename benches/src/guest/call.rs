@@ -117,6 +117,7 @@ impl Call {
             delegates: Delegates::default(),
             stack_bytes: self.run.stack_bytes,
             imports,
+            handle: None,
             again: false,
             hash_memory: false,
         }

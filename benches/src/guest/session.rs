@@ -1,12 +1,12 @@
 //! Sessions: one call of one function, on a thread with a stack of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use osr_engine::{
-    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InvokeError, Observer, Observers, Schedule,
-    Script, Settings, Thread, Transitions, Trap,
+    CodeStatistics, CodeTimes, Delegates, Imports, Instance, InterruptHandle, InvokeError, Observer,
+    Observers, Schedule, Script, Settings, Thread, Transitions, Trap,
 };
 use osr_ir::{FunctionIndex, GlobalIndex, Type, Value};
 
@@ -41,6 +41,8 @@ pub(crate) struct Session<'p> {
     pub(crate) stack_bytes: usize,
     /// What the program may import.
     pub(crate) imports: Imports,
+    /// Where a handle is put by which the calls can be ended, if that is wanted, and possible.
+    pub(crate) handle: Option<&'p OnceLock<InterruptHandle>>,
     /// Whether to make the same call a second time, when code is there already.
     pub(crate) again: bool,
     /// Whether the memory's hash is wanted: it reads all pages, also those that the program never touched.
@@ -103,6 +105,9 @@ impl Session<'_> {
             Instance::with_delegates(settings, Delegates { observer, policy }, module, &self.imports);
         let instance = instance.map_err(refused)?;
         let thread = Thread::new(&instance)?;
+        if let (Some(wanted), Ok(handle)) = (self.handle, thread.interrupt_handle()) {
+            let _ = wanted.set(handle);
+        }
         let words: Vec<u64> = self.arguments.iter().flat_map(|value| value.to_words()).collect();
         let call = || {
             let begin = Instant::now();

@@ -147,6 +147,7 @@ fn file(path: &Path, options: &SubjectOptions) -> Result<Subject, Error> {
         delegates: Delegates::default(),
         stack_bytes: STACK_BYTES,
         imports,
+        handle: None,
         again,
         hash_memory: false,
     };

@@ -19,7 +19,8 @@ use osr_engine::{
 };
 use osr_wasi::Exit;
 
-use crate::cli::{CallOptions, HostOptions};
+use crate::asked_stderr::AskedStderr;
+use crate::cli::{CallOptions, HostOptions, TierName};
 use crate::error::Error;
 use crate::guest::call::Call;
 use crate::guest::compiled::stand_ins;
@@ -31,7 +32,7 @@ use crate::guest::session::{Outcome, Session};
 use crate::guest::trapped::Trapped;
 use crate::number::show_all;
 use crate::output;
-use early_end::Ending;
+use early_end::{Ending, Guest, Why};
 use fuel::{Fuel, OutOfFuel};
 use outputs::Outputs;
 use symbols::Symbols;
@@ -106,8 +107,9 @@ pub(crate) struct RunOptions {
     /// times slower.
     #[arg(long)]
     pub(crate) shadow: bool,
-    /// End the run after so many seconds, with exit code 124. As after Ctrl-C (exit code 130), --trace and --explain have what
-    /// happened until then.
+    /// End the run after so many seconds, with exit code 124. As after Ctrl-C (exit code 130), what is written beside the
+    /// results has what happened until then: only --trace and --explain where a function of the host does not return, or
+    /// polls are in the code; after Ctrl-C, no --stats of the interpreter alone.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// End the run at the Nth arrival at a function's entry or a loop header (of optimized code: over a back-edge), with exit
@@ -130,6 +132,16 @@ pub(crate) enum ExplainFormat {
     Html,
 }
 
+impl RunOptions {
+    /// Whether something is written that observers do not see: then a run that is to end early has its guest end. For that the
+    /// interpreter looks for interrupts, which statistics of it alone would measure: of those, only with a time limit.
+    fn writes_what_the_thread_has(&self) -> bool {
+        let is_measured = self.call.engine.tier == TierName::Interpreter && self.timeout.is_none();
+        let writes = self.record.is_some() || self.host.record_imports.is_some();
+        writes || self.stats.is_some() && !is_measured
+    }
+}
+
 /// Runs what `options` say.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     if script::is_script(&options.call.program) {
@@ -138,12 +150,14 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let mut call = Call::of(&options.call, &options.host, options.shadow || options.fuel.is_some())?;
     call.settings.profile |= options.explain.is_some();
     let outputs = Outputs::open(options, &call)?;
-    let shadow = if options.shadow { Some(shadow_of(&call.program)?) } else { None };
+    let stderr = AskedStderr::default();
+    let shadow = if options.shadow { Some(shadow_of(&call.program, &stderr)?) } else { None };
     let mut observers = symbols::observers(&options.symbols)?;
     observers.extend(outputs.observer());
-    observers.extend(options.trace_deopt.then(transitions_on_stderr));
+    observers.extend(options.trace_deopt.then(|| transitions_on(&stderr)));
     observers.extend(options.fuel.map(|limit| Arc::new(Fuel::new(limit)) as Arc<dyn Observer>));
-    let ending = Ending::watch(outputs, options.timeout);
+    let guest = Guest::default();
+    let ending = Ending::watch(outputs, options.timeout, &guest);
     observers.extend(shadow.clone().map(|shadow| shadow as Arc<dyn Observer>));
     let observer = Observers::join(observers);
     let settings = Settings { record: options.record.is_some(), ..call.settings.clone() };
@@ -154,15 +168,19 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     let session = call.session(&settings, imports);
     let hash_memory = options.verify || options.stats.is_some();
     let delegates = Delegates { observer, policy: None };
-    let outcome = Session { delegates, hash_memory, ..session }.run()?;
+    let handle = options.writes_what_the_thread_has().then_some(&*guest);
+    let outcome = Session { delegates, hash_memory, handle, ..session }.run()?;
     let record = recorder.map(|recorder| recorder.record()).unwrap_or_default();
     let written = ending.take().write(&call, &outcome, &record);
     if !options.quiet {
         output::to_stderr(format_args!("{}", call.host.report(&call.program)));
         output::to_stderr(format_args!("{}", outcome.refused.note().unwrap_or_default()));
     }
+    shadow.map_or(Ok(()), |shadow| verdict(&shadow, &stderr))?;
+    if let Some(why) = Why::of(&outcome) {
+        return written.and(stderr.check()).and(Err(why.error()));
+    }
     call.host.check_replay()?;
-    shadow.map_or(Ok(()), |shadow| verdict(&shadow))?;
     if options.verify {
         verify(&call, &outcome, record)?;
     }
@@ -179,7 +197,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Error> {
     lines.extend(memory);
     output::to_stdout(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
     end?;
-    written
+    written.and(stderr.check())
 }
 
 /// How a run ends that has trapped: that is also how a program exits.
@@ -206,8 +224,8 @@ fn check_replay(call: &Call, outcome: &Outcome) -> Result<(), Error> {
 }
 
 /// Says on stderr what happens to frames, as it happens.
-fn transitions_on_stderr() -> Arc<dyn Observer> {
-    Arc::new(TransitionLog::new(std::io::stderr()))
+fn transitions_on(stderr: &AskedStderr) -> Arc<dyn Observer> {
+    Arc::new(TransitionLog::new(stderr.clone()))
 }
 
 /// A time on the command line: `1.5` is a second and a half.
@@ -218,17 +236,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// A shadow interpreter of `program`. It says at once if it finds a difference: who knows whether the program
 /// ends after that.
-fn shadow_of(program: &Program) -> Result<Arc<Shadow>, Error> {
+fn shadow_of(program: &Program, stderr: &AskedStderr) -> Result<Arc<Shadow>, Error> {
     let shadow = Shadow::new(&program.module, &stand_ins(&program.module));
     let shadow = shadow.map_err(|source| Error::Instantiate { path: program.path.clone(), source })?;
-    let say = |difference: &Difference| output::to_stderr(format_args!("shadow: {difference}\n"));
+    let stderr = stderr.clone();
+    let say = move |difference: &Difference| stderr.say(format_args!("shadow: {difference}\n"));
     Ok(Arc::new(shadow.on_difference(say)))
 }
 
 /// Says what was compared.
-fn verdict(shadow: &Shadow) -> Result<(), Error> {
+fn verdict(shadow: &Shadow, stderr: &AskedStderr) -> Result<(), Error> {
     let Compared { points, transitions, registers, memories } = shadow.compared();
-    output::to_stderr(format_args!(
+    stderr.say(format_args!(
         "shadow: compared {transitions} transitions with {registers} registers, {points} points, memory \
          {memories} times\n"
     ));

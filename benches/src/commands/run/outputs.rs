@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use osr_engine::explain::Explain;
 use osr_engine::trace::Trace;
-use osr_engine::{Observer, Observers};
+use osr_engine::{Land, Observer, Observers, Periodic, Stress};
 
-use super::early_end::Unfinished;
+use super::early_end::{Unfinished, Why};
 use super::page::Page;
 use super::stats::Stats;
 use super::{ExplainFormat, RunOptions};
@@ -20,6 +20,7 @@ use crate::guest::host::record::{self, Record};
 use crate::guest::schedule_file::{self, Reached};
 use crate::guest::session::Outcome;
 use crate::new_file::NewFile;
+use crate::output;
 
 /// The trace of a run, and the file that it is written to.
 pub(super) struct TraceFile {
@@ -91,11 +92,29 @@ pub(super) struct Outputs {
     imports: Option<NewFile>,
     trace: Option<TraceFile>,
     explain: Option<Explained>,
+    /// What a run that ends early is told to have been forced by.
+    forced: Option<String>,
+}
+
+/// The option that has the seed of what is forced, if that is random.
+fn forced(stress: &Stress) -> Option<String> {
+    match stress {
+        Stress::Random(seed) => Some(format!("--stress random={seed}")),
+        Stress::Periodic(Periodic { land: Some(Land::Random(seed)), .. }) => {
+            Some(format!("--stress land=random:{seed}"))
+        }
+        _ => None,
+    }
 }
 
 impl Outputs {
     pub(super) fn open(options: &RunOptions, call: &Call) -> Result<Outputs, Error> {
-        let run = || serde_json::to_value(&call.run).expect("our data has string keys");
+        // What a schedule is known by leaves out what is forced; what is traced does not.
+        let run = || {
+            let mut run = serde_json::to_value(&call.run).expect("our data has string keys");
+            run["settings"]["stress"] = serde_json::json!(call.settings.stress);
+            run
+        };
         let trace = |path| TraceFile::open(path, &call.program.path, run());
         Ok(Outputs {
             stats: options.stats.as_deref().map(Destination::open).transpose()?,
@@ -103,6 +122,7 @@ impl Outputs {
             imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
             trace: options.trace.as_deref().map(trace).transpose()?,
             explain: Explained::open(options, call)?,
+            forced: forced(&call.settings.stress),
         })
     }
 
@@ -114,9 +134,21 @@ impl Outputs {
         Observers::join(trace.chain(explain).chain(pages).collect())
     }
 
+    /// What is to be said of a run that ends early.
+    fn say_what_was_forced(&self) {
+        if let Some(option) = &self.forced {
+            output::to_stderr(format_args!("note: what was forced until then is that of {option}\n"));
+        }
+    }
+
     pub(super) fn write(mut self, call: &Call, outcome: &Outcome, record: &Record) -> Result<(), Error> {
+        if Why::of(outcome).is_some() {
+            self.say_what_was_forced();
+        }
         if let Some(file) = self.schedule.take() {
-            schedule_file::write(file, &call.run, &outcome.schedule, Some(Reached::by(outcome)))?;
+            // A replay of a run that was ended goes on from there.
+            let reached = Why::of(outcome).is_none().then(|| Reached::by(outcome));
+            schedule_file::write(file, &call.run, &outcome.schedule, reached)?;
         }
         if let Some(file) = self.imports.take() {
             record::file::write(file, &call.program.hash, record)?;
@@ -135,6 +167,7 @@ impl Outputs {
 
 impl Unfinished for Outputs {
     fn write_unfinished(self) -> Result<(), Error> {
+        self.say_what_was_forced();
         self.write_observed()
     }
 }

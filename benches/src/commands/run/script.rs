@@ -12,9 +12,10 @@ use osr_engine::{CodeStatistics, Delegates, Observer, Observers, Settings, Trans
 use osr_wast::{Failure, Made, Script, Summary};
 use serde::Serialize;
 
-use super::early_end::{Ending, Unfinished};
+use super::early_end::{Ending, Guest, Unfinished};
 use super::outputs::{TraceFile, explanation_destination};
-use super::{ExplainFormat, RunOptions, symbols, transitions_on_stderr};
+use super::{ExplainFormat, RunOptions, symbols, transitions_on};
+use crate::asked_stderr::AskedStderr;
 use crate::destination::Destination;
 use crate::error::{Error, TextError};
 use crate::guest::load;
@@ -36,13 +37,14 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Error> {
     let outputs = Outputs::open(options, &settings)?;
     let mut observers = symbols::observers(&options.symbols)?;
     observers.extend(outputs.trace.as_ref().map(TraceFile::observer));
-    observers.extend(options.trace_deopt.then(transitions_on_stderr));
+    let stderr = AskedStderr::default();
+    observers.extend(options.trace_deopt.then(|| transitions_on(&stderr)));
     let explained = outputs.explain.as_ref().map(|explained| Arc::clone(&explained.instances));
     let watch = |line| {
         let own = explained.as_ref().map(|instances| instances.add(line));
         Delegates { observer: Observers::join(observers.iter().cloned().chain(own).collect()), policy: None }
     };
-    let ending = Ending::watch(outputs, options.timeout);
+    let ending = Ending::watch(outputs, options.timeout, &Guest::default());
     let is_quiet = options.quiet;
     let print = move |line: &str| {
         if !is_quiet {
@@ -56,7 +58,7 @@ pub(super) fn run(options: &RunOptions) -> Result<(), Error> {
     let written = ending.take().write(&summary, begin.elapsed());
     output::to_stdout(&report(path, &summary))?;
     match summary.failures.len() {
-        0 => written,
+        0 => written.and(stderr.check()),
         failures => Err(Error::ScriptFailed { path: path.clone(), failures }),
     }
 }

@@ -176,6 +176,7 @@ fn sample(program: &Program, recorded: &Recorded, settings: &Settings) -> Result
             delegates: Delegates::default(),
             stack_bytes: STACK_BYTES,
             imports,
+            handle: None,
             again: true,
             hash_memory: true,
         };
