@@ -34,6 +34,7 @@ mod destination;
 mod error;
 mod guest;
 mod interrupt;
+mod json;
 mod laboratory;
 mod new_file;
 mod number;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Error;
+use crate::json;
 
 /// Writes all of `text` to standard output.
 pub(crate) fn to_stdout(text: &str) -> Result<(), Error> {
@@ -35,8 +36,7 @@ pub(crate) fn join_some(mut items: impl Iterator<Item = String>) -> String {
 
 /// Writes `value` as JSON to standard output.
 pub(crate) fn json_to_stdout(value: &impl serde::Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value).expect("our data has string keys");
-    to_stdout(&(text + "\n"))
+    to_stdout(&(json::pretty(value) + "\n"))
 }
 
 /// Progress on standard error, if that is a terminal.

@@ -71,3 +71,36 @@ fn explanations_are_written_to_files_and_a_page_always_is() {
     osr_bench(&["run", &fib, "5", "--explain=html"]).refused(&["--explain-to <FILE>"]);
     osr_bench(&["run", &fib, "5", "--explain-to", "x"]).refused(&["--explain"]);
 }
+
+#[test]
+fn names_that_move_text_are_escaped_in_pages_and_in_json() {
+    let scratch = Scratch::new("page-names");
+    let wat = r#"(module (import "h\u{202e}" "f\u{85}" (func $f))
+        (func $"a\u{a}b\u{2028}c\u{202e}d\u{9b}" (export "run") (call $f)))"#;
+    let module = scratch.file("names.wat", wat);
+    let [page, explained, trace, imports] =
+        ["page.html", "e.json", "t.json", "i.json"].map(|name| scratch.path(name));
+    let run = ["run", &module, "--imports", "stub", "--tier", "optimized", "--quiet"];
+    osr_bench(&[&run[..], &["--explain=html", "--explain-to", &page]].concat()).prints("");
+    let outputs =
+        ["--explain=json", "--explain-to", &explained, "--trace", &trace, "--record-imports", &imports];
+    osr_bench(&[&run[..], &outputs].concat()).prints("");
+    let maps = osr_bench(&["maps", &module, "--json"]);
+    assert_eq!(maps.code, 0, "{}", maps.stderr);
+    let mut texts = vec![maps.stdout];
+    texts
+        .extend([&page, &explained, &trace, &imports].map(|path| std::fs::read_to_string(path).expect(path)));
+    for text in &texts {
+        let moves = |character: char| matches!(character, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{202e}');
+        assert!(!text.contains(moves), "{text:?}");
+    }
+    assert!(texts[1].contains(r"a\nb\u{2028}c\u{202e}d\u{9b}</h2>"), "{}", texts[1]);
+    let explained: serde_json::Value = serde_json::from_str(&texts[2]).expect("it is JSON");
+    let functions = explained["functions"].as_array().expect("a list");
+    let name = "a\nb\u{2028}c\u{202e}d\u{9b}";
+    assert!(
+        functions.iter().any(|function| function["function"] == name || function["name"] == name),
+        "{}",
+        texts[2]
+    );
+}

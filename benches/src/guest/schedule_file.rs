@@ -27,6 +27,7 @@ use serde_json::Value;
 use super::session::Outcome;
 use crate::cli::InliningOption;
 use crate::error::Error;
+use crate::json;
 use crate::new_file::NewFile;
 
 const FORMAT: &str = "osr-schedule";
@@ -280,7 +281,7 @@ pub(crate) fn write(
 ) -> Result<(), Error> {
     let (format, run, schedule) = (FORMAT.to_owned(), run.clone(), schedule.clone());
     let contents = Contents { format, version: VERSION, run, schedule, reached };
-    let text = serde_json::to_string(&contents).expect("our data has string keys") + "\n";
+    let text = json::line(&contents) + "\n";
     file.replace(text.as_bytes())
 }
 

@@ -24,6 +24,7 @@ use crate::cli::{BaselineName, CompiledTierName, InliningOption, MechanismOption
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, function_named, instantiate};
 use crate::guest::load::{Program, load};
+use crate::json;
 use crate::output;
 use listing::{Listing, Sum};
 use without_code::WithoutCode;
@@ -132,7 +133,7 @@ impl Printer {
 
     fn write(&self, shown: &(impl Serialize + Display), is_first: bool) -> Result<(), Error> {
         if self.json {
-            let text = serde_json::to_string_pretty(shown).expect("our data has string keys");
+            let text = json::pretty(shown);
             return output::to_stdout(&format!("{}{text}", if is_first { "[\n" } else { ",\n" }));
         }
         output::to_stdout(&format!("{}{shown}", if is_first { "" } else { "\n" }))

@@ -19,13 +19,14 @@ use crate::guest::call::Call;
 use crate::guest::host::record::{self, Record};
 use crate::guest::schedule_file::{self, Reached};
 use crate::guest::session::Outcome;
+use crate::json::{self, Escaping};
 use crate::new_file::NewFile;
 use crate::output;
 
 /// The trace of a run, and the file that it is written to.
 pub(super) struct TraceFile {
     file: NewFile,
-    trace: Arc<Trace<BufWriter<File>>>,
+    trace: Arc<Trace<Escaping<BufWriter<File>>>>,
 }
 
 impl TraceFile {
@@ -33,7 +34,7 @@ impl TraceFile {
     pub(super) fn open(path: &Path, program: &Path, mut run: serde_json::Value) -> Result<TraceFile, Error> {
         let file = NewFile::create(path)?;
         run["program"] = program.display().to_string().into();
-        let trace = Trace::of_run(BufWriter::new(file.handle()?), &run);
+        let trace = Trace::of_run(Escaping(BufWriter::new(file.handle()?)), &run);
         let trace = trace.map_err(|source| Error::Write { path: path.to_owned(), source })?;
         Ok(TraceFile { file, trace: Arc::new(trace) })
     }
@@ -70,9 +71,7 @@ impl Explained {
     fn write(self) -> Result<(), Error> {
         let explanation = self.explain.explanation();
         let text = match (self.format, &self.page) {
-            (ExplainFormat::Json, _) => {
-                serde_json::to_string_pretty(&explanation).expect("our data has string keys") + "\n"
-            }
+            (ExplainFormat::Json, _) => json::pretty(&explanation) + "\n",
             (ExplainFormat::Html, Some((page, title))) => page.html(title, &explanation),
             _ => explanation.to_string(),
         };

@@ -20,6 +20,7 @@ use crate::destination::Destination;
 use crate::error::{Error, TextError};
 use crate::guest::load;
 use crate::guest::session::on_thread;
+use crate::json;
 use crate::output;
 
 /// Whether the file at `path` is a script.
@@ -123,7 +124,7 @@ impl Outputs {
     fn write(mut self, summary: &Summary, wall: Duration) -> Result<(), Error> {
         let stats = self.stats.take();
         self.write_unfinished()?;
-        stats.map_or(Ok(()), |stats| stats.write(&json(&Stats::of(summary, wall))))
+        stats.map_or(Ok(()), |stats| stats.write(&as_json(&Stats::of(summary, wall))))
     }
 }
 
@@ -138,7 +139,7 @@ impl Explained {
     fn write(self) -> Result<(), Error> {
         let instances = self.instances.explained();
         let text =
-            if self.is_json { json(&instances) } else { instances.iter().map(heading_and_text).collect() };
+            if self.is_json { as_json(&instances) } else { instances.iter().map(heading_and_text).collect() };
         self.destination.write(&text)
     }
 }
@@ -178,8 +179,8 @@ impl Stats<'_> {
     }
 }
 
-fn json(data: &impl Serialize) -> String {
-    serde_json::to_string_pretty(data).expect("our data has string keys") + "\n"
+fn as_json(data: &impl Serialize) -> String {
+    json::pretty(data) + "\n"
 }
 
 /// A line for each failure, and one for all steps.

@@ -9,6 +9,7 @@ use crate::guest::call::Call;
 use crate::guest::refused::Refused;
 use crate::guest::session::Outcome;
 use crate::guest::trapped::{ShownFrame, backtrace};
+use crate::json;
 use crate::number::show_all;
 
 /// What is written.
@@ -84,7 +85,7 @@ impl Stats {
 impl Stats {
     /// As JSON.
     pub(crate) fn text(&self) -> String {
-        serde_json::to_string_pretty(self).expect("our data has string keys") + "\n"
+        json::pretty(self) + "\n"
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Record;
 use crate::error::Error;
+use crate::json;
 
 /// A file that results are appended to.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Appender {
 
     /// Appends `records`, each on a line.
     pub(crate) fn append(&mut self, records: &[Record]) -> Result<(), Error> {
-        let line = |record| serde_json::to_string(record).expect("our data has string keys") + "\n";
+        let line = |record| json::line(record) + "\n";
         let lines: String = records.iter().map(line).collect();
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(|source| Error::Write { path: self.path.clone(), source })

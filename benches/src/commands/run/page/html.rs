@@ -7,6 +7,7 @@ use osr_ir::{FunctionIndex, Point};
 
 use super::{Shown, State, Transition};
 use crate::commands::maps::listing::{FrameMap, Line, Listing};
+use crate::json::is_plain;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--faint:#59636e;--line:#d1d9e0;--link:#0a58ca;--mark:#fff3c4}
@@ -20,7 +21,7 @@ table{border-collapse:collapse}th{text-align:left;font-size:.875rem}th,td{paddin
 
 /// The page of what was seen.
 pub(super) fn page(title: &str, state: &State, explanation: &Explanation) -> String {
-    let mut body = format!("<h1>{}</h1>\n{}", escaped(title), contents(state, explanation));
+    let mut body = format!("<h1>{}</h1>\n{}", escaped_name(title), contents(state, explanation));
     for (&index, shown) in &state.functions {
         let explained = explanation.functions.iter().find(|function| function.index == index.index());
         body += &function(state, index, shown, explained);
@@ -33,7 +34,7 @@ pub(super) fn page(title: &str, state: &State, explanation: &Explanation) -> Str
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width,initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\
          </body>\n</html>\n",
-        escaped(title)
+        escaped_name(title)
     )
 }
 
@@ -47,14 +48,20 @@ fn contents(state: &State, explanation: &Explanation) -> String {
     let item = |(index, shown): (&FunctionIndex, &Shown)| {
         let found = explanation.functions.iter().find(|function| function.index == index.index());
         let versions = found.map_or(0, |function| function.versions.len());
-        let name = escaped(&shown.name);
+        let name = escaped_name(&shown.name);
         format!(
-            "<li><a href=\"#{}\">{name}</a> <span class=\"faint\">{versions} versions</span></li>\n",
-            id(*index)
+            "<li><a href=\"#{}\">{name}</a> <span class=\"faint\">{}</span></li>\n",
+            id(*index),
+            counted(versions)
         )
     };
     let items: String = state.functions.iter().map(item).collect();
     format!("<ul>\n{items}<li><a href=\"#transitions\">Transitions</a></li>\n</ul>\n")
+}
+
+/// `1 version`
+fn counted(versions: usize) -> String {
+    format!("{versions} version{}", if versions == 1 { "" } else { "s" })
 }
 
 /// A function: its IR, and its versions.
@@ -64,7 +71,7 @@ fn function(
     shown: &Shown,
     explained: Option<&ExplainedFunction>,
 ) -> String {
-    let mut text = format!("<h2 id=\"{}\">{}</h2>\n<h3>IR</h3>\n<pre>", id(index), escaped(&shown.name));
+    let mut text = format!("<h2 id=\"{}\">{}</h2>\n<h3>IR</h3>\n<pre>", id(index), escaped_name(&shown.name));
     shown.ir.lines().for_each(|line| text += &ir_line(index, line));
     text += "</pre>\n";
     let Some(explained) = explained else { return text };
@@ -217,7 +224,7 @@ fn transitions(state: &State) -> String {
 fn show_place(state: &State, function: FunctionIndex, point: Point) -> String {
     let name = state.functions.get(&function).map(|shown| shown.name.clone());
     let name = name.unwrap_or_else(|| format!("function {}", function.index()));
-    format!("{} {}", escaped(&name), link(state, function, &point.to_string()))
+    format!("{} {}", escaped_name(&name), link(state, function, &point.to_string()))
 }
 
 /// `point`, as a link if the IR of the function is on the page.
@@ -234,15 +241,25 @@ fn id(function: FunctionIndex) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    // Tabs and newlines are shown; what else controls a terminal or the direction of text is not.
-    text.chars().map(|character| if is_shown(character) { character } else { '\u{fffd}' }).collect()
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            // Of texts of several lines. In names they are escaped before.
+            '\n' | '\t' => escaped.push(character),
+            _ if is_plain(character) => escaped.push(character),
+            _ => escaped.extend(character.escape_default()),
+        }
+    }
+    escaped
 }
 
-fn is_shown(character: char) -> bool {
-    matches!(character, '\n' | '\t')
-        || !character.is_control()
-            && !matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// A name from the module: in one line, as messages have it.
+fn escaped_name(name: &str) -> String {
+    escaped(&osr_ir::Shown(name).to_string())
 }
 
 #[cfg(test)]
@@ -261,6 +278,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        assert_eq!(escaped("<b>\"&\u{1b}[31m\u{202e}"), "&lt;b&gt;&quot;&amp;\u{fffd}[31m\u{fffd}");
+        assert_eq!(escaped_name("a\nb\u{2028}"), "a\\nb\\u{2028}");
+        assert_eq!(escaped("<b>\"&\u{1b}[31m\u{202e}"), "&lt;b&gt;&quot;&amp;\\u{1b}[31m\\u{202e}");
     }
 }

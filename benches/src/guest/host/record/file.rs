@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Imported, Record};
 use crate::error::Error;
+use crate::json;
 use crate::new_file::NewFile;
 
 const FORMAT: &str = "osr-imports";
@@ -41,7 +42,7 @@ pub(crate) fn write(file: NewFile, program_hash: &str, record: &Record) -> Resul
 }
 
 fn line(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("our data has string keys") + "\n"
+    json::line(value) + "\n"
 }
 
 /// Reads the record at `path`, if it is of the program with that hash.
