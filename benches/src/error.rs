@@ -195,9 +195,9 @@ pub(crate) enum Error {
     #[diagnostic(help("write schedules with `osr-bench run PROGRAM .. --record FILE`"))]
     Schedule { path: PathBuf, problem: String },
     /// A schedule was recorded on something else.
-    #[error("{}: recorded with {what} {recorded}, not {given}", path.display())]
+    #[error("{}: recorded {recorded}, not {given}", path.display())]
     #[diagnostic(help("a schedule counts safepoints and landings of one run; replay it with {options}"))]
-    ReplayMismatch { path: PathBuf, what: String, recorded: String, given: String, options: String },
+    ReplayMismatch { path: PathBuf, recorded: String, given: String, options: String },
     /// A replay was another run than the recorded one.
     #[error("the replay is another run: {reached}, and the recorded one {recorded}")]
     #[diagnostic(help("was it recorded by this build of osr-bench, for a program that is deterministic?"))]

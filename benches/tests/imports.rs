@@ -207,7 +207,11 @@ fn a_function_that_is_imported_twice_is_recorded_once_a_call() {
     let done = osr_bench(&["run", &module, "--imports", "stub", "--verify", "--record-imports", &record]);
     let done = done.prints("0\n");
     assert!(done.stderr.contains("2 of 2 imports return zeros, 2 of them were called"), "{}", done.stderr);
-    assert!(done.stderr.contains("stub: h.a was called 2 times\nstub: h.b was called once\n"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("stub: h.a was called 2 times\nstub: h.b was called once\n"),
+        "{}",
+        done.stderr
+    );
     assert_eq!(std::fs::read_to_string(&record).unwrap().lines().count(), 1 + 3, "a head and three calls");
     osr_bench(&["run", &module, "--imports", &format!("replay:{record}"), "--verify"]).prints("0\n");
     osr_bench(&["run", &module]).refused(&["2 of 2 imports are not provided"]);

@@ -51,12 +51,13 @@ fn a_replay_of_something_else_is_refused() {
     run(&["13", "--threshold", "5", "--optimize-threshold", "20"])
         .refused(&["arguments (12), not (13)", "help"]);
     run(&["12", "--threshold", "6", "--optimize-threshold", "20"]).refused(&["--threshold 5, not 6"]);
-    run(&["12", "--threshold", "5"]).refused(&["--optimize-threshold 20, not left out"]);
+    run(&["12", "--threshold", "5"])
+        .refused(&["with --optimize-threshold 20, not without --optimize-threshold"]);
     run(&["12", "--tier", "optimized"]).refused(&["--tier auto, not optimized"]);
     let and = |more: &[&'static str]| run(&[&same[..], more].concat());
     and(&["--unrolling", "1"]).refused(&["--unrolling 4, not 1"]);
-    and(&["--points"]).refused(&["--points false, not true"]);
-    and(&["--shadow"]).refused(&["--points false, not true"]);
+    and(&["--points"]).refused(&["recorded without --points, not with --points", "and without --points"]);
+    and(&["--shadow"]).refused(&["recorded without --points, not with --points", "and without --points"]);
     and(&["--state-recording", "slots"]).refused(&["--state-recording locations, not slots"]);
     and(&["--stack-size", "1M"]).refused(&["--stack-size"]);
     run(&[&same[..], &["--stress", "invalidate=2"]].concat()).refused(&["--replay together with --stress"]);
@@ -253,4 +254,19 @@ fn bodies_that_are_added_are_part_of_what_is_replayed_and_verified() {
     bubble(&partial, &[])
         .refused(&["call 50002", "partial.ir: not all activations of `sort` can be carried"]);
     bubble(&scratch.path("absent.ir"), &[]).refused(&["absent.ir"]);
+}
+
+#[test]
+fn a_replay_is_given_the_same_globals() {
+    let scratch = Scratch::new("replay-globals");
+    let wat =
+        r#"(module (import "e" "g" (global $g i32)) (func (export "run") (result i32) (global.get $g)))"#;
+    let (module, schedule) = (scratch.file("globals.wat", wat), scratch.path("s.json"));
+    let run = |options: &[&str]| osr_bench(&[&["run", &module], options].concat());
+    run(&["--global", "e.g=4", "--record", &schedule]).prints("4\n");
+    run(&["--global", "e.g=4", "--replay", &schedule]).prints("4\n");
+    run(&["--global", "e.g=5", "--replay", &schedule])
+        .refused(&["recorded with --global e.g=4, not e.g=5", "--invoke run --global e.g=4"]);
+    run(&["--global", "e.g=4", "--inline", "off", "--replay", &schedule])
+        .refused(&["recorded with --inline on, not off", "--inline on"]);
 }

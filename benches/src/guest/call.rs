@@ -12,7 +12,7 @@ use super::load::{Program, load};
 use super::schedule_file::{self, Reached, ScheduledRun};
 use super::session::Session;
 use super::step::{ReadOption, Step};
-use crate::cli::{CallOptions, HostOptions};
+use crate::cli::{CallOptions, HostOptions, Variable};
 use crate::error::Error;
 use crate::number::{read_arguments, show_all};
 
@@ -56,6 +56,14 @@ fn steps(
     initialization.into_iter().chain(writes).chain(calls).collect()
 }
 
+/// How `globals` are given, in the order of their names.
+fn given_globals(globals: &[Variable]) -> Vec<String> {
+    let mut given: Vec<String> =
+        globals.iter().map(|Variable { name, value }| format!("{name}={value}")).collect();
+    given.sort();
+    given
+}
+
 impl Call {
     /// What `options` ask for, with what `host` gives. With `points`, or if the program has a script or bodies are added to it, points are
     /// safepoints, whatever the options say.
@@ -64,6 +72,7 @@ impl Call {
         let mut program = load(&options.program)?;
         let added = read_added(&options.add, &mut program)?;
         settings.points |= points || !program.module.script.is_empty() || !added.is_empty();
+        let globals = given_globals(&host.global);
         let mut host = Host::of(host, &mut program)?;
         let (last, before) = match options.invoke.split_last() {
             Some((last, before)) => (Some(&**last), before),
@@ -86,6 +95,7 @@ impl Call {
         let mut run = ScheduledRun::new(program.hash.clone(), &invoke, shown, &settings, stack_bytes);
         run.steps = steps.iter().flat_map(Step::options).cloned().collect();
         run.added = added.iter().map(AddedFile::identity).collect();
+        run.globals = globals;
         let mut reached = None;
         if let Some(path) = &options.replay {
             if !options.engine.stress.is_empty() {

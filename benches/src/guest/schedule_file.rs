@@ -18,8 +18,8 @@ use std::fs;
 use std::path::Path;
 
 use osr_engine::{
-    BaselineCompiler, Compilation, FailingGuards, Mechanism, Schedule, Settings, StateRecording, Stress,
-    Tiers,
+    BaselineCompiler, Compilation, Costs, FailingGuards, Mechanism, Schedule, Settings, StateRecording,
+    Stress, Tiers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,6 +65,9 @@ pub(crate) struct ScheduledRun {
     /// The bodies that are added meanwhile: values of `--add`, and hashes of the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) added: Vec<(String, String)>,
+    /// Imported globals that are given, in the order of their names: values of `--global`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) globals: Vec<String>,
     /// Bytes of native stack.
     pub(crate) stack_bytes: usize,
     /// The engine's settings, without those that only force, record, check or count, and defects.
@@ -91,26 +94,6 @@ impl fmt::Display for Reached {
     }
 }
 
-/// Settings that are options of `osr-bench run`, by where they are in the JSON, in the order in which they are
-/// compared. All others have the same value in every run.
-const OPTIONS: [(&str, &str); 15] = [
-    ("/tiers", "--tier"),
-    ("/threshold", "--threshold"),
-    ("/optimize_threshold", "--optimize-threshold"),
-    ("/costs", "--costs"),
-    ("/compilation", "--compile"),
-    ("/mechanism/recording", "--state-recording"),
-    ("/baseline", "--baseline"),
-    ("/inlining", "--inline"),
-    ("/unrolling", "--unrolling"),
-    ("/speculate", "--speculate"),
-    ("/speculation_threshold", "--speculation-threshold"),
-    ("/guard_failures", "--guard-failures"),
-    ("/failing_guards", "--failing-guards"),
-    ("/contexts", "--contexts"),
-    ("/points", "--points"),
-];
-
 impl ScheduledRun {
     /// The run of the program whose file has that hash, that calls `invoke`.
     pub(crate) fn new(
@@ -126,6 +109,7 @@ impl ScheduledRun {
             arguments,
             steps: Vec::new(),
             added: Vec::new(),
+            globals: Vec::new(),
             stack_bytes,
             settings: Settings {
                 stress: Stress::None,
@@ -147,6 +131,7 @@ impl ScheduledRun {
         };
         option("--invoke", &self.invoke);
         self.added.iter().for_each(|(at, _)| option("--add", at));
+        self.globals.iter().for_each(|global| option("--global", global));
         let Settings {
             tiers,
             threshold,
@@ -166,6 +151,9 @@ impl ScheduledRun {
         }
         if compilation != Compilation::default() {
             option("--compile", &compilation);
+        }
+        if self.settings.costs != Costs::default() {
+            option("--costs", &plain(&serde_json::json!(self.settings.costs)));
         }
         let recording = mechanism.recording;
         if mechanism != Mechanism::recorded_by(recording) {
@@ -205,37 +193,106 @@ impl ScheduledRun {
     }
 
     /// What of `self`, which was recorded, is not as in `given`.
-    fn mismatch(&self, given: &ScheduledRun) -> Option<(String, String, String)> {
-        let pairs = self.parts().into_iter().zip(given.parts());
-        let differing = pairs.into_iter().find(|((_, recorded), (_, given))| recorded != given);
-        differing.map(|((what, recorded), (_, given))| (what, recorded, given))
+    fn mismatch(&self, given: &ScheduledRun) -> Option<Mismatch> {
+        let mut pairs = self.parts().into_iter().zip(given.parts());
+        let (recorded, given) = pairs.find(|(recorded, given)| recorded != given)?;
+        Some(Mismatch { recorded, given })
     }
 
-    fn parts(&self) -> Vec<(String, String)> {
-        let part = |what: &str, value: String| (what.to_owned(), value);
+    /// What has to be the same, in the order in which it is compared.
+    fn parts(&self) -> Vec<Part> {
+        let settings = &self.settings;
+        let list = |values: Vec<String>| Some(values.join(" ")).filter(|text| !text.is_empty());
+        let added = self.added.iter().map(|(at, hash)| format!("{at} of hash {hash}"));
+        let kinds: Vec<&str> = settings.speculate.iter().map(|kind| kind.name()).collect();
+        let number = |count: Option<u32>| count.map(|count| count.to_string());
+        let word = |value: Value| Some(plain(&value));
         let mut parts = vec![
-            part("a program of hash", self.program_hash.clone()),
-            part("--invoke", self.invoke.clone()),
-            part("arguments", format!("({})", self.arguments.join(", "))),
-            part("what is done before", self.steps.join(" ")),
-            part(
-                "--add",
-                self.added
-                    .iter()
-                    .map(|(at, hash)| format!("{at} of hash {hash}"))
-                    .collect::<Vec<_>>()
-                    .join(" "),
-            ),
-            part("--stack-size", self.stack_bytes.to_string()),
+            Part::new("a program of hash", Some(self.program_hash.clone())),
+            Part::new("--invoke", Some(self.invoke.clone())),
+            Part::new("arguments", Some(format!("({})", self.arguments.join(", ")))),
+            Part::new("what is done before:", list(self.steps.clone())),
+            Part::new("--add", list(added.collect())),
+            Part::new("--global", list(self.globals.clone())),
+            Part::new("--stack-size", Some(self.stack_bytes.to_string())),
+            Part::new("--tier", word(serde_json::json!(settings.tiers))),
+            Part::new("--threshold", number(settings.threshold)),
+            Part::new("--optimize-threshold", number(settings.optimize_threshold)),
+            Part::new("--costs", word(serde_json::json!(settings.costs))),
+            Part::new("--compile", Some(settings.compilation.to_string())),
+            Part::new("--state-recording", Some(settings.mechanism.recording.name().to_owned())),
+            Part::new("--baseline", Some(settings.baseline.name().to_owned())),
+            Part::new("--inline", Some(InliningOption(settings.inlining).to_string())),
+            Part::new("--unrolling", Some(settings.unrolling.to_string())),
+            Part::new("--speculate", Some(kinds.join(",")).filter(|kinds| !kinds.is_empty())),
+            Part::new("--speculation-threshold", Some(settings.speculation_threshold.to_string())),
+            Part::new("--guard-failures", Some(settings.guard_failures.to_string())),
+            Part::new("--failing-guards", Some(settings.failing_guards.name().to_owned())),
+            Part::new("--contexts", Some(settings.contexts.to_string())),
+            Part::new("--points", settings.points.then(String::new)),
+            Part::new("--mechanism", Some(settings.mechanism.to_string())),
         ];
-        let settings = serde_json::json!(self.settings);
-        let value = |setting| settings.pointer(setting).map(plain).unwrap_or_default();
-        parts.extend(OPTIONS.map(|(setting, option)| part(option, value(setting))));
-        parts.push(part("--inline", InliningOption(self.settings.inlining).to_string()));
-        parts.push(part("--mechanism", self.settings.mechanism.to_string()));
-        let others = settings.as_object().into_iter().flatten();
-        parts.extend(others.map(|(setting, value)| part(&format!("the setting {setting}"), plain(value))));
+        // All others have the same value in every run of this build.
+        let all = serde_json::json!(settings);
+        let others = all.as_object().into_iter().flatten();
+        parts.extend(
+            others.map(|(name, value)| Part::new(&format!("the setting {name}"), word(value.clone()))),
+        );
         parts
+    }
+}
+
+/// Something that has to be the same in a replay: an option, or what it is called.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    name: String,
+    /// As it is given; empty for an option that takes none. `None` if it is left out.
+    value: Option<String>,
+}
+
+impl Part {
+    fn new(name: &str, value: Option<String>) -> Part {
+        Part { name: name.to_owned(), value }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value.as_deref() {
+            None => write!(formatter, "without {}", self.name.trim_end_matches(':')),
+            Some("") => write!(formatter, "with {}", self.name),
+            Some(value) => write!(formatter, "with {} {value}", self.name),
+        }
+    }
+}
+
+/// What differs between a run that was recorded and one that is given.
+#[derive(Debug)]
+struct Mismatch {
+    recorded: Part,
+    given: Part,
+}
+
+impl Mismatch {
+    /// What is given; without the name where that was said already.
+    fn shown_given(&self) -> String {
+        match (&self.recorded.value, &self.given.value) {
+            (Some(_), Some(value)) if !value.is_empty() => value.clone(),
+            _ => self.given.to_string(),
+        }
+    }
+
+    /// The `options` of the recorded run, among which is what differs.
+    fn options(&self, mut options: Vec<String>) -> String {
+        let Part { name, value } = &self.recorded;
+        if !name.starts_with("--") || options.contains(name) {
+            return options.join(" ");
+        }
+        match value {
+            Some(value) => options.extend([name.clone(), value.clone()]),
+            None => return format!("{}, and without {name}", options.join(" ")),
+        }
+        options.join(" ").trim_end().to_owned()
     }
 }
 
@@ -306,9 +363,10 @@ pub(crate) fn read(path: &Path, run: &ScheduledRun) -> Result<Recorded, Error> {
     }
     match contents.run.mismatch(run) {
         None => Ok(Recorded { schedule: contents.schedule, reached: contents.reached }),
-        Some((what, recorded, given)) => {
-            let (path, options) = (path.to_owned(), contents.run.options().join(" "));
-            Err(Error::ReplayMismatch { path, what, recorded, given, options })
+        Some(mismatch) => {
+            let (path, options) = (path.to_owned(), mismatch.options(contents.run.options()));
+            let (recorded, given) = (mismatch.recorded.to_string(), mismatch.shown_given());
+            Err(Error::ReplayMismatch { path, recorded, given, options })
         }
     }
 }
