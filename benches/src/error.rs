@@ -136,6 +136,10 @@ pub(crate) enum Error {
     #[error("--init {name}: its type is {signature}")]
     #[diagnostic(help("it must be () -> (); what takes arguments is called by --invoke NAME=ARG,.."))]
     NoInitializer { name: String, signature: String },
+    /// A memory that the program does not have.
+    #[error("{option} {place}: there is no such memory")]
+    #[diagnostic(help("there are {memories}; a place is ADDRESS, of the first memory, or MEMORY:ADDRESS"))]
+    NoSuchMemory { option: &'static str, place: String, memories: String },
     /// What is to be written does not fit memory.
     #[error("--write: {bytes} bytes at {place} do not fit into a memory of {size} bytes")]
     #[diagnostic(help("memory is as large as the module asks for when it is written to"))]
@@ -174,6 +178,12 @@ pub(crate) enum Error {
         "each line is one object of JSON, written by `osr-bench thread -o FILE` or `osr-bench sweep`"
     ))]
     Results { path: PathBuf, line: usize, problem: String },
+    /// There are no results in a file of results.
+    #[error("{}: there are no results in it", path.display())]
+    #[diagnostic(help(
+        "results are lines of JSON, written by `osr-bench thread -o FILE` or `osr-bench sweep`"
+    ))]
+    NoResults { path: PathBuf },
     /// The file of a sweep cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     #[diagnostic(help("`osr-bench sweep --help` shows what such a file says"))]

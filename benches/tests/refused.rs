@@ -114,3 +114,49 @@ fn transitions_without_frame_states() {
         .refused(&["state recording `none`"]);
     osr_bench(&["run", &fib, "5", "--state-recording", "some"]).refused(&["state-recording", "slots"]);
 }
+
+#[test]
+fn what_is_not_supported_is_listed_alike_of_text_and_of_binaries() {
+    let scratch = Scratch::new("refused-features");
+    let wat = "(module (func (export \"run\") (param i64 i64) (result i64 i64)
+        (i64.add128 (local.get 0) (local.get 1) (local.get 0) (local.get 1)))
+        (func (param i32) (result i32) (ref.is_null (ref.i31 (local.get 0)))))";
+    let text = osr_bench(&["run", &scratch.file("wide.wat", wat), "1", "2"]).refused(&["are not supported"]);
+    let binary = scratch.file("wide.wasm", wat::parse_str(wat).expect("it is valid text"));
+    let binary = osr_bench(&["run", &binary, "1", "2"]).refused(&["are not supported"]);
+    assert_eq!(text.stderr.replace("wide.wat", "wide.wasm"), binary.stderr);
+}
+
+#[test]
+fn memories_that_are_not_there() {
+    let scratch = Scratch::new("refused-memories");
+    let file = scratch.file("bytes", "abcd");
+    let two = "(module (memory (export \"main\") 1) (memory 1) (func (export \"run\")))";
+    let (two, none) =
+        (scratch.file("two.wat", two), scratch.file("none.wat", "(module (func (export \"run\")))"));
+    osr_bench(&["run", &two, "--read", "m1:0=4"]).prints("00000000\n");
+    osr_bench(&["run", &two, "--read", "m2:0=4"])
+        .refused(&["--read m2:0x0: there is no such memory", "there are m0, m1, `main`"]);
+    osr_bench(&["run", &two, "--write", &format!("m3:0={file}")])
+        .refused(&["--write m3:0x0: there is no such memory"]);
+    osr_bench(&["run", &none, "--read", "0=4"])
+        .refused(&["there is no such memory", "there are no memories"]);
+}
+
+#[test]
+fn files_that_say_nothing() {
+    let scratch = Scratch::new("refused-empty");
+    let (empty, results) = (scratch.file("empty", ""), scratch.path("results.jsonl"));
+    osr_bench(&["report", &empty]).refused(&["there are no results in it", "osr-bench thread -o FILE"]);
+    osr_bench(&["compare", &empty, &empty]).refused(&["there are no results in it"]);
+    osr_bench(&["report", &program("wasm/fib.wasm")]).refused(&["fib.wasm"]);
+    osr_bench(&["sweep", &empty, "-o", &results]).refused(&["it says nothing"]);
+}
+
+#[test]
+fn unrolling_that_means_nothing() {
+    let fib = program("wasm/fib.wasm");
+    osr_bench(&["run", &fib, "5", "--unrolling", "0"]).refused(&["--unrolling"]);
+    osr_bench(&["steady", "fib", "--vary", "unrolling=0,1"]).refused(&["a loop has one copy at least"]);
+    osr_bench(&["steady", "fib", "--vary", "unrolling=1,1"]).refused(&["unrolling=1 is given twice"]);
+}

@@ -28,7 +28,18 @@ fn a_program_has_arguments_environment_files_and_streams() {
     scratch.file("numbers.txt", "1\n2\n39\n");
     let echo = program("wasi/echo.wasm");
     let directory = format!("{}::/data", scratch.path(""));
-    let given = ["--dir", &directory, "--env", "WHO=me", "--verify", "--", "-0x1", "/data/numbers.txt"];
+    let given = [
+        "--dir",
+        &directory,
+        "--env",
+        "WHO=you",
+        "--env",
+        "WHO=me",
+        "--verify",
+        "--",
+        "-0x1",
+        "/data/numbers.txt",
+    ];
     for tier in TIERS {
         let arguments = [&["run", &echo], tier, &given].concat();
         let done = osr_bench_reading(&arguments, b"first\nsecond\n");

@@ -52,7 +52,8 @@ pub(crate) struct EngineOptions {
     pub(crate) inlining: InliningOption,
     /// How often optimized code unrolls small innermost loops, at most: how many iterations share a poll. 1:
     /// not at all.
-    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING,
+          value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) unrolling: u8,
     /// What optimized code speculates on, with commas between: what baseline code has always seen. `branch`: the same side
     /// of a branch is taken. `call-target`: an indirect call has few targets, which it is compared with, and which may be

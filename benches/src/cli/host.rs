@@ -25,7 +25,8 @@ pub(crate) struct HostOptions {
     /// Let a WASI program reach the directory HOST, as GUEST; may be repeated.
     #[arg(long, value_name = "HOST[::GUEST]")]
     pub(crate) dir: Vec<Directory>,
-    /// Put a variable into a WASI program's environment, which is empty otherwise; may be repeated.
+    /// Put a variable into a WASI program's environment, which is empty otherwise; may be repeated. Of several values of one
+    /// variable the last counts.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<Variable>,
 }

@@ -60,7 +60,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
-    osr_ir::wasm::import(bytes).map_err(|source| match source {
+    osr_ir::wasm::import(bytes).map_err(|source| import_error(path, bytes, source))
+}
+
+/// Why the module `bytes` cannot be imported. Of what is not supported, everything is listed.
+fn import_error(path: &Path, bytes: &[u8], source: ImportError) -> Error {
+    match source {
         ImportError::Unsupported { feature, offset } => {
             let mut features = unsupported_features(bytes);
             if features.is_empty() {
@@ -69,7 +74,7 @@ fn import(path: &Path, bytes: &[u8]) -> Result<Module, Error> {
             Error::Unsupported { path: path.to_owned(), features }
         }
         source => Error::Wasm { path: path.to_owned(), source },
-    })
+    }
 }
 
 /// What is in the file at `path`, which is to be text.
@@ -100,7 +105,10 @@ fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {
             TextError { name, line, column, message, text, span, help: "this is WebAssembly's text format" }
                 .into()
         }
-        source => Error::Wasm { path: path.to_owned(), source },
+        source => match wat::parse_str(&text) {
+            Ok(bytes) => import_error(path, &bytes, source),
+            Err(_) => Error::Wasm { path: path.to_owned(), source },
+        },
     })
 }
 

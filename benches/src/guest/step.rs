@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use osr_engine::{Instance, LinearMemory, Thread, Trap};
-use osr_ir::{FunctionIndex, Signature, Value};
+use osr_ir::{ExportItem, FunctionIndex, Shown, Signature, Value};
 
 use super::entry;
 use super::load::{Program, read};
@@ -46,12 +46,31 @@ impl Place {
         Some(Place { memory, address: number(address)? })
     }
 
-    /// The memory, if `instance` has it.
-    fn memory<'i>(&self, instance: &'i Instance) -> Option<&'i LinearMemory> {
-        let Some(name) = &self.memory else { return instance.memory() };
-        let number = || name.strip_prefix('m').and_then(|digits| digits.parse().ok());
-        instance.exported_memory(name).or_else(|| instance.memories().nth(number()?))
+    /// The memory, which `option` is about. It fails if `instance` does not have it.
+    fn memory<'i>(&self, instance: &'i Instance, option: &'static str) -> Result<&'i LinearMemory, Error> {
+        let found = match &self.memory {
+            None => instance.memory(),
+            Some(name) => {
+                let number = || name.strip_prefix('m').and_then(|digits| digits.parse().ok());
+                instance.exported_memory(name).or_else(|| instance.memories().nth(number()?))
+            }
+        };
+        found.ok_or_else(|| Error::NoSuchMemory {
+            option,
+            place: self.to_string(),
+            memories: memories(instance),
+        })
     }
+}
+
+/// What memories of `instance` are called.
+fn memories(instance: &Instance) -> String {
+    let exports = instance.module().exports.iter();
+    let exported = exports.filter(|export| matches!(export.item, ExportItem::Memory(_)));
+    let numbers = (0..instance.memories().count()).map(|number| format!("m{number}"));
+    let names: Vec<String> =
+        numbers.chain(exported.map(|export| format!("`{}`", Shown(&export.name)))).collect();
+    if names.is_empty() { "no memories".to_owned() } else { names.join(", ") }
 }
 
 impl std::fmt::Display for Place {
@@ -103,9 +122,9 @@ impl ReadOption {
     /// The bytes as hexadecimal digits.
     pub(crate) fn show(&self, instance: &Instance) -> Result<String, Error> {
         let ReadOption { place, length } = self;
-        let memory = place.memory(instance);
-        let bytes = memory.and_then(|memory| memory.read(place.address, *length));
-        let size = memory.map_or(0, |memory| memory.bytes());
+        let memory = place.memory(instance, "--read")?;
+        let bytes = memory.read(place.address, *length);
+        let size = memory.bytes();
         let bytes = bytes.ok_or_else(|| {
             let place = place.to_string();
             Error::ReadOutOfBounds { place, length: *length, size }
@@ -187,9 +206,9 @@ impl Step {
                 called(*function, &words).map(|words| show_all(types, &words))
             }
             Kind::Write(place, bytes) => {
-                let memory = place.memory(thread.instance());
-                if !memory.is_some_and(|memory| memory.write(place.address, bytes)) {
-                    let (size, bytes) = (memory.map_or(0, |memory| memory.bytes()), bytes.len());
+                let memory = place.memory(thread.instance(), "--write")?;
+                if !memory.write(place.address, bytes) {
+                    let (size, bytes) = (memory.bytes(), bytes.len());
                     return Err(Error::WriteOutOfBounds { place: place.to_string(), bytes, size });
                 }
                 Ok(Vec::new())

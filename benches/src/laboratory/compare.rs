@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
-use super::results::{Record, Series, read};
+use super::results::{Record, Series, read_some};
 use super::show;
 use super::statistics::{Estimate, estimate, ratio_of_medians};
 use crate::cli::percent;
@@ -72,7 +72,7 @@ struct Comparison {
 
 /// Compares what `options` name.
 pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
-    let (before, after) = (read(&options.before)?, read(&options.after)?);
+    let (before, after) = (read_some(&options.before)?, read_some(&options.after)?);
     let (before, after) = (series(&before), series(&after));
     let both = before.iter().filter_map(|(series, old)| Some((series, old, after.get(series)?)));
     let changes: Vec<Change> =

@@ -130,6 +130,10 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
 fn plan(path: &Path) -> Result<Plan, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::ReadPlan { path: path.to_owned(), source })?;
+    if toml::from_str::<toml::Table>(&text).is_ok_and(|table| table.is_empty()) {
+        let problem = "it says nothing; name experiments or mechanisms at least".to_owned();
+        return Err(Error::Plan { path: path.to_owned(), problem });
+    }
     toml::from_str(&text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         let before = &text[..span.start.min(text.len())];

@@ -30,7 +30,12 @@ impl Wasi {
     /// What `options` give to the program at `path`; no arguments.
     pub(super) fn of(options: &HostOptions, path: &Path) -> Wasi {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (directories, variables) = (options.dir.clone(), options.env.clone());
+        // As in a shell, the last value of a variable counts.
+        let last = |(position, variable): &(usize, &Variable)| {
+            !options.env[position + 1..].iter().any(|later| later.name == variable.name)
+        };
+        let variables = options.env.iter().enumerate().filter(last).map(|(_, variable)| variable.clone());
+        let (directories, variables) = (options.dir.clone(), variables.collect());
         Wasi { name, arguments: Vec::new(), directories, variables }
     }
 

@@ -62,7 +62,8 @@ pub(crate) struct ReadinessOptions {
     pub(crate) noise: f64,
     /// How often small innermost loops are unrolled, at most, in all of them: how many iterations share a
     /// poll.
-    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING)]
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_UNROLLING,
+          value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) unrolling: u8,
     /// How much is measured.
     #[command(flatten)]

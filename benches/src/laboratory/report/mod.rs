@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::results::{read, rebench, tidy};
+use super::results::{read_some, rebench, tidy};
 use crate::error::Error;
 use crate::new_file::NewFile;
 use crate::output;
@@ -42,7 +42,7 @@ pub(crate) struct ReportOptions {
 
 /// Writes what `options` ask for.
 pub(crate) fn run(options: &ReportOptions) -> Result<(), Error> {
-    let records = read(&options.results)?;
+    let records = read_some(&options.results)?;
     let text = match (options.csv, options.rebench) {
         (true, _) => tidy(&records),
         (_, true) => rebench(&records),

@@ -65,3 +65,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Record>, Error> {
     let lines = bytes[..end].split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     lines.map(record).collect()
 }
+
+/// The same of a file that is to have some: one that has none is no file of results.
+pub(crate) fn read_some(path: &Path) -> Result<Vec<Record>, Error> {
+    let records = read(path)?;
+    if records.is_empty() { Err(Error::NoResults { path: path.to_owned() }) } else { Ok(records) }
+}

@@ -13,7 +13,7 @@ mod export;
 mod file;
 
 pub(crate) use export::{quoted, rebench, tidy};
-pub(crate) use file::{Appender, read};
+pub(crate) use file::{Appender, read, read_some};
 
 use osr_engine::Mechanism;
 use serde::{Deserialize, Serialize};

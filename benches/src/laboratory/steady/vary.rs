@@ -26,6 +26,10 @@ impl FromStr for Varied {
         if values.len() < 2 || values.iter().any(String::is_empty) {
             return Err(usage());
         }
+        let mut others = values.iter().enumerate();
+        if let Some((_, value)) = others.find(|(position, value)| values[..*position].contains(value)) {
+            return Err(format!("{setting}={value} is given twice"));
+        }
         let varied = Varied { setting: setting.to_owned(), values };
         varied.variants(&Settings::default())?;
         Ok(varied)
@@ -82,6 +86,9 @@ fn changed(settings: &Settings, setting: &str, value: &str) -> Result<Settings, 
     *place = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
     let changed: Settings =
         serde_json::from_value(changed).map_err(|error| format!("{setting}={value}: {error}"))?;
+    if changed.unrolling == 0 {
+        return Err(format!("{setting}={value}: a loop has one copy at least; 1 is not unrolled"));
+    }
     changed.mechanism.check().map_err(|refusal| format!("{setting}={value}: {refusal}"))?;
     Ok(changed)
 }
@@ -147,6 +154,8 @@ mod tests {
             ("unrolling=1,", "write SETTING="),
             ("unroling=1,2", "there is no setting `unroling`; there are "),
             ("mechanism.pol=flag,none", "binding"),
+            ("unrolling=1,1", "unrolling=1 is given twice"),
+            ("unrolling=0,1", "unrolling=0: a loop has one copy at least"),
             ("unrolling=1,many", "unrolling=many: invalid type"),
             ("mechanism.release=on-hijack,stack-scan,nonsense", "nonsense"),
         ] {
