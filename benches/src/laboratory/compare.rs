@@ -84,7 +84,7 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
         only_after: after.len() - compared,
         changes: changes.into_iter().filter(|change| options.all || change.changed).collect(),
     };
-    if options.json { output::json_to_stdout(&comparison) } else { output::to_stdout(&text(&comparison)) }
+    if options.json { output::json_to_stdout(&comparison) } else { show::print(&text(&comparison)) }
 }
 
 /// The samples of each series that has some, with their unit.

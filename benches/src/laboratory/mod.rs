@@ -37,3 +37,4 @@ mod subjects;
 pub(crate) mod sweep;
 pub(crate) mod thread;
 pub(crate) mod transitions;
+mod wide_table;

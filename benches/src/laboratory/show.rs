@@ -3,14 +3,43 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::statistics::{Interval, Steadiness};
+use super::wide_table::WideTable;
+use crate::error::Error;
+use crate::output;
 
 /// A table with that header, all cells to the right.
-pub(crate) fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> WideTable {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
     table.set_header(header);
     table.column_iter_mut().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    table
+    table.into()
+}
+
+/// Writes `text` to standard output: tables, and lines of words between them, which are wrapped at a terminal's width.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let width = Table::new().width().map_or(usize::MAX, usize::from);
+    output::to_stdout(&text.split_inclusive('\n').map(|line| wrapped(line, width)).collect::<String>())
+}
+
+/// `line`, with line breaks between words if it is longer than `width`. Tables and what is indented stay as they are.
+fn wrapped(line: &str, width: usize) -> String {
+    let is_words = line.starts_with(|first: char| first.is_ascii_graphic());
+    if !is_words || line.trim_end().chars().count() <= width {
+        return line.to_owned();
+    }
+    let (mut text, mut column) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if column > 0 && column + length > width {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+            column = 0;
+        }
+        text += word;
+        column += word.chars().count();
+    }
+    text
 }
 
 /// A table without lines, as wide as any terminal, whose cells are wrapped. All cells are to the left.
@@ -49,5 +78,20 @@ pub(crate) fn time(nanoseconds: f64) -> String {
         ..1e4 => format!("{nanoseconds:.0} ns"),
         ..1e7 => format!("{:.1} µs", nanoseconds / 1e3),
         _ => format!("{:.1} ms", nanoseconds / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_of_words_are_wrapped_and_tables_are_not() {
+        assert_eq!(wrapped("one two three\n", 7), "one two\nthree\n");
+        assert_eq!(wrapped("one two three\n", 13), "one two three\n");
+        assert_eq!(wrapped("immeasurable a b\n", 4), "immeasurable\na b\n");
+        for line in ["  indented by two\n", "\u{2502} a table \u{2502}\n", "\n"] {
+            assert_eq!(wrapped(line, 4), line);
+        }
     }
 }

@@ -28,6 +28,8 @@ use crate::guest::load::{self, Program};
 use crate::guest::suite;
 use crate::laboratory::early_end::{self, Progress};
 use crate::laboratory::measuring::{Clock, Origin};
+use crate::laboratory::show::print;
+use crate::laboratory::wide_table::WideTable;
 use crate::output;
 use phases::Phases;
 use whole::Whole;
@@ -131,7 +133,7 @@ pub(crate) fn run(options: &CompilationOptions) -> Result<(), Error> {
         Progress::new((reports.len() as u64, origins.len() as u64), "programs", None).if_early()?;
     match options.json {
         true => output::json_to_stdout(&reports)?,
-        false => output::to_stdout(&format!(
+        false => print(&format!(
             "{}{}\n\nFrom bytes to baseline code, ns/instruction:\n\n{}\n",
             Progress::line(interrupted),
             table(&reports),
@@ -188,7 +190,7 @@ fn binary(program: &Program, origin: &Origin) -> Result<Option<Vec<u8>>, Error> 
 }
 
 /// A table of what comes before and after compiling.
-fn phases_table(reports: &[Report]) -> Table {
+fn phases_table(reports: &[Report]) -> WideTable {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let head = ["program"].into_iter().chain(Phases::NAMES);
@@ -217,7 +219,7 @@ fn phases_table(reports: &[Report]) -> Table {
     if reports.len() > 1 {
         row("all", instructions, totals);
     }
-    table
+    table.into()
 }
 
 fn compile(instance: &Arc<Instance>, functions: &[FunctionIndex], subject: Subject) -> Made {
@@ -241,7 +243,7 @@ fn compile(instance: &Arc<Instance>, functions: &[FunctionIndex], subject: Subje
     made
 }
 
-fn table(reports: &[Report]) -> Table {
+fn table(reports: &[Report]) -> WideTable {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let head =
@@ -282,5 +284,5 @@ fn table(reports: &[Report]) -> Table {
             of_each(maps),
         ]);
     }
-    table
+    table.into()
 }

@@ -14,15 +14,16 @@ mod guest;
 mod values;
 
 use clap::Args;
-use comfy_table::{Cell, Table};
+use comfy_table::Cell;
 use serde::Serialize;
 
 use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
-use super::show::table;
+use super::show::{print, table};
 use super::statistics::{Estimate, estimate, estimate_of};
 use crate::error::Error;
 use crate::guest::session::on_thread;
+use crate::laboratory::wide_table::WideTable;
 use crate::output;
 use cases::{Answer, Case, Key, MORE, MOST_FURTHER, PERIODS, RATES};
 use values::Values;
@@ -93,7 +94,7 @@ pub(crate) fn run(options: &GuardsOptions) -> Result<(), Error> {
     let findings = on_thread(cases::STACK_BYTES, || measure(options))??;
     match options.json {
         true => output::json_to_stdout(&findings)?,
-        false => output::to_stdout(&findings.text())?,
+        false => print(&findings.text())?,
     }
     Progress::verdict(findings.interrupted)
 }
@@ -216,7 +217,7 @@ impl Findings {
         )
     }
 
-    fn values(&self) -> Table {
+    fn values(&self) -> WideTable {
         let mut shown = table(&[
             "program",
             "guards",

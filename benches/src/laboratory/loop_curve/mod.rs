@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::early_end::{self, Progress};
 use super::measuring::Machine;
-use super::show::{table, time};
+use super::show::{print, table, time};
 use crate::error::Error;
 use crate::output;
 
@@ -133,7 +133,7 @@ pub(crate) fn run(options: &LoopCurveOptions) -> Result<(), Error> {
     let findings = Findings { machine: Machine::current(), rounds: options.rounds, interrupted, ways };
     match options.json {
         true => output::json_to_stdout(&findings)?,
-        false => output::to_stdout(&findings.text())?,
+        false => print(&findings.text())?,
     }
     Progress::verdict(findings.interrupted)
 }

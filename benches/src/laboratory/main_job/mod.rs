@@ -15,6 +15,7 @@ use crate::guest::load::Program;
 use crate::guest::session::{Outcome, Session};
 use crate::guest::suite::{self, Recorded};
 use crate::laboratory::early_end::{self, Progress};
+use crate::laboratory::show::print;
 use crate::number::{read_arguments, show_outcome};
 use crate::output;
 use descent::Descent;
@@ -125,7 +126,7 @@ pub(crate) fn run(options: &MainJobOptions) -> Result<(), Error> {
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
-        output::to_stdout(&report::tables(&findings))?;
+        print(&report::tables(&findings))?;
     }
     findings.verdict()?;
     Progress::verdict(findings.interrupted)

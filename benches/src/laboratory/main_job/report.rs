@@ -1,11 +1,12 @@
 //! The findings of the main job, for people.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Table};
+use comfy_table::{Attribute, Cell, CellAlignment};
 
 use super::descent::Descent;
 use super::{Findings, Row};
 use crate::laboratory::early_end::Progress;
 use crate::laboratory::show::table;
+use crate::laboratory::wide_table::WideTable;
 
 /// All findings as tables with captions.
 pub(crate) fn tables(findings: &Findings) -> String {
@@ -24,7 +25,7 @@ pub(crate) fn tables(findings: &Findings) -> String {
     )
 }
 
-fn programs(rows: &[Row]) -> Table {
+fn programs(rows: &[Row]) -> WideTable {
     let header = [
         "program",
         "argument",
@@ -71,7 +72,7 @@ fn verdict(row: &Row) -> Cell {
     Cell::new(text).add_attribute(Attribute::Bold)
 }
 
-fn descents(descents: &[Descent]) -> Table {
+fn descents(descents: &[Descent]) -> WideTable {
     let mut table = table(&["depth", "frames", "hijack", "return", "landing", "released", "results"]);
     for descent in descents {
         table.add_row([

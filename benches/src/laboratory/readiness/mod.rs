@@ -24,6 +24,7 @@ use super::early_end::Progress;
 use super::measuring::{
     self, Code, Compared, Effort, Machine, Mean, Measurements, Replies, Subject, Variant,
 };
+use super::show::print;
 use super::statistics::geometric_mean;
 use super::subjects;
 use super::subjects::{Rewinding, SubjectOptions};
@@ -81,9 +82,9 @@ pub(crate) struct ReadinessOptions {
 struct Findings {
     machine: Machine,
     effort: Effort,
-    components: Vec<Component>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interrupted: Option<Progress>,
+    components: Vec<Component>,
     programs: Vec<Row>,
     /// By component; none for bare code, and where nothing could be measured.
     geometric_means: Vec<Option<OverPrograms>>,
@@ -173,7 +174,7 @@ pub(crate) fn run(options: &ReadinessOptions) -> Result<(), Error> {
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
-        output::to_stdout(&report::text(&findings, options.unrolling))?;
+        print(&report::text(&findings, options.unrolling))?;
     }
     findings.verdict()?;
     Progress::verdict(findings.interrupted)

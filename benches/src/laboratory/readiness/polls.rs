@@ -1,19 +1,20 @@
 //! What each poll adds to the stack check while nobody requests one, with loops unrolled and as they are, beside
 //! ["Stop and Go"](crate::laboratory::stop_and_go).
 
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 use osr_engine::Poll;
 
 use super::report::percent;
 use super::{Component, Findings, OverPrograms};
 use crate::laboratory::show;
 use crate::laboratory::stop_and_go;
+use crate::laboratory::wide_table::WideTable;
 
 /// What the names of components end in whose loops are not unrolled.
 pub(super) const NOT_UNROLLED: &str = ", not unrolled";
 
 /// A row for each poll that stops loops.
-pub(super) fn table(findings: &Findings, unrolling: u8) -> Table {
+pub(super) fn table(findings: &Findings, unrolling: u8) -> WideTable {
     let unrolled = format!("unrolled {unrolling} times");
     let mut table = show::table(&["poll", &unrolled, "code", "not unrolled", "code", "Stop and Go"]);
     for &poll in Poll::ALL.iter().filter(|poll| poll.stops_loops()) {

@@ -1,12 +1,13 @@
 //! The prices, for people.
 
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 
 use super::{Component, Findings, OverPrograms, Row, polls};
 use crate::laboratory::early_end::Progress;
 use crate::laboratory::measuring::{Compared, Effort};
 use crate::laboratory::show::{mark, table, time};
 use crate::laboratory::statistics::Interval;
+use crate::laboratory::wide_table::WideTable;
 
 /// All findings as tables with captions.
 pub(super) fn text(findings: &Findings, unrolling: u8) -> String {
@@ -68,7 +69,7 @@ fn columns(findings: &Findings, unrolling: u8) -> Vec<Vec<usize>> {
 }
 
 /// A row for each program, a column for each of those components.
-fn added(findings: &Findings, components: &[usize]) -> Table {
+fn added(findings: &Findings, components: &[usize]) -> WideTable {
     let mut header = vec!["program", "argument", "bare, time"];
     header.extend(components.iter().map(|&position| &*findings.components[position].name));
     let mut table = table(&header);
@@ -96,7 +97,7 @@ fn added(findings: &Findings, components: &[usize]) -> Table {
 }
 
 /// A row for each component, with all that it hangs on.
-fn totals(findings: &Findings) -> Table {
+fn totals(findings: &Findings) -> WideTable {
     let mut table = table(&["up to", "time", "code bytes", "worst program", "its time"]);
     for (position, mean) in findings.geometric_means.iter().enumerate() {
         let Some(mean) = mean else { continue };

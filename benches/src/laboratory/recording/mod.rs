@@ -27,6 +27,7 @@ use osr_ir::FunctionIndex;
 use serde::Serialize;
 
 use super::measuring::{Clock, Origin};
+use super::show::print;
 use crate::error::Error;
 use crate::guest::compiled::{defined_functions, instantiate};
 use crate::guest::load::Program;
@@ -140,7 +141,7 @@ pub(crate) fn run(options: &RecordingOptions) -> Result<(), Error> {
     if options.json {
         return output::json_to_stdout(&reports);
     }
-    output::to_stdout(&table::text(&reports, options.functions))
+    print(&table::text(&reports, options.functions))
 }
 
 fn report(program: &Program, origin: &Origin, compiled: &mut dyn FnMut()) -> Result<Report, Error> {

@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use super::cost::Cost;
 use super::{Findings, Function, Instead, RECORDINGS, Report};
 use crate::laboratory::show;
+use crate::laboratory::wide_table::WideTable;
 
 const VALUES: &str = "\
 Values of the frame states at calls of optimized code; polls are not counted.
@@ -62,7 +63,7 @@ pub(super) fn text(reports: &[Report], functions: Option<usize>) -> String {
     text
 }
 
-fn values(rows: &[(&str, &Findings)]) -> Table {
+fn values(rows: &[(&str, &Findings)]) -> WideTable {
     let mut table =
         table(&["program", "calls", "live", "result", "constant", "register", "spilled", "remade"]);
     for (name, findings) in rows {
@@ -82,7 +83,7 @@ fn values(rows: &[(&str, &Findings)]) -> Table {
     table
 }
 
-fn bytes(rows: &[(&str, &Findings)]) -> Table {
+fn bytes(rows: &[(&str, &Findings)]) -> WideTable {
     let header =
         ["program", "none", "slots", "locations", "pads", "of it pads", "slot maps", "maps", "pad maps"];
     let mut table = table(&header);
@@ -136,7 +137,7 @@ fn notes(text: &mut String, report: &Report) {
 }
 
 /// A row for each recording of a program's code, and for wasmtime's.
-fn by_code(report: &Report) -> Table {
+fn by_code(report: &Report) -> WideTable {
     let mut header = vec!["code", "bytes", "of none"];
     let total = &report.total;
     header.extend(total.wasmtime.map(|_| "of wasmtime"));
@@ -204,13 +205,13 @@ fn bounded(name: &str) -> String {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+fn table(header: &[&str]) -> WideTable {
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table
+    table.into()
 }
 
 fn percent(part: u64, whole: u64) -> String {

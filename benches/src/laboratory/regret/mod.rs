@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::early_end::{self, Progress};
 use super::measuring::{Clock, Machine, Turns};
-use super::show::{self, table};
+use super::show::{self, print, table};
 use super::statistics::{Estimate, estimate, ratio_of_medians};
 use super::subjects::SubjectOptions;
 use crate::error::Error;
@@ -150,7 +150,7 @@ pub(crate) fn run(options: &RegretOptions) -> Result<(), Error> {
         Findings { machine, clock, rounds, interrupted, programs, geometric_means, auto_against_peers };
     match options.json {
         true => output::json_to_stdout(&findings)?,
-        false => output::to_stdout(&findings.text())?,
+        false => print(&findings.text())?,
     }
     Progress::verdict(findings.interrupted)
 }

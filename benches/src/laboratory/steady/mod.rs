@@ -6,7 +6,7 @@ mod vary;
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 use osr_engine::{Settings, Tiers};
 use serde::Serialize;
 
@@ -14,11 +14,12 @@ use super::early_end::Progress;
 use super::measuring::{
     self, Compared, Effort, Engine, Machine, Mean, Measurements, Replies, Subject, Variant,
 };
-use super::show::{interval, mark, table, time};
+use super::show::{interval, mark, print, table, time};
 use super::subjects;
 use super::subjects::{Rewinding, SubjectOptions};
 use crate::cli::percent;
 use crate::error::Error;
+use crate::laboratory::wide_table::WideTable;
 use crate::new_file::NewFile;
 use crate::output;
 use vary::{Fixed, Varied};
@@ -150,7 +151,7 @@ pub(crate) fn run(options: &SteadyOptions) -> Result<(), Error> {
     if options.json {
         output::json_to_stdout(&findings)?;
     } else {
-        output::to_stdout(&findings.text(&names, base))?;
+        print(&findings.text(&names, base))?;
     }
     findings.verdict()?;
     Progress::verdict(findings.interrupted)
@@ -240,7 +241,7 @@ impl Findings {
         text
     }
 
-    fn table(&self, names: &[String], base: usize) -> Table {
+    fn table(&self, names: &[String], base: usize) -> WideTable {
         let mut header = vec!["program".to_owned(), "argument".to_owned(), format!("{}, time", self.base)];
         let others = || (0..names.len()).filter(|&position| position != base);
         header.extend(others().map(|position| names[position].clone()));

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
 use crate::laboratory::kernels;
 use crate::laboratory::results::{NOTHING, Record, Series};
 use crate::laboratory::show;
 use crate::laboratory::statistics::{Estimate, estimate, estimate_of, percentile};
+use crate::laboratory::wide_table::WideTable;
 
 use super::EXPERIMENTS;
 
@@ -342,7 +343,7 @@ pub(crate) fn table(
     corner: &str,
     header: impl Iterator<Item = String>,
     rows: &[(String, Vec<Figure>)],
-) -> Table {
+) -> WideTable {
     let header: Vec<String> = [corner.to_owned()].into_iter().chain(header).collect();
     let mut table = show::table(&header.iter().map(String::as_str).collect::<Vec<_>>());
     for (name, figures) in rows {

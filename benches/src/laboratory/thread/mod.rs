@@ -36,6 +36,7 @@ use serde::Serialize;
 use super::early_end::{self, Progress};
 use super::measuring::Machine;
 use super::results::{Appender, Finding, Record, Versions, read};
+use super::show::print;
 use crate::cli::mechanism;
 use crate::error::Error;
 use crate::output;
@@ -293,7 +294,7 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
         text += &format!("\n{title}\n{table}\n{caption}\n");
     }
     let line = Progress::line(interrupted);
-    output::to_stdout(&format!("{line}{text}\n{}\n", campaign.machine.line()))?;
+    print(&format!("{line}{text}\n{}\n", campaign.machine.line()))?;
     Progress::verdict(interrupted)
 }
 

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
+use super::show::print;
 use super::statistics::{Estimate, estimate};
 use crate::cli::MechanismOptions;
 use crate::cli::mechanism::name;
@@ -130,7 +131,7 @@ impl Measured {
 pub(crate) fn run(options: &TransitionsOptions) -> Result<(), Error> {
     let findings = on_thread(guest::STACK_BYTES, || measure(options))??;
     match options.format {
-        Format::Table => output::to_stdout(&findings.text())?,
+        Format::Table => print(&findings.text())?,
         Format::Json => output::json_to_stdout(&findings)?,
         Format::Csv => output::to_stdout(&findings.csv())?,
         Format::Svg => output::to_stdout(&findings.svg())?,
