@@ -184,7 +184,8 @@ fn text(one: &Deoptimization) -> String {
         Broken::Guard { reason, at, exit, forced, before } => {
             let how = if *forced { "was made to fail, and holds" } else { "failed" };
             _ = writeln!(out, "  a guard {how}: {reason} at {at}, which exits to {exit}");
-            _ = writeln!(out, "  it had failed {before} times before");
+            let times = if *before == 1 { "time" } else { "times" };
+            _ = writeln!(out, "  it had failed {before} {times} before");
         }
         Broken::Replaced { by, at_ns, host } => {
             let waited = microseconds(one.at_ns.saturating_sub(*at_ns));

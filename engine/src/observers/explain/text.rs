@@ -37,10 +37,11 @@ impl Display for ExplainedFunction {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
         writeln!(
             out,
-            "{} (function {}): {} versions",
+            "{} (function {}): {} version{}",
             Shown(&self.function),
             self.index,
-            self.versions.len()
+            self.versions.len(),
+            if self.versions.len() == 1 { "" } else { "s" }
         )?;
         for refusal in &self.refused {
             writeln!(out, "  the compiler refused: {refusal}")?;
