@@ -55,6 +55,7 @@ fn a_replay_of_something_else_is_refused() {
         .refused(&["with --optimize-threshold 20, not without --optimize-threshold"]);
     run(&["12", "--tier", "optimized"]).refused(&["--tier auto, not optimized"]);
     let and = |more: &[&'static str]| run(&[&same[..], more].concat());
+    and(&["--code-memory", "jit-module"]).refused(&["--code-memory arena, not jit-module"]);
     and(&["--unrolling", "1"]).refused(&["--unrolling 4, not 1"]);
     and(&["--points"]).refused(&["recorded without --points, not with --points", "and without --points"]);
     and(&["--shadow"]).refused(&["recorded without --points, not with --points", "and without --points"]);

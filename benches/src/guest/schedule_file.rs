@@ -18,8 +18,8 @@ use std::fs;
 use std::path::Path;
 
 use osr_engine::{
-    BaselineCompiler, Compilation, Costs, FailingGuards, Mechanism, Schedule, Settings, StateRecording,
-    Stress, Tiers,
+    BaselineCompiler, CodeMemory, Compilation, Costs, FailingGuards, Mechanism, Schedule, Settings,
+    StateRecording, Stress, Tiers,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -155,6 +155,9 @@ impl ScheduledRun {
         if self.settings.costs != Costs::default() {
             option("--costs", &plain(&serde_json::json!(self.settings.costs)));
         }
+        if self.settings.code_memory != CodeMemory::default() {
+            option("--code-memory", &plain(&serde_json::json!(self.settings.code_memory)));
+        }
         let recording = mechanism.recording;
         if mechanism != Mechanism::recorded_by(recording) {
             option("--mechanism", &mechanism);
@@ -221,6 +224,7 @@ impl ScheduledRun {
             Part::new("--costs", word(serde_json::json!(settings.costs))),
             Part::new("--compile", Some(settings.compilation.to_string())),
             Part::new("--state-recording", Some(settings.mechanism.recording.name().to_owned())),
+            Part::new("--code-memory", word(serde_json::json!(settings.code_memory))),
             Part::new("--baseline", Some(settings.baseline.name().to_owned())),
             Part::new("--inline", Some(InliningOption(settings.inlining).to_string())),
             Part::new("--unrolling", Some(settings.unrolling.to_string())),
