@@ -17,6 +17,8 @@
 //! register of the body is then.
 //!
 //! ```
+//! use std::collections::BTreeSet;
+//!
 //! use osr_compiler::{Analysis, BaselineCompiler, CodeSettings, CompiledTier, Compiler, EntryPoint, LinkedModule, Poll, Unit, VersionKey};
 //! use osr_compiler::{CallBinding, ReturnSites, StateRecording};
 //! use osr_ir::FunctionIndex;
@@ -55,6 +57,7 @@
 //!     },
 //!     profile: None,
 //!     speculation: None,
+//!     left_out: &BTreeSet::new(),
 //! };
 //! let compiled = Compiler::native().compile(&unit)?;
 //!

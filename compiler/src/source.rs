@@ -43,7 +43,7 @@ impl Merged {
         let known = (&analysis.points, &*analysis.liveness);
         let targets = |function, at| unit.speculation?.of(function)?.targets(at);
         let entries = settings.shows_arrivals;
-        inline(linked.module(), function, known, &budget, &targets, entries)
+        inline(linked.module(), function, known, &budget, &targets, unit.left_out, entries)
     }
 }
 

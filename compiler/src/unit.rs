@@ -1,6 +1,7 @@
 //! Units: what the compiler is asked for. Everything that a compilation depends on is in here, and immutable, so
 //! that compiling is a function, which any native thread can compute.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use osr_ir::{FunctionIndex, Point, Register};
@@ -81,4 +82,7 @@ pub struct Unit<'a> {
     /// What the code relies on, if it is optimized code that speculates. There are the
     /// [points](crate::Analysis::speculative) for that.
     pub speculation: Option<&'a Speculations>,
+    /// Functions that are not inlined, since calls of them enter other bodies than the module has for them, or may do so
+    /// without this code being invalidated. All others that are inlined are relied on to be entered.
+    pub left_out: &'a BTreeSet<FunctionIndex>,
 }

@@ -188,8 +188,8 @@ impl PartialEq for AddedBodies {
 }
 
 impl Module {
-    /// Makes room for so many bodies to be added to the module, when it cannot be changed in any other way. Nothing is inlined
-    /// of the functions of a module that has such room, since their bodies may change.
+    /// Makes room for so many bodies to be added to the module, when it cannot be changed in any other way. Any of
+    /// its functions may have another body one day: code made of it keeps what that needs.
     pub fn reserve_bodies(&mut self, bodies: usize) {
         let mut room = AddedBodies::with_room(bodies.max(self.added.count()));
         for (slot, added) in room.slots.iter_mut().zip(self.added.iter()) {

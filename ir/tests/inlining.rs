@@ -1,5 +1,7 @@
 //! Inlining: what merged bodies look like, what their points mean, and what a budget allows.
 
+use std::collections::BTreeSet;
+
 use osr_ir::inlining::{InlineBudget, Inlined, check, inline};
 use osr_ir::verifier::{verify, verify_function};
 use osr_ir::{
@@ -21,7 +23,8 @@ fn inlined(module: &Module, function: usize, budget: &InlineBudget, entries: boo
     let body = module.function(function).body()?;
     let points = Points::of(body);
     let liveness = Liveness::of(body, &points);
-    let inlined = inline(module, function, (&points, &liveness), budget, &|_, _| None, entries)?;
+    let inlined =
+        inline(module, function, (&points, &liveness), budget, &|_, _| None, &BTreeSet::new(), entries)?;
     assert_eq!(check(module, &inlined), Ok(()));
     let kind = FunctionKind::Defined(inlined.body.clone().into());
     let merged = Function { kind, ..module.function(function).clone() };

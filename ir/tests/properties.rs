@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use std::collections::HashSet;
 use std::fmt::Debug;
 
@@ -240,7 +242,7 @@ proptest! {
             let points = points_of(body);
             let liveness = Liveness::of(body, &points);
             let known = (&points, &liveness);
-            let inlined = inlining::inline(&module, function, known, &budget, &targets, entries);
+            let inlined = inlining::inline(&module, function, known, &budget, &targets, &BTreeSet::new(), entries);
             let Some(inlined) = inlined else { continue };
             prop_assert_eq!(inlining::check(&module, &inlined), Ok(()));
             let kind = FunctionKind::Defined(inlined.body.clone().into());

@@ -289,6 +289,30 @@ fn a_recursive_function_is_replaced_while_it_is_deep() {
     }
 }
 
+/// Hölzle, Chambers, Ungar, PLDI 1992: a method that is inlined n times, and active m times.
+#[test]
+fn a_method_is_replaced_where_it_is_inlined() {
+    let [plain, scripted] = scripted("method.ir");
+    for activations in ["run_out", "invalidate", "carry", "carry_all"] {
+        let text = text_of("method.ir").replace("carry_all", activations);
+        let module = Module { script: parse(&text).script, ..scripted.clone() };
+        let interpreted = settings(Tiers::Interpreter, Land::Random(0), StateRecording::default());
+        let (expected, transitions) = run_script(&module, 8, &interpreted);
+        assert_ne!(expected, run_script(&plain, 8, &interpreted).0);
+        for (way, settings) in ways() {
+            let (results, found) = run_script(&module, 8, &settings);
+            assert_eq!(results, expected, "{activations}, {way}");
+            assert_eq!(
+                (found.redefinitions, found.carried),
+                (1, transitions.carried),
+                "{activations}, {way}"
+            );
+            let is_inlined = settings.tiers == Tiers::Optimized && settings.inlining.is_some();
+            assert!(!is_inlined || found.virtual_frames > 0, "{activations}, {way}");
+        }
+    }
+}
+
 #[test]
 fn redefining_by_the_same_changes_nothing() {
     use OldActivations::{Carry, CarryAll, Invalidate, RunOut};

@@ -33,7 +33,7 @@ pub(crate) struct CallOptions {
     #[arg(long, value_name = "ADDRESS=LENGTH")]
     pub(crate) read: Vec<ReadOption>,
     /// Add the bodies and state maps of FILE to functions of the program at the entry of the CALLth call of a function that it
-    /// defines, and do what the `redefine` in FILE says; may be repeated. Implies --points; functions are not inlined then.
+    /// defines, and do what the `redefine` in FILE says; may be repeated. Implies --points.
     #[arg(long, value_name = "CALL=FILE")]
     pub(crate) add: Vec<AddOption>,
     /// Force the transitions that --record has written to FILE, instead of --stress. The program, its

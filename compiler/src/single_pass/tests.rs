@@ -1,6 +1,8 @@
 //! What bits are counted with, where the processor has no instruction for it: nothing else executes that code on a processor
 //! that has one.
 
+use std::collections::BTreeSet;
+
 use osr_ir::FunctionIndex;
 
 use super::{Buffers, Features, SinglePass};
@@ -80,6 +82,7 @@ fn compile(operation: &str, ty: &str, features: Features) -> Page {
         settings,
         profile: None,
         speculation: None,
+        left_out: &BTreeSet::new(),
     };
     let compiled = SinglePass { features }.compile(&unit, None, &mut Buffers::default());
     Page::new(&compiled.expect("its frame is small").code)

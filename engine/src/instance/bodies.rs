@@ -11,7 +11,7 @@
 //! that belongs to a body, such as points, versions, profiles and interpreter code, is found by the index that a frame has
 //! anyway, and old bodies are there as long as the instance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,6 +77,22 @@ impl Bodies {
 }
 
 impl Instance {
+    /// Whether the body of `function` may be inlined: calls of it enter that one, and when they do not any more, what it is
+    /// inlined into is invalidated.
+    pub(crate) fn may_be_inlined(&self, function: FunctionIndex) -> bool {
+        !self.module().has_alternatives(function)
+            || self.settings().mechanism.replaces_frames()
+                && self.bodies.entered(self.module().function_of(function)) == function
+    }
+
+    /// The functions of which that does not hold.
+    pub(crate) fn not_inlined(&self) -> BTreeSet<FunctionIndex> {
+        if self.bodies.entered.is_empty() {
+            return BTreeSet::new();
+        }
+        self.module().function_indices().filter(|&function| !self.may_be_inlined(function)).collect()
+    }
+
     /// Which body calls of each function enter.
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.bodies

@@ -47,8 +47,11 @@ impl LinearMemory {
     /// A memory such as the module asks for, accessed by the native thread of a store.
     pub(crate) fn of_store(memory: &Memory, occupancy: Arc<Occupancy>) -> io::Result<LinearMemory> {
         let &Memory { minimum, maximum, is_64, is_shared, .. } = memory;
-        if minimum > most_pages(is_64) {
-            return Err(io::Error::other("a memory of so many pages"));
+        let most = most_pages(is_64);
+        if minimum > most {
+            return Err(io::Error::other(format!(
+                "{minimum} pages are more than the {most} that it may have here"
+            )));
         }
         let reservation = Reservation::new(usize::try_from(REACH).expect("64-bit"))?;
         reservation.commit((u64::from(minimum) * PAGE_BYTES) as usize)?;

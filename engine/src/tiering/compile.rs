@@ -1,5 +1,6 @@
 //! From a version key to installed code: gathers the [unit](Unit), has it compiled, installs what comes of it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -50,7 +51,9 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     check_size(instance, key.tier, instructions)?;
     let (costs, began) = (instance.costs(), Instant::now());
     let (speculation, (inner, values)) = (plan(instance, key), context(instance, key));
-    let unit = Unit { inner: &inner, values: &values, ..unit(instance, key, speculation.as_ref()) };
+    let left_out = instance.not_inlined();
+    let unit =
+        Unit { inner: &inner, values: &values, ..unit(instance, key, speculation.as_ref(), &left_out) };
     let compiled = compiler().compile(&unit);
     costs.measured(key.tier, instructions, began.elapsed());
     instance.function(key.function).account.pay(costs.compilation(key.tier, instructions));
@@ -79,7 +82,12 @@ fn context(instance: &Instance, key: VersionKey) -> (Box<[(FunctionIndex, Point)
     }
 }
 
-fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Speculations>) -> Unit<'a> {
+fn unit<'a>(
+    instance: &'a Instance,
+    key: VersionKey,
+    speculation: Option<&'a Speculations>,
+    left_out: &'a BTreeSet<FunctionIndex>,
+) -> Unit<'a> {
     Unit {
         linked: instance.linked(),
         key,
@@ -89,6 +97,7 @@ fn unit<'a>(instance: &'a Instance, key: VersionKey, speculation: Option<&'a Spe
         settings: code_settings(instance),
         profile: (key.tier == CompiledTier::Baseline).then(|| instance.profile(key.function)).flatten(),
         speculation,
+        left_out,
     }
 }
 

@@ -8,6 +8,7 @@ use osr_ir::GlobalIndex;
 use super::queue::{Finished, Order, Queue};
 use super::{Arrival, compile};
 use crate::event::{Cause, Event};
+use crate::instance::Instance;
 use crate::thread::Thread;
 
 /// The code of `tier` for `arrival`, if it is there, or is compiled while the function waits. Otherwise it is ordered.
@@ -73,7 +74,7 @@ fn finish(
     let instance = thread.instance();
     let VersionKey { function, tier, entry } = key;
     if let Ok(body) = &body
-        && !globals_agree(thread, body, cause)
+        && !(globals_agree(thread, body, cause) && bodies_agree(instance, body))
     {
         thread.observe(|| Event::Discarded { key, cause });
         return None;
@@ -111,6 +112,13 @@ fn globals_agree(thread: &Thread, body: &CompiledBody, cause: Cause) -> bool {
     let is_kept =
         |&(global, bits): &(GlobalIndex, u64)| kept.may_be_kept(global) && instance.global(global) == bits;
     body.kept_globals.iter().all(is_kept)
+}
+
+/// Whether calls of the functions that are inlined enter the bodies that are: while it was compiled, they may have been
+/// redefined.
+fn bodies_agree(instance: &Instance, body: &CompiledBody) -> bool {
+    let inlined = body.virtual_frames.iter().flat_map(|frames| frames.inlined());
+    inlined.into_iter().all(|function| instance.may_be_inlined(function))
 }
 
 /// Whether compiling what `key` asks for is worth trying: activations stay in the body, it was not refused, and there is

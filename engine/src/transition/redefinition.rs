@@ -8,6 +8,9 @@
 //!                                          of it is compiled
 //! ```
 //!
+//! Code that the old body is inlined into is invalidated in any case: it would go on calling that. Its activations continue in
+//! their bodies, those of the old one as above.
+//!
 //! Activations are carried in the interpreter, by the operations of its code for the old body
 //! ([`patch`](crate::interpreter::adapt_all)). Those of compiled code land there: their code is invalidated, and the old
 //! body is not compiled again while its activations are carried. So there is one mechanism for frames of all tiers,
@@ -75,10 +78,8 @@ impl Thread {
             for &(Change { function, body: to }, from) in &plan.changes {
                 self.observe(|| Event::Redefined { function, from, to, activations, cause });
             }
-            match activations {
-                OldActivations::RunOut => Ok(Invalidated::default()),
-                _ => self.invalidate_versions(self.versions_of(&plan), cause),
-            }
+            let versions = self.versions_of(&plan, activations);
+            self.invalidate_versions(versions, cause)
         });
         Ok(Redefined { functions: plan.changes.len() as u64, invalidated: replaced? })
     }
@@ -142,10 +143,15 @@ impl Thread {
         plan.changes.iter().for_each(|(change, _)| instance.update_calls_of(change.function));
     }
 
-    /// The current versions of the bodies that calls entered before.
-    fn versions_of(&self, plan: &Plan) -> Vec<Arc<CodeVersion>> {
+    /// The current versions that are not to be executed any more: those that the bodies are inlined into which calls
+    /// entered before, and those of these bodies, unless activations run out.
+    fn versions_of(&self, plan: &Plan, activations: OldActivations) -> Vec<Arc<CodeVersion>> {
+        let is_old = |version: &CodeVersion, old: FunctionIndex| match activations {
+            OldActivations::RunOut => version.inlined().any(|inlined| inlined == old),
+            _ => version.depends_on(old),
+        };
         let mut versions = self.current_versions();
-        versions.retain(|version| plan.changes.iter().any(|(_, old)| *old == version.function));
+        versions.retain(|version| plan.changes.iter().any(|&(_, old)| is_old(version, old)));
         versions
     }
 }

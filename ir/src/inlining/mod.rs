@@ -27,8 +27,8 @@
 //!
 //! The registers of the function itself keep their numbers. The merged body is well formed if the module is verified, and
 //! every instruction that may trap or that calls is one of some body, so it has that one's point. Loop headers are those of
-//! the bodies. A callee that cannot return is not inlined. Which calls are inlined depends on the module and the budget
-//! alone, so every compilation of a function has the same code.
+//! the bodies. A callee that cannot return is not inlined. Which calls are inlined depends on the module, the budget, and which
+//! functions are redefined, alone.
 
 mod budget;
 mod check;
@@ -42,6 +42,8 @@ pub use budget::InlineBudget;
 pub use check::{Mismatch, check};
 pub use targets::{CallTargets, TargetsOf};
 pub use tree::{FrameIndex, InlineTree, VirtualFrame};
+
+use std::collections::BTreeSet;
 
 use crate::body::Body;
 use crate::index::{Block, FunctionIndex};
@@ -90,8 +92,8 @@ impl Inlined {
 }
 
 /// Inlines calls into the body of `function`, whose points and live registers are those, as far as `budget` allows; indirect
-/// calls behind comparisons with the targets that `targets` knows. `None` if nothing comes of it. With `entries`, the
-/// entries of inlined bodies are points, too.
+/// calls behind comparisons with the targets that `targets` knows; but no calls of functions that are `left_out`, since they
+/// enter other bodies, say. `None` if nothing comes of it. With `entries`, the entries of inlined bodies are points, too.
 ///
 /// # Panics
 /// If the function is imported.
@@ -101,9 +103,10 @@ pub fn inline(
     (points, liveness): (&Points, &Liveness),
     budget: &InlineBudget,
     targets: TargetsOf<'_>,
+    left_out: &BTreeSet<FunctionIndex>,
     entries: bool,
 ) -> Option<Inlined> {
-    let plan = plan::Plan::new(module, function, (points, liveness), *budget, targets);
+    let plan = plan::Plan::new(module, function, (points, liveness), *budget, (targets, left_out));
     let changes = plan.frames.iter().any(|frame| !frame.calls.is_empty());
     changes.then(|| {
         let inlined = merge::merge(&plan, entries);

@@ -1,7 +1,7 @@
 //! Which calls are inlined: those first that are executed most often for their size, until the budget is used up.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use super::budget::InlineBudget;
@@ -63,10 +63,11 @@ struct Candidate {
 }
 
 /// What is to be merged, while it is decided.
-struct Planner<'m, 't> {
+struct Planner<'m, 't, 'l> {
     module: &'m Module,
     budget: InlineBudget,
     targets: TargetsOf<'t>,
+    left_out: &'l BTreeSet<FunctionIndex>,
     frames: Vec<PlannedFrame<'m>>,
     sources: HashMap<FunctionIndex, Rc<Source<'m>>>,
     candidates: BinaryHeap<Candidate>,
@@ -80,7 +81,7 @@ impl<'m> Plan<'m> {
         function: FunctionIndex,
         (points, liveness): (&'m Points, &'m Liveness),
         budget: InlineBudget,
-        targets: TargetsOf<'_>,
+        (targets, left_out): (TargetsOf<'_>, &BTreeSet<FunctionIndex>),
     ) -> Plan<'m> {
         let body = module.function(function).body().expect("a defined function");
         let source = Rc::new(Source::known(module, body, points, liveness));
@@ -88,6 +89,7 @@ impl<'m> Plan<'m> {
             module,
             budget,
             targets,
+            left_out,
             frames: Vec::new(),
             sources: HashMap::from([(function, Rc::clone(&source))]),
             candidates: BinaryHeap::new(),
@@ -113,7 +115,7 @@ impl<'m> Plan<'m> {
     }
 }
 
-impl<'m> Planner<'m, '_> {
+impl<'m> Planner<'m, '_, '_> {
     fn inline(&mut self, Candidate { caller, position, arm, callee, weight, .. }: Candidate) {
         let module = self.module;
         let body = || module.function(callee).body().expect("a candidate is defined");
@@ -170,10 +172,9 @@ impl<'m> Planner<'m, '_> {
     fn add_candidate(&mut self, caller: FrameIndex, call: Call, callee: FunctionIndex, arm: Option<usize>) {
         let Call { position, weight, .. } = call;
         let again = self.callers(caller).filter(|frame| frame.function == callee).count();
-        // Calls of a function with several bodies do not always enter the same.
         if again > usize::from(self.budget.recursion)
             || self.callers(caller).count() > usize::from(self.budget.depth)
-            || self.module.has_alternatives(callee)
+            || self.left_out.contains(&callee)
         {
             return;
         }

@@ -36,7 +36,7 @@ impl<'m> Subject<'m> {
         let points = Points::of(body);
         let liveness = Liveness::of(body, &points);
         let known = (&points, &liveness);
-        let inlined = inline(module, version.function, known, budget, &|_, _| None, false)?;
+        let inlined = inline(module, version.function, known, budget, &|_, _| None, &BTreeSet::new(), false)?;
         let entry = match version.entry.continues_at() {
             None => EntryPoint::Function,
             Some(point) => EntryPoint::Continuation(inlined.point_within(point, &[])?),
