@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 
 use osr_ir::inlining::CallTargets;

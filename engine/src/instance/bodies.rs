@@ -85,8 +85,8 @@ impl Instance {
                 && self.bodies.entered(self.module().function_of(function)) == function
     }
 
-    /// The functions of which that does not hold.
-    pub(crate) fn not_inlined(&self) -> BTreeSet<FunctionIndex> {
+    /// The functions that are left out of inlining: those of which that does not hold.
+    pub(crate) fn left_out(&self) -> BTreeSet<FunctionIndex> {
         if self.bodies.entered.is_empty() {
             return BTreeSet::new();
         }

@@ -35,7 +35,7 @@ pub(crate) struct Stacked {
     next: Next,
 }
 
-/// That of `chain`, innermost first: each activation but the innermost waits after a call of the one before.
+/// How `chain` becomes frames, innermost first: each activation but the innermost waits after a call of the one before.
 pub(crate) fn stacking(instance: &Instance, chain: &[VirtualActivation]) -> Stacking {
     let code = |activation: &VirtualActivation| {
         code_of(instance, instance.function(activation.function), activation.function)

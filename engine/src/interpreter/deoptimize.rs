@@ -8,8 +8,10 @@
 //!
 //! The outermost of them takes the place of the frame, and returns to where that would have; callees are stacked on it. All
 //! values are computed before any is written. Where landings end in compiled code, each of them continues in a continuation: the
-//! innermost one at once, and the others when what they wait for has returned. Compiled code leaves for this ([`osr_ir::Instruction::Interpret`]): its frame
-//! lands here first, with all activations that it stands for, of which the innermost becomes others.
+//! innermost one at once, and the others when what they wait for has returned.
+//!
+//! Compiled code leaves for this ([`osr_ir::Instruction::Interpret`]): its frame lands here first, with all activations that it
+//! stands for, of which the innermost becomes others.
 
 use osr_ir::{Block, FunctionIndex, Point, ResumedFrame, Terminator, TrapKind};
 
@@ -86,8 +88,8 @@ pub(super) unsafe fn deoptimize(activation: &Activation<'_>, window: *mut u64, b
     next
 }
 
-/// The innermost frame, which would continue at `next`, continues in the continuation `to`, if there is one. What continues then, and
-/// whether that is its caller.
+/// The innermost frame, which would continue at `next`, continues in the continuation `to`, if there is one. What continues
+/// then, and whether that is its caller.
 ///
 /// # Safety
 /// `next` is in the innermost frame of the activation.
@@ -103,11 +105,12 @@ unsafe fn enter(
     (unsafe { go_on(activation, next, arrival) }, has_returned)
 }
 
-/// `frame`, which has waited for one that has returned and would continue at `next`, lands. What continues then, and whether that is its
-/// caller.
+/// `frame`, which has waited for one that has returned and would continue at `next`, lands. What continues then, and whether
+/// that is its caller.
 ///
 /// # Safety
-/// `next` is in the innermost frame of the activation, which is that of `frame`; the results of its call are where the callee has left them.
+/// `next` is in the innermost frame of the activation, which is that of `frame`; the results of its call are where the callee
+/// has left them.
 unsafe fn land(activation: &Activation<'_>, frame: &ResumedFrame, mut next: Next) -> (Next, bool) {
     let instance = activation.instance;
     // What is carried to another body lands there.

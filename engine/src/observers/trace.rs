@@ -6,7 +6,7 @@
 //! `"format": "osr-trace"` and `"version"`: [`FORMAT_VERSION`], and under `"run"` what is traced. Times are in microseconds since the
 //! trace began, unique and ascending but for compilations, which are written when they are done. There is one process. Each
 //! native thread that executes guest code has a track, with calls and replacements; and so has each tier, with what is compiled
-//! for it, what arrives in it, and how its versions end. Categories and names:
+//! for it, what continues in it, and how its versions end. Categories and names:
 //!
 //! | category | name | phase | what |
 //! |---|---|---|---|
@@ -205,7 +205,7 @@ impl<W: Write> State<W> {
                     args["further"] = further.into();
                 }
                 let place = (state.function, state.point);
-                self.frame_ends(Track::Tier(tier_of(to)), "land", at, version, place, slot, args)
+                self.frame_ends((Track::Tier(tier_of(to)), "land"), at, version, place, slot, args)
             }
             Event::Continued { version, to, state, .. } => {
                 let (version, point) = (version.to_string(), state.point.to_string());
@@ -213,11 +213,16 @@ impl<W: Write> State<W> {
                 self.instant(Track::Tier(tier_of(to)), "frame", name("continue", at, state.function), args)
             }
             Event::Dropped { version, function, point, slot } => {
-                self.frame_ends(Track::current(), "drop", at, version, (function, point), slot, json!({}))
+                self.frame_ends((Track::current(), "drop"), at, version, (function, point), slot, json!({}))
             }
-            Event::Restored { version, function, point, slot } => {
-                self.frame_ends(Track::current(), "restore", at, version, (function, point), slot, json!({}))
-            }
+            Event::Restored { version, function, point, slot } => self.frame_ends(
+                (Track::current(), "restore"),
+                at,
+                version,
+                (function, point),
+                slot,
+                json!({}),
+            ),
             Event::ReplacementBegan { replacement, cause } => {
                 let name = match replacement {
                     Replacement::Invalidation => "invalidate",
@@ -374,11 +379,9 @@ impl<W: Write> State<W> {
     }
 
     /// A hijacked frame has landed, or will not: on that track.
-    #[expect(clippy::too_many_arguments, reason = "what an event says of a frame")]
     fn frame_ends(
         &mut self,
-        track: Track,
-        what: &str,
+        (track, what): (Track, &str),
         at: &Observation<'_>,
         version: &CodeVersion,
         place: (FunctionIndex, Point),

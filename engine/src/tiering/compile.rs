@@ -51,7 +51,7 @@ pub(super) fn compile_body(instance: &Instance, key: VersionKey) -> Result<Compi
     check_size(instance, key.tier, instructions)?;
     let (costs, began) = (instance.costs(), Instant::now());
     let (speculation, (inner, values)) = (plan(instance, key), context(instance, key));
-    let left_out = instance.not_inlined();
+    let left_out = instance.left_out();
     let unit =
         Unit { inner: &inner, values: &values, ..unit(instance, key, speculation.as_ref(), &left_out) };
     let compiled = compiler().compile(&unit);

@@ -74,7 +74,7 @@ fn finish(
     let instance = thread.instance();
     let VersionKey { function, tier, entry } = key;
     if let Ok(body) = &body
-        && !(globals_agree(thread, body, cause) && bodies_agree(instance, body))
+        && !(bodies_agree(instance, body) && globals_agree(thread, body, cause))
     {
         thread.observe(|| Event::Discarded { key, cause });
         return None;
@@ -117,8 +117,8 @@ fn globals_agree(thread: &Thread, body: &CompiledBody, cause: Cause) -> bool {
 /// Whether calls of the functions that are inlined enter the bodies that are: while it was compiled, they may have been
 /// redefined.
 fn bodies_agree(instance: &Instance, body: &CompiledBody) -> bool {
-    let inlined = body.virtual_frames.iter().flat_map(|frames| frames.inlined());
-    inlined.into_iter().all(|function| instance.may_be_inlined(function))
+    let mut inlined = body.virtual_frames.iter().flat_map(|frames| frames.inlined());
+    inlined.all(|function| instance.may_be_inlined(function))
 }
 
 /// Whether compiling what `key` asks for is worth trying: activations stay in the body, it was not refused, and there is

@@ -78,8 +78,11 @@ impl Thread {
             for &(Change { function, body: to }, from) in &plan.changes {
                 self.observe(|| Event::Redefined { function, from, to, activations, cause });
             }
-            let versions = self.versions_of(&plan, activations);
-            self.invalidate_versions(versions, cause)
+            match self.versions_of(&plan, activations) {
+                // The stack is not even walked.
+                none if none.is_empty() => Ok(Invalidated::default()),
+                versions => self.invalidate_versions(versions, cause),
+            }
         });
         Ok(Redefined { functions: plan.changes.len() as u64, invalidated: replaced? })
     }

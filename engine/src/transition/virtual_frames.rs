@@ -40,9 +40,9 @@ pub(super) fn resume(
     frame_base: u64,
     destination: Destination,
 ) -> *const u8 {
-    let is_seen = thread.watches_landings() || thread.is_watched();
-    let stacked = || stack(thread, pending);
-    match (destination == Destination::Interpreter && !is_seen).then(stacked).flatten() {
+    let is_watched = thread.watches_landings() || thread.is_watched();
+    let can_be_stacked = destination == Destination::Interpreter && !is_watched;
+    match if can_be_stacked { stack(thread, pending) } else { None } {
         Some(stacked) => thread.set_landed(Landed::Stacked(stacked)),
         None => wait(thread, (slot, pending), state, frame_base, destination),
     }
@@ -56,7 +56,7 @@ fn stack(thread: &Thread, pending: &PendingSite) -> Option<Stacked> {
     let stacking = version.stackings.of(site, version.frame_maps.len(), || {
         interpreter::stacking(thread.instance(), &version.activations(site).collect::<Vec<_>>())
     });
-    // SAFETY: the caller says where the state is.
+    // SAFETY: the landing has put the state there, and the version is one of the thread's instance.
     let stacked = unsafe { interpreter::stack(thread, stacking) }?;
     let (tier, further) = (version.tier.into(), stacking.callees.len());
     thread.count(|transitions| transitions.virtual_frames += further as u64);

@@ -27,8 +27,8 @@
 //!
 //! The registers of the function itself keep their numbers. The merged body is well formed if the module is verified, and
 //! every instruction that may trap or that calls is one of some body, so it has that one's point. Loop headers are those of
-//! the bodies. A callee that cannot return is not inlined. Which calls are inlined depends on the module, the budget, and which
-//! functions are redefined, alone.
+//! the bodies. A callee that cannot return is not inlined. Which calls are inlined depends on what
+//! [`inline`] is given alone.
 
 mod budget;
 mod check;
