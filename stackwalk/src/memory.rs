@@ -15,6 +15,12 @@ pub trait StackMemory {
         let _ = address;
     }
 
+    /// The words at `address` and above it; nothing if either is out of reach or misaligned.
+    #[inline(always)]
+    fn read_pair(&self, address: u64) -> Option<[u64; 2]> {
+        Some([self.read(address)?, self.read(address.wrapping_add(8))?])
+    }
+
     /// The eight bytes at `address`, or an error that names it.
     ///
     /// # Errors
@@ -59,6 +65,8 @@ impl StackMemory for ArrayStack<'_> {
 pub struct LiveStack {
     low: u64,
     words: u64,
+    /// How many words have another one above them.
+    pairs: u64,
 }
 
 impl LiveStack {
@@ -71,7 +79,8 @@ impl LiveStack {
     #[must_use]
     pub unsafe fn new(bounds: StackBounds) -> Self {
         let low = bounds.low.next_multiple_of(8);
-        Self { low, words: bounds.high.saturating_sub(low) / 8 }
+        let words = bounds.high.saturating_sub(low) / 8;
+        Self { low, words, pairs: words.saturating_sub(1) }
     }
 }
 
@@ -86,6 +95,17 @@ impl StackMemory for LiveStack {
         // SAFETY: `address` is aligned and its eight bytes are within the bounds given to `new`, whose
         // caller promises that they are mapped and not written concurrently.
         Some(unsafe { std::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile() })
+    }
+
+    /// One comparison for both.
+    #[inline(always)]
+    fn read_pair(&self, address: u64) -> Option<[u64; 2]> {
+        if address.wrapping_sub(self.low).rotate_right(3) >= self.pairs {
+            return None;
+        }
+        let pair = std::ptr::with_exposed_provenance::<u64>(address as usize);
+        // SAFETY: as in `read`; it is not the last word, so that the next one is within the bounds, too.
+        Some(unsafe { [pair.read_volatile(), pair.add(1).read_volatile()] })
     }
 
     /// Frames follow one another, but each says only where the next one is: without this, every frame costs the latency
@@ -128,6 +148,15 @@ mod tests {
         assert_eq!(stack.read(base + 16), Some(13));
         for address in [base, base + 24, base + 9, base + 12, base + 15, 0, u64::MAX, u64::MAX - 7] {
             assert_eq!(stack.read(address), None, "{address:#x}");
+        }
+        assert_eq!(stack.read_pair(base + 8), Some([12, 13]));
+        for address in [base, base + 16, base + 24, base + 9, base + 12, 0, u64::MAX, u64::MAX - 7] {
+            assert_eq!(stack.read_pair(address), None, "{address:#x}");
+        }
+        for high in [base, base + 8, base + 15] {
+            // SAFETY: as above.
+            let stack = unsafe { LiveStack::new(StackBounds { low: base, high }) };
+            assert_eq!(stack.read_pair(base), None, "no pair fits below {high:#x}");
         }
     }
 

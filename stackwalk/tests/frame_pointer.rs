@@ -37,6 +37,53 @@ fn walk(layout: &Layout, exit: ExitRecord) -> (Vec<Frame>, Result<Option<WalkEnd
     (frames, outcome)
 }
 
+/// The same, where each visit takes all frames that it can get.
+fn walk_in_runs(layout: &Layout, exit: ExitRecord) -> (Vec<Frame>, Result<Option<WalkEnd>, Error>) {
+    let mut frames = Vec::new();
+    let outcome = FramePointerWalk::new(layout.stack(), PCS, exit).visit_runs(|frame, others| {
+        frames.push(frame);
+        while let Some(frame) = others.next_frame_if(|pc| pc != BOUNDARY && !pc.is_null()) {
+            frames.push(frame);
+        }
+    });
+    (frames, outcome)
+}
+
+#[test]
+fn runs_end_where_walks_end_on_sound_and_broken_stacks() {
+    let (layout, segment) = three_frames();
+    assert_eq!(walk_in_runs(&layout, segment.exit), walk(&layout, segment.exit));
+    let mut broken = vec![layout.clone()];
+    broken.extend((0..layout.words.len()).map(|length| Layout { words: layout.words[..length].to_vec() }));
+    for frame in &segment.frames {
+        let wild = [0, 8, POISON, u64::MAX, u64::MAX - 7, frame.frame_base, frame.frame_base + 4];
+        for wild in wild.into_iter().chain(segment.frames.iter().map(|other| other.return_slot.address())) {
+            let mut one = layout.clone();
+            one.set(frame.frame_base, wild);
+            broken.push(one);
+        }
+        let mut one = layout.clone();
+        one.set_slot(frame.return_slot, ReturnPc::new(0));
+        broken.push(one);
+    }
+    for layout in broken {
+        assert_eq!(walk_in_runs(&layout, segment.exit), walk(&layout, segment.exit), "{:x?}", layout.words);
+    }
+}
+
+#[test]
+fn a_run_ends_before_a_pc_that_is_not_known() {
+    let (layout, segment) = three_frames();
+    let mut runs = Vec::new();
+    let outcome = FramePointerWalk::new(layout.stack(), PCS, segment.exit).visit_runs(|frame, others| {
+        let mut run = vec![frame];
+        run.extend(others.next_frame_if(|pc| pc == segment.frames[1].pc));
+        runs.push(run);
+    });
+    assert!(outcome.is_ok());
+    assert_eq!(runs, [segment.frames[..2].to_vec(), segment.frames[2..].to_vec()]);
+}
+
 #[test]
 fn every_frame_is_found_and_the_boundary_is_not_one() {
     let (layout, segment) = three_frames();

@@ -20,6 +20,7 @@
 mod pcs;
 
 use std::cell::RefCell;
+use std::num::NonZeroU32;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -155,16 +156,18 @@ impl PendingSite {
     }
 }
 
-/// Which of a batch's pending sites.
+/// Which of a batch's pending sites, counted from 1, so that there is room for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PendingSiteId(u32);
+pub(crate) struct PendingSiteId(NonZeroU32);
 
 impl PendingSiteId {
-    /// The first one.
-    pub(crate) const FIRST: PendingSiteId = PendingSiteId(0);
+    fn new(index: usize) -> PendingSiteId {
+        PendingSiteId(NonZeroU32::MIN.saturating_add(index as u32))
+    }
 
+    #[inline(always)]
     fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -318,19 +321,27 @@ impl RecordWriter {
         self.next == self.end
     }
 
-    /// Adds a record of `slot`, which is further out than all before, and so the outermost of `site`. There must be room,
-    /// and the batch must have had the site when the writer began.
+    /// Adds a record of `slot`, which is further out than all before. There must be room, and the batch must have had the
+    /// site when the writer began. When all of a run of frames at one site are written, [`Self::end_run`] has to follow.
     #[inline(always)]
     pub(crate) fn write(&mut self, slot: ReturnSlot, site: PendingSiteId) {
         debug_assert!(!self.is_full());
         let depth = depth(self.stack_end, slot);
-        // SAFETY: spare capacity of the batch, which nothing else has filled; and one of its sites, to which there is no
-        // reference while a hijack walks.
-        unsafe {
-            self.next.write(Packed { depth, site });
-            (*self.sites.wrapping_add(site.index())).outermost = depth;
-        }
+        // SAFETY: spare capacity of the batch, which nothing else has filled.
+        unsafe { self.next.write(Packed { depth, site }) };
         self.next = self.next.wrapping_add(1);
+    }
+
+    /// The record that was written last, which is of `site`, is the outermost of it.
+    #[inline(always)]
+    pub(crate) fn end_run(self, site: PendingSiteId) {
+        // SAFETY: a record was written; and the site is one of the batch's, to which there is no reference while a hijack
+        // walks.
+        unsafe {
+            let last = *self.next.wrapping_sub(1);
+            debug_assert_eq!(last.site, site);
+            (*self.sites.wrapping_add(site.index())).outermost = last.depth;
+        }
     }
 }
 
@@ -349,7 +360,7 @@ impl Batch {
     /// Adds a site, which is not among them yet. Writers that began before do not write any more.
     pub(crate) fn add_site(&mut self, site: PendingSite) -> PendingSiteId {
         self.sites.push(site);
-        PendingSiteId(self.sites.len() as u32 - 1)
+        PendingSiteId::new(self.sites.len() - 1)
     }
 
     /// Writes records after those that are there, of sites that are. There is room for at least one.
@@ -424,7 +435,7 @@ impl Batch {
 
     /// The sites at which frames are pending.
     fn occupied(&self) -> impl Iterator<Item = (PendingSiteId, &PendingSite)> {
-        let ids = (0..).map(PendingSiteId);
+        let ids = (0..).map(PendingSiteId::new);
         let innermost = self.records.get(self.next).map(|record| record.depth);
         ids.zip(&self.sites).filter(move |(_, site)| innermost.is_some_and(|depth| site.outermost <= depth))
     }
@@ -456,10 +467,11 @@ impl Batch {
 
     /// Adds what is pending in `other`, in no order.
     fn append(&mut self, other: &Batch) {
-        let mut ids = vec![PendingSiteId(u32::MAX); other.sites.len()];
-        other.occupied().for_each(|(id, site)| ids[id.index()] = self.add_site(*site));
+        let mut ids = vec![None; other.sites.len()];
+        other.occupied().for_each(|(id, site)| ids[id.index()] = Some(self.add_site(*site)));
         let pending = other.records[other.next..].iter();
-        self.records.extend(pending.map(|record| Packed { site: ids[record.site.index()], ..*record }));
+        let site = |record: &Packed| ids[record.site.index()].expect("sites of pending records are occupied");
+        self.records.extend(pending.map(|record| Packed { site: site(record), ..*record }));
     }
 
     fn clear(&mut self) {

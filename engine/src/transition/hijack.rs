@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use osr_stackwalk::{Frame, ReturnPc, ReturnSlot};
+use osr_stackwalk::{FrameRun, LiveStack, ReturnPc, ReturnSlot};
 
 use crate::code::ledger::{Batch, LedgerPcs, PendingSite, PendingSiteId, Record, RecordWriter};
 use crate::code::{CodeVersion, SiteRef, VersionId, VersionState};
@@ -99,32 +99,14 @@ impl Thread {
             if let Some(last) = last {
                 decisions.set_successor(last, entry);
             }
-            let (mut run, mut decision) = (writer, decisions.value(entry));
-            let Frame { mut pc, return_slot: mut slot, .. } = frame;
-            loop {
-                if decision.is_chosen {
-                    if run.is_full() {
-                        hijacking.batch.keep_written(run);
-                        run = hijacking.batch.writer();
-                    }
-                    hijack_slot(&mut run, slot, decision.site, landing);
-                }
-                // In a recursion the same PC follows, or else what followed before.
-                let next = others.next_frame_if(|held| {
-                    if held == pc {
-                        return true;
-                    }
-                    let (successor, known) = decisions.successor(entry);
-                    if held != known {
-                        return false;
-                    }
-                    (entry, pc, decision) = (successor, known, decisions.value(successor));
-                    true
-                });
-                let Some(frame) = next else { break };
-                slot = frame.return_slot;
+            let (_, site) = decisions.known(entry);
+            if let Some(site) = site {
+                hijacking.make_room(&mut writer);
+                hijack_slot(&mut writer, frame.return_slot, site, landing);
             }
-            writer = run;
+            while !hijacking.follow(&mut entry, others, &mut writer, landing) {
+                hijacking.make_room(&mut writer);
+            }
             last = Some(entry);
         });
         hijacking.batch.keep_written(writer);
@@ -187,13 +169,14 @@ impl Thread {
         let site = batch.add_site(site);
         let mut writer = batch.writer();
         writer.write(slot, site);
+        writer.end_run(site);
         batch.keep_written(writer);
         ledger.add(batch);
     }
 
     /// Site `number` of `version`, where a frame is pending.
     pub(crate) fn pending_site(&self, version: &CodeVersion, number: u32) -> PendingSite {
-        PendingSite::new(version, number, self.instance().frame_words(version.function))
+        pending_site(self.instance(), version, number)
     }
 
     /// Tells the observer that frames are replaced, while `replace` does it.
@@ -252,25 +235,18 @@ impl Thread {
     }
 }
 
-/// What becomes of the frames that a PC returns to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Decision {
-    pub(super) site: PendingSiteId,
-    pub(super) is_chosen: bool,
-}
-
 /// A hijack under way: its records until the ledger has them. If that never happens, because the walk failed or
 /// the choice panicked, the slots are as they were.
 pub(super) struct Hijacking<'i> {
     instance: &'i Instance,
     pub(super) batch: Batch,
-    pub(super) decisions: PcCache<Decision>,
+    /// Where the frames that a PC returns to are pending from now on; nowhere if they are not chosen.
+    pub(super) decisions: PcCache<Option<PendingSiteId>>,
 }
 
 impl<'i> Hijacking<'i> {
     pub(super) fn new(instance: &'i Instance, batch: Batch) -> Hijacking<'i> {
-        let unused = Decision { site: PendingSiteId::FIRST, is_chosen: false };
-        Hijacking { instance, batch, decisions: PcCache::new(unused) }
+        Hijacking { instance, batch, decisions: PcCache::new(None) }
     }
 
     /// What becomes of a frame that `pc` returns to, as an entry of [`Self::decisions`].
@@ -300,15 +276,68 @@ impl<'i> Hijacking<'i> {
         let (instance, batch) = (self.instance, &mut self.batch);
         batch.keep_written(*writer);
         let entry = self.decisions.add(pc, |pc| {
-            let found = instance.registry().site_at(pc);
-            let SiteRef { version, site } =
-                found.expect("compiled frames are at sites of versions in memory");
-            let words = instance.frame_words(version.function);
-            let is_chosen = choose(&version, site);
-            Decision { site: batch.add_site(PendingSite::new(&version, site, words)), is_chosen }
+            let SiteRef { version, site } = site_at(instance, pc);
+            choose(&version, site).then(|| batch.add_site(pending_site(instance, &version, site)))
         });
         *writer = self.batch.writer();
         entry
+    }
+
+    /// Hijacks the frames that follow one that is at `entry`, as long as their PCs are those to be expected: in a recursion
+    /// the same PC follows, or else what followed before. `entry` becomes that of the last one. Whether there was room.
+    ///
+    /// A function of its own for the sake of its loops, whose state is kept in machine registers then.
+    #[inline(never)]
+    fn follow(
+        &self,
+        entry: &mut EntryId,
+        others: &mut FrameRun<'_, LiveStack>,
+        writer: &mut RecordWriter,
+        landing: ReturnPc,
+    ) -> bool {
+        let (mut at, mut frames, mut run) = (*entry, *others, *writer);
+        let (mut pc, mut site) = self.decisions.known(at);
+        let had_room = loop {
+            if run.is_full() {
+                break false;
+            }
+            let frame = match frames.next_frame_if(|held| held == pc) {
+                Some(frame) => frame,
+                None => {
+                    let successor = self.decisions.successor(at);
+                    let (followed, follows_at) = self.decisions.known(successor);
+                    let Some(frame) = frames.next_frame_if(|held| held == followed) else { break true };
+                    if let Some(site) = site {
+                        run.end_run(site);
+                    }
+                    (at, pc, site) = (successor, followed, follows_at);
+                    frame
+                }
+            };
+            if let Some(site) = site {
+                hijack_slot(&mut run, frame.return_slot, site, landing);
+            }
+        };
+        if let Some(site) = site {
+            run.end_run(site);
+        }
+        (*entry, *others, *writer) = (at, frames, run);
+        had_room
+    }
+
+    /// Makes room for another record, where `writer` has written all that there was room for.
+    #[inline(always)]
+    fn make_room(&mut self, writer: &mut RecordWriter) {
+        if writer.is_full() {
+            self.batch.keep_written(*writer);
+            *writer = self.batch.writer();
+        }
+    }
+
+    /// Adds the site of frames that `pc` returns to, whose PC has no site: they were not chosen.
+    pub(super) fn add_site(&mut self, pc: ReturnPc) -> PendingSiteId {
+        let SiteRef { version, site } = site_at(self.instance, pc);
+        self.batch.add_site(pending_site(self.instance, &version, site))
     }
 
     pub(super) fn keep(&mut self) -> Batch {
@@ -320,6 +349,16 @@ impl Drop for Hijacking<'_> {
     fn drop(&mut self) {
         self.batch.records().for_each(restore_slot);
     }
+}
+
+/// The site that `pc`, which a compiled frame is at, is the return PC of.
+fn site_at(instance: &Instance, pc: ReturnPc) -> SiteRef {
+    instance.registry().site_at(pc).expect("compiled frames are at sites of versions in memory")
+}
+
+/// Site `number` of `version`, where a frame is pending.
+fn pending_site(instance: &Instance, version: &CodeVersion, number: u32) -> PendingSite {
+    PendingSite::new(version, number, instance.frame_words(version.function))
 }
 
 /// Hijacks the frame at `site` that is returned to through `slot`. There must be room for its record.

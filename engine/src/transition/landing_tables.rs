@@ -58,7 +58,7 @@ impl Thread {
             let Frame { pc: held, frame_base, .. } = frame;
             let number =
                 match decisions.get(held, |held| self.decide_on(held, frame_base, &choose, &mut swaps)) {
-                    Decision::Left => return while others.next_frame().is_some() {},
+                    Decision::Left => return while others.next_frame_if(|next| next == held).is_some() {},
                     Decision::Again => return hijacked.again += 1,
                     Decision::Swapped(number) => number,
                 };
@@ -77,7 +77,7 @@ impl Thread {
                 if is_observed {
                     seen.push((return_slot, number));
                 }
-                next = others.next_frame();
+                next = others.next_frame_if(|next| next == held);
             }
         });
         for swap in &swaps {

@@ -8,12 +8,19 @@ use osr_stackwalk::ReturnPc;
 
 /// A few return PCs with what is known of them, each at one of [`WAYS`] places.
 pub(super) struct PcCache<T> {
-    pcs: [ReturnPc; ENTRIES],
-    values: [T; ENTRIES],
-    /// Which entry followed last time.
-    successors: [EntryId; ENTRIES],
-    /// Those that had to make way, if any had to.
+    entries: [Entry<T>; ENTRIES],
+    /// What is known of those that had to make way, if any had to.
     evicted: Option<BTreeMap<ReturnPc, T>>,
+}
+
+/// What is known of a return PC. All of it in one place: a walk that hops from PC to PC waits for these loads.
+#[derive(Clone, Copy)]
+struct Entry<T> {
+    /// Null if nothing is known.
+    pc: ReturnPc,
+    value: T,
+    /// Which entry followed last time.
+    successor: EntryId,
 }
 
 const ENTRIES: usize = 32;
@@ -22,38 +29,34 @@ const WAYS: usize = 4;
 
 /// An entry of a [`PcCache`]: what it is of stays the same until the next PC is [added](PcCache::add).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EntryId(u8);
+pub(super) struct EntryId(u32);
 
 impl EntryId {
     #[inline(always)]
     fn new(index: usize) -> EntryId {
         debug_assert!(index < ENTRIES);
-        EntryId(index as u8)
+        EntryId(index as u32)
     }
 
     /// The remainder spares indexing its check.
     #[inline(always)]
     fn index(self) -> usize {
-        usize::from(self.0) % ENTRIES
+        self.0 as usize % ENTRIES
     }
 }
 
 impl<T: Copy> PcCache<T> {
     /// Nothing is known. `unused` is any value.
     pub(super) fn new(unused: T) -> PcCache<T> {
-        PcCache {
-            pcs: [ReturnPc::default(); ENTRIES],
-            values: [unused; ENTRIES],
-            successors: [EntryId(0); ENTRIES],
-            evicted: None,
-        }
+        let unused = Entry { pc: ReturnPc::default(), value: unused, successor: EntryId(0) };
+        PcCache { entries: [unused; ENTRIES], evicted: None }
     }
 
     /// What is known of `pc`: what `meet` returned when it was asked first.
     #[inline(always)]
     pub(super) fn get(&mut self, pc: ReturnPc, meet: impl FnOnce(ReturnPc) -> T) -> T {
         let entry = self.find(pc).unwrap_or_else(|| self.add(pc, meet));
-        self.value(entry)
+        self.known(entry).1
     }
 
     /// The entry of `pc`, if it has one.
@@ -61,7 +64,7 @@ impl<T: Copy> PcCache<T> {
     pub(super) fn find(&self, pc: ReturnPc) -> Option<EntryId> {
         let first = first_place(pc);
         for way in 0..WAYS {
-            if self.pcs[first ^ way] == pc {
+            if self.entries[first ^ way].pc == pc {
                 return Some(EntryId::new(first ^ way));
             }
         }
@@ -76,36 +79,37 @@ impl<T: Copy> PcCache<T> {
         let value = known.unwrap_or_else(|| meet(pc));
         let mut place = first_place(pc);
         for way in 1..WAYS {
-            if !self.pcs[place].is_null() {
+            if !self.entries[place].pc.is_null() {
                 place = first_place(pc) ^ way;
             }
         }
-        if !self.pcs[place].is_null() {
-            self.evicted.get_or_insert_default().insert(self.pcs[place], self.values[place]);
+        let previous = self.entries[place];
+        if !previous.pc.is_null() {
+            self.evicted.get_or_insert_default().insert(previous.pc, previous.value);
         }
-        (self.pcs[place], self.values[place]) = (pc, value);
         // A recursion, until another PC is seen to follow.
-        self.successors[place] = EntryId::new(place);
-        EntryId::new(place)
+        let successor = EntryId::new(place);
+        self.entries[place] = Entry { pc, value, successor };
+        successor
     }
 
-    /// What is known of the PC of `entry`.
+    /// The PC of `entry`, and what is known of it.
     #[inline(always)]
-    pub(super) fn value(&self, entry: EntryId) -> T {
-        self.values[entry.index()]
+    pub(super) fn known(&self, entry: EntryId) -> (ReturnPc, T) {
+        let Entry { pc, value, .. } = self.entries[entry.index()];
+        (pc, value)
     }
 
-    /// The entry that is likely to be that of the next PC after that of `entry`, and its PC.
+    /// The entry that is likely to be that of the next PC after that of `entry`.
     #[inline(always)]
-    pub(super) fn successor(&self, entry: EntryId) -> (EntryId, ReturnPc) {
-        let successor = self.successors[entry.index()];
-        (successor, self.pcs[successor.index()])
+    pub(super) fn successor(&self, entry: EntryId) -> EntryId {
+        self.entries[entry.index()].successor
     }
 
     /// The PC of `next` came after that of `entry`.
     #[inline(always)]
     pub(super) fn set_successor(&mut self, entry: EntryId, next: EntryId) {
-        self.successors[entry.index()] = next;
+        self.entries[entry.index()].successor = next;
     }
 }
 
@@ -137,13 +141,15 @@ mod tests {
 
     #[test]
     fn what_followed_last_is_the_successor() {
-        let mut cache = PcCache::new(());
+        let mut cache = PcCache::new(0);
         let [one, other] = [ReturnPc::new(11), ReturnPc::new(12)];
-        let first = cache.add(one, |_| ());
-        assert_eq!(cache.successor(first), (first, one), "a recursion");
-        let second = cache.add(other, |_| ());
+        let first = cache.add(one, |_| 1);
+        assert_eq!(cache.known(first), (one, 1));
+        assert_eq!(cache.successor(first), first, "a recursion");
+        let second = cache.add(other, |_| 2);
         cache.set_successor(first, second);
-        assert_eq!(cache.successor(first), (second, other));
-        assert_eq!(cache.successor(second), (second, other));
+        assert_eq!(cache.successor(first), second);
+        assert_eq!(cache.successor(second), second);
+        assert_eq!(cache.known(second), (other, 2));
     }
 }

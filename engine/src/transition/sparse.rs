@@ -23,7 +23,7 @@ use crate::settings::mechanism::HijackDensity;
 use crate::thread::Thread;
 use crate::thread::pending::Front;
 use crate::thread::reclaim::Retired;
-use crate::transition::hijack::{Decision, Hijacked, Hijacking, hijack_slot};
+use crate::transition::hijack::{Hijacked, Hijacking, hijack_slot};
 
 /// How many frames an invalidation hijacks: as few as will be landed in soon, since the front moves on by twice as many.
 const FIRST: u64 = 16;
@@ -92,9 +92,12 @@ impl Thread {
                 let is_retired = |version: &CodeVersion, _| version.state() == VersionState::Retired;
                 let mut writer = hijacking.batch.writer();
                 let entry = hijacking.decide(pc, &mut writer, is_retired);
-                let Decision { site, is_chosen } = hijacking.decisions.value(entry);
-                if visits == 0 || is_chosen {
+                let (_, chosen) = hijacking.decisions.known(entry);
+                // The front lands, whatever it is of: there the search goes on.
+                if let Some(site) = chosen.or_else(|| (visits == 0).then(|| hijacking.add_site(pc))) {
+                    let mut writer = hijacking.batch.writer();
                     hijack_slot(&mut writer, return_slot, site, landing);
+                    writer.end_run(site);
                     hijacking.batch.keep_written(writer);
                     hijacked.frames += 1;
                 }

@@ -29,8 +29,7 @@ pub struct FramePointerWalk<M, P> {
 
 /// What a walk finds at a return slot.
 enum Found {
-    /// A frame, and what its slot holds: its PC, or the landing stub's.
-    Frame(Frame, ReturnPc),
+    Frame(Frame),
     /// The end of the segment, at this slot.
     Boundary(ReturnSlot),
 }
@@ -61,7 +60,7 @@ impl ExitRecord {
             return Ok(Found::Boundary(return_slot));
         }
         *self = self.caller(memory)?;
-        Ok(Found::Frame(Frame { pc, return_slot, frame_base }, held))
+        Ok(Found::Frame(Frame { pc, return_slot, frame_base }))
     }
 }
 
@@ -83,7 +82,7 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
             return Ok(None);
         }
         match self.at.advance(&self.memory, &self.pcs) {
-            Ok(Found::Frame(frame, _)) => Ok(Some(frame)),
+            Ok(Found::Frame(frame)) => Ok(Some(frame)),
             Ok(Found::Boundary(slot)) => {
                 self.finished = true;
                 self.end = Some(WalkEnd::Boundary { slot });
@@ -119,13 +118,14 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
-        let mut run = FrameRun { memory: &self.memory, held: ReturnPc::default(), at: self.at };
+        let mut at = self.at;
         loop {
             // The step comes before the visit, which may write to the frame's slot and to nothing else.
-            match run.at.advance(&self.memory, &self.pcs)? {
-                Found::Frame(frame, held) => {
-                    run.held = held;
+            match at.advance(&self.memory, &self.pcs)? {
+                Found::Frame(frame) => {
+                    let mut run = FrameRun::new(&self.memory, at);
                     visit(frame, &mut run);
+                    at = run.at;
                 }
                 Found::Boundary(slot) => {
                     self.end = Some(WalkEnd::Boundary { slot });
@@ -151,30 +151,36 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
 }
 
 /// Frames that follow a frame, as long as it is known which PC control returns to in them.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FrameRun<'m, M> {
     memory: &'m M,
-    /// What the slot of the last one holds.
-    held: ReturnPc,
+    /// The next frame.
     at: ExitRecord,
+    /// What its slot holds; null if that cannot be read.
+    held: ReturnPc,
 }
 
-impl<M: StackMemory> FrameRun<'_, M> {
-    /// The next one, if control returns to the same PC in it as in the last. Not for the frames of hijacked slots. Errors
-    /// are left to the walk, which meets them at the same frame.
+impl<'m, M: StackMemory> FrameRun<'m, M> {
+    /// The frames from `at` on.
     #[inline(always)]
-    pub fn next_frame(&mut self) -> Option<Frame> {
-        let held = self.held;
-        self.next_frame_if(|pc| pc == held)
+    fn new(memory: &'m M, at: ExitRecord) -> Self {
+        let held = memory.read(at.return_slot.address()).map(ReturnPc::new).unwrap_or_default();
+        Self { memory, at, held }
     }
 
-    /// The next one, if `is_known` says so of what its slot holds, which then is a PC in code. Errors are left to the walk.
+    /// The next one, if `is_known` says so of what its slot holds, which then is a PC in code. Errors are left to the walk,
+    /// which meets them at the same frame.
     #[inline(always)]
     pub fn next_frame_if(&mut self, is_known: impl FnOnce(ReturnPc) -> bool) -> Option<Frame> {
-        let ExitRecord { return_slot, frame_base } = self.at;
-        let pc = self.memory.read(return_slot.address()).map(ReturnPc::new).filter(|pc| is_known(*pc))?;
-        self.at = self.at.caller(self.memory).ok()?;
-        self.held = pc;
+        let (ExitRecord { return_slot, frame_base }, pc) = (self.at, self.held);
+        if !is_known(pc) || frame_base <= return_slot.address() {
+            return None;
+        }
+        // The saved rbp, and above it the slot of the caller.
+        let [caller, held] = self.memory.read_pair(frame_base)?;
+        self.memory.expect(frame_base);
+        self.at = ExitRecord { return_slot: ReturnSlot::new(frame_base.wrapping_add(8)), frame_base: caller };
+        self.held = ReturnPc::new(held);
         Some(Frame { pc, return_slot, frame_base })
     }
 }
