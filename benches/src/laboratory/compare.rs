@@ -1,13 +1,13 @@
 //! `osr-bench compare`: what changed between two files of results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
-use super::results::{Record, Series, read_some};
+use super::results::{Record, Series, mixtures, origins, read_some};
 use super::show;
 use super::statistics::{Estimate, estimate, ratio_of_medians};
 use crate::cli::percent;
@@ -61,18 +61,31 @@ struct Change {
     changed: bool,
 }
 
+/// The machines, versions and times of both files.
+#[derive(Debug, Serialize)]
+struct Origins {
+    before: Vec<String>,
+    after: Vec<String>,
+}
+
 /// All that is compared.
 #[derive(Debug, Serialize)]
 struct Comparison {
     compared: usize,
     only_before: usize,
     only_after: usize,
+    /// Where each file is from.
+    origins: Origins,
+    /// What is not of one kind, in either file or between them.
+    warnings: Vec<String>,
     changes: Vec<Change>,
 }
 
 /// Compares what `options` name.
 pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
     let (before, after) = (read_some(&options.before)?, read_some(&options.after)?);
+    let warnings = warnings(&before, &after);
+    let origins = Origins { before: origins(&before), after: origins(&after) };
     let (before, after) = (series(&before), series(&after));
     let both = before.iter().filter_map(|(series, old)| Some((series, old, after.get(series)?)));
     let changes: Vec<Change> =
@@ -82,9 +95,29 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
         compared,
         only_before: before.len() - compared,
         only_after: after.len() - compared,
+        origins,
+        warnings,
         changes: changes.into_iter().filter(|change| options.all || change.changed).collect(),
     };
     if options.json { output::json_to_stdout(&comparison) } else { show::print(&text(&comparison)) }
+}
+
+/// What in a file is not of one kind; and whether the files are not of one machine: their versions are expected to differ.
+fn warnings(before: &[Record], after: &[Record]) -> Vec<String> {
+    let inside = [("before", before), ("after", after)].into_iter().flat_map(|(name, records)| {
+        mixtures(records).into_iter().map(move |mixture| format!("{name}: {mixture}"))
+    });
+    let [old, new] = [before, after].map(machines);
+    let between = (old != new).then(|| {
+        let [old, new] = [old, new].map(|names| names.into_iter().collect::<Vec<_>>().join("; and "));
+        format!("the machines differ ({old}, and then {new}): so do figures, whatever else changed")
+    });
+    inside.chain(between).collect()
+}
+
+/// What the machines are called.
+fn machines(records: &[Record]) -> BTreeSet<String> {
+    records.iter().map(|record| record.machine.name()).collect()
 }
 
 /// The samples of each series that has some, with their unit.
@@ -131,12 +164,17 @@ fn text(comparison: &Comparison) -> String {
             Cell::new(change.ratio.as_ref().map_or("?".to_owned(), relative)),
         ]);
     }
-    let Comparison { compared, only_before, only_after, changes } = comparison;
+    let Comparison { compared, only_before, only_after, origins, warnings, changes } = comparison;
     let changed = changes.iter().filter(|change| change.changed).count();
     let table = if changes.is_empty() { String::new() } else { format!("{table}\n") };
+    let from = [("before", &origins.before), ("after", &origins.after)];
+    let lines =
+        from.iter().flat_map(|(name, lines)| lines.iter().map(move |line| format!("{name}: {line}\n")));
+    let warnings = warnings.iter().map(|warning| format!("Warning: {warning}.\n"));
+    let notes: String = lines.chain(warnings).collect();
     format!(
         "{table}{changed} of {compared} series changed; {only_before} are only in the first file, {only_after} only in \
-         the second.\n"
+         the second.\n{notes}"
     )
 }
 

@@ -47,7 +47,8 @@ FILE.toml:
   rounds = 40
   milliseconds = 5000
 
-Trials whose results are in the file already are left out: a sweep that was ended continues.
+Trials whose results are in the file already are left out: a sweep that was ended continues. Results of another version or
+machine, or of other sizes, are not those: such trials are made again.
 
 Examples:
   osr-bench sweep experiment.toml -o results.jsonl
@@ -100,8 +101,8 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     let plan = plan(&options.file)?;
     let planned = trials(&plan, &options.file)?;
     let mut appender = Appender::open(&options.output)?;
-    let records = read(&options.output)?;
     let campaign = Campaign::new(plan.sizes.clone(), plan.seed, Duration::from_secs(plan.patience));
+    let records = campaign.own(&options.output, read(&options.output)?);
     let is_missing = |(repetition, experiment, mechanism): &Planned| {
         !campaign.is_done(experiment, mechanism, *repetition, &records)
     };

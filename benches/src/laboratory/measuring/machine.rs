@@ -31,6 +31,18 @@ impl Machine {
         }
     }
 
+    /// What it is called, whatever it does at the time.
+    pub(crate) fn name(&self) -> String {
+        let name = self.processor.as_deref().unwrap_or("unknown processor");
+        let kernel = self.kernel.as_deref().unwrap_or("unknown");
+        format!("{name}, {} cores, kernel {kernel}", self.cores)
+    }
+
+    /// How many processes wanted to run when it began.
+    pub(crate) fn load(&self) -> Option<f64> {
+        self.load
+    }
+
     /// In one line, with a warning if others kept it busy.
     pub(crate) fn line(&self) -> String {
         let name = self.processor.as_deref().unwrap_or("unknown processor");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::results::{read_some, rebench, tidy};
+use super::results::{mixtures, read_some, rebench, tidy};
 use crate::error::Error;
 use crate::new_file::NewFile;
 use crate::output;
@@ -43,6 +43,9 @@ pub(crate) struct ReportOptions {
 /// Writes what `options` ask for.
 pub(crate) fn run(options: &ReportOptions) -> Result<(), Error> {
     let records = read_some(&options.results)?;
+    for mixture in mixtures(&records) {
+        output::to_stderr(format_args!("{}: {mixture}\n", options.results.display()));
+    }
     let text = match (options.csv, options.rebench) {
         (true, _) => tidy(&records),
         (_, true) => rebench(&records),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::charts::{Line, colour, log_log, standalone, timeline};
-use crate::laboratory::results::Record;
+use crate::laboratory::results::{Record, mixtures, origins};
 use crate::laboratory::statistics::estimate;
 use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, tables};
 
@@ -90,6 +90,7 @@ pub(super) fn page(records: &[Record]) -> String {
          executable memory it seems like the patchpoint approach would have lower overhead, unless you have a truly huge \
          number of callsites to update?<br>llvm-dev, \u{201c}replacing function bodies\u{201d}, March 2015</blockquote>\n",
     );
+    body += &warnings(records);
     body += &answer(records);
     for plot in &PLOTS {
         body += &figure(records, plot).unwrap_or_default();
@@ -257,18 +258,14 @@ fn timelines(records: &[Record]) -> String {
 
 /// Where the results are from.
 fn provenance(records: &[Record]) -> String {
-    let mut seen: Vec<String> = Vec::new();
-    for Record { machine, versions, .. } in records {
-        let rustc = versions.rustc.as_deref().unwrap_or("unknown compiler");
-        let commit = versions.commit.as_deref().unwrap_or("unknown");
-        let debug = if versions.optimized { "" } else { ", a debug build: figures mean nothing" };
-        let line = format!("{}; osr-bench {} ({commit}), {rustc}{debug}", machine.line(), versions.package);
-        if !seen.contains(&line) {
-            seen.push(line);
-        }
-    }
-    let items: String = seen.iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
-    format!("<h2>Where, and by what</h2>\n<ul class=\"faint\">\n{items}</ul>\n")
+    let items: String = origins(records).iter().map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
+    format!("<h2>Where, by what, and when</h2>\n<ul class=\"faint\">\n{items}</ul>\n")
+}
+
+/// What is not of one kind.
+fn warnings(records: &[Record]) -> String {
+    let warning = |mixture: &String| format!("<p><strong>Mixed: {}.</strong></p>\n", escaped(mixture));
+    mixtures(records).iter().map(warning).collect()
 }
 
 fn escaped(text: &str) -> String {

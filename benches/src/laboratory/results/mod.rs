@@ -3,7 +3,8 @@
 //! ```json
 //! {"experiment":"update","program":"sites","metric":"invalidate","unit":"ns","size":1000,
 //!  "mechanism":"v8","settings":{"binding":"cell",..},"seed":7,"repetition":1,"part":[1,4],
-//!  "samples":[812.0,799.0],"machine":{..},"versions":{..},"command":"osr-bench thread update"}
+//!  "sizes":{"updates":15,..},"time":"2026-11-28T14:31:00Z","samples":[812.0,799.0],"machine":{..},
+//!  "versions":{..},"command":"osr-bench thread update"}
 //! ```
 //!
 //! A file is appended to, whole lines at a time. Reading leaves out a last line that is torn, which is what a kill
@@ -11,12 +12,15 @@
 
 mod export;
 mod file;
+mod origin;
 
 pub(crate) use export::{quoted, rebench, tidy};
 pub(crate) use file::{Appender, read, read_some};
+pub(crate) use origin::{Origin, mixtures, origins};
 
 use osr_engine::Mechanism;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::measuring::Machine;
 
@@ -83,6 +87,12 @@ pub(crate) struct Record {
     pub(crate) repetition: u32,
     /// Which of how many lines of that trial.
     pub(crate) part: (usize, usize),
+    /// How much the trial did, as the version says it that made it; nothing if that said nothing.
+    #[serde(default)]
+    pub(crate) sizes: Value,
+    /// When the trial began, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<String>,
     /// Where.
     pub(crate) machine: Machine,
     /// By what.
@@ -129,6 +139,9 @@ pub(crate) struct Versions {
     pub(crate) rustc: Option<String>,
     /// The commit that it was built from, if that is known; there may have been changes.
     pub(crate) commit: Option<String>,
+    /// A hash of the sources that it was built from, changes included.
+    #[serde(default)]
+    pub(crate) sources: Option<String>,
     /// Whether it was built for measuring.
     pub(crate) optimized: bool,
 }
@@ -140,7 +153,16 @@ impl Versions {
             package: env!("CARGO_PKG_VERSION").to_owned(),
             rustc: option_env!("OSR_RUSTC").map(str::to_owned),
             commit: option_env!("OSR_COMMIT").map(str::to_owned),
+            sources: option_env!("OSR_SOURCES").map(str::to_owned),
             optimized: !cfg!(debug_assertions),
         }
+    }
+
+    /// In one line, with a warning if figures mean nothing.
+    pub(crate) fn name(&self) -> String {
+        let [rustc, commit, sources] =
+            [&self.rustc, &self.commit, &self.sources].map(|known| known.as_deref().unwrap_or("unknown"));
+        let debug = if self.optimized { "" } else { ", a debug build: figures mean nothing" };
+        format!("osr-bench {} (commit {commit}, sources {sources}), {rustc}{debug}", self.package)
     }
 }

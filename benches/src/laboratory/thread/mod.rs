@@ -26,7 +26,7 @@ mod trial;
 mod update;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -35,7 +35,7 @@ use serde::Serialize;
 
 use super::early_end::{self, Progress};
 use super::measuring::Machine;
-use super::results::{Appender, Finding, Record, Versions, read};
+use super::results::{Appender, Finding, Origin, Record, Versions, read};
 use super::show::print;
 use crate::cli::mechanism;
 use crate::error::Error;
@@ -198,7 +198,8 @@ pub(crate) struct ThreadOptions {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Append what is found to FILE, as lines of JSON: for `report`, `compare`, and other tools. With the seed of what is
-    /// there already, trials are left out that were made, and their results are part of the answer.
+    /// there already, trials are left out that this version made on this machine with these sizes, and their results are part
+    /// of the answer.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the answer as JSON instead of a table.
@@ -249,11 +250,9 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let campaign = Campaign::new(options.sizes(), options.seed.unwrap_or_else(clock), options.patience());
     let mut records = match (&options.output, options.seed) {
-        (Some(path), Some(_)) => read(path)?,
+        (Some(path), Some(_)) => campaign.own(path, read(path)?),
         _ => Vec::new(),
     };
-    // What was measured less is measured again.
-    records.retain(|record| campaign.is_mine(record) && record.command.contains(options.effort()));
     let mut trials = Vec::new();
     for repetition in 1..=options.repetitions {
         for &experiment in &experiments {
@@ -307,12 +306,15 @@ pub(crate) struct Campaign {
     /// Where.
     pub(crate) machine: Machine,
     versions: Versions,
+    origin: Origin,
 }
 
 impl Campaign {
     /// On this machine.
     pub(crate) fn new(sizes: Sizes, seed: u64, patience: Duration) -> Campaign {
-        Campaign { sizes, seed, patience, machine: Machine::current(), versions: Versions::current() }
+        let (machine, versions) = (Machine::current(), Versions::current());
+        let origin = Origin::new(&machine, &versions, &sizes.to_json());
+        Campaign { sizes, seed, patience, machine, versions, origin }
     }
 
     /// The seed of a repetition in a campaign with the seed `seed`.
@@ -320,12 +322,33 @@ impl Campaign {
         seed.wrapping_add(u64::from(repetition) << 32)
     }
 
-    /// Whether `record` is of this campaign.
-    fn is_mine(&self, record: &Record) -> bool {
+    /// Whether `record` would be of this campaign, if it were of here and now.
+    fn has_seed(&self, record: &Record) -> bool {
         record.seed == Campaign::seed(self.seed, record.repetition)
     }
 
-    /// Whether all lines of the trial are in `records`.
+    /// Those of `records`, from the file at `path`, that are of this campaign: of its seed and sizes, made on this machine by
+    /// this version. Others of its seed are told of.
+    pub(crate) fn own(&self, path: &Path, records: Vec<Record>) -> Vec<Record> {
+        let seeded = records.into_iter().filter(|record| self.has_seed(record));
+        let (own, others): (Vec<Record>, Vec<Record>) =
+            seeded.partition(|record| Origin::of(record) == self.origin);
+        let trials = others.iter().filter(|record| record.part.0 == 1).count();
+        let mut reasons: Vec<String> =
+            others.iter().flat_map(|record| Origin::of(record).differences(&self.origin)).collect();
+        reasons.sort();
+        reasons.dedup();
+        if trials > 0 {
+            output::to_stderr(format_args!(
+                "{}: {trials} trials of this seed are left out, and made again: they are of {}\n",
+                path.display(),
+                output::join_some(reasons.into_iter())
+            ));
+        }
+        own
+    }
+
+    /// Whether all lines of the trial are in `records`, which are of this campaign.
     pub(crate) fn is_done(
         &self,
         experiment: &Experiment,
@@ -334,9 +357,8 @@ impl Campaign {
         records: &[Record],
     ) -> bool {
         let of = |record: &&Record| {
-            self.is_mine(record)
-                && (&*record.experiment, record.repetition, &record.settings)
-                    == (experiment.name, repetition, mechanism)
+            (&*record.experiment, record.repetition, &record.settings)
+                == (experiment.name, repetition, mechanism)
         };
         let parts: BTreeMap<usize, usize> = records.iter().filter(of).map(|record| record.part).collect();
         parts.values().next().is_some_and(|&all| parts.len() == all)
@@ -353,6 +375,7 @@ impl Campaign {
         let seed = Campaign::seed(self.seed, repetition);
         let (sizes, name) = (self.sizes.clone(), experiment.name.to_owned());
         let trial = Trial { experiment: name, mechanism: settings, sizes, seed };
+        let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let findings = make(&trial, self.patience)?;
         let parts = findings.len();
         let mechanism = mechanism::name(&settings);
@@ -364,6 +387,8 @@ impl Campaign {
             seed,
             repetition,
             part: (position + 1, parts),
+            sizes: trial.sizes.to_json(),
+            time: Some(time.clone()),
             machine: self.machine.clone(),
             versions: self.versions.clone(),
             command: command.to_owned(),

@@ -31,6 +31,11 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
+    /// As results carry them.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("our data has string keys")
+    }
+
     /// For tests: everything is gone through, nothing can be concluded.
     pub(crate) fn tiny() -> Sizes {
         Sizes {
