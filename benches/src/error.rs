@@ -178,6 +178,20 @@ pub(crate) enum Error {
         "each line is one object of JSON, written by `osr-bench thread -o FILE` or `osr-bench sweep`"
     ))]
     Results { path: PathBuf, line: usize, problem: String },
+    /// A form that knows one benchmark is to hold none, or several.
+    #[error("--rebench: {count} series are chosen, and not one")]
+    #[diagnostic(help(
+        "choose one by --metric, --subject and --size, and of a file by --experiment and --mechanism: {series}"
+    ))]
+    NotOneSeries { count: usize, series: String },
+    /// Another process appends results to the file.
+    #[error("{}: another process writes to it", path.display())]
+    #[diagnostic(help("wait until that ends, or name another file"))]
+    ResultsInUse { path: PathBuf },
+    /// What is made would take the place of what it is made of.
+    #[error("{}: it would be replaced by what is made of it", path.display())]
+    #[diagnostic(help("name another file to write to"))]
+    OutputIsInput { path: PathBuf },
     /// There are no results in a file of results.
     #[error("{}: there are no results in it", path.display())]
     #[diagnostic(help(
@@ -321,6 +335,16 @@ pub(crate) enum Error {
         "write what follows `osr-bench run`, as for a shell: --command \"tool.wasm --dir . -- -x 'a b'\""
     ))]
     CommandLine { line: String },
+    /// A line names no program to measure.
+    #[error("`{line}` names no program to measure")]
+    #[diagnostic(help(
+        "write the name of a bundled program, or what follows `osr-bench run`: \"x.wasm --invoke run 24\""
+    ))]
+    ProgramLine { line: String },
+    /// A program that is to be measured twice.
+    #[error("`{name}` is named twice: its results could not be told apart")]
+    #[diagnostic(help("name each program once; measure other calls of it on their own, into another file"))]
+    ProgramTwice { name: String },
     /// A bundled program gave an unexpected result.
     #[error("results differ: {0}")]
     #[diagnostic(help(

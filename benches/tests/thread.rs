@@ -177,10 +177,21 @@ fn results_are_written_for_other_tools() {
     let columns = rows.next().unwrap().split(',').count();
     assert!(rows.clone().all(|row| row.split(',').count() == columns), "{csv}");
     assert_eq!(rows.count(), samples);
-    let rebench = osr_bench(&["report", &results, "--rebench"]).stdout;
-    let totals =
-        rebench.lines().filter(|line| line.contains(": iterations=1 runtime: ") && line.ends_with("us"));
-    assert_eq!(totals.count(), samples, "{rebench}");
+    for column in ["binding", "poll", "time", "processor", "commit", "sizes"] {
+        assert!(csv.lines().next().unwrap().split(',').any(|name| name == column), "no {column}: {csv}");
+    }
+    assert!(csv.contains("depth=5;"), "{csv}");
+    osr_bench(&["report", &results, "--rebench"]).refused(&["not one", "--metric", "--size 1024"]);
+    let one = ["report", &results, "--rebench", "--metric", "plain", "--size", "1024"];
+    let chosen =
+        lines(&results).into_iter().find(|line| line["metric"] == "plain" && line["size"] == 1024).unwrap();
+    let samples: Vec<f64> = chosen["samples"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+    let name = "predictor-chain-1024-thread-2015";
+    let points = samples.iter().map(|nanoseconds| {
+        let whole = nanoseconds * 1000.0;
+        format!("{name}: plain: {whole:.0}ps\n{name}: iterations=1 runtime: {whole:.0}us\n")
+    });
+    osr_bench(&one).prints(&points.collect::<String>());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use osr_engine::{Delegates, Settings, Tiers};
 use osr_ir::Value;
 
@@ -10,7 +10,7 @@ use super::measuring::{Origin, Subject};
 use crate::error::Error;
 use crate::guest::entry;
 use crate::guest::host;
-use crate::guest::load::load;
+use crate::guest::load::{Program, load};
 use crate::guest::session::Session;
 use crate::guest::suite::{self, Recorded};
 use crate::guest::trapped::Trapped;
@@ -97,6 +97,77 @@ pub(crate) fn chosen(options: &SubjectOptions) -> Result<Vec<Subject>, Error> {
 pub(crate) fn bundled_by_name(name: &str) -> Result<Subject, Error> {
     let named = suite::named(&[name.to_owned()])?;
     Ok(bundled(&named[0], SizeName::Small, false))
+}
+
+/// What a line says that is to be measured: the name of a bundled program, with the arguments for a short call, or what
+/// follows `osr-bench run`, which names a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A bundled program.
+    Bundled(String),
+    /// A file, and what is called in it.
+    File(FileLine),
+}
+
+/// `FILE [--invoke NAME] [ARG]..`
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct FileLine {
+    path: PathBuf,
+    #[arg(allow_negative_numbers = true)]
+    arguments: Vec<String>,
+    #[arg(long)]
+    invoke: Option<String>,
+}
+
+impl Line {
+    /// Reads `line`.
+    pub(crate) fn read(line: &str) -> Result<Line, Error> {
+        let words = shlex::split(line).unwrap_or_default();
+        match words.first() {
+            Some(file) if is_path(file) => {
+                let read = FileLine::try_parse_from(&words).map(Line::File);
+                read.map_err(|_| Error::ProgramLine { line: line.to_owned() })
+            }
+            _ => {
+                suite::named(&[line.to_owned()])?;
+                Ok(Line::Bundled(line.to_owned()))
+            }
+        }
+    }
+
+    /// What is measured. A file's function is called once, to find out what it returns.
+    pub(crate) fn subject(&self) -> Result<Subject, Error> {
+        match self {
+            Line::Bundled(name) => bundled_by_name(name),
+            Line::File(FileLine { path, arguments, invoke }) => {
+                let options = SubjectOptions {
+                    programs: Vec::new(),
+                    size: SizeName::Small,
+                    unoptimized: false,
+                    invoke: invoke.clone(),
+                    argument: arguments.clone(),
+                };
+                file(path, &options)
+            }
+        }
+    }
+
+    /// What its program is called in results.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Line::Bundled(name) => name.clone(),
+            Line::File(FileLine { path, .. }) => path.display().to_string(),
+        }
+    }
+
+    /// Reads the program.
+    pub(crate) fn load(&self) -> Result<Program, Error> {
+        match self {
+            Line::Bundled(name) => suite::load(name),
+            Line::File(FileLine { path, .. }) => load(path),
+        }
+    }
 }
 
 /// Whether it is meant as a path: bundled programs have names without dots and slashes.

@@ -11,20 +11,21 @@
 //! ```
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use miette::NamedSource;
+use miette::{Diagnostic, NamedSource};
 use osr_engine::Mechanism;
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::early_end::{self, Progress};
-use super::results::{Appender, read};
-use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, experiment};
+use super::results::Appender;
+use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, check_program, experiment, unique, within};
 use crate::cli::mechanism;
 use crate::error::{Error, TextError};
-use crate::guest::suite;
 use crate::output;
 
 const SWEEP_EXAMPLES: &str = "\
@@ -35,7 +36,8 @@ FILE.toml:
   seed = 1
   patience = 600                                # seconds that a trial may take
   [sizes]                                       # each is --quick's, if it is not said
-  programs = [\"fib\", \"richards\"]                # bundled programs, for steady, polls and memory
+  programs = [\"fib\", \"x.wasm --invoke run 24\"]  # for steady, polls and memory: bundled programs, or files as in \
+                                                # `osr-bench run`
   sites = [1, 100, 10000]
   frames = [1, 1000, 1000000]
   depths = [10, 100000]
@@ -48,7 +50,7 @@ FILE.toml:
   milliseconds = 5000
 
 Trials whose results are in the file already are left out: a sweep that was ended continues. Results of another version or
-machine, or of other sizes, are not those: such trials are made again.
+machine, or of other sizes, are not those: such trials are made again, and so are those that failed.
 
 Examples:
   osr-bench sweep experiment.toml -o results.jsonl
@@ -80,8 +82,10 @@ pub(crate) struct SweepOptions {
 struct Plan {
     experiments: Vec<String>,
     mechanisms: Vec<String>,
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000>")]
     repetitions: u32,
     seed: u64,
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     patience: u64,
     sizes: Sizes,
 }
@@ -99,10 +103,10 @@ type Planned = (u32, &'static Experiment, Mechanism);
 /// Makes the trials that are missing.
 pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     let plan = plan(&options.file)?;
-    let planned = trials(&plan, &options.file)?;
-    let mut appender = Appender::open(&options.output)?;
+    let planned = trials(&plan)?;
+    let (mut appender, there) = Appender::open(&options.output)?;
     let campaign = Campaign::new(plan.sizes.clone(), plan.seed, Duration::from_secs(plan.patience));
-    let records = campaign.own(&options.output, read(&options.output)?);
+    let records = campaign.own(&options.output, there);
     let is_missing = |(repetition, experiment, mechanism): &Planned| {
         !campaign.is_done(experiment, mechanism, *repetition, &records)
     };
@@ -111,20 +115,43 @@ pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
     progress.set_position((planned.len() - missing.len()) as u64);
     let command = format!("osr-bench sweep {} -o {}", options.file.display(), options.output.display());
     early_end::watch();
-    let mut made = 0;
+    let (mut made, mut failed) = (0, 0);
     for (repetition, experiment, mechanism) in missing.iter().take(options.trials.unwrap_or(usize::MAX)) {
         progress.set_message(format!("{}, {}", experiment.name, mechanism::name(mechanism)));
         let trial = campaign.trial(experiment, *mechanism, *repetition, &command);
         let Some(records) = trial else { break };
         appender.append(&records)?;
         made += 1;
+        failed += usize::from(records.iter().any(|record| record.finding.has_failed()));
         progress.inc(1);
     }
     progress.finish_and_clear();
     let (there, left) = (planned.len() - missing.len(), missing.len() - made);
-    output::to_stdout(&format!("{made} trials made, {there} were there already, {left} are left\n"))?;
+    let failures = match failed {
+        0 => String::new(),
+        failed => format!("{failed} of those made have failed: the same command makes them again\n"),
+    };
+    output::to_stdout(&format!(
+        "{made} trials made, {there} were there already, {left} are left\n{failures}"
+    ))?;
     let parts = ((planned.len() - left) as u64, planned.len() as u64);
     Progress::verdict(Progress::new(parts, "trials", Some(plan.seed)).if_early()?)
+}
+
+/// Where in the file names are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Places {
+    experiments: Vec<Spanned<String>>,
+    mechanisms: Vec<Spanned<String>>,
+    sizes: Programs,
+}
+
+/// See above.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Programs {
+    programs: Vec<Spanned<String>>,
 }
 
 /// Reads the plan. Mistakes are shown where they are.
@@ -135,31 +162,52 @@ fn plan(path: &Path) -> Result<Plan, Error> {
         let problem = "it says nothing; name experiments or mechanisms at least".to_owned();
         return Err(Error::Plan { path: path.to_owned(), problem });
     }
-    toml::from_str(&text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
-        let (name, message) = (path.display().to_string(), error.message().to_owned());
-        let text = NamedSource::new(&name, text.clone());
-        let help = "`osr-bench sweep --help` shows what can be said";
-        TextError { name, line, column, message, text, span: span.into(), help }.into()
-    })
+    let plan = toml::from_str(&text)
+        .map_err(|error| mistake(path, &text, error.span().unwrap_or(0..0), error.message().to_owned()))?;
+    let Places { experiments, mechanisms, sizes: Programs { programs } } = toml::from_str(&text)
+        .map_err(|error| mistake(path, &text, error.span().unwrap_or(0..0), error.message().to_owned()))?;
+    let check = |name: &Spanned<String>, result: Result<(), String>| {
+        result.map_err(|message| mistake(path, &text, name.span(), message))
+    };
+    for name in &experiments {
+        check(name, experiment(name.get_ref()).map(drop).map_err(|error| explained(&error)))?;
+    }
+    for name in &mechanisms {
+        check(name, name.get_ref().parse::<Mechanism>().map(drop).map_err(|error| error.to_string()))?;
+    }
+    let lines: Vec<String> = programs.iter().map(|line| line.get_ref().clone()).collect();
+    for (position, name) in programs.iter().enumerate() {
+        let checked = check_program(name.get_ref(), &lines[..position]);
+        check(name, checked.map_err(|error| explained(&error)))?;
+    }
+    Ok(plan)
+}
+
+/// What is wrong, and what there is instead.
+fn explained(error: &Error) -> String {
+    error.help().map_or_else(|| error.to_string(), |help| format!("{error}: {help}"))
+}
+
+/// A mistake in the plan `text`, with its place.
+fn mistake(path: &Path, text: &str, span: Range<usize>, message: String) -> Error {
+    let before = &text[..span.start.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+    let name = path.display().to_string();
+    let text = NamedSource::new(&name, text.to_owned());
+    let help = "`osr-bench sweep --help` shows what can be said, `osr-bench list` experiments and mechanisms";
+    TextError { name, line, column, message, text, span: span.into(), help }.into()
 }
 
 /// All trials of `plan`: repetitions outermost, so that what disturbs the machine for a while does not disturb one
 /// mechanism alone.
-fn trials(plan: &Plan, path: &Path) -> Result<Vec<Planned>, Error> {
+fn trials(plan: &Plan) -> Result<Vec<Planned>, Error> {
     let experiments: Vec<&Experiment> = match &*plan.experiments {
         [] => EXPERIMENTS.iter().collect(),
-        names => names.iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
+        names => unique(names).iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
     };
-    suite::named(&plan.sizes.programs)?;
-    let mechanism = |text: &String| {
-        let problem = |error: osr_engine::MechanismError| error.to_string();
-        text.parse().map_err(|error| Error::Plan { path: path.to_owned(), problem: problem(error) })
-    };
-    let chosen: Vec<Mechanism> = plan.mechanisms.iter().map(mechanism).collect::<Result<_, _>>()?;
+    // They were read before.
+    let chosen: Vec<Mechanism> = plan.mechanisms.iter().filter_map(|text| text.parse().ok()).collect();
     let mut trials = Vec::new();
     for repetition in 1..=plan.repetitions {
         for &experiment in &experiments {

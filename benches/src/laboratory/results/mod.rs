@@ -14,8 +14,8 @@ mod export;
 mod file;
 mod origin;
 
-pub(crate) use export::{quoted, rebench, tidy};
-pub(crate) use file::{Appender, read, read_some};
+pub(crate) use export::{RebenchOptions, quoted, tidy};
+pub(crate) use file::{Appender, read_some};
 pub(crate) use origin::{Origin, mixtures, origins};
 
 use osr_engine::Mechanism;
@@ -60,14 +60,32 @@ impl Finding {
         Finding { note: Some(note.into()), ..self }
     }
 
-    /// Nothing was measured, for that reason.
+    /// There is nothing to measure, for that reason.
     pub(crate) fn nothing(why: impl Into<String>) -> Finding {
         Finding::new("", NOTHING, "", Vec::new()).noted(why)
     }
+
+    /// What was to be measured was not, for that reason.
+    pub(crate) fn failed(why: impl Into<String>) -> Finding {
+        Finding::new("", FAILED, "", Vec::new()).noted(why)
+    }
+
+    /// Whether its trial failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.metric == FAILED
+    }
+
+    /// Whether nothing is all that its trial found.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.metric == NOTHING || self.has_failed()
+    }
 }
 
-/// The metric of a trial that could not be made.
-pub(crate) const NOTHING: &str = "nothing";
+/// The metric of a trial in which there is nothing to measure.
+const NOTHING: &str = "nothing";
+
+/// The metric of a trial that failed: it is made again.
+const FAILED: &str = "failed";
 
 /// A line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,6 +120,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Whether it is of the same trial as `other`, made at the same time or at another.
+    pub(crate) fn is_of_trial(&self, other: &Record) -> bool {
+        let trial = |record: &Record| (record.settings, record.seed, record.repetition);
+        self.experiment == other.experiment && trial(self) == trial(other)
+    }
+
     /// What a series of samples, over repetitions, is known by.
     pub(crate) fn series(&self) -> Series {
         Series {

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
 use crate::laboratory::kernels;
-use crate::laboratory::results::{NOTHING, Record, Series};
+use crate::laboratory::results::{Record, Series};
 use crate::laboratory::show;
 use crate::laboratory::statistics::{Estimate, estimate, estimate_of, percentile};
 use crate::laboratory::wide_table::WideTable;
@@ -162,7 +162,7 @@ impl Samples<'_> {
         let mut notes: Vec<String> = Vec::new();
         for Record { experiment, finding, .. } in &self.records {
             let Some(note) = finding.note.as_ref().filter(|_| finding.samples.is_empty()) else { continue };
-            let note = match finding.metric == NOTHING {
+            let note = match finding.is_nothing() {
                 true if note.starts_with("refused: ") => note.clone(),
                 true => format!("{experiment}: {note}"),
                 false => format!("{experiment}, {}: {note}", finding.metric),

@@ -8,8 +8,8 @@ use osr_engine::{Instance, Settings, Tiers};
 use super::Trial;
 use super::guest::{DESCENT, Guest, STACK_BYTES};
 use crate::guest::host;
-use crate::guest::suite;
 use crate::laboratory::results::Finding;
+use crate::laboratory::subjects::Line;
 
 const PAGE: u64 = 4096;
 
@@ -27,7 +27,8 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
 
 /// Of a program, all of whose functions are compiled.
 fn at_rest(trial: &Trial, name: &str) -> Result<[Finding; 3], String> {
-    let module = suite::load(name).map_err(|error| error.to_string())?.module;
+    let line = Line::read(name).map_err(|error| error.to_string())?;
+    let (module, name) = (line.load().map_err(|error| error.to_string())?.module, &*line.name());
     let settings = Settings {
         tiers: Tiers::Optimized,
         mechanism: trial.mechanism,

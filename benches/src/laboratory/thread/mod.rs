@@ -32,11 +32,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use osr_engine::{Mechanism, PRESETS};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::early_end::{self, Progress};
 use super::measuring::Machine;
-use super::results::{Appender, Finding, Origin, Record, Versions, read};
+use super::results::{Appender, Finding, Origin, RebenchOptions, Record, Versions};
 use super::show::print;
+use super::subjects::Line;
 use crate::cli::mechanism;
 use crate::error::Error;
 use crate::output;
@@ -44,7 +46,7 @@ use crate::output;
 use answer::text as answer_text;
 pub(crate) use answer::{Figure, LEGEND, answers, tables};
 pub(crate) use grids::{Grid, grids};
-pub(crate) use sizes::Sizes;
+pub(crate) use sizes::{Sizes, within};
 pub(crate) use trial::{Trial, make, work};
 
 /// Something to measure.
@@ -167,6 +169,8 @@ Examples:
   osr-bench thread --full --seed 1 -o results.jsonl       the data of a report; continues what was ended
   osr-bench thread update --mechanism orc --mechanism thread-2015
   osr-bench thread steady --mechanism poll=flag --mechanism poll=guard-page
+  osr-bench thread update --mechanism v8 --rebench --metric unbind --size 100     benches/rebench.conf
+  osr-bench thread steady --program 'x.wasm --invoke run 24' --program fib
   osr-bench report results.jsonl -o report.html
 
 Exit codes: 0, also where mechanisms are refused or trials fail; 2 for bad input.";
@@ -191,6 +195,10 @@ pub(crate) struct ThreadOptions {
     /// experiments that compare values of an axis].
     #[arg(long, value_name = "PRESET|AXIS=VALUE,..")]
     mechanism: Vec<Mechanism>,
+    /// A program of steady, polls and memory, instead of the bundled ones; may be repeated. The name of a bundled one, or what
+    /// follows `osr-bench run`: a file, the function, its arguments.
+    #[arg(long, value_name = "NAME|'FILE [--invoke NAME] [ARG]..'")]
+    program: Vec<String>,
     /// Processes for each experiment with each mechanism.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: u32,
@@ -199,12 +207,15 @@ pub(crate) struct ThreadOptions {
     seed: Option<u64>,
     /// Append what is found to FILE, as lines of JSON: for `report`, `compare`, and other tools. With the seed of what is
     /// there already, trials are left out that this version made on this machine with these sizes, and their results are part
-    /// of the answer.
+    /// of the answer; those that failed are made again.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the answer as JSON instead of a table.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rebench")]
     json: bool,
+    /// ReBench's form, instead of a table.
+    #[command(flatten)]
+    rebench: RebenchOptions,
     /// Show no progress.
     #[arg(long, short)]
     quiet: bool,
@@ -216,18 +227,31 @@ impl Experiment {
         match (chosen, self.own_mechanisms) {
             ([], Some(own)) => own(),
             ([], None) => PRESETS.iter().map(|preset| preset.mechanism).collect(),
-            (chosen, _) => chosen.to_vec(),
+            (chosen, _) => unique(chosen),
         }
     }
 }
 
+/// `items` without those that are there before: one may have two names.
+pub(crate) fn unique<T: Clone + PartialEq>(items: &[T]) -> Vec<T> {
+    let first = |(position, item): (usize, &T)| (!items[..position].contains(item)).then(|| item.clone());
+    items.iter().enumerate().filter_map(first).collect()
+}
+
 impl ThreadOptions {
-    fn sizes(&self) -> Sizes {
-        match (self.full, self.tiny) {
+    fn sizes(&self) -> Result<Sizes, Error> {
+        let sizes = match (self.full, self.tiny) {
             (true, _) => Sizes::full(),
             (_, true) => Sizes::tiny(),
             _ => Sizes::quick(),
+        };
+        if self.program.is_empty() {
+            return Ok(sizes);
         }
+        for (position, program) in self.program.iter().enumerate() {
+            check_program(program, &self.program[..position])?;
+        }
+        Ok(Sizes { programs: self.program.clone(), ..sizes })
     }
 
     /// How long a trial may take.
@@ -240,17 +264,29 @@ impl ThreadOptions {
     }
 }
 
+/// Whether the line `program` can be measured, beside those `before` it.
+pub(crate) fn check_program(program: &str, before: &[String]) -> Result<(), Error> {
+    let line = Line::read(program)?;
+    line.subject()?;
+    let name = line.name();
+    let is_same = |before: &String| Line::read(before).is_ok_and(|line| line.name() == name);
+    if before.iter().any(is_same) { Err(Error::ProgramTwice { name }) } else { Ok(()) }
+}
+
 /// Runs the experiments, and answers.
 pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     let experiments: Vec<&Experiment> = match &*options.experiments {
         [] => EXPERIMENTS.iter().collect(),
-        names => names.iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
+        names => unique(names).iter().map(|name| experiment(name)).collect::<Result<_, _>>()?,
     };
-    let mut appender = options.output.as_deref().map(Appender::open).transpose()?;
+    let sizes = options.sizes()?;
+    let opened = options.output.as_deref().map(Appender::open).transpose()?;
+    let (mut appender, there) =
+        opened.map_or((None, Vec::new()), |(appender, there)| (Some(appender), there));
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let campaign = Campaign::new(options.sizes(), options.seed.unwrap_or_else(clock), options.patience());
+    let campaign = Campaign::new(sizes, options.seed.unwrap_or_else(clock), options.patience());
     let mut records = match (&options.output, options.seed) {
-        (Some(path), Some(_)) => campaign.own(path, read(path)?),
+        (Some(path), Some(_)) => campaign.own(path, there),
         _ => Vec::new(),
     };
     let mut trials = Vec::new();
@@ -282,6 +318,10 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     }
     progress.finish_and_clear();
     let interrupted = Progress::new((made, wanted), "trials", Some(campaign.seed)).if_early()?;
+    if options.rebench.is_wanted() {
+        output::to_stdout(&options.rebench.text(&records)?)?;
+        return Progress::verdict(interrupted);
+    }
     let answers = answers(&records);
     if options.json {
         output::json_to_stdout(&answers)?;
@@ -297,10 +337,26 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     Progress::verdict(interrupted)
 }
 
+/// `sizes` as results carry them: with hashes of programs that are files, which can change.
+fn recorded(sizes: &Sizes) -> Value {
+    let mut recorded = serde_json::to_value(sizes).expect("our data has string keys");
+    let hash = |program: &String| match Line::read(program) {
+        Ok(line @ Line::File(_)) => Some((program.clone(), line.load().ok()?.hash)),
+        _ => None,
+    };
+    let hashes: BTreeMap<String, String> = sizes.programs.iter().filter_map(hash).collect();
+    if !hashes.is_empty() {
+        recorded["program_hashes"] = serde_json::to_value(hashes).expect("our data has string keys");
+    }
+    recorded
+}
+
 /// Trials that belong together.
 #[derive(Debug)]
 pub(crate) struct Campaign {
     sizes: Sizes,
+    /// As results carry them.
+    recorded: Value,
     seed: u64,
     patience: Duration,
     /// Where.
@@ -313,8 +369,9 @@ impl Campaign {
     /// On this machine.
     pub(crate) fn new(sizes: Sizes, seed: u64, patience: Duration) -> Campaign {
         let (machine, versions) = (Machine::current(), Versions::current());
-        let origin = Origin::new(&machine, &versions, &sizes.to_json());
-        Campaign { sizes, seed, patience, machine, versions, origin }
+        let recorded = recorded(&sizes);
+        let origin = Origin::new(&machine, &versions, &recorded);
+        Campaign { sizes, recorded, seed, patience, machine, versions, origin }
     }
 
     /// The seed of a repetition in a campaign with the seed `seed`.
@@ -328,7 +385,7 @@ impl Campaign {
     }
 
     /// Those of `records`, from the file at `path`, that are of this campaign: of its seed and sizes, made on this machine by
-    /// this version. Others of its seed are told of.
+    /// this version. Others of its seed are told of. Trials that failed are not among them: they are made again.
     pub(crate) fn own(&self, path: &Path, records: Vec<Record>) -> Vec<Record> {
         let seeded = records.into_iter().filter(|record| self.has_seed(record));
         let (own, others): (Vec<Record>, Vec<Record>) =
@@ -345,7 +402,7 @@ impl Campaign {
                 output::join_some(reasons.into_iter())
             ));
         }
-        own
+        own.into_iter().filter(|record| !record.finding.has_failed()).collect()
     }
 
     /// Whether all lines of the trial are in `records`, which are of this campaign.
@@ -387,7 +444,7 @@ impl Campaign {
             seed,
             repetition,
             part: (position + 1, parts),
-            sizes: trial.sizes.to_json(),
+            sizes: self.recorded.clone(),
             time: Some(time.clone()),
             machine: self.machine.clone(),
             versions: self.versions.clone(),

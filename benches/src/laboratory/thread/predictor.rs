@@ -16,7 +16,7 @@ const CHAINS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 256, 1024];
 /// Returns through chains of frames, hijacked and not, in turn. Hijacked frames land in continuations that are there.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     if !trial.mechanism.hijacks() {
-        return Err("it hijacks no frames".to_owned());
+        return Ok(vec![Finding::nothing("it hijacks no frames")]);
     }
     let landing = Destination::Compiled(CompiledTier::Optimized);
     let guest = Guest::new(DESCENT, trial, None, |settings| Settings { landing, ..settings })?;

@@ -1,41 +1,49 @@
 //! How much an experiment does.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// The most frames that the stacks of all guests have room for.
+const MOST_FRAMES: u64 = 1_000_000;
 
 /// How much an experiment does: sizes of what it measures, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Sizes {
-    /// Bundled programs of the steady state.
+    /// Programs of the steady state: names of bundled ones, or what follows `osr-bench run`.
     pub(crate) programs: Vec<String>,
     /// Call sites of the function that is updated.
+    #[serde(deserialize_with = "all_within::<_, 1, 1_000_000>")]
     pub(crate) sites: Vec<u64>,
     /// Frames on the stack at an update.
+    #[serde(deserialize_with = "all_within::<_, 0, MOST_FRAMES>")]
     pub(crate) frames: Vec<u64>,
     /// Frames on the stack at sparse hijacks.
+    #[serde(deserialize_with = "all_within::<_, 1, MOST_FRAMES>")]
     pub(crate) depths: Vec<u64>,
     /// Times that an update is measured.
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub(crate) updates: usize,
     /// Replacements whose latency is measured.
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub(crate) replacements: usize,
     /// Frames on the stack at those.
+    #[serde(deserialize_with = "within::<_, _, 0, MOST_FRAMES>")]
     pub(crate) depth: u64,
     /// Iterations of the loop that does not end by itself, in thousands.
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000_000>")]
     pub(crate) loop_thousands: u64,
     /// Processes of a steady state, rounds in each, and milliseconds in all.
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000>")]
     pub(crate) processes: u32,
     /// See above.
+    #[serde(deserialize_with = "within::<_, _, 1, 100_000>")]
     pub(crate) rounds: u32,
     /// See above.
+    #[serde(deserialize_with = "within::<_, _, 1, 3_600_000>")]
     pub(crate) milliseconds: u32,
 }
 
 impl Sizes {
-    /// As results carry them.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("our data has string keys")
-    }
-
     /// For tests: everything is gone through, nothing can be concluded.
     pub(crate) fn tiny() -> Sizes {
         Sizes {
@@ -86,6 +94,38 @@ impl Sizes {
             milliseconds: 1_500,
         }
     }
+}
+
+/// A number that is not less than `LEAST`, and not more than `MOST`.
+struct Within<const LEAST: u64, const MOST: u64>(u64);
+
+impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        match u64::try_from(number).ok().filter(|number| (LEAST..=MOST).contains(number)) {
+            Some(number) => Ok(Within(number)),
+            None => Err(de::Error::custom(format!("{number} is not from {LEAST} to {MOST}"))),
+        }
+    }
+}
+
+/// A number within bounds.
+pub(crate) fn within<'de, D, T, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let Within::<LEAST, MOST>(number) = Within::deserialize(deserializer)?;
+    T::try_from(number).map_err(|_| de::Error::custom(format!("{number} is too large")))
+}
+
+/// Numbers within bounds.
+fn all_within<'de, D, const LEAST: u64, const MOST: u64>(deserializer: D) -> Result<Vec<u64>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let numbers = Vec::<Within<LEAST, MOST>>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|Within(number)| number).collect())
 }
 
 impl Default for Sizes {

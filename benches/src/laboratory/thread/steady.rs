@@ -7,7 +7,7 @@ use osr_engine::{Mechanism, Settings};
 use super::Trial;
 use crate::laboratory::measuring::{self, Clock, Code, Compared, Effort, Origin, Subject, Variant};
 use crate::laboratory::results::Finding;
-use crate::laboratory::subjects;
+use crate::laboratory::subjects::Line;
 
 /// A kernel: its name, its argument, what it returns, and how many calls or iterations that is, in what.
 const KERNELS: [(&str, &str, &str, f64, &str); 3] = [
@@ -39,8 +39,8 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
 
 /// The programs of the trial.
 pub(super) fn subjects(trial: &Trial) -> Result<Vec<Subject>, String> {
-    let bundled = |name: &String| subjects::bundled_by_name(name).map_err(|error| error.to_string());
-    trial.sizes.programs.iter().map(bundled).collect()
+    let subject = |line: &String| Line::read(line).and_then(|line| line.subject());
+    trial.sizes.programs.iter().map(|line| subject(line).map_err(|error| error.to_string())).collect()
 }
 
 /// What a mechanism costs a program, by process, against another.

@@ -36,7 +36,7 @@ pub(crate) fn make(trial: &Trial, patience: Duration) -> Option<Vec<Finding>> {
     if let Err(refusal) = trial.mechanism.check() {
         return Some(vec![Finding::nothing(format!("refused: {refusal}"))]);
     }
-    ask(trial, patience).unwrap_or_else(|why| Some(vec![Finding::nothing(why)]))
+    ask(trial, patience).unwrap_or_else(|why| Some(vec![Finding::failed(why)]))
 }
 
 fn ask(trial: &Trial, patience: Duration) -> Result<Option<Vec<Finding>>, String> {
