@@ -47,7 +47,8 @@ struct Waiting<C> {
     frames: u64,
 }
 
-/// Retired code of one thread, until it is drained. `C` is what frees a piece of code: it is handed back.
+/// Retired code of one thread (of several: see [there](crate#several-threads)), until it is drained. `C` is what frees a piece
+/// of code: it is handed back.
 #[derive(Debug)]
 pub struct Reclaimer<C> {
     strategy: Strategy,
@@ -78,7 +79,8 @@ impl<C> Reclaimer<C> {
     /// # Safety
     /// Each census that is given to [`Self::retire`] is of the frames, as they are at that moment, of the stack of the
     /// thread that calls it, and the slots in it are those that the frames return through. What returns to `stub` asks
-    /// [`Self::returned`], and continues at the PC that it says, with the registers that a return leaves.
+    /// [`Self::returned`], and continues at the PC that it says, with the registers that a return leaves: those that are the
+    /// caller's, and all that results may be in, of integers and of floats.
     #[must_use]
     pub unsafe fn with_stub(stub: ReturnPc) -> Reclaimer<C> {
         Reclaimer::make(Strategy::Barrier, stub)
