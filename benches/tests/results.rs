@@ -101,6 +101,8 @@ fn what_mixes_machines_versions_or_sizes_says_so() {
     assert!(compared.stdout.contains("Warning: the machines differ"), "{}", compared.stdout);
     change(&other, |line| line["versions"]["commit"] = "0ldc0mm1t".into());
     change(&other, |line| line["sizes"]["depth"] = 50.into());
+    let done = osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "default", "-o", &other]);
+    assert!(done.stderr.contains("there are results of another machine (Apple M9"), "{}", done.stderr);
     let both = [&own, &other].map(|path| std::fs::read_to_string(path).expect("it is there")).concat();
     let mixed = scratch.file("mixed.jsonl", both);
     let page = osr_bench(&["report", &mixed]);
@@ -287,6 +289,8 @@ fn rebench_reads_what_an_executor_prints() {
         assert!(metric > 0);
     }
     assert_eq!(lines.len(), 2 * 3, "each sample is a point");
+    osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "bare", "--rebench"])
+        .refused(&["0 series", "hijack"]);
     osr_bench(&["thread", "steady", "--size", "8"]).refused(&["--rebench"]);
 }
 

@@ -122,10 +122,7 @@ impl RebenchOptions {
         let chosen: Vec<&Record> = records.iter().filter(is_chosen).collect();
         let all: BTreeSet<Series> = chosen.iter().map(|record| record.series()).collect();
         let Some(series) = all.first().filter(|_| all.len() == 1) else {
-            let found: BTreeSet<Series> = records.iter().map(Record::series).collect();
-            let of = if all.is_empty() { found } else { all };
-            let count = chosen.iter().map(|record| record.series()).collect::<BTreeSet<_>>().len();
-            return Err(Error::NotOneSeries { count, series: output::join_some(of.iter().map(described)) });
+            return Err(not_one(records, &all));
         };
         let unit = &chosen[0].finding.unit;
         let samples: Vec<f64> =
@@ -137,6 +134,19 @@ impl RebenchOptions {
         }
         Ok(rebench(series, unit, samples.into_iter().filter(|sample| *sample >= 0.0)))
     }
+}
+
+/// None of `records`, or several series of them, are chosen: what there is, or why there is nothing.
+fn not_one(records: &[Record], chosen: &BTreeSet<Series>) -> Error {
+    let is_measured = |record: &&Record| !record.finding.samples.is_empty();
+    let measured: BTreeSet<Series> = records.iter().filter(is_measured).map(Record::series).collect();
+    let of = if chosen.is_empty() { &measured } else { chosen };
+    let notes = records.iter().filter_map(|record| record.finding.note.clone());
+    let series = match of.is_empty() {
+        true => output::join_some(notes),
+        false => output::join_some(of.iter().map(described)),
+    };
+    Error::NotOneSeries { count: chosen.len(), series }
 }
 
 /// A series, by the options that choose it.

@@ -31,17 +31,23 @@ impl Origin {
 
     /// What is not as in `other`, in words; nothing if all is.
     pub(crate) fn differences(&self, other: &Origin) -> Vec<String> {
+        let mut differences = self.elsewhere(other);
+        if self.sizes.is_empty() && !other.sizes.is_empty() {
+            differences.push("sizes that are not known".to_owned());
+        } else if self.sizes != other.sizes {
+            differences.push(format!("other sizes ({})", self.other_sizes(other)));
+        }
+        differences
+    }
+
+    /// What is not as in `other` whatever is measured, in words.
+    pub(crate) fn elsewhere(&self, other: &Origin) -> Vec<String> {
         let mut differences = Vec::new();
         if self.machine != other.machine {
             differences.push(format!("another machine ({})", self.machine));
         }
         if self.version != other.version {
             differences.push(format!("another version ({})", self.version));
-        }
-        if self.sizes.is_empty() && !other.sizes.is_empty() {
-            differences.push("sizes that are not known".to_owned());
-        } else if self.sizes != other.sizes {
-            differences.push(format!("other sizes ({})", self.other_sizes(other)));
         }
         differences
     }

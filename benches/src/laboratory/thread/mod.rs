@@ -25,7 +25,7 @@ mod steady;
 mod trial;
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -287,7 +287,11 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
     let campaign = Campaign::new(sizes, options.seed.unwrap_or_else(clock), options.patience());
     let mut records = match (&options.output, options.seed) {
         (Some(path), Some(_)) => campaign.own(path, there),
-        _ => Vec::new(),
+        (Some(path), None) => {
+            campaign.warn_of_others(path, &there);
+            Vec::new()
+        }
+        (None, _) => Vec::new(),
     };
     let mut trials = Vec::new();
     for repetition in 1..=options.repetitions {
@@ -391,10 +395,8 @@ impl Campaign {
         let (own, others): (Vec<Record>, Vec<Record>) =
             seeded.partition(|record| Origin::of(record) == self.origin);
         let trials = others.iter().filter(|record| record.part.0 == 1).count();
-        let mut reasons: Vec<String> =
+        let reasons: BTreeSet<String> =
             others.iter().flat_map(|record| Origin::of(record).differences(&self.origin)).collect();
-        reasons.sort();
-        reasons.dedup();
         if trials > 0 {
             output::to_stderr(format_args!(
                 "{}: {trials} trials of this seed are left out, and made again: they are of {}\n",
@@ -403,6 +405,19 @@ impl Campaign {
             ));
         }
         own.into_iter().filter(|record| !record.finding.has_failed()).collect()
+    }
+
+    /// Tells of `records`, from the file at `path`, that a report of the file would mix with those that are to come.
+    fn warn_of_others(&self, path: &Path, records: &[Record]) {
+        let others: BTreeSet<String> =
+            records.iter().flat_map(|record| Origin::of(record).elsewhere(&self.origin)).collect();
+        if !others.is_empty() {
+            output::to_stderr(format_args!(
+                "{}: there are results of {} in it; a report of the file mixes them with what comes\n",
+                path.display(),
+                output::join_some(others.into_iter())
+            ));
+        }
     }
 
     /// Whether all lines of the trial are in `records`, which are of this campaign.

@@ -52,7 +52,10 @@ fn ask(trial: &Trial, patience: Duration) -> Result<Option<Vec<Finding>>, String
         };
     if !status.success() {
         let complaint = String::from_utf8_lossy(&stderr);
-        return Err(format!("{status}: {}", complaint.lines().next().unwrap_or("it says nothing").trim()));
+        return Err(format!(
+            "{status}: {}",
+            complaint.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing")
+        ));
     }
     let answer: Result<Vec<Finding>, String> =
         serde_json::from_slice(&stdout).map_err(|error| format!("it answers nonsense: {error}"))?;
