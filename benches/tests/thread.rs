@@ -148,13 +148,19 @@ fn results_are_appended_and_a_torn_line_is_cut_off() {
 fn a_planted_change_is_found_and_nothing_else() {
     let scratch = Scratch::new("compare");
     let before = scratch.path("before.jsonl");
-    let done = osr_bench(&["thread", "update", "memory", "--tiny", "--mechanism", "default", "-o", &before]);
+    let thread = ["thread", "update", "memory", "--tiny", "--mechanism", "default", "--repetitions", "2"];
+    let done = osr_bench(&[&thread[..], &["-o", &before]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     let mut changed = lines(&before);
-    let planted = changed.iter_mut().find(|line| line["metric"] == "bind").unwrap();
-    for sample in planted["samples"].as_array_mut().unwrap() {
-        *sample = (sample.as_f64().unwrap() * 1e6).into();
-    }
+    let mut plant = |size: u64| {
+        let is_it = |line: &&mut Value| line["metric"] == "bind" && line["size"] == size;
+        for planted in changed.iter_mut().filter(is_it) {
+            for sample in planted["samples"].as_array_mut().unwrap() {
+                *sample = (sample.as_f64().unwrap() * 1e6).into();
+            }
+        }
+    };
+    plant(1);
     let text: String = changed.iter().map(|line| line.to_string() + "\n").collect();
     let after = scratch.file("after.jsonl", text);
     let done = osr_bench(&["compare", &before, &after, "--json"]);
@@ -162,6 +168,16 @@ fn a_planted_change_is_found_and_nothing_else() {
     let changes = compared["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1, "{compared}");
     assert_eq!((&changes[0]["metric"], &changes[0]["changed"]), (&"bind".into(), &true.into()));
+    let first = |text: String| -> String {
+        let of = |line: &str| serde_json::from_str::<Value>(line).unwrap()["repetition"] == 1;
+        text.lines().filter(|line| of(line)).map(|line| line.to_owned() + "\n").collect()
+    };
+    let single = [&before, &after].map(|path| first(std::fs::read_to_string(path).unwrap()));
+    let [one, other] =
+        [("one", &single[0]), ("other", &single[1])].map(|(name, text)| scratch.file(name, text));
+    let done = osr_bench(&["compare", &one, &other]);
+    let marked = done.stdout.contains(") ?") && done.stdout.contains("1 more may have (?)");
+    assert!(marked && done.stdout.contains("0 of "), "one process proves nothing: {}", done.stdout);
     let same = osr_bench(&["compare", &before, &before]);
     assert!(same.stdout.starts_with("0 of "), "{}", same.stdout);
 }

@@ -7,16 +7,18 @@ use clap::Args;
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
-use super::results::{Record, Series, mixtures, origins, read_some};
+use super::results::{Record, Series, mixtures, origins, processes, read_some};
 use super::show;
-use super::statistics::{Estimate, estimate, ratio_of_medians};
+use super::statistics::{Estimate, Processes, estimate, ratio_of_medians};
 use crate::cli::percent;
 use crate::error::Error;
 use crate::output;
 
 const COMPARE_EXAMPLES: &str = "\
 Medians of the same experiment, mechanism, program, metric and size are compared, with 95% intervals of their ratio by \
-bootstrap. A change counts if the interval excludes 1 and the median changed by more than --least.
+bootstrap: processes are resampled, then the samples of each. A change counts if the interval excludes 1 and the median \
+changed by more than --least. Where a file has results of a single process, the interval is that of its samples, and any \
+other process may differ by more: such changes are marked with a ?, and count for nothing.
 
 Examples:
   osr-bench compare before.jsonl after.jsonl
@@ -59,6 +61,8 @@ struct Change {
     /// Of the medians; none where there was nothing before.
     ratio: Option<Estimate>,
     changed: bool,
+    /// It would be, but one of both is of a single process.
+    perhaps: bool,
 }
 
 /// The machines, versions and times of both files.
@@ -97,7 +101,10 @@ pub(crate) fn run(options: &CompareOptions) -> Result<(), Error> {
         only_after: after.len() - compared,
         origins,
         warnings,
-        changes: changes.into_iter().filter(|change| options.all || change.changed).collect(),
+        changes: changes
+            .into_iter()
+            .filter(|change| options.all || change.changed || change.perhaps)
+            .collect(),
     };
     if options.json { output::json_to_stdout(&comparison) } else { show::print(&text(&comparison)) }
 }
@@ -121,31 +128,45 @@ fn machines(records: &[Record]) -> BTreeSet<String> {
 }
 
 /// The samples of each series that has some, with their unit.
-fn series(records: &[Record]) -> BTreeMap<Series, (String, Vec<f64>)> {
-    let mut all: BTreeMap<Series, (String, Vec<f64>)> = BTreeMap::new();
+fn series(records: &[Record]) -> BTreeMap<Series, (String, Processes)> {
+    let mut all: BTreeMap<Series, Vec<&Record>> = BTreeMap::new();
     // The times of one replacement after the other are no samples of one quantity.
     let records = records.iter().filter(|record| record.finding.program != "timeline");
     for record in records.filter(|record| !record.finding.samples.is_empty()) {
-        let (_, samples) = all.entry(record.series()).or_insert((record.finding.unit.clone(), Vec::new()));
-        samples.extend(&record.finding.samples);
+        all.entry(record.series()).or_default().push(record);
     }
-    all
+    let measured = |records: Vec<&Record>| (records[0].finding.unit.clone(), processes(records));
+    all.into_iter().map(|(series, records)| (series, measured(records))).collect()
 }
 
 fn change(
     series: &Series,
-    (unit, before): &(String, Vec<f64>),
-    (_, after): &(String, Vec<f64>),
+    (unit, before): &(String, Processes),
+    (_, after): &(String, Processes),
     least: f64,
 ) -> Option<Change> {
     let Series { experiment, mechanism, program, metric, size } = series.clone();
     let ratio = ratio_of_medians(after, before).filter(|ratio| ratio.median.is_finite());
-    let changed = ratio.is_some_and(|ratio| {
+    let differs = ratio.is_some_and(|ratio| {
         let excludes_one = ratio.low > 1.0 || ratio.high < 1.0;
         excludes_one && (ratio.median - 1.0).abs() > least / 100.0
     });
+    let is_single = ratio.is_some_and(|ratio| ratio.processes == 1);
+    let (changed, perhaps) = (differs && !is_single, differs && is_single);
     let (before, after, unit) = (estimate(before)?, estimate(after)?, unit.clone());
-    Some(Change { experiment, mechanism, program, metric, unit, size, before, after, ratio, changed })
+    Some(Change {
+        experiment,
+        mechanism,
+        program,
+        metric,
+        unit,
+        size,
+        before,
+        after,
+        ratio,
+        changed,
+        perhaps,
+    })
 }
 
 fn text(comparison: &Comparison) -> String {
@@ -167,6 +188,11 @@ fn text(comparison: &Comparison) -> String {
     let Comparison { compared, only_before, only_after, origins, warnings, changes } = comparison;
     let changed = changes.iter().filter(|change| change.changed).count();
     let table = if changes.is_empty() { String::new() } else { format!("{table}\n") };
+    let perhaps = changes.iter().filter(|change| change.perhaps).count();
+    let perhaps = match perhaps {
+        0 => String::new(),
+        _ => format!("{perhaps} more may have (?): they are of a single process. More --repetitions tell.\n"),
+    };
     let from = [("before", &origins.before), ("after", &origins.after)];
     let lines =
         from.iter().flat_map(|(name, lines)| lines.iter().map(move |line| format!("{name}: {line}\n")));
@@ -174,7 +200,7 @@ fn text(comparison: &Comparison) -> String {
     let notes: String = lines.chain(warnings).collect();
     format!(
         "{table}{changed} of {compared} series changed; {only_before} are only in the first file, {only_after} only in \
-         the second.\n{notes}"
+         the second.\n{perhaps}{notes}"
     )
 }
 
@@ -196,5 +222,6 @@ fn short(number: f64) -> String {
 /// `+3.1% (2.8 to 3.3)`
 fn relative(ratio: &Estimate) -> String {
     let [median, low, high] = [ratio.median, ratio.low, ratio.high].map(|ratio| (ratio - 1.0) * 100.0);
-    format!("{median:+.1}% ({low:.1} to {high:.1})")
+    let mark = if ratio.processes == 1 { " ?" } else { "" };
+    format!("{median:+.1}% ({low:.1} to {high:.1}){mark}")
 }

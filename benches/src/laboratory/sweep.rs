@@ -23,7 +23,10 @@ use toml::Spanned;
 
 use super::early_end::{self, Progress};
 use super::results::Appender;
-use super::thread::{Campaign, EXPERIMENTS, Experiment, Sizes, check_program, experiment, unique, within};
+use super::thread::{
+    Campaign, EXPERIMENTS, Experiment, Planned, REPETITIONS, Sizes, check_program, experiment, planned,
+    unique, within,
+};
 use crate::cli::mechanism;
 use crate::error::{Error, TextError};
 use crate::output;
@@ -32,7 +35,7 @@ const SWEEP_EXAMPLES: &str = "\
 FILE.toml:
   experiments = [\"update\", \"latency\"]           # all, if there are none
   mechanisms = [\"orc\", \"thread-2015\", \"v8,poll=flag\"]   # all presets, if there are none
-  repetitions = 5
+  repetitions = 5                               # processes for each trial, 5 if it is not said
   seed = 1
   patience = 600                                # seconds that a trial may take
   [sizes]                                       # each is --quick's, if it is not said
@@ -45,9 +48,8 @@ FILE.toml:
   replacements = 1000
   depth = 100
   loop_thousands = 2000
-  processes = 5
-  rounds = 40
-  milliseconds = 5000
+  rounds = 40                                   # of a steady state, in each process
+  milliseconds = 200
 
 Trials whose results are in the file already are left out: a sweep that was ended continues. Results of another version or
 machine, or of other sizes, are not those: such trials are made again, and so are those that failed.
@@ -93,12 +95,9 @@ struct Plan {
 impl Default for Plan {
     fn default() -> Plan {
         let (experiments, mechanisms, sizes) = (Vec::new(), Vec::new(), Sizes::quick());
-        Plan { experiments, mechanisms, repetitions: 1, seed: 0, patience: 600, sizes }
+        Plan { experiments, mechanisms, repetitions: REPETITIONS, seed: 0, patience: 600, sizes }
     }
 }
-
-/// A trial of a sweep, in the order in which they are made.
-type Planned = (u32, &'static Experiment, Mechanism);
 
 /// Makes the trials that are missing.
 pub(crate) fn run(options: &SweepOptions) -> Result<(), Error> {
@@ -199,8 +198,7 @@ fn mistake(path: &Path, text: &str, span: Range<usize>, message: String) -> Erro
     TextError { name, line, column, message, text, span: span.into(), help }.into()
 }
 
-/// All trials of `plan`: repetitions outermost, so that what disturbs the machine for a while does not disturb one
-/// mechanism alone.
+/// All trials of `plan`, in the order in which they are made.
 fn trials(plan: &Plan) -> Result<Vec<Planned>, Error> {
     let experiments: Vec<&Experiment> = match &*plan.experiments {
         [] => EXPERIMENTS.iter().collect(),
@@ -208,12 +206,5 @@ fn trials(plan: &Plan) -> Result<Vec<Planned>, Error> {
     };
     // They were read before.
     let chosen: Vec<Mechanism> = plan.mechanisms.iter().filter_map(|text| text.parse().ok()).collect();
-    let mut trials = Vec::new();
-    for repetition in 1..=plan.repetitions {
-        for &experiment in &experiments {
-            let mechanisms = experiment.mechanisms(&chosen);
-            trials.extend(mechanisms.into_iter().map(|mechanism| (repetition, experiment, mechanism)));
-        }
-    }
-    Ok(trials)
+    Ok(planned(&experiments, &chosen, plan.repetitions, plan.seed))
 }

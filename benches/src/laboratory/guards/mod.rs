@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
 use super::show::{print, table};
-use super::statistics::{Estimate, estimate, estimate_of};
+use super::statistics::{Estimate, Processes, estimate, estimate_of};
 use crate::error::Error;
 use crate::guest::session::on_thread;
 use crate::laboratory::wide_table::WideTable;
@@ -132,15 +132,19 @@ fn samples(cases: &[Case], key: Key) -> &[f64] {
 }
 
 fn row<'c>(samples: &impl Fn(Key) -> &'c [f64], when: String, key: impl Fn(Answer) -> Key) -> Row {
-    let of = |&answer: &Answer| (answer.name(), estimate(samples(key(answer))).expect("there is a round"));
+    let of = |&answer: &Answer| {
+        let estimate = estimate(&Processes::one(samples(key(answer))));
+        (answer.name(), estimate.expect("there is a round"))
+    };
     Row { when, answers: Answer::ALL.iter().map(of).collect() }
 }
 
 /// What is derived of the exits. Frames of several activations are left at guards if `leaves_several`.
 fn figures<'c>(samples: &impl Fn(Key) -> &'c [f64], leaves_several: bool) -> Vec<Figure> {
     let figure = |what, aim, keys: &[Key], of: &dyn Fn(&[f64]) -> f64| {
-        let series: Vec<&[f64]> = keys.iter().map(|&key| samples(key)).collect();
-        Figure { what, value: estimate_of(&series, of).expect("there is a round"), aim }
+        let series: Vec<Processes> = keys.iter().map(|&key| Processes::one(samples(key))).collect();
+        let value = estimate_of(&series.iter().collect::<Vec<_>>(), of);
+        Figure { what, value: value.expect("there is a round"), aim }
     };
     let (holds, interpreted) = (Key::Holds(0), Key::Interpreted(0, 0));
     let deepest = [Key::Holds(MOST_FURTHER), Key::Interpreted(MOST_FURTHER, 0)];

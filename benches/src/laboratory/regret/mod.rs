@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::early_end::{self, Progress};
 use super::measuring::{Clock, Machine, Turns};
 use super::show::{self, print, table};
-use super::statistics::{Estimate, estimate, ratio_of_medians};
+use super::statistics::{Estimate, Processes, estimate, ratio_of_medians};
 use super::subjects::SubjectOptions;
 use crate::error::Error;
 use crate::output;
@@ -175,6 +175,8 @@ fn measure(workload: &Workload, options: &RegretOptions) -> Result<Row, Error> {
 }
 
 fn row(workload: &Workload, samples: &[Vec<f64>], peers: &[Peer]) -> Row {
+    // Each sample is of a process of its own.
+    let samples: Vec<Processes> = samples.iter().map(|samples| Processes::of(samples.chunks(1))).collect();
     let time = |way: usize| estimate(&samples[way]).expect("there is a round");
     let fixed = (0..WAYS.len()).filter(|&way| !WAYS[way].is_policy);
     let best =
@@ -187,7 +189,7 @@ fn row(workload: &Workload, samples: &[Vec<f64>], peers: &[Peer]) -> Row {
         ratio: ratio_of_medians(&samples[position], &samples[best]).expect("there is a round"),
     };
     let auto = WAYS.iter().position(|way| way.name == AUTO).expect("it is one of the ways");
-    let peer = |(peer, took): (&Peer, &Vec<f64>)| PeerTaken {
+    let peer = |(peer, took): (&Peer, &Processes)| PeerTaken {
         peer: peer.name.clone(),
         time: estimate(took).expect("there is a round"),
         auto: ratio_of_medians(&samples[auto], took).expect("there is a round"),

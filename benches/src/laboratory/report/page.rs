@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::charts::{Line, colour, log_log, standalone, timeline};
-use crate::laboratory::results::{Record, mixtures, origins};
-use crate::laboratory::statistics::estimate;
-use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, tables};
+use crate::laboratory::results::{Record, mixtures, origins, processes};
+use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, in_order, tables};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--faint:#59636e;--line:#d1d9e0}
@@ -192,15 +191,15 @@ impl Plot {
 /// A line for each mechanism.
 fn lines(records: &[Record], plot: &Plot) -> Vec<Line> {
     let mechanisms = mechanisms(records);
-    let mut curves: BTreeMap<usize, BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
+    let mut curves: BTreeMap<usize, BTreeMap<u64, Vec<&Record>>> = BTreeMap::new();
     for record in records.iter().filter(|record| plot.shows(record)) {
         let position = mechanisms.iter().position(|name| *name == record.mechanism);
         if let (Some(position), Some(size)) = (position, record.finding.size) {
-            curves.entry(position).or_default().entry(size).or_default().extend(&record.finding.samples);
+            curves.entry(position).or_default().entry(size).or_default().push(record);
         }
     }
-    let line = |(position, sizes): (usize, BTreeMap<u64, Vec<f64>>)| {
-        let point = |(size, samples): (u64, Vec<f64>)| Some((size as f64, estimate(&samples)?.median));
+    let line = |(position, sizes): (usize, BTreeMap<u64, Vec<&Record>>)| {
+        let point = |(size, records): (u64, Vec<&Record>)| Some((size as f64, processes(records).median()?));
         // A logarithmic axis has no 0.
         let points =
             sizes.into_iter().filter_map(point).filter(|point| point.0 > 0.0 && point.1 > 0.0).collect();
@@ -209,15 +208,10 @@ fn lines(records: &[Record], plot: &Plot) -> Vec<Line> {
     curves.into_iter().map(line).collect()
 }
 
-/// The mechanisms that plots show, in the order in which they appear: each has its colour in all plots.
+/// The mechanisms that plots show: each has its colour in all plots.
 fn mechanisms(records: &[Record]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for record in records.iter().filter(|record| PLOTS.iter().any(|plot| plot.shows(record))) {
-        if !names.contains(&&*record.mechanism) {
-            names.push(&record.mechanism);
-        }
-    }
-    names
+    let shown = records.iter().filter(|record| PLOTS.iter().any(|plot| plot.shows(record)));
+    in_order(shown).into_iter().map(|(_, name)| name).collect()
 }
 
 /// `command` for all mechanisms, if it is of one.
@@ -231,13 +225,8 @@ fn with_mechanisms<'n>(command: &str, names: impl Iterator<Item = &'n str>) -> S
 /// The timeline of one replacement for each mechanism that has one.
 fn timelines(records: &[Record]) -> String {
     let mut text = String::new();
-    let mut order: Vec<&str> = Vec::new();
-    for record in records.iter().filter(|record| record.finding.program == "timeline") {
-        if !order.contains(&&*record.mechanism) {
-            order.push(&record.mechanism);
-        }
-    }
-    for mechanism in order {
+    let shown = records.iter().filter(|record| record.finding.program == "timeline");
+    for (_, mechanism) in in_order(shown) {
         let mine = records.iter().filter(|record| {
             record.finding.program == "timeline" && record.mechanism == mechanism && record.repetition == 1
         });

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::measuring::Machine;
+use super::statistics::{Processes, Steadiness, Steady, steadiness};
 
 /// What a trial found of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +37,14 @@ pub(crate) struct Finding {
     /// Of how many call sites, frames or versions, where it depends on them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
-    /// What was measured, in order.
+    /// What was measured in the steady state, in order.
     pub(crate) samples: Vec<f64>,
+    /// What was measured before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warmup: Vec<f64>,
+    /// How the process went, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) steadiness: Option<Steadiness>,
     /// Why there are no samples, or what is to be known of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
@@ -47,7 +54,24 @@ impl Finding {
     /// Samples of a metric.
     pub(crate) fn new(program: &str, metric: &str, unit: &str, samples: Vec<f64>) -> Finding {
         let (program, metric, unit) = (program.to_owned(), metric.to_owned(), unit.to_owned());
-        Finding { program, metric, unit, size: None, samples, note: None }
+        Finding {
+            program,
+            metric,
+            unit,
+            size: None,
+            samples,
+            warmup: Vec::new(),
+            steadiness: None,
+            note: None,
+        }
+    }
+
+    /// The same without its warm-up, which is detected: the samples are times, in the order of measurement. Where no steady state is
+    /// reached, the second half is taken.
+    pub(crate) fn steady(self) -> Finding {
+        let Steady { kind, from } = steadiness(&self.samples);
+        let (warmup, samples) = self.samples.split_at(from);
+        Finding { warmup: warmup.to_vec(), samples: samples.to_vec(), steadiness: Some(kind), ..self }
     }
 
     /// The same, of that size.
@@ -138,6 +162,15 @@ impl Record {
     }
 }
 
+/// What the processes that `records` are of have measured, all of one quantity.
+pub(crate) fn processes<'r>(records: impl IntoIterator<Item = &'r Record>) -> Processes {
+    let mut all = Processes::default();
+    for Record { finding, .. } in records {
+        all.add(&finding.samples, finding.steadiness == Some(Steadiness::None));
+    }
+    all
+}
+
 /// What samples are of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Series {
@@ -188,5 +221,24 @@ impl Versions {
             [&self.rustc, &self.commit, &self.sources].map(|known| known.as_deref().unwrap_or("unknown"));
         let debug = if self.optimized { "" } else { ", a debug build: figures mean nothing" };
         format!("osr-bench {} (commit {commit}, sources {sources}), {rustc}{debug}", self.package)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Steadiness};
+
+    #[test]
+    fn warm_up_is_detected_and_kept_apart() {
+        let level =
+            |level: f64, length: usize| (0..length).map(move |n| level + (n % 3) as f64 * level / 500.0);
+        let times: Vec<f64> = level(900.0, 4).chain(level(100.0, 16)).collect();
+        let finding = Finding::new("frames", "replace", "ns", times.clone()).at(10).steady();
+        assert_eq!((&*finding.warmup, &*finding.samples), (&times[..4], &times[4..]));
+        assert_eq!((finding.steadiness, finding.size), (Some(Steadiness::Warmup), Some(10)));
+        let never: Vec<f64> = level(100.0, 26).chain(level(150.0, 4)).collect();
+        let finding = Finding::new("frames", "replace", "ns", never).steady();
+        assert_eq!((finding.steadiness, finding.samples.len()), (Some(Steadiness::None), 15));
+        assert!(Finding::new("frames", "replace", "ns", Vec::new()).steady().samples.is_empty());
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn steadiness(samples: &[f64]) -> Steady {
     if samples.len() < FEWEST {
         return Steady { kind: Steadiness::Unknown, from: samples.len() / 2 };
     }
-    let logarithms: Vec<f64> = samples.iter().map(|time| time.ln()).collect();
+    let logarithms: Vec<f64> = samples.iter().map(|time| time.max(f64::MIN_POSITIVE).ln()).collect();
     let levels: Vec<Level> = levels(&without_outliers(&logarithms));
     let last = levels[levels.len() - 1];
     let steady = levels.iter().rposition(|level| !level.is_like(&last)).map_or(0, |before| before + 1);

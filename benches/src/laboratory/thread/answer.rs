@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment};
+use osr_engine::Mechanism;
 use serde::Serialize;
 
 use crate::laboratory::kernels;
-use crate::laboratory::results::{Record, Series};
+use crate::laboratory::results::{Record, Series, processes};
 use crate::laboratory::show;
-use crate::laboratory::statistics::{Estimate, estimate, estimate_of, percentile};
+use crate::laboratory::statistics::{
+    Estimate, Processes, Steadiness, estimate, estimate_of, geometric_mean_of_medians, percentile,
+};
 use crate::laboratory::wide_table::WideTable;
 
 use super::EXPERIMENTS;
+use super::order::in_order;
 
-/// Intervals that are wider than this, to either side, are marked.
-const NOISE: f64 = 0.05;
+/// Intervals that are wider than this, to either side, are marked once, and twice.
+const NOISE: [f64; 2] = [0.05, 0.2];
 
 /// What is known of a mechanism. What was not measured, or never happens, is missing.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -66,26 +70,24 @@ pub(crate) struct Tail {
 /// The samples of one mechanism.
 struct Samples<'r> {
     records: Vec<&'r Record>,
-    series: BTreeMap<Series, Vec<f64>>,
+    series: BTreeMap<Series, Processes>,
 }
 
 impl Samples<'_> {
-    fn get(&self, experiment: &str, program: &str, metric: &str, size: Option<u64>) -> Option<&Vec<f64>> {
-        let is_it = |series: &&Series| {
-            (&*series.experiment, &*series.program, &*series.metric) == (experiment, program, metric)
-                && size.is_none_or(|size| series.size == Some(size))
-        };
-        let found = self.series.keys().find(is_it)?;
-        self.series.get(found).filter(|samples| !samples.is_empty())
-    }
-
-    /// The smallest and the largest size, with their samples.
-    fn ends(&self, experiment: &str, program: &str, metric: &str) -> Option<[(u64, &[f64]); 2]> {
+    fn get(&self, experiment: &str, program: &str, metric: &str) -> Option<&Processes> {
         let is_it = |series: &Series| {
             (&*series.experiment, &*series.program, &*series.metric) == (experiment, program, metric)
         };
-        let mut of = self.series.iter().filter(|(series, samples)| is_it(series) && !samples.is_empty());
-        let mut end = || of.next().and_then(|(series, samples)| Some((series.size?, &**samples)));
+        self.series.iter().find(|(series, _)| is_it(series)).map(|(_, processes)| processes)
+    }
+
+    /// The smallest and the largest size, with their samples.
+    fn ends(&self, experiment: &str, program: &str, metric: &str) -> Option<[(u64, &Processes); 2]> {
+        let is_it = |series: &Series| {
+            (&*series.experiment, &*series.program, &*series.metric) == (experiment, program, metric)
+        };
+        let mut of = self.series.iter().filter(|(series, _)| is_it(series));
+        let mut end = || of.next().and_then(|(series, processes)| Some((series.size?, processes)));
         let few = end()?;
         let many = std::iter::from_fn(end).last()?;
         Some([few, many])
@@ -98,7 +100,7 @@ impl Samples<'_> {
         ends(added.first()?)?;
         let of = added.iter().map(|metric| (1.0, metric)).chain(taken.iter().map(|metric| (-1.0, metric)));
         let mut weights: Vec<f64> = Vec::new();
-        let mut series: Vec<&[f64]> = Vec::new();
+        let mut series: Vec<&Processes> = Vec::new();
         for (sign, metric) in of {
             let Some([(few, least), (many, most)]) = ends(metric) else { continue };
             weights.push(sign / (many - few) as f64);
@@ -110,36 +112,27 @@ impl Samples<'_> {
         })
     }
 
-    /// The geometric means over all programs, by sample: samples of programs are independent.
+    /// The geometric means over all programs.
     fn over_programs(&self, metric: &str) -> Option<Estimate> {
         let is_it = |series: &Series| {
             series.experiment == "steady" && series.metric == metric && !kernels::is_kernel(&series.program)
         };
-        let all: Vec<&Vec<f64>> = self
-            .series
-            .iter()
-            .filter(|(series, samples)| is_it(series) && !samples.is_empty())
-            .map(|(_, s)| s)
-            .collect();
-        let fewest = all.iter().map(|samples| samples.len()).min()?;
-        let mean = |sample: usize| {
-            let logarithms: f64 = all.iter().map(|samples| samples[sample].ln()).sum();
-            (logarithms / all.len() as f64).exp()
-        };
-        estimate(&(0..fewest).map(mean).collect::<Vec<_>>())
+        let all: Vec<&Processes> =
+            self.series.iter().filter(|(series, _)| is_it(series)).map(|(_, processes)| processes).collect();
+        geometric_mean_of_medians(&all)
     }
 
     fn tail(&self, metric: &str) -> Option<Tail> {
-        let samples = self.get("latency", "descent", metric, None)?;
-        let at = |percent| percentile(samples, percent);
-        Some(Tail { estimate: estimate(samples)?, p95: at(95.0)?, p99: at(99.0)?, maximum: at(100.0)? })
+        let processes = self.get("latency", "descent", metric)?;
+        let samples = processes.all();
+        let at = |percent| percentile(&samples, percent);
+        Some(Tail { estimate: estimate(processes)?, p95: at(95.0)?, p99: at(99.0)?, maximum: at(100.0)? })
     }
 
     fn answer(&self, mechanism: String) -> Answer {
-        let of = |experiment, program, metric| {
-            self.get(experiment, program, metric, None).and_then(|samples| estimate(samples))
-        };
-        let record = self.ends("memory", "frames", "records").and_then(|[_, (_, samples)]| estimate(samples));
+        let of = |experiment, program, metric| self.get(experiment, program, metric).and_then(estimate);
+        let record =
+            self.ends("memory", "frames", "records").and_then(|[_, (_, processes)]| estimate(processes));
         Answer {
             mechanism,
             steady: self.over_programs("time"),
@@ -171,33 +164,52 @@ impl Samples<'_> {
                 notes.push(note);
             }
         }
+        notes.extend(unsteady(&self.records));
         notes
     }
 }
 
-/// The answers in `records`, in the order in which mechanisms appear there. Experiments that choose their own mechanisms have
-/// [tables](mod@super::grids) of their own.
+/// How many processes of each experiment reached no steady state in what they measured, and in what; nothing of those that all
+/// did.
+pub(super) fn unsteady(records: &[&Record]) -> Vec<String> {
+    let mut experiments: BTreeMap<&str, (usize, BTreeMap<String, usize>)> = BTreeMap::new();
+    for Record { experiment, finding, .. } in records {
+        let Some(steadiness) = finding.steadiness else { continue };
+        let (all, unsteady) = experiments.entry(experiment).or_default();
+        *all += 1;
+        if steadiness == Steadiness::None {
+            let size = finding.size.map_or(String::new(), |size| format!(" {size}"));
+            *unsteady.entry(format!("{} {}{size}", finding.program, finding.metric)).or_default() += 1;
+        }
+    }
+    let note = |(experiment, (all, unsteady)): (&str, (usize, BTreeMap<String, usize>))| {
+        let none: usize = unsteady.values().sum();
+        let most = unsteady.iter().max_by_key(|(_, count)| **count)?.0;
+        Some(format!(
+            "{experiment}: {none} of {all} series of a process reached no steady state (most: {most})"
+        ))
+    };
+    experiments.into_iter().filter_map(note).collect()
+}
+
+/// The answers in `records`, presets first. Experiments that choose their own mechanisms have [tables](mod@super::grids) of
+/// their own.
 pub(crate) fn answers(records: &[Record]) -> Vec<Answer> {
     let of_all = |record: &&Record| {
         EXPERIMENTS.iter().any(|known| known.name == record.experiment && known.own_mechanisms.is_none())
     };
     let records: Vec<&Record> = records.iter().filter(of_all).collect();
-    let mut order: Vec<&str> = Vec::new();
-    for record in &records {
-        if !order.contains(&&*record.mechanism) {
-            order.push(&record.mechanism);
-        }
-    }
-    let answer = |mechanism: &str| {
+    let answer = |(_, mechanism): (Mechanism, &str)| {
         let mine: Vec<&Record> =
             records.iter().copied().filter(|record| record.mechanism == mechanism).collect();
-        let mut series: BTreeMap<Series, Vec<f64>> = BTreeMap::new();
-        for record in &mine {
-            series.entry(record.series()).or_default().extend(&record.finding.samples);
+        let mut series: BTreeMap<Series, Vec<&Record>> = BTreeMap::new();
+        for record in mine.iter().filter(|record| !record.finding.samples.is_empty()) {
+            series.entry(record.series()).or_default().push(record);
         }
+        let series = series.into_iter().map(|(series, records)| (series, processes(records))).collect();
         Samples { records: mine, series }.answer(mechanism.to_owned())
     };
-    order.into_iter().map(answer).collect()
+    in_order(records.iter().copied()).into_iter().map(answer).collect()
 }
 
 /// What a table says in a place: a figure, and below it how well that is known.
@@ -210,30 +222,38 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// The figure with the interval of `estimate`, both shown by `show`; `~` if the interval is `wide`. A unit that both
-    /// ends have stands behind the second.
-    pub(crate) fn of(estimate: &Estimate, show: impl Fn(f64) -> String, wide: bool) -> Figure {
-        let [figure, mut low, high] = [estimate.median, estimate.low, estimate.high].map(show);
-        let mark = if wide { " ~" } else { "" };
-        if let (Some((number, unit)), Some((_, same))) = (low.split_once(' '), high.split_once(' '))
+    /// The figure with the interval of `estimate`, both shown by `show`, and marks; `~` for a wide interval, if `width` is more
+    /// than the first of `wide`, and twice that if more than the second. A unit that both ends have stands behind the second.
+    pub(crate) fn of(
+        estimate: &Estimate,
+        show: impl Fn(f64) -> String,
+        width: f64,
+        wide: [f64; 2],
+    ) -> Figure {
+        let Estimate { median, low, high, processes, unsteady, .. } = *estimate;
+        let [figure, mut least, most] = [median, low, high].map(show);
+        if let (Some((number, unit)), Some((_, same))) = (least.split_once(' '), most.split_once(' '))
             && unit == same
         {
-            low.truncate(number.len());
+            least.truncate(number.len());
         }
-        let below = if estimate.samples > 1 { format!("{low} to {high}{mark}") } else { String::new() };
-        Figure { figure, below }
+        let interval = if low < high { format!("{least} to {most}") } else { String::new() };
+        let noise = "~".repeat(wide.iter().filter(|&&wide| width > wide).count());
+        let unsteady = if unsteady > 0 { "!" } else { "" };
+        let single = if processes == 1 { "?" } else { "" };
+        let parts = [&*interval, &noise, unsteady, single];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Figure { figure, below: parts.join(" ") }
     }
 
     /// A time.
     pub(crate) fn time(estimate: &Estimate) -> Figure {
-        Figure::of(estimate, nanoseconds, estimate.relative_half_width() > NOISE)
+        Figure::of(estimate, nanoseconds, estimate.relative_half_width(), NOISE)
     }
 
     /// What a ratio adds, in percent. It is wide against what there is to cost, not against the ratio.
     pub(crate) fn percent(estimate: &Estimate) -> Figure {
-        /// Wider intervals are marked.
-        const WIDE: f64 = 0.02;
-        Figure::of(estimate, percent, estimate.high - estimate.low > WIDE)
+        Figure::of(estimate, percent, estimate.high - estimate.low, [0.02, 0.05])
     }
 
     /// A median with its tail.
@@ -278,7 +298,7 @@ const OUTCOMES: [Column; 6] = [
     ("code", |answer| answer.code.as_ref().map(Figure::percent)),
     ("a record", |answer| {
         let bytes = |bytes: f64| format!("{bytes:.0} B");
-        answer.record.as_ref().map(|record| Figure::of(record, bytes, false))
+        answer.record.as_ref().map(|record| Figure::of(record, bytes, record.relative_half_width(), NOISE))
     }),
 ];
 
@@ -356,11 +376,41 @@ pub(crate) fn table(
 
 /// What columns mean.
 pub(crate) const LEGEND: &str = "\
-Medians, and 95% intervals by bootstrap; of steady and code over processes, of geometric means over programs.
+Medians, and 95% intervals by bootstrap: processes are resampled, and then the samples of each.
 Against code that cannot be replaced: steady (time of programs, geometric mean), a call, an iteration, code (bytes).
 An update: what each call site and each active frame adds to it. Landing: what a replaced frame adds to the way back.
 After an invalidation under frames, with its 99th percentile: until the next call of an invalidated function enters new
 code, which is compiled in between, the same event under all mechanisms; until the first old frame continues in other
 code (the interpreter, unless the mechanism says otherwise; never where frames run out); until the old memory is given back.
--: not measured, or it does not happen. ~: the interval is wide.
+-: not measured, or it does not happen. ~: the interval is wide; ~~: very. !: some process reached no steady state; the second
+half of its samples is taken. ?: a single process: others may differ by more. No interval: all are the same.
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::Figure;
+    use crate::laboratory::statistics::{Processes, estimate};
+
+    fn below(processes: &Processes) -> String {
+        Figure::time(&estimate(processes).unwrap()).below
+    }
+
+    #[test]
+    fn how_well_a_figure_is_known_is_beside_it() {
+        let near: Vec<Vec<f64>> = (0..5).map(|n| vec![100.0 + f64::from(n); 3]).collect();
+        let of = |spread: f64| {
+            let processes: Vec<Vec<f64>> = (0..6).map(|n| vec![100.0 + spread * f64::from(n); 3]).collect();
+            Processes::of(processes.iter().map(Vec::as_slice))
+        };
+        assert_eq!(below(&Processes::of(near.iter().map(Vec::as_slice))), "100 to 104 ns");
+        assert!(below(&of(5.0)).ends_with(" ns ~"), "{}", below(&of(5.0)));
+        assert!(below(&of(50.0)).ends_with(" ns ~~"), "{}", below(&of(50.0)));
+        assert_eq!(below(&Processes::one(&[7.0])), "?", "a single sample is no measurement of others");
+        assert_eq!(below(&Processes::one(&[7.0; 9])), "?", "nor is a single process");
+        assert!(below(&Processes::one(&[100.0, 101.0, 102.0])).ends_with(" ns ?"));
+        assert_eq!(below(&Processes::of([&[7.0][..]; 5])), "", "all are the same");
+        let mut unsteady = of(0.0);
+        unsteady.add(&[100.0], true);
+        assert_eq!(below(&unsteady), "!");
+    }
+}

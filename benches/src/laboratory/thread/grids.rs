@@ -1,13 +1,12 @@
 //! Tables of experiments beside the answer: those that choose their own mechanisms, and the one that others have made.
 
-use std::collections::BTreeMap;
-
 use osr_engine::{Mechanism, Placement, Settings};
 
 use super::answer::Figure;
+use super::order::in_order;
 use super::osrkit;
-use crate::laboratory::results::Record;
-use crate::laboratory::statistics::{Estimate, estimate};
+use crate::laboratory::results::{Record, processes};
+use crate::laboratory::statistics::{Estimate, Processes, estimate, geometric_mean_of_medians};
 use crate::laboratory::stop_and_go;
 
 /// A table.
@@ -40,15 +39,9 @@ impl<'r> Results<'r> {
         Results(records.iter().filter(|record| record.experiment == experiment).collect())
     }
 
-    /// The mechanisms, as they appear, with their names.
+    /// The mechanisms, with their names.
     fn mechanisms(&self) -> Vec<(Mechanism, &'r str)> {
-        let mut all: Vec<(Mechanism, &str)> = Vec::new();
-        for record in &self.0 {
-            if !all.iter().any(|(known, _)| *known == record.settings) {
-                all.push((record.settings, &record.mechanism));
-            }
-        }
-        all
+        in_order(self.0.iter().copied())
     }
 
     /// Programs and sizes, ascending.
@@ -60,14 +53,19 @@ impl<'r> Results<'r> {
         rows
     }
 
-    /// Samples, over repetitions.
-    fn samples(&self, mechanism: &Mechanism, (program, size): (&str, Option<u64>), metric: &str) -> Vec<f64> {
-        let is_it = |record: &&&Record| {
+    /// What processes have measured.
+    fn samples(
+        &self,
+        mechanism: &Mechanism,
+        (program, size): (&str, Option<u64>),
+        metric: &str,
+    ) -> Processes {
+        let is_it = |record: &&Record| {
             let found = &record.finding;
             record.settings == *mechanism
                 && (&*found.program, found.size, &*found.metric) == (program, size, metric)
         };
-        self.0.iter().filter(is_it).flat_map(|record| record.finding.samples.iter().copied()).collect()
+        processes(self.0.iter().copied().filter(is_it))
     }
 
     fn time(&self, mechanism: &Mechanism, row: (&str, Option<u64>), metric: &str) -> Figure {
@@ -76,16 +74,9 @@ impl<'r> Results<'r> {
 
     /// The geometric mean over programs of `metric` at `size`.
     fn mean(&self, mechanism: &Mechanism, size: u64, metric: &str) -> Option<Estimate> {
-        let mut programs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for row in self.rows().into_iter().filter(|(_, found)| *found == Some(size)) {
-            programs.insert(row.0, self.samples(mechanism, row, metric));
-        }
-        let fewest = programs.values().map(Vec::len).min()?;
-        let mean = |sample: usize| {
-            let logarithms: f64 = programs.values().map(|samples| samples[sample].ln()).sum();
-            (logarithms / programs.len() as f64).exp()
-        };
-        estimate(&(0..fewest).map(mean).collect::<Vec<f64>>())
+        let rows = self.rows().into_iter().filter(|(_, found)| *found == Some(size));
+        let programs: Vec<Processes> = rows.map(|row| self.samples(mechanism, row, metric)).collect();
+        geometric_mean_of_medians(&programs.iter().collect::<Vec<_>>())
     }
 
     fn command(&self) -> Option<String> {

@@ -32,7 +32,7 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let of = |metric, latency: fn(&Replacement) -> Option<f64>| {
         let found: Vec<f64> = replacements.iter().filter_map(latency).collect();
         let missing = replacements.len() - found.len();
-        let finding = Finding::new("descent", metric, "ns", found).at(trial.sizes.depth);
+        let finding = Finding::new("descent", metric, "ns", found).at(trial.sizes.depth).steady();
         match missing {
             0 => finding,
             n if n == replacements.len() => finding.noted("never, before the instance ends"),

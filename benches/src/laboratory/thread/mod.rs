@@ -15,6 +15,7 @@ mod guest;
 mod infinite_loop;
 mod latency;
 mod memory;
+mod order;
 mod osrkit;
 mod polls;
 mod predictor;
@@ -46,6 +47,7 @@ use crate::output;
 use answer::text as answer_text;
 pub(crate) use answer::{Figure, LEGEND, answers, tables};
 pub(crate) use grids::{Grid, grids};
+pub(crate) use order::in_order;
 pub(crate) use sizes::{Sizes, within};
 pub(crate) use trial::{Trial, make, work};
 
@@ -161,8 +163,10 @@ pub(crate) fn experiment(name: &str) -> Result<&'static Experiment, Error> {
 
 const THREAD_EXAMPLES: &str = "\
 Each trial, an experiment with a mechanism, is a process of its own: one that crashes or hangs is listed, with the \
-others. Mechanisms that are refused are listed with the reason. Medians, 95% intervals by bootstrap; ~ marks those \
-that are wide.
+others. Each is repeated in several processes, and all mechanisms take turns in random order: what disturbs the machine \
+for a while does not disturb one of them alone. Warm-up is detected, and left out. Medians, 95% intervals by bootstrap \
+over processes and their samples; ~ marks those that are wide, ~~ very wide ones, ! processes that reached no steady \
+state, ? figures of a single process. Mechanisms that are refused are listed with the reason.
 
 Examples:
   osr-bench thread                                        all experiments, all presets
@@ -174,6 +178,9 @@ Examples:
   osr-bench report results.jsonl -o report.html
 
 Exit codes: 0, also where mechanisms are refused or trials fail; 2 for bad input.";
+
+/// Processes for each trial, unless it is said: as many as an interval needs.
+pub(crate) const REPETITIONS: u32 = 5;
 
 /// Options of `thread`.
 #[derive(Debug, Args)]
@@ -199,9 +206,9 @@ pub(crate) struct ThreadOptions {
     /// follows `osr-bench run`: a file, the function, its arguments.
     #[arg(long, value_name = "NAME|'FILE [--invoke NAME] [ARG]..'")]
     program: Vec<String>,
-    /// Processes for each experiment with each mechanism.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repetitions: u32,
+    /// Processes for each experiment with each mechanism [default: 5]. Of a single one no interval is known.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repetitions: Option<u32>,
     /// Seed of everything random [default: the clock].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -254,6 +261,10 @@ impl ThreadOptions {
         Ok(Sizes { programs: self.program.clone(), ..sizes })
     }
 
+    fn repetitions(&self) -> u32 {
+        self.repetitions.unwrap_or(if self.tiny { 1 } else { REPETITIONS })
+    }
+
     /// How long a trial may take.
     fn patience(&self) -> Duration {
         Duration::from_secs(if self.full { 600 } else { 60 })
@@ -293,13 +304,7 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
         }
         (None, _) => Vec::new(),
     };
-    let mut trials = Vec::new();
-    for repetition in 1..=options.repetitions {
-        for &experiment in &experiments {
-            let mechanisms = experiment.mechanisms(&options.mechanism);
-            trials.extend(mechanisms.into_iter().map(|mechanism| (repetition, experiment, mechanism)));
-        }
-    }
+    let trials = planned(&experiments, &options.mechanism, options.repetitions(), campaign.seed);
     let progress = output::progress(trials.len() as u64, options.quiet || options.json);
     early_end::watch();
     let (mut made, wanted) = (0, trials.len() as u64);
@@ -353,6 +358,30 @@ fn recorded(sizes: &Sizes) -> Value {
         recorded["program_hashes"] = serde_json::to_value(hashes).expect("our data has string keys");
     }
     recorded
+}
+
+/// A trial that is to be made: its repetition, and what it is of.
+pub(crate) type Planned = (u32, &'static Experiment, Mechanism);
+
+/// All trials of `experiments` with the `chosen` mechanisms, or else with their own. Repetitions are outermost, and all trials of
+/// one are in random order: what disturbs the machine for a while does not disturb one mechanism alone.
+pub(crate) fn planned(
+    experiments: &[&'static Experiment],
+    chosen: &[Mechanism],
+    repetitions: u32,
+    seed: u64,
+) -> Vec<Planned> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let repetition = |repetition| {
+        let of = |&experiment: &&'static Experiment| {
+            let mechanisms = experiment.mechanisms(chosen).into_iter();
+            mechanisms.map(move |mechanism| (repetition, experiment, mechanism))
+        };
+        let mut trials: Vec<Planned> = experiments.iter().flat_map(of).collect();
+        random.shuffle(&mut trials);
+        trials
+    };
+    (1..=repetitions).flat_map(repetition).collect()
 }
 
 /// Trials that belong together.
@@ -466,5 +495,35 @@ impl Campaign {
             command: command.to_owned(),
         };
         Some(findings.into_iter().enumerate().map(record).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EXPERIMENTS, Experiment, Planned, planned};
+
+    #[test]
+    fn mechanisms_take_turns_in_random_order() {
+        let experiments: Vec<&Experiment> = EXPERIMENTS.iter().collect();
+        let trials = planned(&experiments, &[], 2, 7);
+        let name = |(repetition, experiment, mechanism): &Planned| {
+            (*repetition, experiment.name, mechanism.to_string())
+        };
+        let (first, second) = trials.split_at(trials.len() / 2);
+        let made = |trials: &[Planned]| trials.iter().map(name).collect::<Vec<_>>();
+        let sorted = |trials: &[Planned]| {
+            let mut names: Vec<_> =
+                made(trials).into_iter().map(|(_, name, mechanism)| (name, mechanism)).collect();
+            names.sort();
+            names
+        };
+        assert!(first.iter().all(|trial| trial.0 == 1) && second.iter().all(|trial| trial.0 == 2));
+        assert_eq!(sorted(first), sorted(second), "each repetition has every trial");
+        let listed = experiments.iter().flat_map(|experiment| experiment.mechanisms(&[]));
+        assert_eq!(first.len(), listed.count());
+        let order = |trials| made(trials).into_iter().map(|(_, name, _)| name).collect::<Vec<_>>();
+        assert_ne!(order(first), order(second), "in another order");
+        assert!(!order(first).is_sorted_by_key(|name| experiments.iter().position(|of| of.name == *name)));
+        assert_eq!(made(&trials), made(&planned(&experiments, &[], 2, 7)), "it is a function of the seed");
     }
 }

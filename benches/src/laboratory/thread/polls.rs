@@ -24,9 +24,11 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for subject in steady::subjects(trial)? {
         for unrolling in [Settings::DEFAULT_UNROLLING, 1] {
-            let Measured { ratios, code, note, .. } = steady::measure(&subject, trial, pair, unrolling)?;
+            let Measured { ratios, code, steadiness, .. } =
+                steady::measure(&subject, trial, pair, unrolling)?;
             let name = subject.name();
-            let time = Finding { note, ..Finding::new(&name, "time", "ratio", ratios) };
+            let time = Finding::new(&name, "time", "ratio", ratios);
+            let time = Finding { steadiness: Some(steadiness), ..time };
             let code = Finding::new(&name, "code", "ratio", code.into_iter().collect());
             findings.extend([time, code].map(|finding| finding.at(unrolling.into())));
         }

@@ -28,7 +28,7 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
             plain.push(returns(&guest, chain, false)?);
             hijacked.push(returns(&guest, chain, true)?);
         }
-        let finding = |metric, samples| Finding::new("chain", metric, "ns", samples).at(chain);
+        let finding = |metric, samples| Finding::new("chain", metric, "ns", samples).at(chain).steady();
         findings.extend([finding("plain", plain), finding("hijacked", hijacked)]);
     }
     Ok(findings)

@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 /// The most frames that the stacks of all guests have room for.
 const MOST_FRAMES: u64 = 1_000_000;
 
-/// How much an experiment does: sizes of what it measures, and how often.
+/// How much an experiment does in one process: sizes of what it measures, and how often. Each trial is repeated in several
+/// processes, since what one of them measures says little of the next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Sizes {
@@ -32,13 +33,10 @@ pub(crate) struct Sizes {
     /// Iterations of the loop that does not end by itself, in thousands.
     #[serde(deserialize_with = "within::<_, _, 1, 1_000_000_000>")]
     pub(crate) loop_thousands: u64,
-    /// Processes of a steady state, rounds in each, and milliseconds in all.
-    #[serde(deserialize_with = "within::<_, _, 1, 1_000>")]
-    pub(crate) processes: u32,
-    /// See above.
+    /// Rounds of a steady state.
     #[serde(deserialize_with = "within::<_, _, 1, 100_000>")]
     pub(crate) rounds: u32,
-    /// See above.
+    /// Milliseconds that they take.
     #[serde(deserialize_with = "within::<_, _, 1, 3_600_000>")]
     pub(crate) milliseconds: u32,
 }
@@ -55,7 +53,6 @@ impl Sizes {
             replacements: 3,
             depth: 5,
             loop_thousands: 2,
-            processes: 1,
             rounds: 3,
             milliseconds: 1,
         }
@@ -69,12 +66,11 @@ impl Sizes {
             frames: vec![1, 100, 10_000],
             depths: vec![10, 1_000, 100_000],
             updates: 15,
-            replacements: 200,
+            replacements: 100,
             depth: 100,
-            loop_thousands: 2_000,
-            processes: 5,
+            loop_thousands: 500,
             rounds: 20,
-            milliseconds: 1_000,
+            milliseconds: 100,
         }
     }
 
@@ -86,12 +82,11 @@ impl Sizes {
             frames: vec![0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
             depths: vec![10, 100, 1_000, 10_000, 100_000, 1_000_000],
             updates: 25,
-            replacements: 1_000,
+            replacements: 300,
             depth: 100,
-            loop_thousands: 10_000,
-            processes: 8,
+            loop_thousands: 2_000,
             rounds: 40,
-            milliseconds: 1_500,
+            milliseconds: 200,
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     for &depth in &trial.sizes.depths {
         let replaced = descents(trial, depth)?.replaced;
         let of = |metric, of: fn(&Descent) -> f64| {
-            Finding::new("depth", metric, "ns", replaced.iter().map(of).collect()).at(depth)
+            Finding::new("depth", metric, "ns", replaced.iter().map(of).collect()).at(depth).steady()
         };
         findings.push(of("update", |descent| descent.update));
         findings.push(of("way back", |descent| descent.back));

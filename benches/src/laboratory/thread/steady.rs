@@ -7,6 +7,7 @@ use osr_engine::{Mechanism, Settings};
 use super::Trial;
 use crate::laboratory::measuring::{self, Clock, Code, Compared, Effort, Origin, Subject, Variant};
 use crate::laboratory::results::Finding;
+use crate::laboratory::statistics::Steadiness;
 use crate::laboratory::subjects::Line;
 
 /// A kernel: its name, its argument, what it returns, and how many calls or iterations that is, in what.
@@ -28,7 +29,8 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
         let measured = measure(&subject, trial, pair, 1)?;
         findings.extend(measured.findings(name));
         let by_step = measured.differences.iter().map(|nanoseconds| nanoseconds / steps).collect();
-        findings.push(Finding::new(name, &format!("per {step}"), "ns", by_step));
+        let by_step = Finding::new(name, &format!("per {step}"), "ns", by_step);
+        findings.push(Finding { steadiness: Some(measured.steadiness), ..by_step });
     }
     for subject in subjects(trial)? {
         let measured = measure(&subject, trial, pair, Settings::DEFAULT_UNROLLING)?;
@@ -43,30 +45,29 @@ pub(super) fn subjects(trial: &Trial) -> Result<Vec<Subject>, String> {
     trial.sizes.programs.iter().map(|line| subject(line).map_err(|error| error.to_string())).collect()
 }
 
-/// What a mechanism costs a program, by process, against another.
+/// What a mechanism costs a program against another, in one process.
 pub(super) struct Measured {
-    /// Its time relative to the other's.
+    /// Its time relative to the other's: one number, the median of ratios in rounds in which both were steady.
     pub(super) ratios: Vec<f64>,
     /// What is added to the other's, in nanoseconds.
     differences: Vec<f64>,
     /// Its bytes of code relative to the other's.
     pub(super) code: Option<f64>,
-    /// What is to be known of the times.
-    pub(super) note: Option<String>,
+    /// How the process went.
+    pub(super) steadiness: Steadiness,
 }
 
 impl Measured {
     fn findings(&self, program: &str) -> impl Iterator<Item = Finding> {
-        let time = Finding {
-            note: self.note.clone(),
-            ..Finding::new(program, "time", "ratio", self.ratios.clone())
-        };
+        let time = Finding::new(program, "time", "ratio", self.ratios.clone());
+        let time = Finding { steadiness: Some(self.steadiness), ..time };
         let code = self.code.map(|ratio| Finding::new(program, "code", "ratio", vec![ratio]));
         [time].into_iter().chain(code)
     }
 }
 
-/// What the second mechanism costs `subject` against the first, with loops unrolled so often.
+/// What the second mechanism costs `subject` against the first, with loops unrolled so often. The spread is that over repetitions of
+/// the trial, each of which has a process of its own for it.
 pub(super) fn measure(
     subject: &Subject,
     trial: &Trial,
@@ -75,10 +76,10 @@ pub(super) fn measure(
 ) -> Result<Measured, String> {
     let sizes = &trial.sizes;
     let effort = Effort {
-        processes: sizes.processes,
+        processes: 1,
         rounds: sizes.rounds,
         budget: 1 + sizes.milliseconds / 1_000,
-        sample: (1_000 * sizes.milliseconds / (2 * sizes.processes * sizes.rounds).max(1)).clamp(1, 2_000),
+        sample: (1_000 * sizes.milliseconds / (2 * sizes.rounds).max(1)).clamp(1, 2_000),
         clock: Clock::Wall,
         seed: Some(trial.seed),
     };
@@ -92,13 +93,11 @@ pub(super) fn measure(
             Compared::Measured { nanoseconds: bare, code_bytes: bare_bytes, .. },
             Compared::Measured { logarithms, code_bytes, steadiness, .. },
         ) => {
-            use crate::laboratory::statistics::Steadiness;
             let ratios: Vec<f64> = logarithms.iter().map(|logarithm| logarithm.exp()).collect();
-            let unsteady = steadiness.iter().filter(|&&kind| kind == Steadiness::None).count();
             Ok(Measured {
                 differences: ratios.iter().map(|ratio| (ratio - 1.0) * bare).collect(),
                 code: code_bytes.zip(bare_bytes).map(|(bytes, bare)| bytes as f64 / bare as f64),
-                note: (unsteady > 0).then(|| format!("{unsteady} processes reached no steady state")),
+                steadiness: steadiness.first().copied().unwrap_or(Steadiness::Unknown),
                 ratios,
             })
         }

@@ -52,7 +52,7 @@ pub(super) fn by_sites(
         guest.call("callee", 1)?;
         unbind.push(took.lock().unwrap_or_else(PoisonError::into_inner).as_nanos() as f64);
     }
-    let finding = |metric, samples| Finding::new("call sites", metric, "ns", samples).at(sites);
+    let finding = |metric, samples| Finding::new("call sites", metric, "ns", samples).at(sites).steady();
     Ok([finding("unbind", unbind), finding("bind", bind)])
 }
 
@@ -62,7 +62,7 @@ pub(super) fn by_sites(
 fn by_frames(trial: &Trial, frames: u64) -> Result<[Finding; 3], String> {
     let Descents { plain, replaced } = descents(trial, frames)?;
     let finding = |metric, descents: &[Descent], of: fn(&Descent) -> f64| {
-        Finding::new("frames", metric, "ns", descents.iter().map(of).collect()).at(frames)
+        Finding::new("frames", metric, "ns", descents.iter().map(of).collect()).at(frames).steady()
     };
     Ok([
         finding("replace", &replaced, |descent| descent.update),

@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::early_end::Progress;
 use super::measuring::{Clock, Machine, Turns};
 use super::show::print;
-use super::statistics::{Estimate, estimate};
+use super::statistics::{Estimate, Processes, estimate};
 use crate::cli::MechanismOptions;
 use crate::cli::mechanism::name;
 use crate::error::Error;
@@ -123,7 +123,7 @@ struct Measured {
 
 impl Measured {
     fn of(samples: Vec<f64>) -> Measured {
-        Measured { estimate: estimate(&samples).expect("there is a round"), samples }
+        Measured { estimate: estimate(&Processes::one(&samples)).expect("there is a round"), samples }
     }
 }
 
