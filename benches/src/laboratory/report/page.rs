@@ -73,11 +73,11 @@ const PLOTS: [Plot; 5] = [
         x: "frames",
     },
     Plot {
-        title: "Hijacked returns in chains",
-        caption: "By frame, with continuations that are there.",
+        title: "Swapped returns in chains",
+        caption: "By frame: noticed by a return barrier, or landing in continuations that are there.",
         experiment: "predictor",
         program: "chain",
-        metric: "hijacked",
+        metric: "swapped",
         x: "frames in a row",
     },
 ];

@@ -43,12 +43,12 @@ pub(crate) struct Answer {
     pub(crate) new_frame: Option<Tail>,
     /// To the memory given back.
     pub(crate) memory: Option<Tail>,
-    /// The same in a loop that does not end.
+    /// The same for code of a loop that does not end.
     pub(crate) endless: Option<Estimate>,
+    /// For code of a function that waits for such a loop.
+    pub(crate) waiting: Option<Estimate>,
     /// Bytes of code relative to bare code, geometric mean.
     pub(crate) code: Option<Estimate>,
-    /// Bytes for each replaced frame.
-    pub(crate) record: Option<Estimate>,
     /// What was not found, and why.
     pub(crate) notes: Vec<String>,
 }
@@ -131,8 +131,6 @@ impl Samples<'_> {
 
     fn answer(&self, mechanism: String) -> Answer {
         let of = |experiment, program, metric| self.get(experiment, program, metric).and_then(estimate);
-        let record =
-            self.ends("memory", "frames", "records").and_then(|[_, (_, processes)]| estimate(processes));
         Answer {
             mechanism,
             steady: self.over_programs("time"),
@@ -145,8 +143,8 @@ impl Samples<'_> {
             new_frame: self.tail("new frame"),
             memory: self.tail("memory"),
             endless: of("infinite-loop", "infinite loop", "memory"),
+            waiting: of("infinite-loop", "waits for the loop", "memory"),
             code: self.over_programs("code"),
-            record,
             notes: self.notes(),
         }
     }
@@ -251,6 +249,11 @@ impl Figure {
         Figure::of(estimate, nanoseconds, estimate.relative_half_width(), NOISE)
     }
 
+    /// A count.
+    pub(crate) fn count(estimate: &Estimate, show: impl Fn(f64) -> String) -> Figure {
+        Figure::of(estimate, show, estimate.relative_half_width(), NOISE)
+    }
+
     /// What a ratio adds, in percent. It is wide against what there is to cost, not against the ratio.
     pub(crate) fn percent(estimate: &Estimate) -> Figure {
         Figure::of(estimate, percent, estimate.high - estimate.low, [0.02, 0.05])
@@ -289,17 +292,14 @@ const COSTS: [Column; 6] = [
     ("landing", |answer| answer.landing.as_ref().map(Figure::time)),
 ];
 
-/// What comes of it, when, and in how much memory.
+/// What comes of it, and when; and in how much code.
 const OUTCOMES: [Column; 6] = [
     ("new call after", |answer| answer.new_call.as_ref().map(Figure::tail)),
     ("new frame after", |answer| answer.new_frame.as_ref().map(Figure::tail)),
     ("memory after", |answer| answer.memory.as_ref().map(Figure::tail)),
-    ("in an endless loop", |answer| answer.endless.as_ref().map(Figure::time)),
+    ("of an endless loop", |answer| answer.endless.as_ref().map(Figure::time)),
+    ("of what waits for it", |answer| answer.waiting.as_ref().map(Figure::time)),
     ("code", |answer| answer.code.as_ref().map(Figure::percent)),
-    ("a record", |answer| {
-        let bytes = |bytes: f64| format!("{bytes:.0} B");
-        answer.record.as_ref().map(|record| Figure::of(record, bytes, record.relative_half_width(), NOISE))
-    }),
 ];
 
 /// `+1.2%`
@@ -381,7 +381,8 @@ Against code that cannot be replaced: steady (time of programs, geometric mean),
 An update: what each call site and each active frame adds to it. Landing: what a replaced frame adds to the way back.
 After an invalidation under frames, with its 99th percentile: until the next call of an invalidated function enters new
 code, which is compiled in between, the same event under all mechanisms; until the first old frame continues in other
-code (the interpreter, unless the mechanism says otherwise; never where frames run out); until the old memory is given back.
+code (the interpreter, unless the mechanism says otherwise; never where frames run out); until the old memory is given back:
+of what has frames on the stack; of an endless loop; and of a function that waits for such a loop to return.
 -: not measured, or it does not happen. ~: the interval is wide; ~~: very. !: some process reached no steady state; the second
 half of its samples is taken. ?: a single process: others may differ by more. No interval: all are the same.
 ";

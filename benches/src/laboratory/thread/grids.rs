@@ -1,5 +1,8 @@
 //! Tables of experiments beside the answer: those that choose their own mechanisms, and the one that others have made.
 
+mod bindings;
+mod returns;
+
 use osr_engine::{Mechanism, Placement, Settings};
 
 use super::answer::Figure;
@@ -28,7 +31,19 @@ pub(crate) struct Grid {
 
 /// The tables for which there are results in `records`.
 pub(crate) fn grids(records: &[Record]) -> Vec<Grid> {
-    [polls(records), sparse(records), code_writes(records), osrkit(records)].into_iter().flatten().collect()
+    [
+        bindings::bindings(records),
+        bindings::releases(records),
+        polls(records),
+        sparse(records),
+        code_writes(records),
+        returns::returns(records),
+        osrkit(records),
+        returns::memory(records),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The results of one experiment.

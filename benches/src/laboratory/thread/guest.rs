@@ -126,10 +126,18 @@ pub(super) fn call_sites(sites: u64) -> String {
     text
 }
 
-/// `run(n)` calls the probe and loops n times, with a poll in each iteration and no calls.
+/// `run(n)` calls the probe and loops n times, with a poll in each iteration and no calls. `wait(n)` calls it and waits.
 pub(super) const SPIN: &str = r#"
 import probe () = "env" "probe"
 export "run" function spin
+export "wait" function wait
+function wait (r0: i64) -> (i64) {
+  r1: i64
+b0:
+  r1 = call spin (r0)
+  r1 = i64.add r1, r0
+  return r1
+}
 function spin (r0: i64) -> (i64) {
   r1: i64, r2: i64, r3: i32
 b0:

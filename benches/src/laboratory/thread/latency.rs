@@ -14,6 +14,9 @@ use super::guest::{DESCENT, Guest, refused};
 use super::stamps::{Kind, Stamps};
 use crate::laboratory::results::Finding;
 
+/// What results call the guest.
+pub(super) const PROGRAM: &str = "descent";
+
 /// One replacement: what happened when, in nanoseconds since the invalidation was asked for.
 struct Replacement {
     events: Vec<(Kind, f64)>,
@@ -32,7 +35,7 @@ pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let of = |metric, latency: fn(&Replacement) -> Option<f64>| {
         let found: Vec<f64> = replacements.iter().filter_map(latency).collect();
         let missing = replacements.len() - found.len();
-        let finding = Finding::new("descent", metric, "ns", found).at(trial.sizes.depth).steady();
+        let finding = Finding::new(PROGRAM, metric, "ns", found).at(trial.sizes.depth).steady();
         match missing {
             0 => finding,
             n if n == replacements.len() => finding.noted("never, before the instance ends"),

@@ -9,6 +9,7 @@
 //! An experiment is a function from a [`Trial`] to findings, in a file of its own.
 
 mod answer;
+mod bindings;
 mod code_writes;
 mod grids;
 mod guest;
@@ -19,6 +20,7 @@ mod order;
 mod osrkit;
 mod polls;
 mod predictor;
+mod releases;
 mod sizes;
 mod sparse;
 mod stamps;
@@ -96,6 +98,14 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         run: update::run,
     },
     Experiment {
+        name: "bindings",
+        measures: "each call binding against a cell, all else equal: by call, by update, by call site; and when patching pays",
+        question: "From how many calls between two updates on is it cheaper to patch the calls?",
+        source: "llvm-dev, March 2015: \"the patchpoint approach would have lower overhead, unless ..\"",
+        own_mechanisms: Some(bindings::mechanisms),
+        run: bindings::run,
+    },
+    Experiment {
         name: "latency",
         measures: "from an invalidation to the first new code, to the last old code, to the memory given back",
         question: "How long is old code in use, and in memory?",
@@ -104,8 +114,16 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
         run: latency::run,
     },
     Experiment {
+        name: "releases",
+        measures: "each code release, all else equal: by call, on programs, and when it gives memory back",
+        question: "What does it cost to know that nobody is inside old code any more?",
+        source: "llvm-dev, March 2015: code could count its activations in and out, and be freed at zero",
+        own_mechanisms: Some(releases::mechanisms),
+        run: releases::run,
+    },
+    Experiment {
         name: "infinite-loop",
-        measures: "whether the code of a callee that loops for ever is released, and after how long",
+        measures: "whether code of a callee that loops for ever is released, and of what waits for it; after how long",
         question: "What if the old function never returns?",
         source: "llvm-dev, March 2015: a callee in an infinite loop",
         own_mechanisms: None,
@@ -129,10 +147,10 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "predictor",
-        measures: "hijacked returns against plain ones, alone and in chains",
+        measures: "swapped returns against plain ones, alone and in chains: only noticed, and with a landing",
         question: "What do swapped return PCs cost the return predictor?",
         source: "no published figure",
-        own_mechanisms: None,
+        own_mechanisms: Some(predictor::mechanisms),
         run: predictor::run,
     },
     Experiment {
@@ -145,7 +163,7 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "memory",
-        measures: "bytes of code, frame maps, unwind rows; of records by replaced frame",
+        measures: "bytes of code, frame maps, unwind rows; of a frame, of its record; what updates leave in memory",
         question: "What does a mechanism need memory for?",
         source: "HotSpot: scopes and PCs are 28 to 43 % of main code (JDK-8329433)",
         own_mechanisms: None,

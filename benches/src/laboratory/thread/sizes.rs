@@ -52,7 +52,7 @@ impl Sizes {
             updates: 2,
             replacements: 3,
             depth: 5,
-            loop_thousands: 2,
+            loop_thousands: 200,
             rounds: 3,
             milliseconds: 1,
         }

@@ -10,28 +10,62 @@ use crate::laboratory::results::Finding;
 use crate::laboratory::statistics::Steadiness;
 use crate::laboratory::subjects::Line;
 
-/// A kernel: its name, its argument, what it returns, and how many calls or iterations that is, in what.
-const KERNELS: [(&str, &str, &str, f64, &str); 3] = [
-    ("calls", "20", "6765", 21_891.0, "call"),
-    ("loop", "100000", "100000", 100_000.0, "iteration"),
-    ("dot", "4096", "1333248", 4_096.0, "iteration"),
+/// A kernel whose time is told by call, or by iteration.
+pub(super) struct Kernel {
+    name: &'static str,
+    argument: &'static str,
+    expected: &'static str,
+    steps: f64,
+    step: &'static str,
+}
+
+/// A recursion that does little else than call.
+pub(super) const CALLS: Kernel =
+    Kernel { name: "calls", argument: "20", expected: "6765", steps: 21_891.0, step: "call" };
+
+const KERNELS: [Kernel; 3] = [
+    CALLS,
+    Kernel { name: "loop", argument: "100000", expected: "100000", steps: 100_000.0, step: "iteration" },
+    Kernel { name: "dot", argument: "4096", expected: "1333248", steps: 4_096.0, step: "iteration" },
 ];
+
+impl Kernel {
+    /// Measures it with the second mechanism against the first. Not unrolled: there is a poll in each iteration.
+    fn measure(&self, trial: &Trial, pair: [Mechanism; 2]) -> Result<Measured, String> {
+        let (origin, arguments) = (Origin::Kernel(self.name.to_owned()), vec![self.argument.to_owned()]);
+        let expected = self.expected.to_owned();
+        measure(&Subject { origin, invoke: None, arguments, expected, rewind: false }, trial, pair, 1)
+    }
+
+    /// What each step costs more than with the first mechanism, in nanoseconds.
+    fn by_step(&self, measured: &Measured) -> Finding {
+        let by_step = measured.differences.iter().map(|nanoseconds| nanoseconds / self.steps).collect();
+        let finding = Finding::new(self.name, &format!("per {}", self.step), "ns", by_step);
+        Finding { steadiness: Some(measured.steadiness), ..finding }
+    }
+
+    /// The same, which is measured.
+    pub(super) fn measure_by_step(&self, trial: &Trial, pair: [Mechanism; 2]) -> Result<Finding, String> {
+        Ok(self.by_step(&self.measure(trial, pair)?))
+    }
+}
 
 /// Measures kernels, and the programs of the trial.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let pair = [Mechanism::BARE, trial.mechanism];
     let mut findings = Vec::new();
-    for (name, argument, expected, steps, step) in KERNELS {
-        let (origin, arguments) = (Origin::Kernel(name.to_owned()), vec![argument.to_owned()]);
-        let subject =
-            Subject { origin, invoke: None, arguments, expected: expected.to_owned(), rewind: false };
-        // Not unrolled: there is a poll in each iteration.
-        let measured = measure(&subject, trial, pair, 1)?;
-        findings.extend(measured.findings(name));
-        let by_step = measured.differences.iter().map(|nanoseconds| nanoseconds / steps).collect();
-        let by_step = Finding::new(name, &format!("per {step}"), "ns", by_step);
-        findings.push(Finding { steadiness: Some(measured.steadiness), ..by_step });
+    for kernel in KERNELS {
+        let measured = kernel.measure(trial, pair)?;
+        findings.extend(measured.findings(kernel.name));
+        findings.push(kernel.by_step(&measured));
     }
+    findings.extend(programs(trial, pair)?);
+    Ok(findings)
+}
+
+/// Measures the programs of the trial with the second mechanism against the first.
+pub(super) fn programs(trial: &Trial, pair: [Mechanism; 2]) -> Result<Vec<Finding>, String> {
+    let mut findings = Vec::new();
     for subject in subjects(trial)? {
         let measured = measure(&subject, trial, pair, Settings::DEFAULT_UNROLLING)?;
         findings.extend(measured.findings(&subject.name()));
