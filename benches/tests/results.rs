@@ -290,7 +290,7 @@ fn rebench_reads_what_an_executor_prints() {
     }
     assert_eq!(lines.len(), 2 * 2, "each steady sample is a point: of three the last two are taken");
     osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "bare", "--rebench"])
-        .refused(&["0 series", "hijack"]);
+        .refused(&["0 series", "swaps no return PCs"]);
     osr_bench(&["thread", "steady", "--size", "8"]).refused(&["--rebench"]);
 }
 
