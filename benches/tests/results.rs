@@ -148,6 +148,22 @@ fn a_file_that_is_not_of_results_is_never_touched() {
 }
 
 #[test]
+fn a_file_that_another_process_appends_to_is_left_to_it() {
+    let scratch = Scratch::new("results-locked");
+    let results = scratch.path("results.jsonl");
+    predictor(&results, &[]);
+    let torn = std::fs::read_to_string(&results).unwrap() + "{\"experiment\":\"predi";
+    std::fs::write(&results, &torn).unwrap();
+    let file = std::fs::File::open(&results).unwrap();
+    file.lock().unwrap();
+    osr_bench(&["thread", "predictor", "--tiny", "--mechanism", "default", "-o", &results])
+        .refused(&["another process writes to it"]);
+    assert_eq!(std::fs::read_to_string(&results).unwrap(), torn, "its line is not cut off");
+    drop(file);
+    predictor(&results, &[]);
+}
+
+#[test]
 fn a_last_line_without_its_end_is_a_result() {
     let scratch = Scratch::new("results-unended");
     let results = scratch.path("results.jsonl");
