@@ -2,7 +2,7 @@
 
 mod support;
 
-use osr_engine::{Mechanism, PRESETS};
+use osr_engine::{ActiveFrames, Mechanism, PRESETS};
 use serde_json::Value;
 use support::{Scratch, osr_bench, program};
 
@@ -230,10 +230,25 @@ fn the_list_names_presets_values_and_experiments() {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }
     EXPERIMENTS.iter().for_each(|experiment| assert!(text.contains(experiment), "{experiment}"));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in
+        ["exhausts the stack ends the process: there is no trap", "`osr-bench EXPERIMENT`", "transitions"]
+    {
+        assert!(words.contains(part), "meanings are whole: no `{part}` in: {text}");
+    }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let listed: Value = serde_json::from_str(&osr_bench(&["list", "--json"]).stdout).unwrap();
     assert_eq!(listed["mechanisms"].as_array().unwrap().len(), PRESETS.len() + 2);
     assert_eq!(listed["axes"].as_array().unwrap().len(), 9);
+    assert_eq!(listed["commands"].as_array().unwrap().len(), 8);
+    let frames = listed["axes"][2]["values"].as_array().unwrap();
+    assert_eq!(frames.len(), ActiveFrames::ALL.len());
+    for meaning in frames.iter().map(|value| value["meaning"].as_str().unwrap()) {
+        assert!(
+            meaning.contains("innermost frame") && meaning.contains("under a host function"),
+            "{meaning}"
+        );
+    }
 }
 
 #[test]

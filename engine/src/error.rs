@@ -180,6 +180,12 @@ pub enum InstantiationError {
         /// What cannot be done.
         what: &'static str,
     },
+    /// Points are to be safepoints in code that cannot be stopped there.
+    #[error("points cannot be safepoints, as the mechanism {why}")]
+    PointsNotSafepoints {
+        /// What of the mechanism, and what to choose.
+        why: &'static str,
+    },
     /// Hijacks are to be forced, and the mechanism's frames leave by themselves.
     #[error("the mechanism swaps no return PC, so no hijack can be forced: force invalidations only")]
     NothingIsHijacked,

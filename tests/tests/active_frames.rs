@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use osr_engine::{
-    ActiveFrames, CodeRelease, HijackDensity, Land, Mechanism, Settings, StateRecording, Stress, Tier, Tiers,
-    VersionState,
+    ActiveFrames, CodeRelease, HijackDensity, Land, Mechanism, Poll, Settings, StateRecording, Stress, Tier,
+    Tiers, VersionState,
 };
 use osr_ir::Value;
 use osr_tests::configuration::on_large_stack;
@@ -83,6 +83,95 @@ const DOWN: &str = r#"(module
   (func (export "down_to_a_trap") (param $n i32) (result i32)
     (global.set $traps (i32.const 1))
     (call $down (local.get $n))))"#;
+
+/// A loop that calls nothing.
+const SPIN: &str = r#"(module
+  (func (export "spin") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3)) (local.get $n)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"#;
+
+/// A valid mechanism with these frames, and how its code is freed while a host function that invalidates it is called by it:
+/// at once, or not yet.
+fn with_frames(frames: ActiveFrames) -> (Mechanism, bool) {
+    let text = match frames {
+        ActiveFrames::LandingPad => "release=frame-count,recording=pads",
+        ActiveFrames::InvalidationPoint | ActiveFrames::ReturnCheck | ActiveFrames::ReturnBarrier => {
+            "release=frame-count"
+        }
+        ActiveFrames::RunOut => "release=stack-scan",
+        ActiveFrames::Hijack | ActiveFrames::HijackToInterpreter | ActiveFrames::HijackToVersion => {
+            "release=on-hijack"
+        }
+    };
+    let mechanism = Mechanism { frames, ..text.parse().expect("a mechanism") };
+    mechanism.check().expect("it is valid");
+    (mechanism, mechanism.release == CodeRelease::OnHijack)
+}
+
+/// What the documentation of each value says of them.
+#[test]
+fn frames_under_the_host_wait_for_it_and_land_if_they_are_replaced() {
+    const DEPTH: u64 = 5;
+    for &frames in ActiveFrames::ALL {
+        let (mechanism, is_freed) = with_frames(frames);
+        let imports = acting(move |call| {
+            let thread = call.thread();
+            thread.invalidate_all().expect("a walk");
+            let swaps = mechanism.hijacks();
+            assert_eq!(thread.hijacked_slots() as u64, if swaps { DEPTH + 1 } else { 0 }, "{frames:?}");
+            assert_eq!(thread.transitions().landings, 0, "{frames:?}: the host has not returned");
+            let states: Vec<_> = thread.instance().versions().iter().map(|version| version.state()).collect();
+            let expected = if is_freed { vec![] } else { vec![VersionState::Retired] };
+            assert_eq!(states, expected, "{frames:?}");
+        });
+        let (instance, thread) = start(DOWN, &Settings { mechanism, ..eager() }, &imports);
+        let expected = (1..=DEPTH).fold(7, |sum, n| sum * 31 + n);
+        let results = thread.invoke("down", &[Value::I32(DEPTH as i32)]).expect("it returns");
+        assert_eq!(results, [expected], "{frames:?}");
+        let landings = if mechanism.replaces_frames() { DEPTH + 1 } else { 0 };
+        assert_eq!(thread.transitions().landings, landings, "{frames:?}");
+        thread.release_drained().expect("a walk");
+        let is_retired = |version: &VersionState| *version == VersionState::Retired;
+        let states: Vec<_> = instance.versions().iter().map(|version| version.state()).collect();
+        assert!(!states.iter().any(is_retired), "{frames:?}: old code is gone after the call: {states:?}");
+        let moves: Vec<Tier> =
+            thread.moves().iter().filter(|moves| moves.from == Tier::Optimized).map(|m| m.to).collect();
+        match frames {
+            ActiveFrames::HijackToInterpreter => assert_eq!(moves, [Tier::Interpreter]),
+            ActiveFrames::HijackToVersion => assert!(!moves.contains(&Tier::Interpreter), "{moves:?}"),
+            ActiveFrames::ReturnBarrier | ActiveFrames::RunOut => assert_eq!(moves, []),
+            _ => assert!(!moves.is_empty(), "{frames:?}"),
+        }
+    }
+}
+
+/// The same of the frame that polls, with all polls there are: it leaves its loop, or stays in it.
+#[test]
+fn the_innermost_frame_leaves_at_its_poll_if_it_is_replaced() {
+    const TURNS: i32 = 1_000;
+    let polls = Poll::ALL.iter().filter(|poll| poll.stops_loops());
+    for (&frames, &poll) in
+        ActiveFrames::ALL.iter().flat_map(|frames| polls.clone().map(move |poll| (frames, poll)))
+    {
+        let (mechanism, _) = with_frames(frames);
+        for tiers in [Tiers::Optimized, Tiers::Baseline] {
+            let mechanism = Mechanism { poll, ..mechanism };
+            let stress = Stress::invalidate(100);
+            let (_, thread) = start(SPIN, &Settings { mechanism, tiers, stress, ..eager() }, &acting(|_| ()));
+            let expected = (1..=TURNS).rev().fold(0i32, |sum, n| sum.wrapping_mul(3).wrapping_add(n));
+            let results = thread.invoke("spin", &[Value::I32(TURNS)]).expect("it returns");
+            assert_eq!(results, [u64::from(expected as u32)], "{mechanism}, {tiers:?}");
+            let landings = thread.transitions().landings;
+            assert_eq!(
+                landings > 0,
+                mechanism.replaces_frames(),
+                "{mechanism}, {tiers:?}: {landings} landings"
+            );
+        }
+    }
+}
 
 #[test]
 fn a_sparse_hijack_stays_ahead_of_the_landings() {

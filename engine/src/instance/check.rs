@@ -49,7 +49,12 @@ pub(super) fn check(settings: &Settings) -> Result<(), InstantiationError> {
         return Err(InstantiationError::FramesRunOut { what: "globals cannot be taken for constants" });
     }
     if settings.points && (settings.mechanism.is_final() || !settings.mechanism.polls()) {
-        return Err(InstantiationError::FramesRunOut { what: "points cannot be safepoints" });
+        return Err(InstantiationError::PointsNotSafepoints {
+            why: match settings.mechanism.polls() {
+                true => "compiles all code once: use another binding than `direct`",
+                false => "does not poll in loops: use another poll than `none` and `stack-check`",
+            },
+        });
     }
     if settings.guest_frames && settings.inlining.is_some() {
         return Err(InstantiationError::FramesNotListed);

@@ -1,9 +1,11 @@
 //! `osr-bench list`: what there is to choose from: mechanisms, the values of their axes, experiments.
 
 mod axes;
+mod commands;
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment};
+use commands::{COMMANDS, Command};
 use osr_engine::{Mechanism, PRESETS};
 use serde::Serialize;
 
@@ -26,6 +28,7 @@ struct Listed {
     mechanisms: Vec<Named>,
     axes: Vec<axes::Axis>,
     experiments: &'static [Experiment],
+    commands: &'static [commands::Command],
 }
 
 /// A mechanism with a name.
@@ -55,7 +58,7 @@ pub(crate) fn run(options: &ListOptions) -> Result<(), Error> {
     ];
     let presets = PRESETS.iter().map(|preset| named(preset.name, preset.source, preset.mechanism));
     let mechanisms = own.into_iter().chain(presets).collect();
-    let listed = Listed { mechanisms, axes: axes::all(), experiments: EXPERIMENTS };
+    let listed = Listed { mechanisms, axes: axes::all(), experiments: EXPERIMENTS, commands: COMMANDS };
     if options.json { output::json_to_stdout(&listed) } else { output::to_stdout(&text(&listed)) }
 }
 
@@ -71,19 +74,26 @@ fn text(listed: &Listed) -> String {
         axes.add_row([Cell::new(axis.name)]);
         for axes::Value { name, combinations, meaning } in &axis.values {
             let number = Cell::new(combinations).set_alignment(CellAlignment::Right);
-            // The rest is in the JSON, and in the documentation.
-            let sentence = meaning.split_inclusive(". ").next().unwrap_or_default().trim_end();
-            axes.add_row([Cell::new(format!("  {name}")), number, Cell::new(sentence)]);
+            // The documentation is Markdown.
+            let meaning = meaning.replace("**", "");
+            axes.add_row([Cell::new(format!("  {name}")), number, Cell::new(meaning)]);
         }
     }
+    let experiment = |name: &str, measures: &str, question: &str, source: &str| {
+        [name.to_owned(), format!("{measures}\n{question}\n({source})")]
+    };
     let mut experiments = show::list();
     for Experiment { name, measures, question, source, .. } in listed.experiments {
-        experiments.add_row([(*name).to_owned(), format!("{measures}\n{question}\n({source})")]);
+        experiments.add_row(experiment(name, measures, question, source));
+    }
+    let mut commands = show::list();
+    for Command { name, measures, question, source } in listed.commands {
+        commands.add_row(experiment(name, measures, question, source));
     }
     format!(
         "Mechanisms, for --mechanism: a name, AXIS=VALUE,.., or a name with changes.\n\n{mechanisms}\n\nAxes, and in how \
          many valid combinations each value is.\n\n{axes}\n\nExperiments, for `osr-bench thread EXPERIMENT`.\n\n\
-         {experiments}\n\nExperiments of their own: `osr-bench steady`, `readiness`, `recording`,\n\
-         `compilation`, `regret`, `loop-curve`, `guards`. Each says what it measures with\n`--help`.\n"
+         {experiments}\n\nMore experiments, for `osr-bench EXPERIMENT`; each says more with `--help`.\n\n\
+         {commands}\n"
     )
 }

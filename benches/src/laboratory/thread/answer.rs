@@ -382,7 +382,8 @@ An update: what each call site and each active frame adds to it. Landing: what a
 After an invalidation under frames, with its 99th percentile: until the next call of an invalidated function enters new
 code, which is compiled in between, the same event under all mechanisms; until the first old frame continues in other
 code (the interpreter, unless the mechanism says otherwise; never where frames run out); until the old memory is given back:
-of what has frames on the stack; of an endless loop; and of a function that waits for such a loop to return.
+of what has frames on the stack (if they run out, mostly at the next arrival in the runtime: here the next call); of an
+endless loop; and of a function that waits for such a loop to return.
 -: not measured, or it does not happen. ~: the interval is wide; ~~: very. !: some process reached no steady state; the second
 half of its samples is taken. ?: a single process: others may differ by more. No interval: all are the same.
 ";

@@ -5,6 +5,10 @@
 //! compiled again: the same under every mechanism, compilation included. `new frame`: an old frame continues in other code,
 //! which is the interpreter, unless the mechanism says otherwise; nothing is compiled for that. It never happens where
 //! frames run out.
+//!
+//! `memory` is when the runtime has freed the code, which can be long after its last frame has ended: a scan, the code's own
+//! count and an epoch are looked at when something arrives in the runtime. Here that is the next call, right after its
+//! function was compiled again: so the two times are close together where frames run out (but for return barriers).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;

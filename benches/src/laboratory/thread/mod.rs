@@ -107,7 +107,8 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "latency",
-        measures: "from an invalidation to the first new code, to the last old code, to the memory given back",
+        measures: "from an invalidation to the first new code, to the last old code, to the memory given back: of what runs out, \
+                   mostly at the next arrival in the runtime",
         question: "How long is old code in use, and in memory?",
         source: "LLVM, ReOptimizeLayer.h: old code must be kept until every invocation of it has ended",
         own_mechanisms: None,

@@ -18,33 +18,46 @@ listed! {
 }
 
 listed! {
-    /// What becomes of old activations when their version is invalidated. A frame waits for a call, and a frame under a host
-    /// function is one of them: it is replaced when that returns. So is the innermost frame, which has called the runtime; at
-    /// a poll in a loop of optimized code its own code first stores the frame state. A trap jumps over frames, replaced or not.
+    /// What becomes of old activations when their version is invalidated. Two of them are not reached by a return from
+    /// compiled code, so each value says what becomes of these: the *innermost* frame, which is in a call of the runtime,
+    /// by which it polls, or asked for the invalidation; and frames that wait *under a host function*. A trap jumps over
+    /// frames, replaced or not.
     pub enum ActiveFrames {
         /// The return PCs that lead into them are swapped for the landing stub's; each continues where the tiering
-        /// policy says when control returns to it.
+        /// policy says when control returns to it. The innermost frame lands when its poll returns, or where that has no
+        /// frame map, after a few instructions of its own code, which store its state. Frames under a host function land
+        /// when that returns; their code can be freed before.
         #[default]
         Hijack = "hijack",
-        /// The same, and all continue in the interpreter.
+        /// The same, and all continue in the interpreter: the innermost frame where it polls, frames under a host
+        /// function when that returns.
         HijackToInterpreter = "hijack-to-interpreter",
         /// The same, and all continue in another version: a continuation, which is compiled if there is none, of the
-        /// tier that the policy names, or else of the tier that they were in.
+        /// tier that the policy names, or else of the tier that they were in. That of the innermost frame begins at its
+        /// poll, those of frames under a host function behind the call of that.
         HijackToVersion = "hijack-to-version",
         /// The return PCs are swapped, and the exception edge of the call, in the old code, stores the frame state:
-        /// what the thread of 2015 calls "very similar to throwing an exception".
+        /// what the thread of 2015 calls "very similar to throwing an exception". A poll has no such edge: there the
+        /// innermost frame lands as with `hijack`. The edges of frames under a host function execute when that returns,
+        /// and keep the code until then.
         LandingPad = "landing-pad",
         /// What follows each call in the old code is overwritten by a jump to where frames land (SpiderMonkey,
         /// JavaScriptCore). That takes a store for each call of the version, whatever the stack is, and running code
-        /// nothing. Frames are not visited, return PCs stay what they are.
+        /// nothing. Frames are not visited, return PCs stay what they are. The innermost frame meets such a jump, too,
+        /// but behind a poll in a loop of optimized code: there it is recorded, stores its state, and leaves. Frames under a
+        /// host function meet theirs when that returns, and keep the code until then.
         InvalidationPoint = "invalidation-point",
         /// After each call the code compares its stack pointer with a limit, and leaves if it is above: the limit is at the
-        /// innermost frame that is to leave. An invalidation looks for that frame, its landing for the next one.
+        /// innermost frame that is to leave. An invalidation looks for that frame, its landing for the next one. A poll
+        /// is a call like others: the innermost frame leaves behind it. Frames under a host function check when that returns,
+        /// and keep the code until then; what the host function calls is further in, below the limit.
         ReturnCheck = "return-check",
         /// They run to their end in the old code; the return PCs by which they end are swapped, so that each end is
-        /// noticed.
+        /// noticed. So does the innermost frame, which continues behind its poll: a loop that never ends keeps its code.
+        /// So do frames under a host function, whose return PCs into the old code stay what they are.
         ReturnBarrier = "return-barrier",
-        /// They run to their end in the old code.
+        /// They run to their end in the old code; their ends are not noticed. The innermost frame continues behind its poll: a
+        /// loop that never ends keeps its code. Frames under a host function continue in it when that returns.
         RunOut = "run-out",
     }
 }

@@ -22,7 +22,8 @@ const DEFAULT: Mechanism = Mechanism::DEFAULT;
 pub static PRESETS: [Preset; 8] = [
     Preset {
         name: "orc",
-        source: "LLVM ORC's ReOptimizeLayer: a stub for each function, and old code is the user's to free",
+        source: "LLVM ORC's ReOptimizeLayer: a stub for each function, and old code is the user's to free. Its entry counter \
+                 is not among the axes: baseline code counts down here, under every mechanism",
         mechanism: Mechanism {
             binding: CallBinding::TrampolineCell,
             frames: ActiveFrames::RunOut,

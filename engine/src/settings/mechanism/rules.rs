@@ -16,52 +16,97 @@ pub enum Refusal {
     CallsBoundForGood,
     /// [`Poll::None`] with anything that replaces code.
     #[error(
-        "code without polls is all compiled once: use another poll, or the frames `run-out` and the release `never`"
+        "code without polls is all compiled once: use the poll `stack-check`, or the frames `run-out`, the placement \
+         `elsewhere` and the release `never`"
     )]
     CompiledForGood,
     /// Frames are to be replaced where nothing stops a loop.
-    #[error("a loop without calls can only be left at a poll: use the poll `stack-limit`")]
+    #[error(
+        "a loop without calls can only be left at a poll: use the poll `stack-limit`, or the frames `run-out` and the \
+         release `never`"
+    )]
     NoPolls,
     /// Frames are to be replaced whose state is not known.
-    #[error("a frame can only be rebuilt from a recorded state: choose a recording")]
+    #[error(
+        "a frame can only be rebuilt from a recorded state: use the recording `locations`, `slots` or `pads`, or the \
+         frames `run-out` and the release `stack-scan`, `epoch` or `never`"
+    )]
     NoStateRecorded,
     /// [`ActiveFrames::LandingPad`] without [`StateRecording::Pads`].
-    #[error("landing pads are how the frame state is recorded: use the recording `pads`")]
+    #[error(
+        "landing pads are how the frame state is recorded, and execute in the old code: use the recording `pads` and \
+         the release `frame-count`, `stack-scan` or `epoch`"
+    )]
     NoPads,
     /// [`StateRecording::Pads`] with [`ActiveFrames::ReturnCheck`].
     #[error(
-        "a frame that checks its returns stores its state where it leaves, not in a pad: use another recording"
+        "a frame that checks its returns stores its state where it leaves, not in a pad: use the recording `locations` \
+         or `slots`"
     )]
     PadsNeverRun,
-    /// [`CodeRelease::OnHijack`] where old code is still returned into, or its pads execute.
-    #[error("code that still executes cannot be freed at once: use the release `frame-count` or `never`")]
-    ReleaseUnderFrames,
-    /// [`CodeRelease::Never`] where everything is hijacked.
-    #[error("hijacked code has no frames left to be kept for: use the release `on-hijack`")]
-    KeptForNothing,
-    /// [`CodeRelease::FrameCount`] where nothing happens when a frame ends.
-    #[error("frames that run out unnoticed cannot be counted: use the frames `return-barrier`")]
-    NothingToCount,
-    /// [`CodeRelease::ResidenceCount`] where frames do not leave by returning.
-    #[error("code counts out activations that return: use the frames `run-out`")]
-    LeftUncounted,
     /// [`ActiveFrames::ReturnBarrier`] with a release other than [`CodeRelease::FrameCount`].
     #[error("a return barrier is there to count: use the release `frame-count`")]
     BarrierForNothing,
+    /// [`CodeRelease::OnHijack`] with [`ActiveFrames::RunOut`].
+    #[error(
+        "code that frames run out in cannot be freed at once: use the release `stack-scan`, `residence-count`, `epoch` \
+         or `never`"
+    )]
+    ReleaseUnderFrames,
+    /// [`CodeRelease::OnHijack`] where frames leave by old code.
+    #[error(
+        "code by which frames leave cannot be freed at once: use the release `frame-count`, `stack-scan`, `epoch` or \
+         `never`"
+    )]
+    ReleaseUnderLeaving,
+    /// [`CodeRelease::OnHijack`] with [`ActiveFrames::LandingPad`].
+    #[error(
+        "code whose pads execute at landings cannot be freed at once: use the release `frame-count`, `stack-scan` or \
+         `epoch`"
+    )]
+    ReleaseUnderPads,
+    /// [`CodeRelease::Never`] where everything is hijacked.
+    #[error(
+        "hijacked code has no frames left to be kept for: use the release `stack-scan`, or the frames `run-out`"
+    )]
+    KeptForNothing,
+    /// [`CodeRelease::FrameCount`] where nothing happens when a frame ends.
+    #[error(
+        "frames that run out unnoticed cannot be counted: use the release `stack-scan`, or the \
+         frames `return-barrier`"
+    )]
+    NothingToCount,
+    /// [`CodeRelease::ResidenceCount`] where frames do not leave by returning.
+    #[error(
+        "code counts out activations that return: use the frames `run-out`, or the release \
+         `frame-count`"
+    )]
+    LeftUncounted,
     /// [`RebuildTime::AtOnce`] where no return PC is swapped.
-    #[error("only hijacked frames can be rebuilt before they land: use the frames `hijack`")]
+    #[error("only hijacked frames can be rebuilt before they land: use the rebuild `at-landing`")]
     NothingToRebuild,
     /// [`RebuildTime::AtOnce`] with pads, which execute at the landing.
-    #[error("a pad executes when its frame lands: to rebuild at once, use another recording")]
+    #[error(
+        "a pad executes when its frame lands: use the rebuild `at-landing`, or the recording `locations` or `slots`"
+    )]
     PadsRunAtLanding,
     /// [`RebuildTime::AtOnce`] where hijacked slots have no records.
-    #[error("what is rebuilt at once is found by the record of its slot: use the bookkeeping `ledger`")]
+    #[error(
+        "what is rebuilt at once is found by the record of its slot: use the bookkeeping \
+         `ledger`, or the rebuild `at-landing`"
+    )]
     RebuiltWithoutRecord,
     /// [`HijackDensity::Sparse`] where no return PC is swapped, or all frames are visited anyway.
-    #[error("only frames that are hijacked into a ledger and rebuilt at their landing can be hijacked later")]
+    #[error(
+        "only frames that are hijacked into a ledger and rebuilt at their landing can be hijacked later: use the \
+         density `every-frame`"
+    )]
     NothingToHijackLater,
     /// [`HijackDensity::Sparse`] with a release that has to know all frames.
-    #[error("frames that are not hijacked yet are not counted: use the release `on-hijack`")]
+    #[error(
+        "frames that are not hijacked yet are not counted: use the density `every-frame`, or the \
+         release `on-hijack`"
+    )]
     SparseIsNotCounted,
     /// [`Bookkeeping`] without hijacked slots.
     #[error("no slot is hijacked whose original could be kept elsewhere: use the bookkeeping `ledger`")]
@@ -74,7 +119,8 @@ pub enum Refusal {
     LandingInOldCode,
     /// [`Placement::SameAddress`] with code that is never freed.
     #[error(
-        "the place of code that is never freed is never free: use another release, or the placement `elsewhere`"
+        "the place of code that is never freed is never free: use the placement `elsewhere`, or the release \
+         `stack-scan`"
     )]
     PlaceNeverFree,
 }
@@ -90,16 +136,18 @@ pub(super) const RULES: &[Rule] = &[
     (Refusal::NoStateRecorded, |m| m.replaces_frames() && m.recording == StateRecording::None),
     (Refusal::NoPads, |m| m.frames == ActiveFrames::LandingPad && !m.recording.has_pads()),
     (Refusal::PadsNeverRun, |m| m.frames == ActiveFrames::ReturnCheck && m.recording == StateRecording::Pads),
-    (Refusal::ReleaseUnderFrames, |m| {
-        m.release == CodeRelease::OnHijack && (!m.hijacks() || m.frames == ActiveFrames::LandingPad)
+    (Refusal::BarrierForNothing, |m| {
+        m.frames == ActiveFrames::ReturnBarrier && m.release != CodeRelease::FrameCount
+    }),
+    (Refusal::ReleaseUnderFrames, |m| m.release == CodeRelease::OnHijack && m.frames == ActiveFrames::RunOut),
+    (Refusal::ReleaseUnderLeaving, |m| m.release == CodeRelease::OnHijack && m.frames_leave()),
+    (Refusal::ReleaseUnderPads, |m| {
+        m.release == CodeRelease::OnHijack && m.frames == ActiveFrames::LandingPad
     }),
     (Refusal::KeptForNothing, |m| m.release == CodeRelease::Never && m.hijacks()),
     (Refusal::NothingToCount, |m| m.release == CodeRelease::FrameCount && m.frames == ActiveFrames::RunOut),
     (Refusal::LeftUncounted, |m| {
         m.release == CodeRelease::ResidenceCount && m.frames != ActiveFrames::RunOut
-    }),
-    (Refusal::BarrierForNothing, |m| {
-        m.frames == ActiveFrames::ReturnBarrier && m.release != CodeRelease::FrameCount
     }),
     (Refusal::NothingToRebuild, |m| m.rebuild == RebuildTime::AtOnce && !m.hijacks()),
     (Refusal::PadsRunAtLanding, |m| m.rebuild == RebuildTime::AtOnce && m.recording.has_pads()),

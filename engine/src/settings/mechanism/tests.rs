@@ -40,6 +40,68 @@ fn neighbours_of_the_default() {
     insta::assert_snapshot!(table.join("\n"));
 }
 
+/// What a refusal of `mechanism` advises to choose instead: `use the AXIS `v` or `w` and the AXIS `v`, or ..`.
+fn advised(mechanism: Mechanism, refusal: Refusal) -> Vec<Mechanism> {
+    let text = refusal.to_string();
+    let advice = text.split_once(": use ").unwrap_or_else(|| panic!("{refusal:?} advises nothing")).1;
+    let alternatives = advice.split(", or ").filter(|alternative| alternative.contains('`'));
+    let followed = alternatives.flat_map(|alternative| {
+        alternative.split("the ").filter(|part| part.contains('`')).fold(vec![mechanism], |from, part| {
+            let mut words = part.split('`');
+            let axis = words.next().expect("there is a first").trim();
+            let values: Vec<&str> = words.step_by(2).collect();
+            let chosen = |base: &Mechanism, value: &&str| {
+                let changed = format!("{base},{axis}={value}");
+                changed.parse().unwrap_or_else(|error| panic!("{refusal:?}: {error}"))
+            };
+            from.iter().flat_map(|base| values.iter().map(move |value| chosen(base, value))).collect()
+        })
+    });
+    followed.collect()
+}
+
+/// There any piece of advice is enough.
+#[test]
+fn refused_neighbours_of_the_default_are_advised_well() {
+    let is_neighbour = |mechanism: &Mechanism| mechanism.to_string().matches('=').count() == 1;
+    let mut followed = 0;
+    for mechanism in Mechanism::all().filter(is_neighbour) {
+        let Err(refusal) = mechanism.check() else { continue };
+        for advised in advised(mechanism, refusal) {
+            assert_eq!(advised.check(), Ok(()), "{mechanism}: {refusal} -> {advised}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "{followed} pieces of advice");
+}
+
+/// From any combination the first advice of each refusal leads to a mechanism, and to no refusal twice. Every eleventh will do:
+/// no axis has a multiple of that many values.
+#[test]
+fn whoever_follows_advice_arrives() {
+    for mechanism in Mechanism::all().step_by(11) {
+        let mut reached = mechanism;
+        let mut refused = Vec::new();
+        while let Err(refusal) = reached.check() {
+            assert!(!refused.contains(&refusal), "{mechanism}: {refused:?}, and again {refusal:?}");
+            refused.push(refusal);
+            reached = advised(reached, refusal)[0];
+        }
+    }
+}
+
+/// Two frames are not reached by a return from compiled code: each value says what becomes of them.
+#[test]
+fn each_value_of_active_frames_tells_of_the_innermost_frame_and_of_the_host() {
+    for frames in ActiveFrames::ALL {
+        let meaning = frames.meaning();
+        assert!(
+            meaning.contains("innermost frame") && meaning.contains("under a host function"),
+            "{frames:?}"
+        );
+    }
+}
+
 #[test]
 fn what_is_written_is_read_back() {
     let named = [Mechanism::DEFAULT, Mechanism::BARE, Mechanism::DEFAULT.without_transitions()];
