@@ -49,6 +49,10 @@ fn every_experiment_is_made_and_its_results_say_where_and_by_what() {
         "Sparse hijacks",
         "unbind, jit-module",
         "transition, CGO'16",
+        "live values, CGO'16",
+        "an instruction, thread-2015",
+        "old code gone after",
+        "thread-2015, memory back",
     ] {
         assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
     }
@@ -115,6 +119,27 @@ fn experiments_that_compare_the_values_of_an_axis_choose_their_mechanisms() {
         assert!(done.stdout.contains(&format!("total, {density}")), "{}", done.stdout);
     }
     assert!(!done.stdout.contains("new call after"), "they are not in the answer: {}", done.stdout);
+    assert!(done.stdout.contains("total, orc"), "beside what LLVM has built: {}", done.stdout);
+}
+
+#[test]
+fn what_llvm_has_built_is_beside_what_the_thread_proposes() {
+    let both = ["--mechanism", "orc", "--mechanism", "thread-2015"];
+    let done = osr_bench(&[&["thread", "latency", "osrkit", "--tiny"], &both[..]].concat());
+    for part in [
+        "thread-2015 against orc: ",
+        "memory after ",
+        " against never",
+        "transition, orc",
+        "orc: it hijacks no frames",
+    ] {
+        assert!(done.stdout.contains(part), "no `{part}` in: {}", done.stdout);
+    }
+    let done = osr_bench(&["thread", "polls", "--tiny"]);
+    assert!(done.stdout.contains("stack-check (orc)") && done.stdout.contains("it does not poll: its stack"));
+    let checked = "frames=return-check,release=frame-count";
+    let done = osr_bench(&["thread", "osrkit", "--tiny", "--mechanism", checked]);
+    assert!(done.stdout.contains("it hijacks no frames"), "{}", done.stdout);
 }
 
 #[test]
@@ -298,6 +323,8 @@ fn a_report_is_one_page_that_loads_nothing() {
         "<td>thread-2015</td>",
         "Update cost against call sites",
         "Update cost against active frames",
+        "Old code gone",
+        "one of so many takes longer",
         "One replacement",
         "A stack before and after",
         "prefers-color-scheme:dark",

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::charts::{Line, colour, log_log, standalone, timeline};
 use crate::laboratory::results::{Record, mixtures, origins, processes};
-use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, grids, in_order, tables};
+use crate::laboratory::statistics::percentile;
+use crate::laboratory::thread::{Figure, Grid, LEGEND, answers, difference, grids, in_order, tables};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--faint:#59636e;--line:#d1d9e0}
@@ -82,6 +83,14 @@ const PLOTS: [Plot; 5] = [
     },
 ];
 
+/// A plot of how late something can be: what it is called, what is measured, and what happens.
+const QUANTILES: [(&str, &str, &str); 4] = [
+    ("New code: the next call", "new call", "the next call of an invalidated function enters new code"),
+    ("New code: the first old frame", "new frame", "the first old frame continues in other code"),
+    ("Old code gone", "old code", "nothing will return into any of the old code"),
+    ("Memory back", "memory", "all memory of the old code is given back"),
+];
+
 /// The page of `records`.
 pub(super) fn page(records: &[Record]) -> String {
     let mut body = String::from(
@@ -93,6 +102,9 @@ pub(super) fn page(records: &[Record]) -> String {
     body += &answer(records);
     for plot in &PLOTS {
         body += &figure(records, plot).unwrap_or_default();
+    }
+    for quantiles in &QUANTILES {
+        body += &late(records, quantiles).unwrap_or_default();
     }
     body.extend(grids(records).iter().map(grid));
     body += &timelines(records);
@@ -119,8 +131,9 @@ fn answer(records: &[Record]) -> String {
         answer.notes.iter().map(note).collect::<Vec<_>>()
     });
     format!(
-        "<h2>The answer</h2>\n{tables}<p class=\"faint\">{}</p>\n<details class=\"faint\"><summary>What was not \
+        "<h2>The answer</h2>\n{tables}<p>{}</p>\n<p class=\"faint\">{}</p>\n<details class=\"faint\"><summary>What was not \
          found</summary>\n<ul>\n{}</ul></details>\n<p class=\"faint\">Made by <code>osr-bench thread</code></p>\n",
+        escaped(&difference(&answers).unwrap_or_default()),
         escaped(LEGEND),
         notes.collect::<String>()
     )
@@ -146,10 +159,11 @@ fn table<'h>(corner: &str, header: impl Iterator<Item = &'h str>, rows: &[(Strin
 }
 
 /// A table of an experiment, with the command that makes it.
-fn grid(Grid { title, caption, corner, header, rows, command }: &Grid) -> String {
+fn grid(Grid { title, caption, corner, header, rows, notes, command }: &Grid) -> String {
+    let notes: String = notes.iter().map(|note| format!("{}<br>", escaped(note))).collect();
     let table = table(corner, header.iter().map(String::as_str), rows);
     format!(
-        "<h2>{}</h2>\n{table}\n<p class=\"faint\">{} Medians, and 95% intervals; ~ marks wide ones.<br>Made by <code>{}</code></p>\n",
+        "<h2>{}</h2>\n{table}\n<p class=\"faint\">{} Medians, and 95% intervals; ~ marks wide ones.<br>{notes}Made by <code>{}</code></p>\n",
         escaped(title),
         escaped(caption),
         escaped(command)
@@ -158,20 +172,48 @@ fn grid(Grid { title, caption, corner, header, rows, command }: &Grid) -> String
 
 /// A plot with its key and the command that makes it; none if nothing was measured.
 fn figure(records: &[Record], plot: &Plot) -> Option<String> {
-    let lines = lines(records, plot);
-    let svg = log_log(&lines, plot.x, "time")?;
+    let command = records.iter().find(|record| plot.shows(record)).map(|record| &record.command)?;
+    figure_of(plot.title, &lines(records, plot), plot.x, &format!("{} Medians.", plot.caption), command)
+}
+
+/// Lines with their key, and the `command` that makes one of them.
+fn figure_of(title: &str, lines: &[Line], x: &str, caption: &str, command: &str) -> Option<String> {
+    let svg = log_log(lines, x, "time")?;
     let key = |line: &Line| {
         format!("<span><i style=\"background:{}\"></i>{}</span>", colour(line.position), escaped(&line.name))
     };
     let keys: String = lines.iter().map(key).collect();
-    let command = records.iter().find(|record| plot.shows(record)).map(|record| &record.command)?;
     Some(format!(
-        "<h2>{}</h2>\n<figure>\n<div class=\"key\">{keys}</div>\n{svg}\n<figcaption>{} Medians.<br>Made by \
+        "<h2>{title}</h2>\n<figure>\n<div class=\"key\">{keys}</div>\n{svg}\n<figcaption>{caption}<br>Made by \
          <code>{}</code></figcaption>\n</figure>\n",
-        plot.title,
-        plot.caption,
         escaped(&with_mechanisms(command, lines.iter().map(|line| &*line.name)))
     ))
+}
+
+/// The distribution of a latency, by mechanism: how long it takes if it is the longest of so many; none if it was not measured.
+fn late(records: &[Record], (title, metric, event): &(&str, &str, &str)) -> Option<String> {
+    let shows = |record: &&Record| {
+        let found = &record.finding;
+        (&*record.experiment, &*found.program, &*found.metric) == ("latency", "descent", *metric)
+            && !found.samples.is_empty()
+    };
+    let mechanisms = mechanisms(records);
+    let lines = in_order(records.iter().filter(shows)).into_iter().map(|(_, name)| {
+        let mine = records.iter().filter(shows).filter(|record| record.mechanism == name);
+        let samples = processes(mine).all();
+        let rarity = [1.25, 2.0, 4.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+        let point = |&one_of: &f64| {
+            let is_known = one_of <= samples.len() as f64;
+            is_known.then(|| Some((one_of, percentile(&samples, 100.0 - 100.0 / one_of)?))).flatten()
+        };
+        let position = mechanisms.iter().position(|known| *known == name).unwrap_or(mechanisms.len());
+        Line { name: name.to_owned(), position, points: rarity.iter().filter_map(point).collect() }
+    });
+    let lines: Vec<Line> = lines.collect();
+    let command = &records.iter().find(shows)?.command;
+    let caption =
+        format!("From an invalidation until {event}: one of so many takes longer. At 2 is the median.");
+    figure_of(title, &lines, "one of", &caption, command)
 }
 
 /// The plot of updates against active frames, as a file of its own; none if nothing was measured.

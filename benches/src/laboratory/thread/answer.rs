@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) new_call: Option<Tail>,
     /// To the first old frame that continues in other code.
     pub(crate) new_frame: Option<Tail>,
+    /// Until nothing will return into old code.
+    pub(crate) old_code: Option<Tail>,
     /// To the memory given back.
     pub(crate) memory: Option<Tail>,
     /// The same for code of a loop that does not end.
@@ -141,6 +143,7 @@ impl Samples<'_> {
             landing: self.slope("frames", &["land"], &["return"]),
             new_call: self.tail("new call"),
             new_frame: self.tail("new frame"),
+            old_code: self.tail("old code"),
             memory: self.tail("memory"),
             endless: of("infinite-loop", "infinite loop", "memory"),
             waiting: of("infinite-loop", "waits for the loop", "memory"),
@@ -280,7 +283,7 @@ impl Figure {
 type Column = (&'static str, fn(&Answer) -> Option<Figure>);
 
 /// All columns, as many in a table as a page has room for.
-const COLUMNS: [[Column; 6]; 2] = [COSTS, OUTCOMES];
+const COLUMNS: [&[Column]; 2] = [&COSTS, &OUTCOMES];
 
 /// What a mechanism costs.
 const COSTS: [Column; 6] = [
@@ -293,9 +296,10 @@ const COSTS: [Column; 6] = [
 ];
 
 /// What comes of it, and when; and in how much code.
-const OUTCOMES: [Column; 6] = [
+const OUTCOMES: [Column; 7] = [
     ("new call after", |answer| answer.new_call.as_ref().map(Figure::tail)),
     ("new frame after", |answer| answer.new_frame.as_ref().map(Figure::tail)),
+    ("old code gone after", |answer| answer.old_code.as_ref().map(Figure::tail)),
     ("memory after", |answer| answer.memory.as_ref().map(Figure::tail)),
     ("of an endless loop", |answer| answer.endless.as_ref().map(Figure::time)),
     ("of what waits for it", |answer| answer.waiting.as_ref().map(Figure::time)),
@@ -334,6 +338,7 @@ pub(crate) fn text(answers: &[Answer]) -> String {
     let mut text: String = tables(answers)
         .map(|(header, rows)| format!("{}\n", table("mechanism", header.into_iter(), &rows)))
         .collect();
+    text += &difference(answers).map_or_else(String::new, |line| line + "\n");
     text += LEGEND;
     for Answer { mechanism, notes, .. } in answers {
         text.extend(notes.iter().map(|note| format!("{mechanism}: {note}\n")));
@@ -341,12 +346,28 @@ pub(crate) fn text(answers: &[Answer]) -> String {
     text
 }
 
+/// What the thread proposes against what LLVM has built, in one line; none if not both are there.
+pub(crate) fn difference(answers: &[Answer]) -> Option<String> {
+    let of = |name: &str| answers.iter().find(|answer| answer.mechanism == name);
+    let (proposed, built) = (of("thread-2015")?, of("orc")?);
+    let part = |(name, show): &Column| {
+        let [mine, theirs] = [proposed, built].map(|answer| show(answer).map(|figure| figure.figure));
+        let missing = if name.ends_with("after") || name.starts_with("of ") { "never" } else { "-" };
+        (mine.is_some() || theirs.is_some()).then(|| {
+            let [mine, theirs] = [mine, theirs].map(|figure| figure.unwrap_or_else(|| missing.to_owned()));
+            format!("{name} {mine} against {theirs}")
+        })
+    };
+    let parts: Vec<String> = COLUMNS.iter().flat_map(|columns| columns.iter().filter_map(part)).collect();
+    (!parts.is_empty()).then(|| format!("thread-2015 against orc: {}.", parts.join("; ")))
+}
+
 /// A table without its corner: its header, and named rows.
 type Rows = (Vec<String>, Vec<(String, Vec<Figure>)>);
 
 /// The answers in tables, with the columns in which there is anything.
 pub(crate) fn tables(answers: &[Answer]) -> impl Iterator<Item = Rows> {
-    let table = |columns: &[Column; 6]| {
+    let table = |columns: &&[Column]| {
         let is_known = |column: &&Column| answers.iter().any(|answer| (column.1)(answer).is_some());
         let shown: Vec<&Column> = columns.iter().filter(is_known).collect();
         let row = |answer: &Answer| {
@@ -381,9 +402,9 @@ Against code that cannot be replaced: steady (time of programs, geometric mean),
 An update: what each call site and each active frame adds to it. Landing: what a replaced frame adds to the way back.
 After an invalidation under frames, with its 99th percentile: until the next call of an invalidated function enters new
 code, which is compiled in between, the same event under all mechanisms; until the first old frame continues in other
-code (the interpreter, unless the mechanism says otherwise; never where frames run out); until the old memory is given back:
-of what has frames on the stack (if they run out, mostly at the next arrival in the runtime: here the next call); of an
-endless loop; and of a function that waits for such a loop to return.
+code (the interpreter, unless the mechanism says otherwise; never where frames run out); until nothing will return into old
+code; until the old memory is given back: of what has frames on the stack (if they run out, mostly at the next arrival in the
+runtime: here the next call); of an endless loop; and of a function that waits for such a loop to return.
 -: not measured, or it does not happen. ~: the interval is wide; ~~: very. !: some process reached no steady state; the second
 half of its samples is taken. ?: a single process: others may differ by more. No interval: all are the same.
 ";

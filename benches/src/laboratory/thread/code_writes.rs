@@ -5,13 +5,14 @@
 use osr_engine::{CallBinding, CodeMemory, Mechanism, Placement, Settings};
 
 use super::Trial;
+use super::order::orc;
 use super::update::by_sites;
 use crate::laboratory::results::Finding;
 
-/// Every binding, and code that is written over other code.
+/// Every binding, code that is written over other code, and `orc` beside them.
 pub(super) fn mechanisms() -> Vec<Mechanism> {
     let bindings = CallBinding::ALL.iter().map(|&binding| Mechanism { binding, ..Mechanism::DEFAULT });
-    let all = bindings.chain([Mechanism { placement: Placement::SameAddress, ..Mechanism::DEFAULT }]);
+    let all = bindings.chain([Mechanism { placement: Placement::SameAddress, ..Mechanism::DEFAULT }, orc()]);
     all.filter(|mechanism| mechanism.check().is_ok()).collect()
 }
 

@@ -47,7 +47,7 @@ use crate::error::Error;
 use crate::output;
 
 use answer::text as answer_text;
-pub(crate) use answer::{Figure, LEGEND, answers, tables};
+pub(crate) use answer::{Figure, LEGEND, answers, difference, tables};
 pub(crate) use grids::{Grid, grids};
 pub(crate) use order::in_order;
 pub(crate) use sizes::{Sizes, within};
@@ -132,7 +132,7 @@ pub(crate) static EXPERIMENTS: &[Experiment] = &[
     },
     Experiment {
         name: "sparse",
-        measures: "update, way back and both, by depth, with every frame hijacked and with sparse hijacks",
+        measures: "update, way back and both, by depth, with every frame hijacked, with sparse hijacks, and under orc",
         question: "From how deep a stack on is it cheaper to hijack frames as control gets there?",
         source: "Go 1.5 to 1.8, runtime/mstkbar.go: stack barriers at every 2^k-th frame",
         own_mechanisms: Some(sparse::mechanisms),
@@ -356,9 +356,10 @@ pub(crate) fn run(options: &ThreadOptions) -> Result<(), Error> {
         return Progress::verdict(interrupted);
     }
     let mut text = answer_text(&answers);
-    for Grid { title, caption, corner, header, rows, .. } in grids(&records) {
+    for Grid { title, caption, corner, header, rows, notes, .. } in grids(&records) {
         let table = answer::table(corner, header.into_iter(), &rows);
         text += &format!("\n{title}\n{table}\n{caption}\n");
+        text.extend(notes.iter().map(|note| format!("{note}\n")));
     }
     let line = Progress::line(interrupted);
     print(&format!("{line}{text}\n{}\n", campaign.machine.line()))?;

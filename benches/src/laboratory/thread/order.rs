@@ -5,6 +5,11 @@ use osr_engine::{Mechanism, PRESETS};
 use super::EXPERIMENTS;
 use crate::laboratory::results::Record;
 
+/// What LLVM has built: it is beside what the thread proposes in every table.
+pub(super) fn orc() -> Mechanism {
+    PRESETS.iter().find(|preset| preset.name == "orc").map_or(Mechanism::DEFAULT, |preset| preset.mechanism)
+}
+
 /// The mechanisms that `records` are of, each once, with its name: in the order of the experiment that chooses them, if they
 /// are of such a one; else presets first, and then others by name.
 pub(crate) fn in_order<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<(Mechanism, &'r str)> {

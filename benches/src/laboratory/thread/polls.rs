@@ -5,18 +5,24 @@
 use osr_engine::{Mechanism, Poll, Settings};
 
 use super::Trial;
+use super::order::orc;
 use super::steady::{self, Measured};
 use crate::laboratory::results::Finding;
 
-/// The code of every poll that stops loops, with nothing else.
+/// The code of every poll that stops loops, with nothing else; and of `orc`'s, which the others are compared with.
 pub(super) fn mechanisms() -> Vec<Mechanism> {
-    let polls = Poll::ALL.iter().filter(|poll| poll.stops_loops());
-    polls.map(|&poll| Mechanism { poll, ..Mechanism::BARE }).collect()
+    let polls = Poll::ALL.iter().copied().filter(|poll| poll.stops_loops()).chain([orc().poll]);
+    polls.map(|poll| Mechanism { poll, ..Mechanism::BARE }).collect()
 }
 
 /// Measures the poll of the trial's mechanism. The size of a finding is how often loops are unrolled.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
     let poll = trial.mechanism.poll;
+    if poll == Poll::StackCheck {
+        return Ok(vec![Finding::nothing(
+            "it does not poll: its stack check is what polls are compared with",
+        )]);
+    }
     if !poll.stops_loops() {
         return Ok(vec![Finding::nothing("it does not poll")]);
     }

@@ -1,22 +1,22 @@
 //! Sparse hijacks against every frame: what an invalidation costs on a stack of that depth, what the way back does, and what
-//! that is together. Each frame is replaced in the end.
+//! that is together. Each frame is replaced in the end; beside them `orc`, under which none is: what the same program takes
+//! whose frames run out.
 
 use osr_engine::{HijackDensity, Mechanism};
 
 use super::Trial;
+use super::order::orc;
 use super::update::{Descent, descents};
 use crate::laboratory::results::Finding;
 
-/// Both densities.
+/// Both densities, and no hijacks.
 pub(super) fn mechanisms() -> Vec<Mechanism> {
-    HijackDensity::ALL.iter().map(|&density| Mechanism { density, ..Mechanism::DEFAULT }).collect()
+    let densities = HijackDensity::ALL.iter().map(|&density| Mechanism { density, ..Mechanism::DEFAULT });
+    densities.chain([orc()]).collect()
 }
 
 /// Measures at all depths of the trial.
 pub(super) fn run(trial: &Trial) -> Result<Vec<Finding>, String> {
-    if !trial.mechanism.hijacks() {
-        return Ok(vec![Finding::nothing("it hijacks no frames")]);
-    }
     let mut findings = Vec::new();
     for &depth in &trial.sizes.depths {
         let replaced = descents(trial, depth)?.replaced;

@@ -53,6 +53,7 @@ pub(super) fn bindings(records: &[Record]) -> Option<Grid> {
             pays(many),
         ],
         rows: found.mechanisms().into_iter().map(row).collect(),
+        notes: found.notes(),
         command: found.command()?,
     })
 }
@@ -128,6 +129,7 @@ pub(super) fn releases(records: &[Record]) -> Option<Grid> {
             .map(str::to_owned)
             .into(),
         rows: found.mechanisms().into_iter().map(row).collect(),
+        notes: found.notes(),
         command: found.command()?,
     })
 }

@@ -32,6 +32,7 @@ pub(super) fn returns(records: &[Record]) -> Option<Grid> {
         corner: "frames in a row",
         header: [String::from("plain")].into_iter().chain(mechanisms.iter().map(name)).collect(),
         rows: found.rows().into_iter().map(row).collect(),
+        notes: found.notes(),
         command: found.command()?,
     })
 }
@@ -83,6 +84,7 @@ pub(super) fn memory(records: &[Record]) -> Option<Grid> {
             .map(str::to_owned)
             .into(),
         rows: found.mechanisms().into_iter().map(row).collect(),
+        notes: found.notes(),
         command: found.command()?,
     })
 }
