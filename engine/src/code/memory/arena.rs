@@ -10,14 +10,14 @@
 //! of different ages shares pages. Checked arenas give every allocation pages of its own.
 //!
 //! The memory is shared, or there could not be two mappings of it. So that a forked child does not write what its
-//! parent executes, the mappings stay behind in the parent.
+//! parent executes, the mappings stay behind in the parent. And a debugger cannot write to what is executed: it breaks there
+//! with the processor's help (gdb's `hbreak`), or not at all.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr;
 
+use super::mapped_twice::map_twice;
 use super::space::Space;
 use super::{Allocation, GRANULE, PAGE};
 use crate::memory::process::Process;
@@ -50,17 +50,10 @@ impl Arena {
     /// Code is executed in the place of `reserved`.
     pub(super) fn new(reserved: Reservation, checked: bool) -> io::Result<Arena> {
         let bytes = reserved.bytes();
-        // SAFETY: a plain system call; the name is a C string.
-        let descriptor = unsafe { libc::memfd_create(c"osr-code".as_ptr(), libc::MFD_CLOEXEC) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and ours. The mappings keep the memory when it is closed.
-        let file = unsafe { File::from_raw_fd(descriptor) };
-        file.set_len(bytes as u64)?;
+        let (execute, write) = map_twice(reserved)?;
         let mut arena = Arena {
-            execute: map_over(reserved, &file)?,
-            write: ptr::null_mut(),
+            execute,
+            write,
             bytes,
             checked,
             space: Space::new(bytes, checked),
@@ -68,7 +61,6 @@ impl Arena {
             freed_since_trim: 0,
             process: Process::current(),
         };
-        arena.write = map(&file, bytes)?;
         for mapping in [arena.execute, arena.write] {
             // SAFETY: the range is the mapping, none of whose bytes changes.
             if unsafe { libc::madvise(mapping.cast(), bytes, libc::MADV_DONTFORK) } != 0 {
@@ -183,32 +175,9 @@ impl Drop for Arena {
         if !self.process.is_current() {
             return;
         }
-        for mapping in [self.execute, self.write].into_iter().filter(|mapping| !mapping.is_null()) {
+        for mapping in [self.execute, self.write] {
             // SAFETY: both mappings are ours; who executes code holds the instance.
             unsafe { libc::munmap(mapping.cast(), self.bytes) };
         }
     }
-}
-
-/// `file`, executable, in the place of `reserved`.
-fn map_over(reserved: Reservation, file: &File) -> io::Result<*mut u8> {
-    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED;
-    let protection = libc::PROT_READ | libc::PROT_EXEC;
-    // SAFETY: the range is reserved, and nothing else is there.
-    let mapping = unsafe {
-        libc::mmap(reserved.base().cast(), reserved.bytes(), protection, flags, file.as_raw_fd(), 0)
-    };
-    if mapping == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(reserved.leak().0)
-}
-
-/// `file`, writable.
-fn map(file: &File, bytes: usize) -> io::Result<*mut u8> {
-    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice.
-    let mapping = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
-    if mapping == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(mapping.cast()) }
 }

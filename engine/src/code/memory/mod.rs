@@ -14,6 +14,7 @@
 
 mod arena;
 mod jit_module;
+mod mapped_twice;
 mod space;
 
 use std::io;
