@@ -17,8 +17,10 @@ use crate::phase::NotNow;
 use crate::settings::mechanism::Refusal;
 
 /// Guest code stopped without returning.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("trap: {kind} in {} at {point}", Shown(function_name))]
+///
+/// Shown is where and why: for [`TrapKind::HostError`] also the message, unless there is a cause, which is the
+/// [source](StdError::source).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trap {
     /// Why.
     pub kind: TrapKind,
@@ -42,6 +44,31 @@ impl Trap {
     /// The error of the embedder's own that a host function returned, if it is a `T`: an exit code, for instance.
     pub fn cause<T: StdError + 'static>(&self) -> Option<&T> {
         self.cause.as_ref()?.downcast_ref()
+    }
+
+    /// What is shown of it, without the message.
+    pub fn without_message(&self) -> impl fmt::Display {
+        fmt::from_fn(|out| {
+            write!(out, "trap: {} in {} at {}", self.kind, Shown(&self.function_name), self.point)
+        })
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.without_message())?;
+        match &self.message {
+            Some(message) if self.kind == TrapKind::HostError && self.cause.is_none() => {
+                write!(formatter, ": {}", Shown(message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl StdError for Trap {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.cause.as_ref()?.0)
     }
 }
 

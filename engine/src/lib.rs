@@ -139,10 +139,10 @@
 //! | to | there is |
 //! |---|---|
 //! | call with Rust's types, and be called | [`Thread::typed`], [`Imports::typed`] |
-//! | end a call with an error of the embedder's own | [`HostError::embedder`], found again by [`Trap::cause`] |
+//! | end a call with an error of the embedder's own | [`HostError::embedder`], found again by [`Trap::cause`], and the trap's source |
 //! | end a call from another native thread | [`Thread::interrupt_handle`] |
 //! | throw code away | [`Thread::invalidate_function`], [`Thread::invalidate_chosen`], [`Thread::end_assumption`] |
-//! | see the values of frames that wait | [`Thread::guest_frames`] |
+//! | see the values of frames that wait | [`Thread::guest_frames`], with the setting [`Settings::guest_frames`] |
 //! | call once more from the state of the first call | [`Thread::save_state`], [`Thread::restore_state`] |
 //! | run programs of WASI | the crate `osr-wasi` |
 //!
@@ -234,6 +234,8 @@ pub use osr_compiler::{
     BaselineCompiler, CallBinding, CompileError, CompiledTier, DeoptReason, EntryPoint, Fallback, Guard,
     Poll, StateRecording, TrapSite, VersionKey,
 };
+/// What modules are read with and made of.
+pub use osr_ir;
 pub use phase::{NotNow, Phase};
 pub use settings::Settings;
 pub use settings::code_memory::CodeMemory;

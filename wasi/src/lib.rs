@@ -26,6 +26,37 @@
 //! assert_eq!(exit_code(&ended), Some(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! What it reads and writes can be the embedder's own: streams are files of wasi-common.
+//!
+//! ```
+//! use osr_engine::{Imports, Instance, Settings, Thread};
+//! use osr_wasi::Context;
+//! use osr_wasi::wasi_common::pipe::{ReadPipe, WritePipe};
+//!
+//! // Reads up to four bytes, and writes them.
+//! let module = osr_ir::wasm::import_text(r#"(module
+//!     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+//!     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+//!     (memory (export "memory") 1)
+//!     (data (i32.const 0) "\10\00\00\00\04\00\00\00")
+//!     (func (export "_start")
+//!         (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+//!         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#)?;
+//! let output = WritePipe::new_in_memory();
+//! let context = Context::new().build();
+//! context.set_stdin(Box::new(ReadPipe::from("echo")));
+//! context.set_stdout(Box::new(output.clone()));
+//! let mut imports = Imports::new();
+//! osr_wasi::provide(context, &mut imports);
+//! let thread = Thread::new(&Instance::new(Settings::default(), module, &imports)?)?;
+//! thread.invoke("_start", &[])?;
+//! // Whoever else has the pipe must be gone.
+//! drop((thread, imports));
+//! let written = output.try_into_inner().map_err(|_| "the pipe is in use")?;
+//! assert_eq!(written.into_inner(), b"echo");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod context;
 mod exit;

@@ -71,9 +71,9 @@ pub(crate) fn backtrace(module: &Module, trap: &Trap) -> Vec<ShownFrame> {
 
 impl fmt::Display for Trapped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}", self.trap)?;
+        writeln!(formatter, "{}", self.trap.without_message())?;
         if let Some(message) = &self.trap.message {
-            writeln!(formatter, "  the host says: {message}")?;
+            writeln!(formatter, "  the host says: {}", Shown(message))?;
         }
         if let [ShownFrame { place: None, .. }] = *self.frames {
             return Ok(());

@@ -40,7 +40,8 @@ pub struct GuestFrame {
     pub is_inlined: bool,
     /// Whether its return slot is hijacked.
     pub is_hijacked: bool,
-    /// The live registers, ascending, with their words, two of a vector; without what the call is to return. Empty where the
+    /// The live registers, ascending, with their words, two of a vector; without what the call is to return. Their types are those
+    /// of the body ([`Body::registers`](osr_ir::Body::registers)), which show words, too ([`Type::show`](osr_ir::Type::show)). Empty where the
     /// values are not known while the frame waits: with the recordings [`None`](StateRecording::None) and
     /// [`Pads`](StateRecording::Pads).
     pub values: Vec<(Register, u64)>,

@@ -31,6 +31,9 @@ fn an_error_of_the_embedders_own_is_in_the_trap() {
             assert_eq!((trap.kind, trap.message.as_deref()), (TrapKind::HostError, Some("enough, at 7")));
             assert_eq!(trap.cause::<Enough>(), Some(&Enough(7)));
             assert_eq!(trap.cause::<std::fmt::Error>(), None);
+            let source = std::error::Error::source(&trap).expect("it has a cause");
+            assert_eq!(source.downcast_ref::<Enough>(), Some(&Enough(7)));
+            assert!(trap.to_string().ends_with("p0"), "the source says why: {trap}");
         }
         assert_eq!(thread.hijacked_slots(), 0);
     }
@@ -105,6 +108,7 @@ fn memory_is_back_after_a_panic() {
     let (instance, thread) = start(various().swap_remove(0), osr_engine::Delegates::default(), &imports);
     let trap = trap_of(call(&thread, "f", 5));
     assert_eq!(trap.message.as_deref(), Some("the host function panicked: a bug"));
+    assert!(trap.to_string().ends_with(": the host function panicked: a bug"), "{trap}");
     assert!(instance.memory().expect("it has one").write(0, &[1]));
     thread.invalidate_all().expect("a walk");
 }
