@@ -1,5 +1,7 @@
 //! `osr-bench ir`: prints the IR of a program, with what other outputs name: points, blocks, registers.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -35,13 +37,43 @@ pub(crate) struct IrOptions {
 /// Prints what `options` ask for.
 pub(crate) fn run(options: &IrOptions) -> Result<(), Error> {
     let program = load(&options.program)?;
-    let (module, locator) = (&program.module, Locator::default());
+    let module = &program.module;
+    // A locator keeps what it has found out of a function.
+    let located = RefCell::new((FunctionIndex::new(0), Locator::default()));
     let note = |function: FunctionIndex, position: Position| {
-        Some(locator.place_at(module, function, position)?.to_string())
+        let mut located = located.borrow_mut();
+        if located.0 != function {
+            *located = (function, Locator::default());
+        }
+        Some(located.1.place_at(module, function, position)?.to_string())
     };
-    let text = match options.function.as_deref() {
-        Some(name) => text::print_function_annotated(module, function_named(&program, name)?, &note),
-        None => text::print_annotated(module, &note),
-    };
-    output::to_stdout(&text)
+    if let Some(name) = options.function.as_deref() {
+        let function = function_named(&program, name)?;
+        return output::to_stdout(&text::print_function_annotated(module, function, &note));
+    }
+    let mut written = Written { text: String::new(), failure: None };
+    let outcome = text::write_annotated(&mut written, module, &note);
+    debug_assert_eq!(outcome.is_err(), written.failure.is_some(), "nothing else fails");
+    written.failure.map_or_else(|| output::to_stdout(&written.text), Err)
+}
+
+/// Text that goes to standard output part by part: that of a large module is large.
+struct Written {
+    text: String,
+    failure: Option<Error>,
+}
+
+impl Written {
+    const PART: usize = 64 << 10;
+}
+
+impl fmt::Write for Written {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.push_str(text);
+        if self.text.len() > Written::PART {
+            self.failure = output::to_stdout(&self.text).err();
+            self.text.clear();
+        }
+        if self.failure.is_some() { Err(fmt::Error) } else { Ok(()) }
+    }
 }

@@ -142,7 +142,7 @@ mod source;
 pub use error::{ParseError, ParseErrorKind};
 pub use printer::{
     Note, print, print_annotated, print_body, print_function, print_function_annotated, print_state_map,
-    print_with_points,
+    print_with_points, write_annotated,
 };
 
 use std::sync::Arc;

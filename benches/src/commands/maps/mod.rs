@@ -77,7 +77,7 @@ pub(crate) struct MapsOptions {
 }
 
 /// Bytes of code after which functions are compiled in another instance, so that memory is bounded: an instance
-/// keeps code, frame maps and bodies.
+/// keeps code, frame maps and bodies, and what has found the lines of its functions keeps those.
 const BYTES_PER_INSTANCE: u64 = 4 << 20;
 
 /// Shows what `options` ask for, version by version.
@@ -86,14 +86,15 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
     let functions = functions(&program, options.function.as_deref())?;
     let (mechanism, baseline) = (options.mechanism.mechanism()?, options.baseline.compiler());
     let settings = Settings { mechanism, baseline, inlining: options.inlining.0, ..Settings::default() };
-    let mut instance = instantiate(&program, settings.clone())?;
+    let new = || Ok::<_, Error>((instantiate(&program, settings.clone())?, Locator::default()));
     let mut printer = Printer { json: options.json, without_code: options.without_code, sum: Sum::default() };
-    let locator = Locator::default();
-    let mut bytes = 0;
+    let (mut compiling, mut bytes) = (None, 0);
     for function in functions {
         if bytes > BYTES_PER_INSTANCE {
-            (instance, bytes) = (instantiate(&program, settings.clone())?, 0);
+            // Not two of them at once.
+            (compiling, bytes) = (None, 0);
         }
+        let (instance, locator) = compiling.take().map_or_else(new, Ok)?;
         for entry in entries(&instance, function, options.continuations) {
             match instance.compile(function, options.tier.into(), entry) {
                 Ok(version) => {
@@ -104,6 +105,7 @@ pub(crate) fn run(options: &MapsOptions) -> Result<(), Error> {
                 Err(error) => printer.print(&Listing::refused(instance.module(), function, entry, &error))?,
             }
         }
+        compiling = Some((instance, locator));
     }
     printer.finish()
 }

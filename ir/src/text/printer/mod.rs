@@ -50,7 +50,18 @@ pub fn print_with_points(module: &Module) -> String {
 /// # Panics
 /// May panic if the verifier has not passed `module`.
 pub fn print_annotated(module: &Module, note: &Note<'_>) -> String {
-    to_string(|out| write_module(out, module, Some(Comments { note: Some(note) })))
+    to_string(|out| write_annotated(out, module, note))
+}
+
+/// Writes what [`print_annotated`] returns: of a large module that is more than one wants in memory.
+///
+/// # Errors
+/// If `out` fails.
+///
+/// # Panics
+/// May panic if the verifier has not passed `module`.
+pub fn write_annotated(out: &mut impl Write, module: &Module, note: &Note<'_>) -> fmt::Result {
+    write_module(out, module, Some(Comments { note: Some(note) }))
 }
 
 /// One function of `module` with comments as in [`print_annotated`].
