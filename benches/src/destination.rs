@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::new_file::NewFile;
+use crate::wrapped::{columns_of_stderr, wrapped};
 
 /// A destination.
 #[derive(Debug)]
@@ -22,6 +23,16 @@ impl Destination {
             return Ok(Destination::Stderr);
         }
         NewFile::create(path).map(Destination::File)
+    }
+
+    /// Writes `text`, lines of words; on a terminal they are as wide as that is.
+    pub(crate) fn write_words(self, text: &str) -> Result<(), Error> {
+        match (&self, columns_of_stderr()) {
+            (Destination::Stderr, Some(width)) => {
+                self.write(&text.split_inclusive('\n').map(|line| wrapped(line, width)).collect::<String>())
+            }
+            _ => self.write(text),
+        }
     }
 
     /// Writes `text`, all of it. Data that were asked for and cannot be written are an error, also on standard error.

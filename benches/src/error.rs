@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
+use miette::{Diagnostic, NamedSource, SourceSpan};
 use osr_engine::{InstantiationError, Refusal, ThreadError};
 use osr_ir::Type;
 use osr_ir::wasm::{Feature, ImportError};
@@ -14,6 +14,7 @@ use crate::cli::Size;
 use crate::guest::schedule_file::Reached;
 use crate::guest::trapped::Trapped;
 use crate::laboratory::early_end::Progress;
+use crate::rendered::rendered;
 
 /// Why `osr-bench` ends without success.
 #[derive(Debug, ThisError, Diagnostic)]
@@ -434,23 +435,7 @@ impl Error {
                 "the program has used up its --fuel\n{}",
                 trapped.place()
             )),
-            other => crate::output::to_stderr(format_args!("{}", other.rendered())),
-        }
-    }
-
-    fn rendered(&self) -> String {
-        use std::io::IsTerminal;
-        let plain = !io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-        let mut theme = if plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
-        theme.characters.error = "error:".into();
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_wrap_lines(false)
-            .with_links(false)
-            .without_cause_chain();
-        let mut text = String::new();
-        match handler.render_report(&mut text, self) {
-            Ok(()) => text,
-            Err(_) => format!("error: {self}\n"),
+            other => crate::output::to_stderr(format_args!("{}", rendered(other))),
         }
     }
 }
@@ -464,11 +449,14 @@ fn show_features(features: &[(Feature, u64)]) -> String {
 
 /// How to build a program that does without.
 fn without_features(features: &[(Feature, u64)]) -> String {
-    let option = |(feature, _): &(Feature, u64)| Some(format!("{feature}: {}", feature.clang_option()?));
-    let options: Vec<String> = features.iter().filter_map(option).collect();
-    match options.is_empty() {
+    let helps = |(feature, _): &(Feature, u64)| {
+        let option = feature.clang_option().map(|option| format!("{feature}: clang's {option}"));
+        option.or_else(|| Some(format!("{feature}: {}", feature.remedy()?)))
+    };
+    let help: Vec<String> = features.iter().filter_map(helps).collect();
+    match help.is_empty() {
         true => "build the program without this WebAssembly feature".to_owned(),
-        false => format!("build the program without; options of clang: {}", options.join("; ")),
+        false => format!("build the program without; {}", help.join("; ")),
     }
 }
 

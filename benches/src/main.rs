@@ -39,7 +39,9 @@ mod laboratory;
 mod new_file;
 mod number;
 mod output;
+mod rendered;
 mod temporary;
+mod wrapped;
 
 use std::process::ExitCode;
 

@@ -216,3 +216,20 @@ fn a_function_that_is_imported_twice_is_recorded_once_a_call() {
     osr_bench(&["run", &module, "--imports", &format!("replay:{record}"), "--verify"]).prints("0\n");
     osr_bench(&["run", &module]).refused(&["2 of 2 imports are not provided"]);
 }
+
+#[test]
+fn a_replay_has_the_globals_that_were_recorded() {
+    let scratch = Scratch::new("globals");
+    let wat = scratch.file(
+        "globals.wat",
+        r#"(module (import "host" "size" (global $size i32)) (import "host" "f" (func $f (param i32)))
+          (func (export "run") (result i32) (call $f (global.get $size)) (global.get $size)))"#,
+    );
+    let record = scratch.path("globals.rec");
+    let run = ["run", &wat, "--imports", "stub", "--global", "host.size=9", "--record-imports", &record];
+    osr_bench(&run).prints("9\n");
+    let replay = ["run", &wat, "--imports", &format!("replay:{record}"), "--verify"];
+    osr_bench(&replay).prints("9\n");
+    let other = osr_bench(&[&replay[..], &["--global", "host.size=8"]].concat());
+    assert!(other.code != 0 && other.stderr.contains("(9)"), "{}: {}", other.code, other.stderr);
+}

@@ -67,6 +67,46 @@ fn functions_and_arguments() {
     osr_bench(&["run", &none]).refused(&["no functions"]);
 }
 
+/// Nothing that was typed reaches a terminal but as text; neither does what is in a file that is shown.
+#[test]
+fn what_was_typed_is_escaped() {
+    let (fib, typed) = (program("wasm/fib.wasm"), "a\u{1b}[31m");
+    for arguments in [
+        &["run", typed][..],
+        &["run", &fib, "--invoke", typed],
+        &["run", &fib, typed],
+        &["run", &fib, "24", "--replay", typed],
+        &["maps", &fib, "--function", typed],
+        &["steady", typed],
+        &["man", typed],
+    ] {
+        let done = osr_bench(arguments);
+        assert_eq!(done.code, 2, "{arguments:?}: {}", done.stderr);
+        assert!(!done.stderr.contains('\u{1b}') && done.stderr.contains(r"a\u{1b}[31m"), "{}", done.stderr);
+    }
+    let scratch = Scratch::new("escaped");
+    let wat = scratch.file("escaped.wat", "(module\n (;\u{1b}[31m;) (func bogus))");
+    let shown = osr_bench(&["run", &wat]);
+    assert!(!shown.stderr.contains('\u{1b}'), "{}", shown.stderr);
+    shown.refused(&["escaped.wat:2:", "(;?[31m;) (func bogus)"]);
+}
+
+#[test]
+fn the_kind_of_a_module_does_not_depend_on_the_policy() {
+    let scratch = Scratch::new("kind");
+    let wat = scratch.file(
+        "kind.wat",
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+          (import "a" "b" (global i32)) (import "env" "nobody" (func)) (func (export "_start")))"#,
+    );
+    let kind = "made for JavaScript by emscripten";
+    osr_bench(&["run", &wat]).refused(&[kind]);
+    for policy in ["stub", "trap"] {
+        let done = osr_bench(&["run", &wat, "--imports", policy]);
+        assert!(done.code == 0 && done.stderr.contains(kind), "{policy}: {}", done.stderr);
+    }
+}
+
 #[test]
 fn imports_that_nobody_provides() {
     let scratch = Scratch::new("imports");

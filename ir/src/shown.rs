@@ -18,16 +18,25 @@ pub struct Shown<'a>(pub &'a str);
 impl Shown<'_> {
     /// Characters that are shown; of longer names also how many more there are.
     pub const LIMIT: usize = 1_000;
+
+    /// All of `text`, escaped likewise.
+    pub fn whole(text: &str) -> impl fmt::Display {
+        fmt::from_fn(move |formatter| {
+            text.chars().try_for_each(|character| write_plain(formatter, character))
+        })
+    }
+}
+
+fn write_plain(formatter: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+    match character {
+        character if is_plain(character) => formatter.write_char(character),
+        character => write!(formatter, "{}", character.escape_default()),
+    }
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars().take(Shown::LIMIT) {
-            match character {
-                character if is_plain(character) => formatter.write_char(character)?,
-                character => write!(formatter, "{}", character.escape_default())?,
-            }
-        }
+        self.0.chars().take(Shown::LIMIT).try_for_each(|character| write_plain(formatter, character))?;
         match self.0.chars().skip(Shown::LIMIT).count() {
             0 => Ok(()),
             more => write!(formatter, " (+ {more} more)"),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 /// Options that choose what a program imports.
 #[derive(Debug, Default, Args)]
@@ -15,7 +16,7 @@ pub(crate) struct HostOptions {
     #[arg(long, value_name = "POLICY")]
     pub(crate) imports: Option<ImportPolicy>,
     /// Give an imported global this value; may be repeated. Those of `stub`, `trap` and `replay` are zero otherwise,
-    /// but for `__stack_pointer`, which is the end of memory.
+    /// but for `__stack_pointer`, which is the end of memory; a replay gives what was given when it was recorded.
     #[arg(long, value_name = "MODULE.NAME=VALUE")]
     pub(crate) global: Vec<Variable>,
     /// Write what imported functions returned, and what they changed in memory, to FILE, for `--imports
@@ -82,7 +83,7 @@ impl FromStr for Directory {
 }
 
 /// A variable of the environment, or a global.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Variable {
     /// Its name.
     pub(crate) name: String,

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use miette::NamedSource;
 use osr_ir::Module;
 use osr_ir::wasm::{ImportError, unsupported_features};
 
 use super::host::adopted::adopt_all_but_globals;
+use super::host::kind;
 use super::schedule_file;
 use crate::error::{Error, TextError};
+use crate::rendered::source;
 
 /// A program: a verified module with the file it is from.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
     /// Of what it holds: 16 hexadecimal digits.
     pub(crate) hash: String,
+    /// What made it, as far as what it imports tells: also what is its own here.
+    pub(crate) kind: &'static str,
     /// What is in it.
     pub(crate) module: Module,
 }
@@ -36,8 +39,9 @@ pub(crate) fn load(path: &Path) -> Result<Program, Error> {
     };
     osr_ir::verifier::verify_lazily(&module)
         .map_err(|error| Error::Verify { path: path.to_owned(), message: error.to_string() })?;
+    let kind = kind::of(&module);
     adopt_all_but_globals(&mut module);
-    Ok(Program { path: path.to_owned(), hash, module })
+    Ok(Program { path: path.to_owned(), hash, kind, module })
 }
 
 /// The WebAssembly module at `path`, which has been loaded before; none if that is textual IR.
@@ -91,7 +95,7 @@ fn parse_ir(path: &Path, text: String) -> Result<Module, Error> {
 /// `error` in `text`, that of the file `name`.
 pub(crate) fn text_error(name: String, text: String, error: &osr_ir::text::ParseError) -> Error {
     let (line, column, span, message) = (error.line, error.column, error.span, error.kind.to_string());
-    let text = NamedSource::new(&name, text);
+    let text = source(&name, &text);
     TextError { name, line, column, message, text, span, help: "see ir/src/text/mod.rs for the grammar" }
         .into()
 }
@@ -101,7 +105,7 @@ fn parse_wat(path: &Path, text: String) -> Result<Module, Error> {
     osr_ir::wasm::import_text_file(&name, &text).map_err(|error| match error {
         ImportError::Text { message, line, column } => {
             let span = offset_of(&text, line, column).into();
-            let text = NamedSource::new(&name, text);
+            let text = source(&name, &text);
             TextError { name, line, column, message, text, span, help: "this is WebAssembly's text format" }
                 .into()
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::host::kind;
 use super::load::Program;
 use super::schedule_file;
 use crate::error::Error;
@@ -74,7 +75,7 @@ pub(crate) fn load(name: &str) -> Result<Program, Error> {
     let path = PathBuf::from(format!("{name}.wasm"));
     let module =
         osr_ir::wasm::import(bytes(name)).map_err(|source| Error::Wasm { path: path.clone(), source })?;
-    Ok(Program { path, hash: schedule_file::program_hash(bytes(name)), module })
+    Ok(Program { path, hash: schedule_file::program_hash(bytes(name)), kind: kind::of(&module), module })
 }
 
 /// The module of the bundled program of that name.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::Error;
+use crate::guest::host::kind;
 use crate::guest::load::Program;
 use crate::guest::schedule_file::program_hash;
 
@@ -46,7 +47,7 @@ pub(crate) fn load(name: &str) -> Result<Program, Error> {
     let path = PathBuf::from(format!("{name}.wat"));
     let module =
         osr_ir::wasm::import_text(text).map_err(|source| Error::Wasm { path: path.clone(), source })?;
-    Ok(Program { path, hash: program_hash(text.as_bytes()), module })
+    Ok(Program { path, hash: program_hash(text.as_bytes()), kind: kind::of(&module), module })
 }
 
 /// Whether it is the name of a kernel.

@@ -6,6 +6,7 @@ use super::statistics::{Interval, Steadiness};
 use super::wide_table::WideTable;
 use crate::error::Error;
 use crate::output;
+use crate::wrapped::wrapped;
 
 /// A table with that header, all cells to the right.
 pub(crate) fn table(header: &[&str]) -> WideTable {
@@ -19,27 +20,13 @@ pub(crate) fn table(header: &[&str]) -> WideTable {
 /// Writes `text` to standard output: tables, and lines of words between them, which are wrapped at a terminal's width.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     let width = Table::new().width().map_or(usize::MAX, usize::from);
-    output::to_stdout(&text.split_inclusive('\n').map(|line| wrapped(line, width)).collect::<String>())
+    output::to_stdout(&text.split_inclusive('\n').map(|line| wrapped_words(line, width)).collect::<String>())
 }
 
-/// `line`, with line breaks between words if it is longer than `width`. Tables and what is indented stay as they are.
-fn wrapped(line: &str, width: usize) -> String {
+/// `line`, [wrapped] if it is words. Tables and what is indented stay as they are.
+fn wrapped_words(line: &str, width: usize) -> String {
     let is_words = line.starts_with(|first: char| first.is_ascii_graphic());
-    if !is_words || line.trim_end().chars().count() <= width {
-        return line.to_owned();
-    }
-    let (mut text, mut column) = (String::new(), 0);
-    for word in line.split_inclusive(' ') {
-        let length = word.trim_end().chars().count();
-        if column > 0 && column + length > width {
-            text.truncate(text.trim_end().len());
-            text.push('\n');
-            column = 0;
-        }
-        text += word;
-        column += word.chars().count();
-    }
-    text
+    if is_words { wrapped(line, width) } else { line.to_owned() }
 }
 
 /// A table without lines, as wide as any terminal, whose cells are wrapped. All cells are to the left.
@@ -83,15 +70,13 @@ pub(crate) fn time(nanoseconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::wrapped_words;
 
     #[test]
     fn lines_of_words_are_wrapped_and_tables_are_not() {
-        assert_eq!(wrapped("one two three\n", 7), "one two\nthree\n");
-        assert_eq!(wrapped("one two three\n", 13), "one two three\n");
-        assert_eq!(wrapped("immeasurable a b\n", 4), "immeasurable\na b\n");
+        assert_eq!(wrapped_words("one two three\n", 7), "one two\nthree\n");
         for line in ["  indented by two\n", "\u{2502} a table \u{2502}\n", "\n"] {
-            assert_eq!(wrapped(line, 4), line);
+            assert_eq!(wrapped_words(line, 4), line);
         }
     }
 }

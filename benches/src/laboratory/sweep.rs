@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use miette::{Diagnostic, NamedSource};
+use miette::Diagnostic;
 use osr_engine::Mechanism;
 use serde::Deserialize;
 use toml::Spanned;
@@ -30,6 +30,7 @@ use super::thread::{
 use crate::cli::mechanism;
 use crate::error::{Error, TextError};
 use crate::output;
+use crate::rendered::source;
 
 const SWEEP_EXAMPLES: &str = "\
 FILE.toml:
@@ -193,7 +194,7 @@ fn mistake(path: &Path, text: &str, span: Range<usize>, message: String) -> Erro
     let line = before.matches('\n').count() + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
     let name = path.display().to_string();
-    let text = NamedSource::new(&name, text.to_owned());
+    let text = source(&name, text);
     let help = "`osr-bench sweep --help` shows what can be said, `osr-bench list` experiments and mechanisms";
     TextError { name, line, column, message, text, span: span.into(), help }.into()
 }

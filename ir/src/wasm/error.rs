@@ -74,8 +74,10 @@ macro_rules! features {
 features! {
     /// Shared globals, tables and functions.
     SharedEverythingThreads "shared-everything-threads",
-    /// Structures, arrays, subtypes.
+    /// Structures, arrays, casts.
     GarbageCollection "gc",
+    /// Types of functions that name themselves or one another, or are subtypes: what gc needs of types, without its objects.
+    RecursiveTypes "recursive types (of gc)",
     /// Memory pages that are discarded or protected.
     MemoryControl "memory-control",
     /// Pages of other sizes than 64 KiB.
@@ -103,6 +105,20 @@ impl Feature {
     pub fn clang_option(self) -> Option<&'static str> {
         match self {
             Feature::WideArithmetic => Some("-mno-wide-arithmetic"),
+            _ => None,
+        }
+    }
+
+    /// What helps, where that is no option of clang.
+    pub fn remedy(self) -> Option<&'static str> {
+        match self {
+            Feature::GarbageCollection => {
+                Some("objects that the engine would collect; use a compiler that keeps them in linear memory")
+            }
+            Feature::RecursiveTypes => {
+                Some("have types name `funcref` in place of themselves and one another")
+            }
+            Feature::ComponentModel => Some("`wasm-tools component unbundle` takes the modules out"),
             _ => None,
         }
     }

@@ -4,7 +4,10 @@
 //! each unsupported feature added in turn, and the one that makes the error go away or move is the one
 //! that is missing. Adding a feature never adds an error, so a moved error is a later one.
 
-use wasmparser::{Chunk, Encoding, Error, Parser, Payload, WasmFeatures};
+use wasmparser::{
+    AbstractHeapType, Chunk, CompositeInnerType, Encoding, Error, HeapType, Parser, Payload, ValType,
+    WasmFeatures,
+};
 
 use super::error::{Feature, ImportError};
 use super::validation::check;
@@ -112,9 +115,15 @@ pub fn unsupported_features(bytes: &[u8]) -> Vec<(Feature, u64)> {
 /// The feature without which validation with those that are `allowed` ends in `error`, if that is why it does, and
 /// what allows it.
 fn missing_feature(bytes: &[u8], error: &Error, allowed: WasmFeatures) -> Option<(WasmFeatures, Feature)> {
+    let precisely = |&(flag, feature): &(WasmFeatures, Feature)| match feature {
+        Feature::GarbageCollection if only_recursive(bytes, error.offset()) => {
+            (flag, Feature::RecursiveTypes)
+        }
+        _ => (flag, feature),
+    };
     if let Some(named) = error.missing_wasm_feature() {
         let known = UNSUPPORTED.iter().find(|(flag, _)| named.contains(*flag));
-        return Some(known.map_or((named, Feature::Unknown), |&(flag, feature)| (flag, feature)));
+        return Some(known.map_or((named, Feature::Unknown), precisely));
     }
     let every = UNSUPPORTED.iter().fold(allowed, |all, (flag, _)| all.union(*flag));
     let helps = |flags| check(bytes, allowed.union(flags)).err().is_none_or(|e| e.offset() != error.offset());
@@ -122,5 +131,35 @@ fn missing_feature(bytes: &[u8], error: &Error, allowed: WasmFeatures) -> Option
         return None;
     }
     let found = UNSUPPORTED.iter().find(|(flag, _)| helps(*flag));
-    Some(found.map_or((every, Feature::Unknown), |&(flag, feature)| (flag, feature)))
+    Some(found.map_or((every, Feature::Unknown), precisely))
+}
+
+/// Whether what is not supported at `offset` are types, and all types are of functions that neither take nor return objects that
+/// are collected.
+fn only_recursive(bytes: &[u8], offset: u64) -> bool {
+    let sections = Parser::new(0).parse_all(bytes).map_while(Result::ok);
+    let types = sections.filter_map(|payload| match payload {
+        Payload::TypeSection(section) => Some(section),
+        _ => None,
+    });
+    let Some(section) = types.take(1).next() else { return false };
+    (section.range().start..=section.range().end).contains(&offset)
+        && section.into_iter().all(|group| {
+            group.is_ok_and(|group| group.types().all(|ty| is_of_plain_functions(&ty.composite_type.inner)))
+        })
+}
+
+fn is_of_plain_functions(ty: &CompositeInnerType) -> bool {
+    let CompositeInnerType::Func(ty) = ty else { return false };
+    let is_plain = |ty: &ValType| match ty {
+        ValType::Ref(reference) => match reference.heap_type() {
+            HeapType::Abstract { ty, .. } => {
+                matches!(ty, AbstractHeapType::Func | AbstractHeapType::Extern | AbstractHeapType::Exn)
+            }
+            HeapType::Concrete(_) => true,
+            HeapType::Exact(_) => false,
+        },
+        _ => true,
+    };
+    ty.params().iter().chain(ty.results()).all(is_plain)
 }

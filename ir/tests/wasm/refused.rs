@@ -25,7 +25,10 @@ fn unsupported_features_are_named() {
         ("(module (type (struct)))", Feature::GarbageCollection),
         ("(module (type (array i8)))", Feature::GarbageCollection),
         ("(module (func (param anyref)))", Feature::GarbageCollection),
-        ("(module (rec (type (func)) (type (func))))", Feature::GarbageCollection),
+        ("(module (rec (type (func)) (type (struct))))", Feature::GarbageCollection),
+        ("(module (rec (type (func)) (type (func))))", Feature::RecursiveTypes),
+        ("(module (type $f (func (param (ref null $f)))))", Feature::RecursiveTypes),
+        ("(module (type (sub (func))))", Feature::RecursiveTypes),
         ("(module (memory 1 (pagesize 1)))", Feature::CustomPageSizes),
         (
             "(module (func (param i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1)) drop drop))",

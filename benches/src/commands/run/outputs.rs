@@ -13,6 +13,7 @@ use super::early_end::{Unfinished, Why};
 use super::page::Page;
 use super::stats::Stats;
 use super::{ExplainFormat, RunOptions};
+use crate::cli::Variable;
 use crate::destination::Destination;
 use crate::error::Error;
 use crate::guest::call::Call;
@@ -70,12 +71,13 @@ impl Explained {
 
     fn write(self) -> Result<(), Error> {
         let explanation = self.explain.explanation();
-        let text = match (self.format, &self.page) {
-            (ExplainFormat::Json, _) => json::pretty(&explanation) + "\n",
-            (ExplainFormat::Html, Some((page, title))) => page.html(title, &explanation),
-            _ => explanation.to_string(),
-        };
-        self.destination.write(&text)
+        match (self.format, &self.page) {
+            (ExplainFormat::Json, _) => self.destination.write(&(json::pretty(&explanation) + "\n")),
+            (ExplainFormat::Html, Some((page, title))) => {
+                self.destination.write(&page.html(title, &explanation))
+            }
+            _ => self.destination.write_words(&explanation.to_string()),
+        }
     }
 }
 
@@ -88,7 +90,8 @@ pub(super) fn explanation_destination(options: &RunOptions) -> Result<Destinatio
 pub(super) struct Outputs {
     stats: Option<Destination>,
     schedule: Option<NewFile>,
-    imports: Option<NewFile>,
+    /// And the globals that are given.
+    imports: Option<(NewFile, Vec<Variable>)>,
     trace: Option<TraceFile>,
     explain: Option<Explained>,
     /// What a run that ends early is told to have been forced by.
@@ -115,10 +118,11 @@ impl Outputs {
             run
         };
         let trace = |path| TraceFile::open(path, &call.program.path, run());
+        let imports = |path| Ok::<_, Error>((NewFile::create(path)?, options.host.global.clone()));
         Ok(Outputs {
             stats: options.stats.as_deref().map(Destination::open).transpose()?,
             schedule: options.record.as_deref().map(NewFile::create).transpose()?,
-            imports: options.host.record_imports.as_deref().map(NewFile::create).transpose()?,
+            imports: options.host.record_imports.as_deref().map(imports).transpose()?,
             trace: options.trace.as_deref().map(trace).transpose()?,
             explain: Explained::open(options, call)?,
             forced: forced(&call.settings.stress),
@@ -149,8 +153,8 @@ impl Outputs {
             let reached = Why::of(outcome).is_none().then(|| Reached::by(outcome));
             schedule_file::write(file, &call.run, &outcome.schedule, reached)?;
         }
-        if let Some(file) = self.imports.take() {
-            record::file::write(file, &call.program.hash, record)?;
+        if let Some((file, globals)) = self.imports.take() {
+            record::file::write(file, &call.program.hash, &globals, record)?;
         }
         let stats = self.stats.take();
         self.write_observed()?;

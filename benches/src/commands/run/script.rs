@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use miette::NamedSource;
 use osr_engine::explain::{Explain, Explanation};
 use osr_engine::{CodeStatistics, Delegates, Observer, Observers, Settings, Transitions};
 use osr_wast::{Failure, Made, Script, Summary};
@@ -22,6 +21,7 @@ use crate::guest::load;
 use crate::guest::session::on_thread;
 use crate::json;
 use crate::output;
+use crate::rendered::source;
 
 /// Whether the file at `path` is a script.
 pub(super) fn is_script(path: &Path) -> bool {
@@ -138,9 +138,10 @@ impl Unfinished for Outputs {
 impl Explained {
     fn write(self) -> Result<(), Error> {
         let instances = self.instances.explained();
-        let text =
-            if self.is_json { as_json(&instances) } else { instances.iter().map(heading_and_text).collect() };
-        self.destination.write(&text)
+        if self.is_json {
+            return self.destination.write(&as_json(&instances));
+        }
+        self.destination.write_words(&instances.iter().map(heading_and_text).collect::<String>())
     }
 }
 
@@ -203,7 +204,7 @@ fn parse(path: &Path) -> Result<Script, Error> {
         let name = path.display().to_string();
         let (line, column) = (error.line, error.column);
         let span = load::offset_of(&text, line, column).into();
-        let (message, text) = (error.message, NamedSource::new(&name, text));
+        let (message, text) = (error.message, source(&name, &text));
         let help = "this is the text format of WebAssembly's test scripts";
         TextError { name, line, column, message, text, span, help }.into()
     })

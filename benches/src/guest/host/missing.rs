@@ -4,7 +4,7 @@ use osr_engine::Imports;
 use osr_ir::{ExportItem, Shown};
 
 use super::super::load::Program;
-use super::{env, imported, kind};
+use super::{env, imported};
 use crate::error::Error;
 
 /// Checks that everything that `program` imports is among `imports`.
@@ -40,7 +40,7 @@ pub(crate) fn check(program: &Program, imports: &Imports) -> Result<(), Error> {
     }
     Err(Error::MissingImports {
         path: program.path.clone(),
-        kind: kind::of(module),
+        kind: program.kind,
         missing: missing.len(),
         imports: imported::distinct(module).count(),
         list: list(&missing),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use osr_engine::Imports;
 
 use super::load::Program;
-use crate::cli::{HostOptions, ImportPolicy};
+use crate::cli::{HostOptions, ImportPolicy, Variable};
 use crate::error::Error;
 use record::{Record, Replayer};
 use stub::Stubs;
@@ -46,9 +46,14 @@ impl Host {
     /// # Errors
     /// If something that it imports is not given: everything of that kind is listed.
     pub(crate) fn of(options: &HostOptions, program: &mut Program) -> Result<Host, Error> {
+        let mut globals = options.global.clone();
         let replayer = match &options.imports {
             Some(ImportPolicy::Replay(path)) => {
-                Some(Replayer::new(record::file::read(path, &program.hash)?.into()))
+                let (record, recorded) = record::file::read(path, &program.hash)?;
+                let is_given =
+                    |global: &Variable| options.global.iter().any(|given| given.name == global.name);
+                globals.extend(recorded.into_iter().filter(|global| !is_given(global)));
+                Some(Replayer::new(record.into()))
             }
             _ => None,
         };
@@ -62,7 +67,7 @@ impl Host {
             Some(ImportPolicy::Trap) => Some(Arc::new(Stubs::trapping())),
         };
         let all_globals = stubs.is_some() || replayer.is_some();
-        adopted::adopt_globals(&mut program.module, &options.global, all_globals)?;
+        adopted::adopt_globals(&mut program.module, &globals, all_globals)?;
         let host = Host { wasi, stubs, replayer };
         missing::check(program, &host.imports(program, Output::Dropped)?)?;
         Ok(host)

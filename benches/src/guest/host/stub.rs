@@ -8,7 +8,7 @@ use osr_engine::{HostError, Imports};
 use osr_ir::{ExportItem, Shown};
 
 use super::super::load::Program;
-use super::{imported, kind};
+use super::imported;
 
 /// Functions that do nothing.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Stubs {
     /// What they stand for in a run of `program`, in a line, and a line for each that was called, up to a limit.
     pub(super) fn report(&self, program: &Program) -> String {
         const LISTED: usize = 50;
-        let (kind, imports) = (kind::of(&program.module), imported::distinct(&program.module).count());
+        let (kind, imports) = (program.kind, imported::distinct(&program.module).count());
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let stubs = self.names.lock().unwrap_or_else(PoisonError::into_inner).len();
         let does = if self.traps { "trap" } else { "return zeros" };

@@ -95,16 +95,16 @@ impl Display for ExplainedVersion {
             writeln!(out, "     {} frames hijacked: {}", self.hijacked, frames.join(", "))?;
         }
         if let Some(retired) = self.retired {
-            write!(out, "     retired at {}: {}", microseconds(retired.at.ns), retired.cause)?;
+            writeln!(out, "     retired at {}: {}", microseconds(retired.at.ns), retired.cause)?;
             match self.released {
                 Some(released) => writeln!(
                     out,
-                    "; memory freed {} and {} safepoints later, with {} frames to land",
+                    "     memory freed {} and {} safepoints later, with {} frames to land",
                     microseconds(released.after_ns),
                     released.after_safepoints,
                     released.pending_frames
                 )?,
-                None => writeln!(out, "; its memory is not freed")?,
+                None => writeln!(out, "     its memory is not freed")?,
             }
         }
         Ok(())
@@ -117,7 +117,8 @@ impl Display for Order {
         let [at, cost, saving] = [self.at.ns, cost_ns, saving_ns].map(microseconds);
         write!(
             out,
-            "ordered at {at}: {instructions} instructions, to cost {cost}, to save {saving} in as long a run again"
+            "ordered at {at}: {instructions} instructions\n     \
+             to cost {cost}, to save {saving} in as long a run again"
         )
     }
 }

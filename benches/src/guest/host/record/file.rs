@@ -6,7 +6,7 @@
 //! {"function":0,"arguments":[1,1024,1,1020],"outcome":{"returned":[0]},"writes":[{"address":1020,"bytes":"06"}]}
 //! ```
 //!
-//! The first line (which is one) says of what program, the others are calls, in their order. Words are as the guest
+//! The first line (which is one) says of what program, and which globals `--global` gave it; the others are calls, in their order. Words are as the guest
 //! has them, without a sign; bytes are hexadecimal.
 
 use std::fs;
@@ -15,6 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Imported, Record};
+use crate::cli::Variable;
 use crate::error::Error;
 use crate::json;
 use crate::new_file::NewFile;
@@ -28,12 +29,20 @@ struct Head {
     version: u32,
     program_hash: String,
     functions: Vec<Imported>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    globals: Vec<Variable>,
 }
 
-/// Writes `record`, which is of the program with that hash, and puts the file in place.
-pub(crate) fn write(file: NewFile, program_hash: &str, record: &Record) -> Result<(), Error> {
+/// Writes `record`, which is of the program with that hash and these globals, and puts the file in place.
+pub(crate) fn write(
+    file: NewFile,
+    program_hash: &str,
+    globals: &[Variable],
+    record: &Record,
+) -> Result<(), Error> {
     let (format, program_hash) = (FORMAT.to_owned(), program_hash.to_owned());
-    let head = Head { format, version: VERSION, program_hash, functions: record.functions.clone() };
+    let (functions, globals) = (record.functions.clone(), globals.to_vec());
+    let head = Head { format, version: VERSION, program_hash, functions, globals };
     let mut text = line(&head);
     for call in &record.calls {
         text += &line(call);
@@ -45,8 +54,8 @@ fn line(value: &impl Serialize) -> String {
     json::line(value) + "\n"
 }
 
-/// Reads the record at `path`, if it is of the program with that hash.
-pub(crate) fn read(path: &Path, program_hash: &str) -> Result<Record, Error> {
+/// Reads the record at `path`, if it is of the program with that hash, and the globals.
+pub(crate) fn read(path: &Path, program_hash: &str) -> Result<(Record, Vec<Variable>), Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let refuse =
         |number: usize, problem: String| Error::Record { path: path.to_owned(), line: number, problem };
@@ -66,7 +75,7 @@ pub(crate) fn read(path: &Path, program_hash: &str) -> Result<Record, Error> {
         serde_json::from_str(text).map_err(|error| refuse(number, format!("not a call: {error}")))
     };
     let calls = lines.map(call).collect::<Result<_, _>>()?;
-    Ok(Record { functions: head.functions, calls })
+    Ok((Record { functions: head.functions, calls }, head.globals))
 }
 
 /// Bytes as hexadecimal digits.
