@@ -44,7 +44,7 @@ pub(crate) fn rendered(error: &dyn Diagnostic) -> String {
         .with_wrap_lines(false)
         .with_links(false)
         .without_cause_chain();
-    let escaped = Escaped { error, help: error.help().map(|help| self::escaped(help)) };
+    let escaped = Escaped { error, help: error.help().map(self::escaped) };
     let mut text = String::new();
     match handler.render_report(&mut text, &escaped) {
         Ok(()) => text,
