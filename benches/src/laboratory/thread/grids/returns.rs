@@ -14,10 +14,10 @@ pub(super) fn returns(records: &[Record]) -> Option<Grid> {
         found.rows().into_iter().any(|row| !found.samples(mechanism, row, "swapped").is_empty())
     };
     let mechanisms: Vec<_> = found.mechanisms().into_iter().filter(has_any).collect();
-    let (first, _) = mechanisms.first()?;
     let row = |row: (&str, Option<u64>)| {
+        let plain = mechanisms.first().map(|(mechanism, _)| found.time(mechanism, row, "plain"));
         let swapped = mechanisms.iter().map(|(mechanism, _)| found.time(mechanism, row, "swapped"));
-        let figures = [found.time(first, row, "plain")].into_iter().chain(swapped).collect();
+        let figures = plain.into_iter().chain(swapped).collect();
         (row.1.map_or(String::new(), |chain| chain.to_string()), figures)
     };
     let name = |(mechanism, _): &(Mechanism, &str)| match mechanism.frames {
