@@ -225,7 +225,7 @@ pub(crate) struct ThreadOptions {
     /// follows `osr-bench run`: a file, the function, its arguments.
     #[arg(long, value_name = "NAME|'FILE [--invoke NAME] [ARG]..'")]
     program: Vec<String>,
-    /// Processes for each experiment with each mechanism [default: 5]. Of a single one no interval is known.
+    /// Processes for each experiment with each mechanism [default: 3; with --full 5]. Of a single one no interval is known.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: Option<u32>,
     /// Seed of everything random [default: the clock].
@@ -281,7 +281,12 @@ impl ThreadOptions {
     }
 
     fn repetitions(&self) -> u32 {
-        self.repetitions.unwrap_or(if self.tiny { 1 } else { REPETITIONS })
+        self.repetitions.unwrap_or(match (self.full, self.tiny) {
+            (true, _) => REPETITIONS,
+            (_, true) => 1,
+            // Three minutes are what an answer may take.
+            _ => 3,
+        })
     }
 
     /// How long a trial may take.
