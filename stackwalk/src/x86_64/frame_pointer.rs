@@ -50,11 +50,15 @@ impl ExitRecord {
         Ok(ExitRecord { return_slot: ReturnSlot::new(frame_base.wrapping_add(8)), frame_base: caller })
     }
 
-    /// What is at this slot; if it is a frame, moves on to its caller.
+    /// What is at this slot, which holds `held`; if it is a frame, moves on to its caller.
     #[inline(always)]
-    fn advance(&mut self, memory: &impl StackMemory, pcs: &impl ReturnPcs) -> Result<Found, Error> {
+    fn advance(
+        &mut self,
+        held: ReturnPc,
+        memory: &impl StackMemory,
+        pcs: &impl ReturnPcs,
+    ) -> Result<Found, Error> {
         let ExitRecord { return_slot, frame_base } = *self;
-        let held = return_slot.read(memory)?;
         let pc = pcs.look_through(Frame { pc: held, return_slot, frame_base })?;
         if pcs.is_boundary(pc) {
             return Ok(Found::Boundary(return_slot));
@@ -81,7 +85,8 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         if self.finished {
             return Ok(None);
         }
-        match self.at.advance(&self.memory, &self.pcs) {
+        let held = self.at.return_slot.read(&self.memory);
+        match held.and_then(|held| self.at.advance(held, &self.memory, &self.pcs)) {
             Ok(Found::Frame(frame)) => Ok(Some(frame)),
             Ok(Found::Boundary(slot)) => {
                 self.finished = true;
@@ -118,14 +123,14 @@ impl<M: StackMemory, P: ReturnPcs> FramePointerWalk<M, P> {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
-        let mut at = self.at;
+        let mut run = FrameRun::new(&self.memory, self.at);
         loop {
+            let held = run.held()?;
             // The step comes before the visit, which may write to the frame's slot and to nothing else.
-            match at.advance(&self.memory, &self.pcs)? {
+            match run.at.advance(held, &self.memory, &self.pcs)? {
                 Found::Frame(frame) => {
-                    let mut run = FrameRun::new(&self.memory, at);
+                    run = FrameRun::new(&self.memory, run.at);
                     visit(frame, &mut run);
-                    at = run.at;
                 }
                 Found::Boundary(slot) => {
                     self.end = Some(WalkEnd::Boundary { slot });
@@ -166,6 +171,12 @@ impl<'m, M: StackMemory> FrameRun<'m, M> {
     fn new(memory: &'m M, at: ExitRecord) -> Self {
         let held = memory.read(at.return_slot.address()).map(ReturnPc::new).unwrap_or_default();
         Self { memory, at, held }
+    }
+
+    /// What the slot of the next frame holds.
+    #[inline(always)]
+    fn held(&self) -> Result<ReturnPc, Error> {
+        if self.held.is_null() { self.at.return_slot.read(self.memory) } else { Ok(self.held) }
     }
 
     /// The next one, if `is_known` says so of what its slot holds, which then is a PC in code. Errors are left to the walk,

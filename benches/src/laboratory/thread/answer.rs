@@ -15,6 +15,7 @@ use crate::laboratory::statistics::{
 use crate::laboratory::wide_table::WideTable;
 
 use super::EXPERIMENTS;
+use super::latency;
 use super::order::in_order;
 
 /// Intervals that are wider than this, to either side, are marked once, and twice.
@@ -125,7 +126,7 @@ impl Samples<'_> {
     }
 
     fn tail(&self, metric: &str) -> Option<Tail> {
-        let processes = self.get("latency", "descent", metric)?;
+        let processes = self.get("latency", latency::PROGRAM, metric)?;
         let samples = processes.all();
         let at = |percent| percentile(&samples, percent);
         Some(Tail { estimate: estimate(processes)?, p95: at(95.0)?, p99: at(99.0)?, maximum: at(100.0)? })
@@ -270,7 +271,12 @@ impl Figure {
 
     /// Nothing.
     pub(crate) fn none() -> Figure {
-        Figure { figure: "-".to_owned(), below: String::new() }
+        Figure::said("-")
+    }
+
+    /// What is not measured: a word, or somebody else's figure.
+    pub(crate) fn said(figure: impl Into<String>) -> Figure {
+        Figure { figure: figure.into(), below: String::new() }
     }
 
     /// On one line, or two.

@@ -1,16 +1,15 @@
-//! Call bindings, and releases, with all else equal.
+//! The table of call bindings, and when patching pays.
 
 use osr_engine::Mechanism;
 
 use super::super::answer::Figure;
-use super::super::{bindings, latency};
-use super::{Grid, Results};
-use crate::laboratory::kernels;
+use super::super::bindings;
+use super::{Grid, Results, shown};
 use crate::laboratory::results::Record;
-use crate::laboratory::statistics::{Estimate, Processes, estimate, estimate_of, geometric_mean_of_medians};
+use crate::laboratory::statistics::{Estimate, Processes, estimate, estimate_of};
 
 /// A row for each call binding.
-pub(super) fn bindings(records: &[Record]) -> Option<Grid> {
+pub(super) fn grid(records: &[Record]) -> Option<Grid> {
     let found = Results::of(records, "bindings");
     let sites: Vec<u64> = found.sizes("call sites");
     let (&few, &many) = (sites.first()?, sites.last()?);
@@ -58,11 +57,6 @@ pub(super) fn bindings(records: &[Record]) -> Option<Grid> {
     })
 }
 
-/// What `show` makes of an estimate, if there is one.
-fn shown(estimate: Option<Estimate>, show: impl Fn(&Estimate) -> Figure) -> Figure {
-    estimate.as_ref().map_or_else(Figure::none, show)
-}
-
 /// An update: the invalidation, and the installation of what comes after.
 struct Update([Processes; 2]);
 
@@ -88,68 +82,18 @@ impl Update {
     /// From how many calls between two updates on these updates pay, beside those of a reference, where each call is `saved`
     /// so much, which is negative.
     fn pays(&self, reference: &Update, saved: &Processes) -> Figure {
-        let of = |figure: &str| Figure { figure: figure.to_owned(), below: String::new() };
         let Some(call) = estimate(saved) else { return Figure::none() };
         if call.high >= 0.0 {
-            return of("never");
+            return Figure::said("never");
         }
         let ([unbind, bind], [cheaper, quicker]) = (&self.0, &reference.0);
         let calls = estimate_of(&[unbind, bind, cheaper, quicker, saved], |medians| {
             (medians[0] + medians[1] - medians[2] - medians[3]) / -medians[4]
         });
         match calls {
-            Some(calls) if calls.high <= 0.0 => of("always"),
+            Some(calls) if calls.high <= 0.0 => Figure::said("always"),
             Some(calls) => Figure::count(&calls, |calls| format!("{:.0} calls", calls.max(0.0))),
             None => Figure::none(),
         }
-    }
-}
-
-/// A row for each code release.
-pub(super) fn releases(records: &[Record]) -> Option<Grid> {
-    let found = Results::of(records, "releases");
-    let depth = found.sizes(latency::PROGRAM).pop()?;
-    let row = |(mechanism, _): (Mechanism, &str)| {
-        let after = |metric| found.time(&mechanism, (latency::PROGRAM, Some(depth)), metric);
-        let figures = vec![
-            shown(estimate(&found.samples(&mechanism, ("calls", None), "per call")), Figure::time),
-            shown(found.programs(&mechanism, "time"), Figure::percent),
-            shown(found.programs(&mechanism, "code"), Figure::percent),
-            after("old code"),
-            after("memory"),
-        ];
-        (format!("{}, {}", mechanism.release.name(), mechanism.frames.name()), figures)
-    };
-    Some(Grid {
-        title: "Code releases, all else equal",
-        caption: "A call, and time and code of programs, against the default, where frames are hijacked and code is freed at once; \
-                  and, from an invalidation under frames on, how long old code is in use and in memory.",
-        corner: "release",
-        header: ["a call", "programs", "code", "old code gone after", "memory back after"]
-            .map(str::to_owned)
-            .into(),
-        rows: found.mechanisms().into_iter().map(row).collect(),
-        notes: found.notes(),
-        command: found.command()?,
-    })
-}
-
-impl Results<'_> {
-    /// The geometric mean of `metric` over programs, without kernels.
-    fn programs(&self, mechanism: &Mechanism, metric: &str) -> Option<Estimate> {
-        let rows = self.rows().into_iter().filter(|(program, size)| {
-            size.is_none() && !kernels::is_kernel(program) && !program.starts_with("call sites")
-        });
-        let all: Vec<Processes> = rows
-            .map(|row| self.samples(mechanism, row, metric))
-            .filter(|processes| !processes.is_empty())
-            .collect();
-        geometric_mean_of_medians(&all.iter().collect::<Vec<_>>())
-    }
-
-    /// The sizes of `program`, ascending.
-    pub(super) fn sizes(&self, program: &str) -> Vec<u64> {
-        let rows = self.rows().into_iter().filter(|(found, _)| *found == program);
-        rows.filter_map(|(_, size)| size).collect()
     }
 }
